@@ -1,0 +1,1 @@
+"""Values and their rules: standard library and Arrow types only."""

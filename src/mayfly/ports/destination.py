@@ -1,0 +1,205 @@
+"""The port of a destination, and the specification every connector declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from mayfly.domain.batch import BatchHead, SyncMode
+from mayfly.domain.errors import ContractError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.privacy.gate import Form, ProtectedBatch
+
+
+class Erasure(StrEnum):
+    """How far a destination can forget one person."""
+
+    BY_IDENTIFIER = "by_identifier"
+    BY_KEY = "by_key"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldSpec:
+    """One field of a destination.
+
+    Args:
+        name: as the destination spells it.
+        kind: class of personal data it holds (architecture section 8), `none` for other data.
+        form: the only form it may leave in at an external destination.
+        rule: (platform, field) of the match-hash rule for `Form.DIGEST`, else of the clear rule.
+        identifier: whether it matches a person, so that delivered pairs are kept for it.
+    """
+
+    name: str
+    kind: str
+    form: Form
+    rule: tuple[str, str] | None = None
+    identifier: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestLimits:
+    """Bounds of one call."""
+
+    rows_max: int
+    bytes_max: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processor:
+    """Who receives the data, and where."""
+
+    legal_name: str
+    countries: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationSpec:
+    """What a connector can do; the runner and the planner rely on nothing else.
+
+    Args:
+        name: type in the project files.
+        modes: supported sync modes.
+        fields: the fields it declares; empty for tables and files, whose fields are the mapping's.
+        request: bounds of one call.
+        hosts: host names it may connect to; empty where the host comes from the configuration.
+        processor: None where the customer says who answers for it (databases, files).
+        erasure: what it can forget.
+        batch_marker: True where each batch leaves its number in the destination's own
+            transaction, so that a repeat is a no-op and `applied` can answer.
+        always_external: True where no configuration can make it internal.
+    """
+
+    name: str
+    modes: frozenset[SyncMode]
+    fields: tuple[FieldSpec, ...]
+    request: RequestLimits
+    hosts: frozenset[str]
+    processor: Processor | None
+    erasure: Erasure
+    batch_marker: bool = False
+    always_external: bool = False
+
+    def field(self, name: str) -> FieldSpec | None:
+        """The declared field of that name."""
+        return next((f for f in self.fields if f.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRef:
+    """An asynchronous job at the destination, stored with the batch's intent."""
+
+    batch: int
+    rows: int
+    reference: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_.:/+=-]{1,200}", self.reference):
+            raise ContractError("bad_job_reference", "A job reference is not an identifier.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """Final answer for a batch: one outcome per row of the batch handed over."""
+
+    outcomes: Outcomes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """The destination answers later; `poll` asks."""
+
+    job: JobRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """Not finished; ask again after so many seconds."""
+
+    retry_after_seconds: float = 1.0
+
+
+@dataclass
+class Progress:
+    """Outcomes of the requests of one batch so far; survives retries of the same batch.
+
+    A connector begins at `next_row`, so that a retry repeats only what was not answered.
+    """
+
+    rows: int
+    next_row: int = 0
+    _codes: list[pa.Array] = field(default_factory=list)
+    _reasons: dict[int, Reason] = field(default_factory=dict)
+
+    def rows_done(self, outcomes: Outcomes) -> None:
+        """Record the answers for the next rows, in order."""
+        if self.next_row + len(outcomes) > self.rows:
+            raise ContractError("too_many_outcomes", "More outcomes than rows in the batch.")
+        for row, reason in outcomes.reasons.items():
+            self._reasons[self.next_row + row] = reason
+        self._codes.append(outcomes.codes)
+        self.next_row += len(outcomes)
+
+    def done(self) -> Done:
+        """The batch's outcomes; every row must have been answered."""
+        if self.next_row != self.rows:
+            raise ContractError("missing_outcomes", "Not every row of the batch was answered.")
+        codes = [c.to_numpy(zero_copy_only=False) for c in self._codes]
+        merged = np.concatenate(codes) if codes else np.zeros(0, dtype=np.uint8)
+        return Done(outcomes=Outcomes(codes=pa.array(merged), reasons=dict(self._reasons)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationContext:
+    """What a connector is told about the sync it serves: names only, no rows.
+
+    Args:
+        workspace, sync: names.
+        mode: the sync's mode.
+        object_name: audience or table, as configured.
+        key: destination fields that name a row uniquely.
+        columns: destination field to Arrow type as it will arrive (digests: pa.binary()).
+        forms: destination field to form.
+    """
+
+    workspace: str
+    sync: str
+    mode: SyncMode
+    object_name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, pa.DataType]
+    forms: Mapping[str, Form]
+
+
+class Destination(Protocol):
+    """A system that rows are written to. Async, on one loop; batches may run concurrently."""
+
+    async def check(self) -> None:
+        """Raise ConfigError or TransientError if a run could not succeed now. Writes nothing."""
+
+    async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
+        """Send one batch. Raises TransientError if rows stay unanswered; then called again."""
+
+    async def poll(self, job: JobRef) -> Done | Pending:
+        """Ask for a submitted job. Outcomes are DEFERRED where the job was lost."""
+
+    async def applied(self, head: BatchHead) -> bool | None:
+        """Whether that batch is in the destination; None where it cannot tell."""
+
+    async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
+        """Remove subjects; an absent subject counts as accepted."""
+
+    async def close(self) -> None:
+        """Release connections. May be repeated."""
+
+
+def unconfirmed_or_accepted(code: OutcomeCode) -> bool:
+    """Whether a row with this outcome enters the state as delivered."""
+    return code in (OutcomeCode.ACCEPTED, OutcomeCode.UNCONFIRMED)

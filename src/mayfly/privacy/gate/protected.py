@@ -1,0 +1,88 @@
+"""The only value a connector accepts: a batch that passed the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import final
+
+import polars as pl
+import pyarrow as pa
+
+from mayfly.domain.batch import BatchHead
+from mayfly.domain.errors import IntegrityError
+from mayfly.privacy.gate.seal import THE_SEAL, Seal
+
+
+class Form(StrEnum):
+    """The shape of a column that leaves."""
+
+    DIGEST = "digest"  # 32 raw bytes of SHA-256 under the platform's rule
+    PSEUDONYM = "pseudonym"  # 32 raw bytes of a keyed HMAC
+    CLEAR = "clear"  # what was approved to leave as it is
+
+
+@final
+class ProtectedBatch:
+    """Rows that may leave. Only the gate can make one; `repr` gives counts only.
+
+    Columns are named by destination field. Digests and pseudonyms are 32 raw bytes (or null)
+    until a connector renders them; clear columns keep their Arrow type.
+    """
+
+    __slots__ = ("_forms", "_head", "_rows")
+
+    def __init__(
+        self, head: BatchHead, rows: pa.Table, forms: Mapping[str, Form], *, seal: Seal
+    ) -> None:
+        if seal is not THE_SEAL:
+            raise IntegrityError(
+                "not_through_the_gate",
+                "A batch was made without the gate.",
+                hint="Rows reach a destination through mayfly.privacy.gate only.",
+            )
+        if set(forms) != set(rows.column_names):
+            raise IntegrityError("forms_mismatch", "Each column that leaves needs a form.")
+        self._head = head
+        self._rows = rows
+        self._forms = dict(forms)
+
+    @property
+    def head(self) -> BatchHead:
+        """Ids and counts; `head.rows` is the number of planned rows, `len(self)` of rows here."""
+        return self._head
+
+    @property
+    def rows(self) -> pa.Table:
+        """The columns, digests as raw bytes."""
+        return self._rows
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """Destination field to form."""
+        return dict(self._forms)
+
+    def __len__(self) -> int:
+        return int(self._rows.num_rows)
+
+    def __repr__(self) -> str:
+        return (
+            f"ProtectedBatch(run={self._head.run}, number={self._head.number}, "
+            f"operation={self._head.operation}, rows={len(self)})"
+        )
+
+    def rendered(self) -> pa.Table:
+        """The columns with digests and pseudonyms as lower-case hex text; clear ones unchanged."""
+        columns = {
+            name: hex_text(self._rows.column(name))
+            if self._forms[name] is not Form.CLEAR
+            else self._rows.column(name)
+            for name in self._rows.column_names
+        }
+        return pa.table(columns)
+
+
+def hex_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Binary values as lower-case hex, nulls kept."""
+    series = pl.Series(column.cast(pa.binary()), dtype=pl.Binary)
+    return pa.chunked_array([series.bin.encode("hex").to_arrow().cast(pa.string())])
