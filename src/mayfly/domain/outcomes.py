@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mayfly.domain.errors import ContractError
 
@@ -54,15 +54,15 @@ class Outcomes:
     def all_of(cls, code: OutcomeCode, rows: int, reason: Reason | None = None) -> Outcomes:
         """The same outcome for every row."""
         reasons = {} if reason is None else dict.fromkeys(range(rows), reason)
-        return cls(codes=pa.array(np.full(rows, int(code), dtype=np.uint8)), reasons=reasons)
+        return cls(codes=pa.repeat(pa.scalar(int(code), pa.uint8()), rows), reasons=reasons)
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def count(self, code: OutcomeCode) -> int:
         """Number of rows with this outcome."""
-        return int(np.count_nonzero(self.codes.to_numpy(zero_copy_only=False) == int(code)))
+        return int(pc.sum(pc.equal(self.codes, int(code))).as_py() or 0)
 
     def not_accepted(self) -> list[int]:
         """Row numbers whose outcome is not plainly accepted, ascending."""
-        return [int(i) for i in np.nonzero(self.codes.to_numpy(zero_copy_only=False))[0]]
+        return [int(i) for i in pc.indices_nonzero(self.codes).to_pylist()]

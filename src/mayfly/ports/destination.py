@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from mayfly.domain.batch import BatchHead, SyncMode
@@ -151,9 +150,8 @@ class Progress:
         """The batch's outcomes; every row must have been answered."""
         if self.next_row != self.rows:
             raise ContractError("missing_outcomes", "Not every row of the batch was answered.")
-        codes = [c.to_numpy(zero_copy_only=False) for c in self._codes]
-        merged = np.concatenate(codes) if codes else np.zeros(0, dtype=np.uint8)
-        return Done(outcomes=Outcomes(codes=pa.array(merged), reasons=dict(self._reasons)))
+        codes = pa.concat_arrays([pa.array([], pa.uint8()), *self._codes])
+        return Done(outcomes=Outcomes(codes=codes, reasons=dict(self._reasons)))
 
 
 @dataclass(frozen=True, kw_only=True)
