@@ -1,4 +1,4 @@
-"""The seal that only the gate holds. Nothing outside `mayfly.privacy.gate` may import this module."""
+"""The seal that only the gate holds. Nothing outside `mayfly.privacy.gate` may import it."""
 
 from __future__ import annotations
 

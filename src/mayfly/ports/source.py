@@ -1,0 +1,86 @@
+"""The port of a source: a warehouse, database or folder that rows are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+Dialect = Literal["duckdb", "postgres"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnInfo:
+    """One column of a table or query: its name, the engine's type name and the Arrow type."""
+
+    name: str
+    sql_type: str
+    arrow_type: pa.DataType
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableInfo:
+    """One table that discovery found: names and types only, no row was read."""
+
+    schema: str | None
+    name: str
+    columns: tuple[ColumnInfo, ...]
+
+
+class SqlSession(Protocol):
+    """One group of statements on one connection. Not safe for several threads.
+
+    Values never enter statement text; they come by `load`. Errors are translated: lost
+    connection or lock TransientError, missing right ConfigError `missing_grant` with the GRANT as
+    hint, out of memory ConfigError `memory_limit`, missing table or column ConfigError.
+    """
+
+    def execute(self, sql: str) -> int:
+        """Run one statement; rows affected, or 0 where the engine does not tell."""
+
+    def table(self, sql: str) -> pa.Table:
+        """The whole result. For results known to be small or bounded by the caller."""
+
+    def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
+        """The result in bounded pieces. No other statement may run until it is used up."""
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        """Create temporary table `name` (unquoted, ours) of this session from Arrow columns, in
+        bulk. Types used: int64, binary, string, bool."""
+
+    def begin(self) -> None:
+        """Start a transaction."""
+
+    def commit(self) -> None:
+        """Commit it."""
+
+    def rollback(self) -> None:
+        """Undo it. Leaving the session without commit does the same."""
+
+
+class Source(Protocol):
+    """A system rows are read from. Plain functions, run in threads."""
+
+    name: str
+    dialect: Dialect
+
+    def session(self, *, write: bool) -> AbstractContextManager[SqlSession]:
+        """A session; closed on leaving, so that an embedded file is never kept open.
+
+        With `write=False` the engine itself refuses changes (temporary tables excepted).
+        """
+
+    def relation(self, schema: str | None, table: str) -> str:
+        """The quoted FROM item of a table (for folders: a reader of its files)."""
+
+    def describe(self, query: str) -> Sequence[ColumnInfo]:
+        """Columns of a query, found without reading a row."""
+
+    def tables(self) -> Sequence[TableInfo]:
+        """What can be read: tables and views, names and types only."""
+
+    def check(self, *, write: bool) -> None:
+        """Raise ConfigError or TransientError if a run could not succeed now."""
