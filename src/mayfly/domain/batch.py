@@ -58,13 +58,16 @@ class BatchHead:
 class Batch:
     """Rows as they were read, before the gate. Columns are named by destination field.
 
-    `missing` are row numbers that were planned and could not be read any more: the row left the
-    model or its consent was withdrawn after planning. `rows` still has a place for each of them.
+    Args:
+        head: ids and counts; `head.rows` rows were planned.
+        rows: the rows that could still be read. A planned row is missing here where it left the
+            model or lost its consent after planning.
+        positions: int32, one per row of `rows`: its number in the planned batch, ascending.
     """
 
     head: BatchHead
     rows: pa.Table
-    missing: tuple[int, ...] = ()
+    positions: pa.Array
 
     def __repr__(self) -> str:
         return (

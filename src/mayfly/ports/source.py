@@ -49,7 +49,8 @@ class SqlSession(Protocol):
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Create temporary table `name` (unquoted, ours) of this session from Arrow columns, in
-        bulk. Types used: int64, binary, string, bool."""
+        bulk. Types used: int64, binary, string, bool.
+        """
 
     def begin(self) -> None:
         """Start a transaction."""
@@ -75,6 +76,9 @@ class Source(Protocol):
 
     def relation(self, schema: str | None, table: str) -> str:
         """The quoted FROM item of a table (for folders: a reader of its files)."""
+
+    def readable(self, column: ColumnInfo) -> str:
+        """SQL expression over the quoted column that streams as the described Arrow type."""
 
     def describe(self, query: str) -> Sequence[ColumnInfo]:
         """Columns of a query, found without reading a row."""

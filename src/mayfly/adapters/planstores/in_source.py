@@ -1,0 +1,335 @@
+"""The plan store in the customer's own warehouse: the normal case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from mayfly.adapters.planstores import tables
+from mayfly.adapters.planstores.make import PlanMaker
+from mayfly.adapters.planstores.reading import read_batches
+from mayfly.domain.batch import Batch, Operation
+from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
+from mayfly.domain.outcomes import Outcomes
+from mayfly.planning.closing import ClosingSql
+from mayfly.planning.names import Names
+from mayfly.planning.scan import ScanFlags
+from mayfly.planning.spec import BatchInfo, CloseReport, Plan, PlanSpec, PlanWorker, StateIdentity
+from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.ports.source import Source, SqlSession
+
+LEASE_MS = 120_000
+
+
+class SourcePlanStore:
+    """State and plan in schema `_mayfly` of the source.
+
+    Args:
+        source: opened anew for each group of statements.
+        sql: its dialect.
+        identity: of the state.
+        owner: id of this installation.
+        clock_ms: milliseconds since 1970.
+        schema: our schema's name.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sql: SqlDialect,
+        identity: StateIdentity,
+        *,
+        owner: str,
+        clock_ms: Callable[[], int],
+        schema: str = "_mayfly",
+    ) -> None:
+        self._source = source
+        self._sql = sql
+        self._identity = identity
+        self._owner = owner
+        self._clock_ms = clock_ms
+        self._schema = schema
+        self._names = Names(schema=schema, sid=identity.sid)
+        self._fence: int | None = None
+
+    # -- counting -------------------------------------------------------------------------------
+
+    def count(self, spec: PlanSpec, worker: PlanWorker) -> Plan:
+        """See `PlanStore.count`: temporary tables only, in a session that may not write."""
+        with self._source.session(write=False) as session:
+            exists = self._state_exists(session)
+            names = Names(
+                schema=self._schema, sid=spec.identity.sid, temporary=True, state_exists=exists
+            )
+            if not exists:
+                for statement in tables.create_state(spec, self._sql, names):
+                    session.execute(statement)
+            flags = self._flags(session, spec) if exists else ScanFlags()
+            return PlanMaker(session, self._sql, spec, names, flags).make(worker)
+
+    # -- lease ----------------------------------------------------------------------------------
+
+    def acquire(
+        self, spec: PlanSpec, *, holder: str, now_ms: int, alive: Callable[[str], bool]
+    ) -> None:
+        """See `PlanStore.acquire`."""
+        if not re.fullmatch(r"[A-Za-z0-9_.:/-]{1,128}", holder):
+            raise IntegrityError("bad_holder", "The name of a lease holder is not an identifier.")
+        with self._source.session(write=True) as session:
+            session.begin()
+            for statement in tables.create_registry(self._names, self._schema):
+                session.execute(statement)
+            row = self._registry(session)
+            if row is None:
+                session.execute(tables.register(spec, self._names, self._owner))
+                for statement in tables.create_state(spec, self._sql, self._names):
+                    session.execute(statement)
+                row = self._registry(session) or {}
+            self._refuse_foreign(row)
+            held = row.get("holder")
+            if held and held != holder and row["lease_until"] > now_ms and alive(str(held)):
+                raise TransientError(
+                    "run_active",
+                    f"Sync {spec.identity.sync} is being run by another process.",
+                    hint="Wait until it has ended, or stop it, and run again.",
+                )
+            self._fence = int(row.get("fence", 0)) + 1
+            session.execute(
+                f"UPDATE {self._names.registry} SET fence = {self._fence}, "
+                f"holder = {literal(holder)}, lease_until = {now_ms + LEASE_MS} "
+                f"WHERE sid = {literal(self._identity.sid)}"
+            )
+            session.commit()
+
+    def release(self) -> None:
+        """See `PlanStore.release`."""
+        if self._fence is None:
+            return
+        with self._source.session(write=True) as session:
+            session.execute(
+                f"UPDATE {self._names.registry} SET holder = NULL, lease_until = 0 "
+                f"WHERE sid = {literal(self._identity.sid)} AND fence = {self._fence}"
+            )
+        self._fence = None
+
+    # -- plan -----------------------------------------------------------------------------------
+
+    def open_batches(self) -> Sequence[BatchInfo] | None:
+        """See `PlanStore.open_batches`."""
+        with self._source.session(write=False) as session:
+            if not self._state_exists(session):
+                return None
+            row = self._registry(session)
+            if row is None or row["plan_run"] is None:
+                return None
+            return self._batches(session)
+
+    def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
+        """See `PlanStore.create`."""
+        with self._fenced() as session:
+            row = self._registry(session) or {}
+            if row.get("plan_run") is not None:
+                raise IntegrityError("plan_open", "A plan is open; it must be closed first.")
+            for statement in ClosingSql(spec, self._sql, self._names).drop_all():
+                session.execute(statement)
+            flags = self._flags(session, spec)
+            plan = PlanMaker(session, self._sql, spec, self._names, flags).make(worker)
+            check(plan)
+            for statement in tables.create_journal(self._sql, self._names):
+                session.execute(statement)
+            session.execute(
+                f"UPDATE {self._names.registry} SET plan_run = {literal(spec.run)}, "
+                f"plan_versions = {literal(spec.versions)}, "
+                f"plan_suppression = {spec.suppression_version} "
+                f"WHERE sid = {literal(self._identity.sid)}"
+            )
+            return plan
+
+    def read(
+        self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
+    ) -> list[Batch]:
+        """See `PlanStore.read`."""
+        with self._source.session(write=False) as session:
+            return read_batches(session, self._sql, spec, self._names, batches, worker, of)
+
+    def intent(self, batch: int) -> None:
+        """See `PlanStore.intent`."""
+        with self._fenced() as session:
+            session.execute(f"INSERT INTO {self._names.of('intents')} VALUES ({int(batch)}, NULL)")
+
+    def submitted(self, batch: int, reference: str) -> None:
+        """See `PlanStore.submitted`."""
+        with self._fenced() as session:
+            session.execute(
+                f"INSERT INTO {self._names.of('intents')} "
+                f"VALUES ({int(batch)}, {literal(reference)})"
+            )
+
+    def outcome(self, batch: int, outcomes: Outcomes) -> None:
+        """See `PlanStore.outcome`."""
+        with self._fenced() as session:
+            rows = outcomes.not_accepted()
+            if rows:
+                session.load("mf_codes", _codes_table(batch, outcomes, rows))
+                session.execute(
+                    f"INSERT INTO {self._names.of('codes')} SELECT CAST(batch AS integer), "
+                    f"CAST(pos AS integer), CAST(code AS integer), reason, vendor FROM mf_codes"
+                )
+            session.execute(f"INSERT INTO {self._names.of('acks')} VALUES ({int(batch)})")
+
+    def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
+        """See `PlanStore.close`."""
+        with self._fenced() as session:
+            row = self._registry(session) or {}
+            if row.get("plan_run") is None:
+                return CloseReport()
+            batches = self._batches(session)
+            closing = ClosingSql(spec, self._sql, self._names)
+            report = self._report(session, closing, batches)
+            for statement in closing.statements(now_ms):
+                session.execute(statement)
+            for statement in closing.drop_all():
+                session.execute(statement)
+            versions = ""
+            if report.complete:
+                versions = ", versions = plan_versions, suppression = plan_suppression"
+            session.execute(
+                f"UPDATE {self._names.registry} SET plan_run = NULL{versions} "
+                f"WHERE sid = {literal(self._identity.sid)}"
+            )
+            return report
+
+    def forget_rejections(self) -> int:
+        """See `PlanStore.forget_rejections`."""
+        with self._source.session(write=True) as session:
+            if not self._state_exists(session):
+                return 0
+            name = self._names.of("rejected")
+            count = _number(session, f"SELECT count(*) AS n FROM {name}")
+            session.execute(f"DELETE FROM {name}")
+            return count
+
+    # -- helpers --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _fenced(self) -> Iterator[SqlSession]:
+        """One transaction of the lease's holder; renews the lease, which also locks its row."""
+        if self._fence is None:
+            raise IntegrityError("no_lease", "The state is not leased to this run.")
+        sid = literal(self._identity.sid)
+        with self._source.session(write=True) as session:
+            session.begin()
+            session.execute(
+                f"UPDATE {self._names.registry} SET lease_until = {self._clock_ms() + LEASE_MS} "
+                f"WHERE sid = {sid} AND fence = {self._fence}"
+            )
+            fence = _number(
+                session, f"SELECT fence AS n FROM {self._names.registry} WHERE sid = {sid}"
+            )
+            if fence != self._fence:
+                raise IntegrityError(
+                    "fenced",
+                    "Another run took over this sync; this one changed nothing and stops.",
+                )
+            yield session
+            session.commit()
+
+    def _state_exists(self, session: SqlSession) -> bool:
+        schema, table = literal(self._schema), literal(f"state_{self._identity.sid}")
+        found = session.table(
+            "SELECT count(*) AS n FROM information_schema.tables "
+            f"WHERE table_schema = {schema} AND table_name = {table}"
+        )
+        return bool(found.column("n")[0].as_py())
+
+    def _registry(self, session: SqlSession) -> dict[str, Any] | None:
+        found = session.table(
+            f"SELECT owner, fence, holder, lease_until, versions, suppression, format, plan_run "
+            f"FROM {self._names.registry} WHERE sid = {literal(self._identity.sid)}"
+        ).to_pylist()
+        return found[0] if found else None
+
+    def _refuse_foreign(self, row: dict[str, Any]) -> None:
+        if row["owner"] != self._owner:
+            raise PolicyError(
+                "foreign_state",
+                "The state of this sync belongs to another installation of Mayfly.",
+                hint="Take it over with `mayfly state adopt`, or use another workspace or target.",
+            )
+        if row["format"] != tables.FORMAT:
+            raise PolicyError(
+                "state_format",
+                f"The state has format {row['format']}; this program knows {tables.FORMAT}.",
+                hint="Use the release of Mayfly that wrote it, or a newer one.",
+            )
+
+    def _flags(self, session: SqlSession, spec: PlanSpec) -> ScanFlags:
+        row = self._registry(session) or {}
+        rejected = _number(session, f"SELECT count(*) AS n FROM {self._names.of('rejected')}")
+        known = row.get("versions")
+        return ScanFlags(
+            versions_changed=known is not None and known != spec.versions,
+            rejected=rejected > 0,
+            suppression_changed=row.get("suppression") != spec.suppression_version,
+        )
+
+    def _batches(self, session: SqlSession) -> tuple[BatchInfo, ...]:
+        n = self._names
+        found = session.table(
+            f"SELECT b.batch, b.op, b.field, CAST(b.size AS bigint) AS size, i.batch AS intent, "
+            f"i.job, a.batch AS ack FROM {n.of('batches')} b "
+            f"LEFT JOIN (SELECT batch, max(job) AS job FROM {n.of('intents')} GROUP BY batch) i "
+            f"ON i.batch = b.batch LEFT JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a "
+            f"ON a.batch = b.batch ORDER BY b.batch"
+        ).to_pylist()
+        return tuple(
+            BatchInfo(
+                number=r["batch"],
+                operation=Operation(r["op"]),
+                identifier=r["field"],
+                rows=r["size"],
+                intent=r["intent"] is not None,
+                acknowledged=r["ack"] is not None,
+                job=r["job"],
+            )
+            for r in found
+        )
+
+    def _report(
+        self, session: SqlSession, closing: ClosingSql, batches: Sequence[BatchInfo]
+    ) -> CloseReport:
+        count = closing.count
+        doubt = _number(session, count(closing.doubtful("plan")))
+        doubt += _number(session, count(closing.doubtful("drop")))
+        return CloseReport(
+            delivered=_number(session, count(closing.accepted("plan"))),
+            removed=_number(session, count(closing.accepted("drop"))),
+            in_doubt=doubt,
+            dropped=sum(b.rows for b in batches if not b.intent and not b.acknowledged),
+            complete=all(b.acknowledged for b in batches),
+        )
+
+
+def _number(session: SqlSession, query: str) -> int:
+    found = session.table(query).column("n")
+    return int(found[0].as_py()) if len(found) else -1
+
+
+def _codes_table(batch: int, outcomes: Outcomes, rows: Sequence[int]) -> pa.Table:
+    codes = outcomes.codes.to_pylist()
+    reasons = [outcomes.reasons.get(r) for r in rows]
+    return pa.table(
+        {
+            "batch": pa.array([batch] * len(rows), pa.int64()),
+            "pos": pa.array(list(rows), pa.int64()),
+            "code": pa.array([codes[r] for r in rows], pa.int64()),
+            "reason": pa.array([r.code if r else None for r in reasons], pa.string()),
+            "vendor": pa.array(
+                [r.vendor_code or None if r else None for r in reasons], pa.string()
+            ),
+        }
+    )

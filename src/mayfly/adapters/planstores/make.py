@@ -1,0 +1,208 @@
+"""Making a plan in one session: scan, key check, the worker's part, numbering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mayfly.domain.batch import Operation
+from mayfly.planning.names import Names
+from mayfly.planning.numbering import NumberingSql, identifiers
+from mayfly.planning.scan import (
+    ScanFlags,
+    ScanSql,
+    outside_columns,
+    pseudonym_fields,
+    value_fields,
+)
+from mayfly.planning.spec import (
+    BatchInfo,
+    Plan,
+    PlanCounts,
+    PlanSpec,
+    PlanWorker,
+    RowClass,
+)
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.ports.source import SqlSession
+from mayfly.privacy.gate import Form
+
+CHUNK_ROWS = 200_000
+
+
+class PlanMaker:
+    """Runs the planner's statements on one session and asks the worker for what SQL may not do."""
+
+    def __init__(
+        self, session: SqlSession, sql: SqlDialect, spec: PlanSpec, names: Names, flags: ScanFlags
+    ) -> None:
+        self._session = session
+        self._spec = spec
+        self._names = names
+        self._flags = flags
+        self._scan = ScanSql(spec, sql, names, flags)
+        self._numbering = NumberingSql(spec, sql, names)
+        self._loaded = 0
+
+    def make(self, worker: PlanWorker) -> Plan:
+        """All statements of a plan, in order."""
+        session, numbering = self._session, self._numbering
+        session.execute(self._scan.create())
+        keys = self._check_keys()
+        if any(keys.values()):
+            return Plan(counts=PlanCounts(**keys))
+        outside = self._outside(worker)
+        self._ask_worker(worker)
+        without = numbering.mark_without_identifier()
+        if without is not None:
+            session.execute(without)
+        if not self._spec.full_refresh:
+            session.execute(numbering.settle_resends())
+        session.execute(numbering.create_plan())
+        session.execute(numbering.create_drop())
+        if self._spec.by_identifier:
+            self._identifier_removals()
+        removals = numbering.add_key_removals(self._number(numbering.last_batch("plan")) + 1)
+        if removals is not None:
+            session.execute(removals)
+        session.execute(numbering.create_batches())
+        return Plan(counts=self._counts(outside), batches=self._batches())
+
+    def _check_keys(self) -> dict[str, int]:
+        found = {
+            "null_keys": self._number(self._scan.null_keys()),
+            "duplicate_keys": self._number(self._scan.duplicate_keys()),
+        }
+        if self._spec.destination_key:
+            found["duplicate_destination_keys"] = self._number(
+                self._scan.duplicate_destination_keys()
+            )
+        return found
+
+    def _outside(self, worker: PlanWorker) -> int:
+        """Values outside the repertoire: hashed here, in memory only, or their row withheld."""
+        query = self._scan.count_outside()
+        if query is None:
+            return 0
+        counts = self._session.table(query).to_pylist()[0]
+        rows = sum(int(v) for v in counts.values())
+        if not rows:
+            return 0
+        if self._spec.outside == "withhold":
+            self._session.execute(self._numbering.mark_outside())
+            return rows
+        for o, column in enumerate(outside_columns(self._spec)):
+            if counts[f"o{o}"]:
+                self._hash_outside(worker, o, column)
+        return rows
+
+    def _hash_outside(self, worker: PlanWorker, position: int, column: str) -> None:
+        spec = self._spec
+        read = next((f.read_sql for f in spec.fields if f.column == column), "")
+        query = self._scan.outside(position, read or _quoted(column))
+        found = self._session.table(query)
+        values = found.column("x").combine_chunks().cast(pa.string())
+        for i, field in value_fields(spec):
+            if field.column == column and field.form is Form.DIGEST:
+                made = worker.digests(field.name, values)
+                self._fill(found, made, partial(self._numbering.fill_values, field=i))
+        for j, item in enumerate(spec.suppression):
+            if item.column == column:
+                made = worker.canonical(item.kind, column, values)
+                self._fill(found, made, partial(self._numbering.fill_canonical, item=j))
+
+    def _fill(self, found: pa.Table, made: pa.Array, statement: Callable[[str], str]) -> None:
+        columns = {"n": found.column("n").cast(pa.int64()), "d": made.cast(pa.binary())}
+        self._session.execute(statement(self._load(pa.table(columns))))
+
+    def _ask_worker(self, worker: PlanWorker) -> None:
+        """Suppression and pseudonyms: digests come out in pieces, ordinals and digests go in."""
+        classes = [RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND]
+        if self._flags.suppression_changed:
+            classes.append(RowClass.UNCHANGED)
+        query = self._scan.for_worker(classes)
+        if query is None:
+            return
+        rows = self._number(f"SELECT coalesce(max(n), -1) + 1 AS n FROM {self._names.of('scan')}")
+        for first in range(0, rows, CHUNK_ROWS):
+            piece = self._session.table(f"{query} AND n >= {first} AND n < {first + CHUNK_ROWS}")
+            if piece.num_rows:
+                self._answer(worker, piece)
+
+    def _answer(self, worker: PlanWorker, piece: pa.Table) -> None:
+        for i, field in pseudonym_fields(self._spec):
+            digests = piece.column(f"p{i}").combine_chunks().cast(pa.binary())
+            made = worker.pseudonyms(field.name, digests)
+            self._fill(piece, made, partial(self._numbering.fill_values, field=i))
+        hits: pa.Array | None = None
+        for j, item in enumerate(self._spec.suppression):
+            digests = piece.column(f"s{j}").combine_chunks().cast(pa.binary())
+            found = worker.suppressed(item.kind, digests)
+            hits = found if hits is None else pc.or_(hits, found)
+        if hits is not None and pc.any(hits).as_py():
+            ordinals = piece.column("n").cast(pa.int64()).filter(hits)
+            table = self._load(pa.table({"n": ordinals}))
+            self._session.execute(self._numbering.mark_suppressed(table))
+
+    def _load(self, rows: pa.Table) -> str:
+        self._loaded += 1
+        name = f"mf_load_{self._loaded}"
+        self._session.load(name, rows)
+        return name
+
+    def _identifier_removals(self) -> None:
+        session, numbering = self._session, self._numbering
+        session.execute(numbering.create_gone())
+        next_batch = self._number(numbering.last_batch("plan")) + 1
+        for i, field in identifiers(self._spec):
+            session.execute(numbering.add_identifier_removals(field, i, next_batch))
+            next_batch = max(next_batch, self._number(numbering.last_batch("drop")) + 1)
+
+    def _counts(self, outside: int) -> PlanCounts:
+        rows = {int(r["c"]): r for r in self._session.table(self._scan.classes()).to_pylist()}
+        n = {c: int(rows[c]["n"]) if c in rows else 0 for c in RowClass}
+        doubt = sum(int(r["redo"]) for r in rows.values())
+        removed = self._number(f"SELECT count(*) AS n FROM {self._names.of('drop')}")
+        return PlanCounts(
+            added=n[RowClass.ADDED],
+            changed=n[RowClass.CHANGED],
+            removed=removed,
+            unchanged=n[RowClass.UNCHANGED],
+            withheld_consent=n[RowClass.WITHHELD] + n[RowClass.WITHDRAWN] + n[RowClass.UNKNOWN],
+            withdrawn=n[RowClass.WITHDRAWN],
+            unknown=n[RowClass.UNKNOWN],
+            left=n[RowClass.LEFT],
+            suppressed=n[RowClass.SUPPRESSED],
+            rejected_before=n[RowClass.REJECTED_BEFORE],
+            resend=n[RowClass.RESEND],
+            outside=n[RowClass.OUTSIDE],
+            outside_worker=outside if self._spec.outside == "worker" else 0,
+            no_identifier=n[RowClass.NO_IDENTIFIER],
+            in_doubt=doubt,
+            state_rows=self._number(self._numbering.state_rows()),
+        )
+
+    def _batches(self) -> tuple[BatchInfo, ...]:
+        found = self._session.table(
+            f"SELECT batch, op, field, CAST(size AS bigint) AS size "
+            f"FROM {self._names.of('batches')} ORDER BY batch"
+        ).to_pylist()
+        return tuple(
+            BatchInfo(
+                number=r["batch"],
+                operation=Operation(r["op"]),
+                identifier=r["field"],
+                rows=r["size"],
+            )
+            for r in found
+        )
+
+    def _number(self, query: str) -> int:
+        return int(self._session.table(query).column("n")[0].as_py())
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'

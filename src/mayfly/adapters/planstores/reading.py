@@ -1,0 +1,144 @@
+"""Reading planned batches back: consent is applied as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mayfly.domain.batch import Batch, BatchHead, Operation
+from mayfly.planning.names import Names
+from mayfly.planning.scan import granted_model, same_key
+from mayfly.planning.spec import BatchInfo, PlanField, PlanSpec, PlanWorker
+from mayfly.planning.sql.dialect import SqlDialect, quote
+from mayfly.ports.source import SqlSession
+from mayfly.privacy.gate import Form
+
+
+def read_batches(
+    session: SqlSession,
+    sql: SqlDialect,
+    spec: PlanSpec,
+    names: Names,
+    batches: Sequence[BatchInfo],
+    worker: PlanWorker,
+    of: int,
+) -> list[Batch]:
+    """Batches with neighbouring numbers and one kind of change, in one statement."""
+    first, last = batches[0].number, batches[-1].number
+    span = f"q.batch BETWEEN {first} AND {last}"
+    if batches[0].operation is not Operation.REMOVE:
+        query = _added_query(sql, spec, names, span)
+        fields: Sequence[PlanField] = spec.fields
+    elif spec.by_identifier:
+        wanted = next(f for f in spec.fields if f.name == batches[0].identifier)
+        query = f"SELECT q.batch, q.pos, q.digest AS f0 FROM {names.of('drop')} q WHERE {span}"
+        fields = (wanted,)
+    else:
+        fields = _key_fields(spec)
+        query = _removed_query(sql, spec, names, fields, span)
+    comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} batches={first}-{last} */ "
+    found = session.table(comment + query)
+    removed = batches[0].operation is Operation.REMOVE
+    return [_batch(spec, info, found, fields, worker, of, removed=removed) for info in batches]
+
+
+def _added_query(sql: SqlDialect, spec: PlanSpec, names: Names, span: str) -> str:
+    """Planned values of an external destination; the model's own values of an internal one."""
+    if spec.external:
+        columns = [f"q.v{i} AS f{i}" for i in range(len(spec.fields))]
+        model = granted_model(spec, [])
+    else:
+        columns = [f"m.f{i} AS f{i}" for i in range(len(spec.fields))]
+        model = granted_model(
+            spec, [f"{_internal(sql, f)} AS f{i}" for i, f in enumerate(spec.fields)]
+        )
+    return (
+        f"SELECT q.batch, q.pos, {', '.join(columns)} FROM {names.of('plan')} q "
+        f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE {span}"
+    )
+
+
+def _internal(sql: SqlDialect, field: PlanField) -> str:
+    if field.form is Form.PSEUDONYM:
+        return sql.sha256(sql.render(quote(field.column), field.arrow_type))
+    return field.read_sql or quote(field.column)
+
+
+def _key_fields(spec: PlanSpec) -> tuple[PlanField, ...]:
+    """The destination fields that carry the primary key."""
+    keys = {k.name for k in spec.keys}
+    return tuple(f for f in spec.fields if f.column in keys)
+
+
+def _removed_query(
+    sql: SqlDialect, spec: PlanSpec, names: Names, fields: Sequence[PlanField], span: str
+) -> str:
+    positions = {k.name: i for i, k in enumerate(spec.keys)}
+    columns = []
+    for i, field in enumerate(fields):
+        key = f"q.k{positions[field.column]}"
+        if field.form is Form.PSEUDONYM:
+            key = sql.sha256(sql.render(key, field.arrow_type))
+        elif field.read_sql:
+            key = field.read_sql.replace(quote(field.column), key)
+        columns.append(f"{key} AS f{i}")
+    return f"SELECT q.batch, q.pos, {', '.join(columns)} FROM {names.of('drop')} q WHERE {span}"
+
+
+def _batch(
+    spec: PlanSpec,
+    info: BatchInfo,
+    found: pa.Table,
+    fields: Sequence[PlanField],
+    worker: PlanWorker,
+    of: int,
+    *,
+    removed: bool,
+) -> Batch:
+    rows = found.filter(pc.equal(found.column("batch"), info.number)).sort_by("pos")
+    rows = _unique(rows)
+    columns = {}
+    for i, field in enumerate(fields):
+        values = rows.column(f"f{i}")
+        columns[field.name] = _outgoing(spec, field, values, worker, removed=removed)
+    head = BatchHead(
+        sync=spec.identity.sync,
+        run=spec.run,
+        number=info.number,
+        of=of,
+        operation=info.operation,
+        rows=info.rows,
+        identifier=info.identifier,
+    )
+    positions = rows.column("pos").combine_chunks().cast(pa.int32())
+    table = pa.table(columns) if columns else pa.table({})
+    return Batch(head=head, rows=table, positions=positions)
+
+
+def _outgoing(
+    spec: PlanSpec, field: PlanField, values: pa.ChunkedArray, worker: PlanWorker, *, removed: bool
+) -> pa.ChunkedArray | pa.Array:
+    """A column in the form it leaves in."""
+    planned = spec.external and not (removed and not spec.by_identifier)
+    if field.form is Form.CLEAR:
+        if field.identifier and field.shape is not None and planned:
+            return values.cast(pa.binary()).cast(pa.string())
+        return values
+    flat = values.combine_chunks()
+    if planned:
+        return flat.cast(pa.binary())
+    if field.form is Form.PSEUDONYM:
+        return worker.pseudonyms(field.name, flat.cast(pa.binary()))
+    return worker.digests(field.name, flat.cast(pa.string()))
+
+
+def _unique(rows: pa.Table) -> pa.Table:
+    """Without positions that the join gave more than once: their key is no longer unique."""
+    positions = rows.column("pos")
+    counts = pc.value_counts(positions)
+    if len(counts) == rows.num_rows:
+        return rows
+    doubled = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    return rows.filter(pc.invert(pc.is_in(positions, value_set=doubled)))

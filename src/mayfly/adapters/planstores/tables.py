@@ -1,0 +1,65 @@
+"""Definitions of our tables in a warehouse."""
+
+from __future__ import annotations
+
+from mayfly.planning.names import Names
+from mayfly.planning.scan import key_names
+from mayfly.planning.spec import PlanSpec
+from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+
+FORMAT = 1
+
+
+def create_registry(names: Names, schema: str) -> list[str]:
+    """Our schema, and the table of states with their leases."""
+    return [
+        f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}",
+        f"CREATE TABLE IF NOT EXISTS {names.registry} (sid varchar(16) NOT NULL, "
+        "workspace varchar(64) NOT NULL, target varchar(64) NOT NULL, sync varchar(64) NOT NULL, "
+        "destination varchar(64) NOT NULL, owner varchar(64) NOT NULL, fence bigint NOT NULL, "
+        "holder varchar(128), lease_until bigint NOT NULL, versions varchar(64), "
+        "suppression bigint NOT NULL, format integer NOT NULL, plan_run varchar(64), "
+        "plan_versions varchar(64), plan_suppression bigint)",
+    ]
+
+
+def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
+    """State, delivered pairs and remembered rejections of one sync."""
+    temporary = "TEMPORARY " if names.temporary else ""
+    keys = ", ".join(
+        f"{k} {column.sql_type}" for k, column in zip(key_names(spec), spec.keys, strict=True)
+    )
+    digests = "".join(f", s{j} {sql.blob}" for j in range(len(spec.suppression)))
+    make = f"CREATE {temporary}TABLE IF NOT EXISTS"
+    return [
+        f"{make} {names.of('state')} ({keys}, fp {sql.blob}, out {sql.blob}, "
+        f"redo boolean NOT NULL, present boolean NOT NULL, first_at bigint NOT NULL, "
+        f"last_at bigint NOT NULL{digests})",
+        f"{make} {names.of('pairs')} ({keys}, field {sql.text} NOT NULL, "
+        f"digest {sql.blob} NOT NULL, perhaps boolean NOT NULL)",
+        f"{make} {names.of('rejected')} ({keys}, fp {sql.blob}, versions varchar(64) NOT NULL, "
+        f"code integer NOT NULL, reason varchar(64), vendor varchar(64), run varchar(64), "
+        f"at bigint NOT NULL)",
+    ]
+
+
+def create_journal(sql: SqlDialect, names: Names) -> list[str]:
+    """Intents, acknowledgements and row codes of the open plan: inserts only."""
+    return [
+        f"CREATE TABLE {names.of('intents')} (batch integer NOT NULL, job varchar(200))",
+        f"CREATE TABLE {names.of('acks')} (batch integer NOT NULL)",
+        f"CREATE TABLE {names.of('codes')} (batch integer NOT NULL, pos integer NOT NULL, "
+        f"code integer NOT NULL, reason {sql.text}, vendor {sql.text})",
+    ]
+
+
+def register(spec: PlanSpec, names: Names, owner: str) -> str:
+    """The row of a new, empty state."""
+    i = spec.identity
+    values = ", ".join(
+        literal(v) for v in (i.sid, i.workspace, i.target, i.sync, i.destination, owner)
+    )
+    return (
+        f"INSERT INTO {names.registry} (sid, workspace, target, sync, destination, owner, fence, "
+        f"lease_until, versions, suppression, format) VALUES ({values}, 0, 0, NULL, 0, {FORMAT})"
+    )

@@ -1,0 +1,193 @@
+"""Closing a plan: what was answered enters the state, what is in doubt is marked, the rest goes.
+
+Read `delivery-protocol` in the docs for why each statement is as it is.
+"""
+
+from __future__ import annotations
+
+from mayfly.domain.batch import SyncMode
+from mayfly.domain.outcomes import OutcomeCode
+from mayfly.planning.names import WORKING_COPIES, Names
+from mayfly.planning.numbering import identifiers
+from mayfly.planning.scan import key_list, key_names, same_key
+from mayfly.planning.spec import PlanSpec, RowClass
+from mayfly.planning.sql.dialect import SqlDialect, literal
+
+_DELIVERED = f"({int(OutcomeCode.ACCEPTED)}, {int(OutcomeCode.UNCONFIRMED)})"
+_KEPT_BACK = f"({int(OutcomeCode.REJECTED)}, {int(OutcomeCode.WITHHELD)})"
+
+
+class ClosingSql:
+    """Statements of one close, to be run in this order in one transaction."""
+
+    def __init__(self, spec: PlanSpec, dialect: SqlDialect, names: Names) -> None:
+        self._spec = spec
+        self._sql = dialect
+        self._names = names
+
+    def statements(self, now_ms: int) -> list[str]:
+        """Everything up to dropping the working copies."""
+        steps = [*self._state(now_ms)]
+        if self._spec.by_identifier:
+            steps += self._pairs()
+        steps += self._absent()
+        steps += self._rejections(now_ms)
+        return steps
+
+    def drop_all(self) -> list[str]:
+        """Working copies go."""
+        return [f"DROP TABLE IF EXISTS {self._names.of(kind)}" for kind in WORKING_COPIES]
+
+    def accepted(self, kind: str) -> str:
+        """Rows of plan or drop that the destination has."""
+        n = self._names
+        return (
+            f"SELECT q.* FROM {n.of(kind)} q JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a "
+            f"ON a.batch = q.batch LEFT JOIN {n.of('codes')} o "
+            f"ON o.batch = q.batch AND o.pos = q.pos WHERE o.code IS NULL OR o.code IN {_DELIVERED}"
+        )
+
+    def doubtful(self, kind: str) -> str:
+        """Rows of batches with an intent and no answer."""
+        n = self._names
+        return (
+            f"SELECT q.* FROM {n.of(kind)} q "
+            f"JOIN (SELECT DISTINCT batch FROM {n.of('intents')}) i ON i.batch = q.batch "
+            f"LEFT JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a ON a.batch = q.batch "
+            f"WHERE a.batch IS NULL"
+        )
+
+    def count(self, query: str) -> str:
+        """How many rows a query gives."""
+        return f"SELECT count(*) AS n FROM ({query}) AS mf_q"
+
+    def _state(self, now_ms: int) -> list[str]:
+        """Accepted rows enter the state; doubtful rows of tables do, too, as never equal."""
+        steps = self._state_from(self.accepted("plan"), "q.fp", "q.out", "FALSE", now_ms)
+        if not self._spec.by_identifier and self._spec.mode is not SyncMode.APPEND:
+            empty = self._sql.utf8("''")
+            steps += self._state_from(self.doubtful("plan"), empty, empty, "TRUE", now_ms)
+        return steps
+
+    def _state_from(self, query: str, fp: str, out: str, redo: str, now_ms: int) -> list[str]:
+        spec, state = self._spec, self._names.of("state")
+        digests = [f"s{j}" for j in range(len(spec.suppression))]
+        assign = "".join(f", {d} = q.{d}" for d in digests)
+        match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))
+        update = (
+            f"UPDATE {state} SET fp = {fp}, out = {out}, redo = {redo}, present = TRUE, "
+            f"last_at = {now_ms}{assign} FROM ({query}) q WHERE {match}"
+        )
+        insert = (
+            f"INSERT INTO {state} ({key_list(spec)}, fp, out, redo, present, first_at, last_at"
+            f"{''.join(', ' + d for d in digests)}) SELECT {key_list(spec, 'q')}, {fp}, {out}, "
+            f"{redo}, TRUE, {now_ms}, {now_ms}{''.join(', q.' + d for d in digests)} "
+            f"FROM ({query}) q LEFT JOIN {state} t ON {same_key(spec, 'q', 't')} "
+            f"WHERE t.first_at IS NULL"
+        )
+        return [update, insert]
+
+    def _pairs(self) -> list[str]:
+        """Delivered pairs: adds in, removals out, doubt on every pair of the identifier."""
+        steps: list[str] = []
+        for i, field in identifiers(self._spec):
+            steps += self._pairs_added(self.accepted("plan"), i, field.name, perhaps=False)
+        steps.append(self._pairs_removed())
+        for i, field in identifiers(self._spec):
+            steps += self._pairs_added(self.doubtful("plan"), i, field.name, perhaps=True)
+        steps.append(self._pairs_doubted_by_removal())
+        steps.append(self._forget())
+        steps += self._redo()
+        return steps
+
+    def _pairs_added(self, query: str, position: int, field: str, *, perhaps: bool) -> list[str]:
+        spec, pairs, name = self._spec, self._names.of("pairs"), literal(field)
+        value = f"v{position}"
+        doubt = "TRUE" if perhaps else "FALSE"
+        keys = " AND ".join(f"{pairs}.{k} = q.{k}" for k in key_names(spec))
+        same_row = "" if perhaps else f" AND {keys}"
+        mark = (
+            f"UPDATE {pairs} SET perhaps = {doubt} FROM ({query}) q "
+            f"WHERE {pairs}.field = {name} AND {pairs}.digest = q.{value}{same_row}"
+        )
+        insert = (
+            f"INSERT INTO {pairs} ({key_list(spec)}, field, digest, perhaps) "
+            f"SELECT {key_list(spec, 'q')}, {name}, q.{value}, {doubt} FROM ({query}) q "
+            f"LEFT JOIN {pairs} p ON p.field = {name} AND p.digest = q.{value} "
+            f"AND {same_key(spec, 'p', 'q')} WHERE q.{value} IS NOT NULL AND p.field IS NULL"
+        )
+        return [mark, insert]
+
+    def _pairs_removed(self) -> str:
+        """An accepted removal deletes every pair of that identifier."""
+        pairs = self._names.of("pairs")
+        return (
+            f"DELETE FROM {pairs} WHERE EXISTS (SELECT 1 FROM ({self.accepted('drop')}) q "
+            f"WHERE q.field = {pairs}.field AND q.digest = {pairs}.digest)"
+        )
+
+    def _pairs_doubted_by_removal(self) -> str:
+        pairs = self._names.of("pairs")
+        return (
+            f"UPDATE {pairs} SET perhaps = TRUE FROM ({self.doubtful('drop')}) q "
+            f"WHERE q.field = {pairs}.field AND q.digest = {pairs}.digest"
+        )
+
+    def _forget(self) -> str:
+        """A pair that its row no longer wants, once another row's delivered pair holds it."""
+        spec, pairs, gone = self._spec, self._names.of("pairs"), self._names.of("gone")
+        keys = " AND ".join(f"{pairs}.{k} = g.{k}" for k in key_names(spec))
+        return (
+            f"DELETE FROM {pairs} WHERE EXISTS (SELECT 1 FROM {gone} g "
+            f"WHERE g.field = {pairs}.field AND g.digest = {pairs}.digest AND {keys}) "
+            f"AND EXISTS (SELECT 1 FROM {pairs} o LEFT JOIN {gone} h ON h.field = o.field "
+            f"AND h.digest = o.digest AND {same_key(spec, 'h', 'o')} "
+            f"WHERE o.field = {pairs}.field AND o.digest = {pairs}.digest AND h.field IS NULL)"
+        )
+
+    def _redo(self) -> list[str]:
+        """Rows with a doubtful pair are looked at again by the next plan."""
+        spec, state, pairs = self._spec, self._names.of("state"), self._names.of("pairs")
+        match = " AND ".join(f"{state}.{k} = p.{k}" for k in key_names(spec))
+        return [
+            f"UPDATE {state} SET redo = FALSE WHERE redo",
+            f"UPDATE {state} SET redo = TRUE FROM (SELECT DISTINCT {key_list(spec)} "
+            f"FROM {pairs} WHERE perhaps) p WHERE {match}",
+        ]
+
+    def _absent(self) -> list[str]:
+        """Rows that left or lost consent: the record of a past recipient stays, as absent."""
+        spec, state = self._spec, self._names.of("state")
+        if spec.by_identifier or spec.mode in (SyncMode.UPSERT, SyncMode.APPEND):
+            source = f"SELECT {key_list(spec)} FROM {self._names.of('scan')} WHERE c IN " + (
+                f"({int(RowClass.LEFT)}, {int(RowClass.WITHDRAWN)}, {int(RowClass.UNKNOWN)}, "
+                f"{int(RowClass.SUPPRESSED)}, {int(RowClass.NO_IDENTIFIER)})"
+            )
+            if not spec.by_identifier and spec.removes:
+                source = (
+                    f"SELECT {key_list(spec)} FROM {self._names.of('scan')} "
+                    f"WHERE c = {int(RowClass.LEFT)} UNION ALL "
+                    f"SELECT {key_list(spec, 'a')} FROM ({self.accepted('drop')}) a"
+                )
+        else:
+            source = f"SELECT {key_list(spec, 'a')} FROM ({self.accepted('drop')}) a"
+        match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))
+        return [f"UPDATE {state} SET present = FALSE FROM ({source}) q WHERE {match}"]
+
+    def _rejections(self, now_ms: int) -> list[str]:
+        """Rejected and withheld rows are remembered with their fingerprint, not their values."""
+        spec, n = self._spec, self._names
+        rejected = n.of("rejected")
+        answered = (
+            f"SELECT q.* FROM {n.of('plan')} q "
+            f"JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a ON a.batch = q.batch"
+        )
+        match = " AND ".join(f"q.{k} = {rejected}.{k}" for k in key_names(spec))
+        return [
+            f"DELETE FROM {rejected} WHERE EXISTS (SELECT 1 FROM ({answered}) q WHERE {match})",
+            f"INSERT INTO {rejected} ({key_list(spec)}, fp, versions, code, reason, vendor, run, "
+            f"at) SELECT {key_list(spec, 'q')}, q.fp, {literal(spec.versions)}, o.code, o.reason, "
+            f"o.vendor, {literal(spec.run)}, {now_ms} FROM ({answered}) q "
+            f"JOIN {n.of('codes')} o ON o.batch = q.batch AND o.pos = q.pos "
+            f"WHERE o.code IN {_KEPT_BACK}",
+        ]

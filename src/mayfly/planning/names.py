@@ -1,0 +1,38 @@
+"""Names of our tables in a warehouse: working copies and state of one sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mayfly.planning.sql.dialect import quote
+
+WORKING_COPIES = ("scan", "plan", "drop", "gone", "batches", "intents", "acks", "codes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Where tables are: in our schema, or temporary where a plan must write nothing.
+
+    Args:
+        schema: our schema in the warehouse.
+        sid: of the state.
+        temporary: working copies are temporary tables.
+        state_exists: otherwise state tables are temporary and empty, too.
+    """
+
+    schema: str
+    sid: str
+    temporary: bool = False
+    state_exists: bool = True
+
+    def of(self, kind: str) -> str:
+        """Quoted name of a table of this state: state, pairs, rejected or a working copy."""
+        temporary = self.temporary and (kind in WORKING_COPIES or not self.state_exists)
+        if temporary:
+            return quote(f"mf_{kind}")
+        return f"{quote(self.schema)}.{quote(f'{kind}_{self.sid}')}"
+
+    @property
+    def registry(self) -> str:
+        """The one table of all states."""
+        return f"{quote(self.schema)}.{quote('states')}"

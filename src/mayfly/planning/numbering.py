@@ -1,0 +1,219 @@
+"""From the scan to numbered batches: what is wanted, what is gone, what is sent.
+
+Removals are a set difference per identifier field against what any row still wants, so that
+batches may go in any order and a shared identifier is never removed from under somebody.
+"""
+
+from __future__ import annotations
+
+from mayfly.domain.batch import Operation, SyncMode
+from mayfly.planning.names import Names
+from mayfly.planning.scan import (
+    key_list,
+    outside_columns,
+    same_key,
+    value_fields,
+)
+from mayfly.planning.spec import PlanField, PlanSpec, RowClass
+from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.privacy.gate import Form
+
+_SENT = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND)
+
+
+def identifiers(spec: PlanSpec) -> list[tuple[int, PlanField]]:
+    """Fields for which delivered pairs are kept."""
+    return [(i, f) for i, f in enumerate(spec.fields) if f.identifier and spec.by_identifier]
+
+
+class NumberingSql:
+    """Statements that turn a scan and the worker's answers into a plan."""
+
+    def __init__(self, spec: PlanSpec, dialect: SqlDialect, names: Names) -> None:
+        self._spec = spec
+        self._sql = dialect
+        self._names = names
+
+    def mark_suppressed(self, table: str) -> str:
+        """Rows on the suppression list, by ordinal."""
+        return (
+            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.SUPPRESSED)} "
+            f"WHERE n IN (SELECT n FROM {table})"
+        )
+
+    def mark_outside(self) -> str:
+        """Rows with a value that nothing may hash: withheld, as the sync says."""
+        flags = " OR ".join(f"o{o}" for o in range(len(outside_columns(self._spec))))
+        return (
+            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.OUTSIDE)} "
+            f"WHERE c IN {_numbers(_SENT)} AND ({flags})"
+        )
+
+    def fill_values(self, table: str, field: int) -> str:
+        """Values the worker made: loaded as (n, d)."""
+        scan = self._names.of("scan")
+        return f"UPDATE {scan} SET v{field} = w.d FROM {table} w WHERE {scan}.n = w.n"
+
+    def fill_canonical(self, table: str, item: int) -> str:
+        """Canonical digests the worker made: loaded as (n, d)."""
+        scan = self._names.of("scan")
+        return f"UPDATE {scan} SET s{item} = w.d FROM {table} w WHERE {scan}.n = w.n"
+
+    def mark_without_identifier(self) -> str | None:
+        """Rows that no identifier is left of."""
+        found = [f"v{i} IS NULL" for i, _ in identifiers(self._spec)]
+        if not found:
+            return None
+        return (
+            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.NO_IDENTIFIER)} "
+            f"WHERE c IN {_numbers(_SENT)} AND {' AND '.join(found)}"
+        )
+
+    def settle_resends(self) -> str:
+        """Rows looked at again only because rule or mapping changed, and found equal."""
+        return (
+            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.UNCHANGED)} "
+            f"WHERE c = {int(RowClass.RESEND)} AND NOT redo AND s_out = {self.outgoing()}"
+        )
+
+    def outgoing(self) -> str:
+        """Fingerprint of the outgoing values; of the source values where they go as they are."""
+        fields = sorted(value_fields(self._spec), key=lambda item: item[1].name)
+        if not fields:
+            return "fp"
+        return self._sql.fingerprint([self._rendered(i, f) for i, f in fields])
+
+    def _rendered(self, position: int, field: PlanField) -> str:
+        as_bytes = field.form is not Form.CLEAR or (field.identifier and field.shape is not None)
+        if as_bytes:
+            return self._sql.hex(f"v{position}")
+        return self._sql.render(f"v{position}", field.arrow_type)
+
+    def create_plan(self) -> str:
+        """Rows that go out, numbered as they come."""
+        spec = self._spec
+        classes = (RowClass.ADDED,) if spec.mode is SyncMode.APPEND else _SENT
+        values = [f"v{i}" for i, _ in value_fields(spec)]
+        values += [f"s{j}" for j in range(len(spec.suppression))]
+        numbered = (
+            f"SELECT row_number() OVER () - 1 AS rn, {key_list(spec)}, fp, {self.outgoing()} AS out"
+            f"{''.join(', ' + v for v in values)} FROM {self._names.of('scan')} "
+            f"WHERE c IN {_numbers(classes)}"
+        )
+        batch = self._sql.div("rn", spec.batch_rows)
+        return self._table(
+            "plan",
+            f"SELECT CAST({batch} AS integer) AS batch, "
+            f"CAST(rn % {spec.batch_rows} AS integer) AS pos, {key_list(spec)}, fp, out"
+            f"{''.join(', ' + v for v in values)} FROM ({numbered}) AS mf_n",
+        )
+
+    def create_gone(self) -> str:
+        """Delivered pairs that their own row no longer wants."""
+        spec, names = self._spec, self._names
+        cases = " ".join(
+            f"WHEN p.field = {literal(f.name)} THEN q.v{i} IS NULL OR q.v{i} <> p.digest"
+            for i, f in identifiers(spec)
+        )
+        differs = f"(q.batch IS NOT NULL AND CASE {cases} ELSE TRUE END)"
+        if spec.mode is SyncMode.UPSERT:
+            removed = (*spec.removes, *((RowClass.WITHHELD,) if spec.removes else ()))
+            gone = f"s.c IN {_numbers(removed)}" if removed else "FALSE"
+        elif spec.limit is not None:
+            gone = f"(s.c IS NOT NULL AND s.c NOT IN {_numbers(_KEPT)}) OR {differs}"
+        else:
+            gone = f"s.c IS NULL OR s.c NOT IN {_numbers(_KEPT)} OR {differs}"
+        keys = ", ".join(f"p.{k}" for k in key_list(spec).split(", "))
+        return self._table(
+            "gone",
+            f"SELECT {keys}, p.field, p.digest FROM {names.of('pairs')} p "
+            f"LEFT JOIN {names.of('scan')} s ON {same_key(spec, 'p', 's')} "
+            f"LEFT JOIN {names.of('plan')} q ON {same_key(spec, 'p', 'q')} WHERE {gone}",
+        )
+
+    def create_drop(self) -> str:
+        """An empty table of removals."""
+        spec, sql = self._spec, self._sql
+        keys = ", ".join(
+            f"CAST(NULL AS {k.sql_type}) AS k{i}" for i, k in enumerate(self._spec.keys)
+        )
+        return self._table(
+            "drop",
+            f"SELECT CAST(0 AS integer) AS batch, CAST(0 AS integer) AS pos, "
+            f"CAST(NULL AS {sql.text}) AS field, CAST(NULL AS {sql.blob}) AS digest, {keys} "
+            f"WHERE {len(spec.keys)} < 0",
+        )
+
+    def add_identifier_removals(self, field: PlanField, position: int, first_batch: int) -> str:
+        """One row per identifier that no row wants any more."""
+        spec, names = self._spec, self._names
+        name = literal(field.name)
+        candidates = (
+            f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name} "
+            f"AND g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
+            f"WHERE q.v{position} IS NOT NULL) "
+            f"AND g.digest NOT IN (SELECT p.digest FROM {names.of('pairs')} p "
+            f"LEFT JOIN {names.of('gone')} h ON h.field = p.field AND h.digest = p.digest "
+            f"AND {same_key(spec, 'h', 'p')} WHERE p.field = {name} AND h.digest IS NULL)"
+        )
+        keys = ", ".join(f"CAST(NULL AS {k.sql_type})" for k in spec.keys)
+        batch = self._sql.div("rn", spec.batch_rows)
+        return (
+            f"INSERT INTO {names.of('drop')} SELECT CAST({first_batch} + {batch} AS integer), "
+            f"CAST(rn % {spec.batch_rows} AS integer), {name}, digest, {keys} FROM "
+            f"(SELECT row_number() OVER () - 1 AS rn, digest FROM ({candidates}) AS mf_g) AS mf_n"
+        )
+
+    def add_key_removals(self, first_batch: int) -> str | None:
+        """One row per key that this sync delivered and takes back."""
+        spec, names = self._spec, self._names
+        if not spec.removes or spec.by_identifier:
+            return None
+        batch = self._sql.div("rn", spec.batch_rows)
+        return (
+            f"INSERT INTO {names.of('drop')} SELECT CAST({first_batch} + {batch} AS integer), "
+            f"CAST(rn % {spec.batch_rows} AS integer), NULL, NULL, {key_list(spec)} FROM "
+            f"(SELECT row_number() OVER () - 1 AS rn, {key_list(spec, 's')} "
+            f"FROM {names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
+            f"WHERE t.present AND s.c IN {_numbers(spec.removes)}) AS mf_n"
+        )
+
+    def create_batches(self) -> str:
+        """The batches with their kind of change and their rows."""
+        names, sql = self._names, self._sql
+        add = literal(self._spec.add_operation.value)
+        remove = literal(Operation.REMOVE.value)
+        return self._table(
+            "batches",
+            f"SELECT batch, CAST({add} AS {sql.text}) AS op, CAST(NULL AS {sql.text}) AS field, "
+            f"count(*) AS size FROM {names.of('plan')} GROUP BY batch UNION ALL "
+            f"SELECT batch, CAST({remove} AS {sql.text}), field, count(*) "
+            f"FROM {names.of('drop')} GROUP BY batch, field",
+        )
+
+    def last_batch(self, kind: str) -> str:
+        """The highest batch number so far."""
+        return f"SELECT coalesce(max(batch), -1) AS n FROM {self._names.of(kind)}"
+
+    def state_rows(self) -> str:
+        """Rows of the state that count as delivered."""
+        return f"SELECT count(*) AS n FROM {self._names.of('state')} WHERE present"
+
+    def in_doubt(self) -> str:
+        """Pairs that are perhaps delivered."""
+        return f"SELECT count(*) AS n FROM {self._names.of('pairs')} WHERE perhaps"
+
+    def _table(self, kind: str, query: str) -> str:
+        spec = self._spec
+        temporary = "TEMPORARY " if self._names.temporary else ""
+        return (
+            f"/* mayfly sync={spec.identity.sync} run={spec.run} {kind} */ "
+            f"CREATE {temporary}TABLE {self._names.of(kind)} AS {query}"
+        )
+
+
+_KEPT = (RowClass.ADDED, RowClass.CHANGED, RowClass.UNCHANGED, RowClass.RESEND)
+
+
+def _numbers(classes: tuple[RowClass, ...]) -> str:
+    return "(" + ", ".join(str(int(c)) for c in classes) + ")"

@@ -1,0 +1,283 @@
+"""The scan: one statement that reads the model once and finds what changed.
+
+The result is narrow: keys, a class, a fingerprint, and, for rows that may have to go out, the
+values an external platform takes (digests). No clear personal value of the model is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mayfly.planning.names import Names
+from mayfly.planning.spec import PlanField, PlanSpec, RowClass
+from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.privacy.gate import Form
+
+NEEDED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFlags:
+    """What the state says about this scan.
+
+    Args:
+        versions_changed: rules, mapping or fingerprint format are not those of the state.
+        rejected: whether there are remembered rejections.
+        suppression_changed: whether digests of unchanged rows must be compared again.
+    """
+
+    versions_changed: bool = False
+    rejected: bool = False
+    suppression_changed: bool = False
+
+
+def key_names(spec: PlanSpec) -> list[str]:
+    """Our own names of the key columns: k0, k1 and so on."""
+    return [f"k{i}" for i in range(len(spec.keys))]
+
+
+def same_key(spec: PlanSpec, left: str, right: str) -> str:
+    """Join condition over the key columns."""
+    return " AND ".join(f"{left}.{k} = {right}.{k}" for k in key_names(spec))
+
+
+def key_list(spec: PlanSpec, alias: str = "") -> str:
+    """The key columns, comma-separated, with an alias in front."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + k for k in key_names(spec))
+
+
+def value_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
+    """Fields whose outgoing values stand in the plan: all of an external destination."""
+    return list(enumerate(spec.fields)) if spec.external else []
+
+
+def pseudonym_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
+    """Fields whose outgoing value the worker makes from a canonical digest."""
+    return [(i, f) for i, f in value_fields(spec) if f.form is Form.PSEUDONYM]
+
+
+def outside_columns(spec: PlanSpec) -> list[str]:
+    """Model columns that may hold values outside the repertoire SQL may hash."""
+    columns = [f.column for _, f in value_fields(spec) if f.form is Form.DIGEST]
+    columns += [s.column for s in spec.suppression if s.kind != "primary_key"]
+    return list(dict.fromkeys(columns))
+
+
+def model_columns(spec: PlanSpec) -> list[str]:
+    """Every model column the scan reads besides keys and consent."""
+    columns = [f.column for f in spec.fields] + [s.column for s in spec.suppression]
+    return list(dict.fromkeys([*columns, *spec.destination_key]))
+
+
+def consent_state(spec: PlanSpec, column_sql: str) -> str:
+    """1 granted, 0 refused, null unknown."""
+    if spec.consent is None:
+        return "1"
+    values = ", ".join(literal(v) for v in spec.consent.values)
+    granted = f"WHEN {column_sql} IN ({values}) THEN 1 ELSE 0"
+    return f"CASE WHEN {column_sql} IS NULL THEN NULL {granted} END"
+
+
+def granted_model(spec: PlanSpec, columns: Sequence[str]) -> str:
+    """The model's rows whose consent is granted now, with key columns k0… and some columns."""
+    keys = [f"{quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
+    wanted = ", ".join([*keys, *columns])
+    where = ""
+    if spec.consent is not None:
+        where = f" WHERE ({consent_state(spec, quote(spec.consent.column))}) = 1"
+    return f"SELECT {wanted} FROM ({spec.model_sql}) AS mf_model{where}"
+
+
+class ScanSql:
+    """Statements that make and check the scan."""
+
+    def __init__(self, spec: PlanSpec, dialect: SqlDialect, names: Names, flags: ScanFlags) -> None:
+        self._spec = spec
+        self._sql = dialect
+        self._names = names
+        self._flags = flags
+
+    def create(self) -> str:
+        """CREATE TABLE scan AS … : the model is read once."""
+        begin = (
+            f"CREATE TEMPORARY TABLE {self._names.of('scan')}"
+            if self._names.temporary
+            else self._sql.working_copy(self._names.of("scan"))
+        )
+        spec = self._spec
+        columns = ["row_number() OVER () - 1 AS n", "c", key_list(spec), "fp", "s_out", "redo"]
+        columns += self._outgoing()
+        if spec.destination_key:
+            columns.append("dk")
+        comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} scan */"
+        return (
+            f"{comment} {begin} AS SELECT {', '.join(columns)} FROM ({self._classified()}) AS mf_c "
+            f"WHERE c IS NOT NULL"
+        )
+
+    def _outgoing(self) -> list[str]:
+        """Outgoing values, canonical digests and outside flags, for rows that need them."""
+        spec, sql = self._spec, self._sql
+        need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
+        out: list[str] = []
+        for i, field in value_fields(spec):
+            out.append(f"CASE WHEN {need} THEN {self._value(field)} END AS v{i}")
+        for i, field in pseudonym_fields(spec):
+            text = sql.render(self._x(field.column), field.arrow_type)
+            out.append(f"CASE WHEN {need} THEN {sql.sha256(text)} END AS p{i}")
+        for j, item in enumerate(spec.suppression):
+            canonical = item.canonical_sql.replace("{column}", self._x(item.column))
+            kept = f" ELSE s_s{j}" if self._flags.suppression_changed else ""
+            out.append(f"CASE WHEN {need} THEN {canonical}{kept} END AS s{j}")
+        for o, column in enumerate(outside_columns(spec)):
+            checks = [f.inside_sql for _, f in value_fields(spec) if f.column == column]
+            checks += [s.inside_sql for s in spec.suppression if s.column == column]
+            inside = " AND ".join(
+                f"({c.replace('{column}', self._x(column))})" for c in checks if c is not None
+            )
+            out.append(f"CASE WHEN {need} THEN NOT ({inside or 'TRUE'}) ELSE FALSE END AS o{o}")
+        return out
+
+    def _value(self, field: PlanField) -> str:
+        """Outgoing value of one field as the engine gives it."""
+        column = self._x(field.column)
+        if field.form is Form.DIGEST and field.digest_sql is not None:
+            return field.digest_sql.replace("{column}", column)
+        if field.form is Form.PSEUDONYM:
+            return f"CAST(NULL AS {self._sql.blob})"
+        if field.identifier and field.shape is not None:
+            text = f"lower(trim(CAST({column} AS {self._sql.text})))"
+            shaped = f"CASE WHEN {self._sql.matches(text, field.shape)} THEN {text} END"
+            return self._sql.utf8(shaped)
+        return column
+
+    def _x(self, column: str) -> str:
+        return f"x{model_columns(self._spec).index(column)}"
+
+    def _classified(self) -> str:
+        """Model and state side by side, with a class."""
+        spec = self._spec
+        keys = [f"coalesce(m.{k}, s.{k}) AS {k}" for k in key_names(spec)]
+        columns = [f"{self._class_case()} AS c", *keys, "m.fp AS fp", "s.out AS s_out"]
+        columns += ["coalesce(s.redo, FALSE) AS redo"]
+        columns += [f"m.x{i} AS x{i}" for i in range(len(model_columns(spec)))]
+        if self._flags.suppression_changed:
+            columns += [f"s.s{j} AS s_s{j}" for j in range(len(spec.suppression))]
+        if spec.destination_key:
+            columns.append("m.dk AS dk")
+        rejected = ""
+        if self._flags.rejected:
+            rejected = (
+                f" LEFT JOIN {self._names.of('rejected')} r ON {same_key(spec, 'm', 'r')} "
+                f"AND r.fp = m.fp AND r.versions = {literal(spec.versions)}"
+            )
+        return (
+            f"SELECT {', '.join(columns)} FROM ({self._model()}) m "
+            f"FULL OUTER JOIN {self._names.of('state')} s ON {same_key(spec, 'm', 's')}{rejected}"
+        )
+
+    def _model(self) -> str:
+        """The model with fingerprint and consent state; `here` tells a row from a gap."""
+        spec, sql = self._spec, self._sql
+        fields = sorted(spec.fields, key=lambda f: f.name)
+        rendered = [sql.render(quote(f.column), f.arrow_type) for f in fields]
+        columns = [f"{quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
+        columns += [f"{sql.fingerprint(rendered)} AS fp", "TRUE AS here"]
+        consent = quote(spec.consent.column) if spec.consent else "NULL"
+        columns.append(f"{consent_state(spec, consent)} AS g")
+        columns += [f"{quote(c)} AS x{i}" for i, c in enumerate(model_columns(spec))]
+        if spec.destination_key:
+            types = {f.column: f.arrow_type for f in spec.fields}
+            parts = [sql.render(quote(c), types[c]) for c in spec.destination_key]
+            columns.append(f"{sql.fingerprint(parts)} AS dk")
+        limit = f" LIMIT {int(spec.limit)}" if spec.limit is not None else ""
+        return f"SELECT {', '.join(columns)} FROM ({spec.model_sql}) AS mf_model{limit}"
+
+    def _class_case(self) -> str:
+        """The class of a row, from consent, state and fingerprint."""
+        resend = self._flags.versions_changed or self._spec.full_refresh
+        same = int(RowClass.RESEND if resend else RowClass.UNCHANGED)
+        rejected = (
+            f"WHEN m.g = 1 AND r.fp IS NOT NULL THEN {int(RowClass.REJECTED_BEFORE)} "
+            if self._flags.rejected
+            else ""
+        )
+        left = "NULL" if self._spec.limit is not None else str(int(RowClass.LEFT))
+        return (
+            "CAST(CASE "
+            f"WHEN m.here IS NULL AND s.present THEN {left} "
+            "WHEN m.here IS NULL THEN NULL "
+            f"{rejected}"
+            f"WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN {int(RowClass.RESEND)} "
+            f"WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN {same} "
+            f"WHEN m.g = 1 AND s.present THEN {int(RowClass.CHANGED)} "
+            f"WHEN m.g = 1 THEN {int(RowClass.ADDED)} "
+            f"WHEN s.present AND m.g = 0 THEN {int(RowClass.WITHDRAWN)} "
+            f"WHEN s.present THEN {int(RowClass.UNKNOWN)} "
+            f"ELSE {int(RowClass.WITHHELD)} END AS smallint)"
+        )
+
+    def null_keys(self) -> str:
+        """How many rows have a null in the key."""
+        nulls = " OR ".join(f"{k} IS NULL" for k in key_names(self._spec))
+        return f"SELECT count(*) AS n FROM {self._names.of('scan')} WHERE {nulls}"
+
+    def duplicate_keys(self) -> str:
+        """How many keys stand on more than one row."""
+        keys = key_list(self._spec)
+        return (
+            f"SELECT count(*) AS n FROM (SELECT 1 AS one FROM {self._names.of('scan')} "
+            f"GROUP BY {keys} HAVING count(*) > 1) AS mf_d"
+        )
+
+    def duplicate_destination_keys(self) -> str:
+        """How many destination keys would be written by more than one row."""
+        wanted = ", ".join(
+            str(int(c))
+            for c in (RowClass.ADDED, RowClass.CHANGED, RowClass.UNCHANGED, RowClass.RESEND)
+        )
+        return (
+            f"SELECT count(*) AS n FROM (SELECT 1 AS one FROM {self._names.of('scan')} "
+            f"WHERE c IN ({wanted}) GROUP BY dk HAVING count(*) > 1) AS mf_d"
+        )
+
+    def classes(self) -> str:
+        """Rows per class, and how many of them were in doubt."""
+        return (
+            f"SELECT c, count(*) AS n, coalesce(sum(CASE WHEN redo THEN 1 ELSE 0 END), 0) AS redo "
+            f"FROM {self._names.of('scan')} GROUP BY c"
+        )
+
+    def for_worker(self, offset_classes: Sequence[RowClass]) -> str | None:
+        """What the worker compares and completes: ordinals and digests, nothing clear."""
+        spec = self._spec
+        columns = [f"p{i}" for i, _ in pseudonym_fields(spec)]
+        columns += [f"s{j}" for j in range(len(spec.suppression))]
+        if not columns:
+            return None
+        classes = ", ".join(str(int(c)) for c in offset_classes)
+        return (
+            f"SELECT n, {', '.join(columns)} FROM {self._names.of('scan')} WHERE c IN ({classes})"
+        )
+
+    def outside(self, position: int, read_sql: str) -> str:
+        """Clear values that only the worker can hash, with their ordinal."""
+        spec = self._spec
+        model = granted_model(spec, [f"{read_sql} AS x"])
+        return (
+            f"/* mayfly sync={spec.identity.sync} run={spec.run} outside {position} */ "
+            f"SELECT q.n AS n, m.x AS x FROM {self._names.of('scan')} q "
+            f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE q.o{position}"
+        )
+
+    def count_outside(self) -> str | None:
+        """Rows with a value outside the repertoire, per model column."""
+        sums = [
+            f"coalesce(sum(CASE WHEN o{o} THEN 1 ELSE 0 END), 0) AS o{o}"
+            for o in range(len(outside_columns(self._spec)))
+        ]
+        if not sums:
+            return None
+        return f"SELECT {', '.join(sums)} FROM {self._names.of('scan')}"

@@ -1,0 +1,249 @@
+"""What a plan is asked for, and what it counts. Names, types and versions only; no row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from mayfly.domain.batch import Operation, SyncMode
+from mayfly.privacy.gate import Form
+
+SuppressionKind = Literal["email", "phone", "primary_key"]
+
+
+class RowClass(IntEnum):
+    """What the scan found of one row. The numbers are stored in working copies."""
+
+    ADDED = 1
+    CHANGED = 2
+    UNCHANGED = 3
+    LEFT = 4
+    WITHDRAWN = 5  # delivered before, consent refused now
+    UNKNOWN = 6  # delivered before, consent unknown now
+    WITHHELD = 7  # never delivered, no consent
+    REJECTED_BEFORE = 8  # same values, mapping and rule as when it was rejected
+    RESEND = 9  # same values, but rule, mapping or doubt asks for a comparison
+    SUPPRESSED = 10
+    OUTSIDE = 11  # outside the repertoire, and the sync says withhold
+    NO_IDENTIFIER = 12
+
+
+WANTED = (RowClass.ADDED, RowClass.CHANGED, RowClass.UNCHANGED, RowClass.RESEND)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateIdentity:
+    """Which state a sync works on. Another identity is another, empty state."""
+
+    workspace: str
+    target: str
+    sync: str
+    destination: str
+
+    @property
+    def sid(self) -> str:
+        """Name of the state's tables: 16 hex digits."""
+        parts = json.dumps([self.workspace, self.target, self.sync, self.destination])
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyColumn:
+    """A primary key column with the engine's own type name."""
+
+    name: str
+    sql_type: str
+    arrow_type: pa.DataType
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanField:
+    """One destination field.
+
+    Args:
+        name: at the destination.
+        column: model column.
+        arrow_type: of the model column.
+        form: digest, pseudonym or clear.
+        identifier: whether delivered pairs are kept for it.
+        digest_sql: for digests: expression of 32 raw bytes over the column.
+        inside_sql: for digests: true where `digest_sql` is final.
+        shape: for clear fields at external destinations: anchored pattern both engines know.
+        read_sql: expression that streams the column as `arrow_type`.
+    """
+
+    name: str
+    column: str
+    arrow_type: pa.DataType
+    form: Form
+    identifier: bool = False
+    digest_sql: str | None = None
+    inside_sql: str | None = None
+    shape: str | None = None
+    read_sql: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuppressionColumn:
+    """A model column whose canonical digest is compared with the suppression list."""
+
+    kind: SuppressionKind
+    column: str
+    canonical_sql: str
+    inside_sql: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """The consent filter over one column; null is unknown, and unknown is no."""
+
+    column: str
+    values: tuple[bool | int | str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanSpec:
+    """Everything the planner's statements are made from.
+
+    Args:
+        identity: of the state.
+        run: id of the run, for comments in the warehouse's query history.
+        mode: sync mode.
+        external: whether outgoing values are kept in the plan (digests), or joined at delivery.
+        by_identifier: whether delivered pairs are kept (audiences), or keys alone (tables).
+        model_sql: one SELECT.
+        keys: primary key.
+        fields: destination fields in the mapping's order.
+        consent: None only for internal destinations.
+        suppression: columns compared with the list.
+        destination_key: model columns behind the destination's key where they are not the
+            primary key; empty otherwise.
+        erase_withdrawn: whether rows without consent are removed though the mode would not.
+        outside: what happens to values outside the repertoire SQL may hash.
+        versions: fingerprint of rules, mapping and fingerprint format.
+        suppression_version: of the list.
+        batch_rows: rows in a batch.
+    """
+
+    identity: StateIdentity
+    run: str
+    mode: SyncMode
+    external: bool
+    by_identifier: bool
+    model_sql: str
+    keys: tuple[KeyColumn, ...]
+    fields: tuple[PlanField, ...]
+    consent: Consent | None
+    suppression: tuple[SuppressionColumn, ...]
+    destination_key: tuple[str, ...] = ()
+    erase_withdrawn: bool = False
+    outside: Literal["worker", "withhold"] = "worker"
+    versions: str
+    suppression_version: int = 0
+    batch_rows: int = 50_000
+    limit: int | None = None
+    full_refresh: bool = False
+
+    @property
+    def add_operation(self) -> Operation:
+        """The kind of change of rows that go to the destination."""
+        if self.by_identifier:
+            return Operation.ADD
+        return Operation.INSERT if self.mode is SyncMode.APPEND else Operation.WRITE
+
+    @property
+    def removes(self) -> tuple[RowClass, ...]:
+        """Classes whose earlier deliveries are taken back."""
+        withdrawn = (RowClass.WITHDRAWN, RowClass.UNKNOWN, RowClass.SUPPRESSED)
+        if self.mode in (SyncMode.AUDIENCE, SyncMode.MIRROR):
+            return (RowClass.LEFT, *withdrawn, RowClass.NO_IDENTIFIER)
+        if self.mode is SyncMode.UPSERT and self.erase_withdrawn:
+            return withdrawn
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchInfo:
+    """One numbered batch of an open plan, with what is known of its delivery."""
+
+    number: int
+    operation: Operation
+    identifier: str | None
+    rows: int
+    intent: bool = False
+    acknowledged: bool = False
+    job: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCounts:
+    """Row counts of a plan. `resend` are re-sends for another reason than new values."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    withheld_consent: int = 0
+    withdrawn: int = 0
+    unknown: int = 0
+    left: int = 0
+    suppressed: int = 0
+    rejected_before: int = 0
+    resend: int = 0
+    outside: int = 0
+    outside_worker: int = 0
+    no_identifier: int = 0
+    in_doubt: int = 0
+    state_rows: int = 0
+    duplicate_keys: int = 0
+    null_keys: int = 0
+    duplicate_destination_keys: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """The counts that `mayfly plan` prints."""
+        names = ("added", "changed", "removed", "unchanged", "withheld_consent", "suppressed")
+        counts = {name: int(getattr(self, name)) for name in names}
+        extra = ("in_doubt", "resend", "rejected_before", "no_identifier", "outside", "withdrawn")
+        return counts | {name: int(getattr(self, name)) for name in extra}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A numbered plan."""
+
+    counts: PlanCounts
+    batches: tuple[BatchInfo, ...] = ()
+
+
+class PlanWorker(Protocol):
+    """What the planner asks of the worker, column by column: keys never enter SQL."""
+
+    def suppressed(self, kind: SuppressionKind, digests: pa.Array) -> pa.Array:
+        """Bool per canonical digest; null digests are false."""
+
+    def pseudonyms(self, field: str, digests: pa.Array) -> pa.Array:
+        """Keyed digests of SHA-256 digests of canonical text; nulls kept."""
+
+    def digests(self, field: str, values: pa.Array) -> pa.Array:
+        """Match hash of values outside the repertoire; null where refused."""
+
+    def canonical(self, kind: SuppressionKind, column: str, values: pa.Array) -> pa.Array:
+        """Canonical digests of values outside the repertoire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseReport:
+    """What closing a plan found."""
+
+    delivered: int = 0
+    removed: int = 0
+    in_doubt: int = 0
+    dropped: int = 0
+    complete: bool = True
+    reasons: Mapping[str, int] = field(default_factory=dict)

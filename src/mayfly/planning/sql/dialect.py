@@ -1,0 +1,85 @@
+"""What differs between SQL engines, as small functions. One instance per engine, no state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from mayfly.domain.errors import PolicyError
+
+
+def quote(identifier: str) -> str:
+    """A quoted identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(value: bool | int | str) -> str:
+    """A literal of configuration. Values of rows never come here."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return str(value)
+    return "'" + value.replace("'", "''") + "'"
+
+
+class SqlDialect(ABC):
+    """One engine's spelling of what the planner needs."""
+
+    blob: str
+    text: str
+
+    @abstractmethod
+    def octets(self, text_sql: str) -> str:
+        """Length in bytes of a text expression."""
+
+    @abstractmethod
+    def md5(self, text_sql: str) -> str:
+        """MD5 of a text expression as a blob."""
+
+    @abstractmethod
+    def sha256(self, text_sql: str) -> str:
+        """SHA-256 of a text expression as a blob of 32 bytes."""
+
+    @abstractmethod
+    def hex(self, blob_sql: str) -> str:
+        """A blob as lower-case hex."""
+
+    @abstractmethod
+    def utf8(self, text_sql: str) -> str:
+        """A text expression as a blob."""
+
+    @abstractmethod
+    def render(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """One canonical text per value of a type, whatever the session's settings."""
+
+    @abstractmethod
+    def matches(self, text_sql: str, pattern: str) -> str:
+        """Whether the whole text matches a simple pattern."""
+
+    @abstractmethod
+    def working_copy(self, name: str) -> str:
+        """Beginning of CREATE TABLE for a working copy that need not survive a crash of the
+        engine.
+        """
+
+    @abstractmethod
+    def div(self, left: str, right: int) -> str:
+        """Integer division."""
+
+    def fingerprint(self, rendered: Sequence[str]) -> str:
+        """Fingerprint of several rendered values: length-prefixed, null apart from ''."""
+        parts = [f"coalesce({self.octets(r)} || ':' || {r}, 'n')" for r in rendered]
+        return self.md5(" || ';' || ".join(parts) if parts else "''")
+
+
+def refuse_key_type(name: str, arrow_type: pa.DataType) -> None:
+    """Refuse primary keys whose equality is not plain: floats, JSON and nested types."""
+    if pa.types.is_floating(arrow_type) or pa.types.is_nested(arrow_type):
+        raise PolicyError(
+            "key_type",
+            f"Primary key column {name} is of type {arrow_type}; floats, JSON and nested types "
+            "have no plain equality.",
+            hint="Choose integer, text, date, uuid, decimal or boolean columns as primary key.",
+        )

@@ -1,0 +1,63 @@
+"""DuckDB's spelling."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from mayfly.planning.sql.dialect import SqlDialect, literal
+
+
+class DuckdbDialect(SqlDialect):
+    """DuckDB 2."""
+
+    blob = "BLOB"
+    text = "VARCHAR"
+
+    def octets(self, text_sql: str) -> str:
+        """`strlen` counts bytes."""
+        return f"strlen({text_sql})"
+
+    def md5(self, text_sql: str) -> str:
+        """`md5` gives hex."""
+        return f"unhex(md5({text_sql}))"
+
+    def sha256(self, text_sql: str) -> str:
+        """`sha256` gives hex."""
+        return f"unhex(sha256({text_sql}))"
+
+    def hex(self, blob_sql: str) -> str:
+        """`hex` gives upper case."""
+        return f"lower(hex({blob_sql}))"
+
+    def utf8(self, text_sql: str) -> str:
+        """`encode` gives UTF-8."""
+        return f"encode({text_sql})"
+
+    def render(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """Timestamps as UTC microseconds, floats as bits, the rest by its one cast."""
+        if pa.types.is_timestamp(arrow_type):
+            return (
+                f"CASE WHEN isfinite({column_sql}) THEN epoch_us({column_sql})::VARCHAR "
+                f"ELSE {column_sql}::VARCHAR END"
+            )
+        if pa.types.is_floating(arrow_type):
+            return f"({column_sql}::DOUBLE)::BIT::VARCHAR"
+        if pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type):
+            return f"hex({column_sql})"
+        if pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type):
+            return f"({column_sql})::VARCHAR"
+        if pa.types.is_nested(arrow_type):
+            return f"to_json({column_sql})::VARCHAR"
+        return f"({column_sql})::VARCHAR"
+
+    def matches(self, text_sql: str, pattern: str) -> str:
+        """RE2, anchored at both ends."""
+        return f"regexp_full_match({text_sql}, {literal(pattern)})"
+
+    def working_copy(self, name: str) -> str:
+        """DuckDB has no unlogged tables."""
+        return f"CREATE TABLE {name}"
+
+    def div(self, left: str, right: int) -> str:
+        """`/` would be float division."""
+        return f"({left}) // {right}"

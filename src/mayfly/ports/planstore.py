@@ -1,0 +1,65 @@
+"""The port behind which batches wait: planned rows, intents, outcomes, state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from mayfly.domain.batch import Batch
+from mayfly.domain.outcomes import Outcomes
+from mayfly.planning.spec import BatchInfo, CloseReport, Plan, PlanSpec, PlanWorker
+
+
+class PlanStore(Protocol):
+    """State and open plan of one sync at one destination identity.
+
+    Every writing method is one transaction and checks the fence of the lease: a worker that was
+    overtaken gets IntegrityError `fenced` and has changed nothing. Plain functions, called in
+    threads, one at a time.
+    """
+
+    def count(self, spec: PlanSpec, worker: PlanWorker) -> Plan:
+        """What a run would do now. Writes nothing that outlives the call."""
+
+    def acquire(
+        self, spec: PlanSpec, *, holder: str, now_ms: int, alive: Callable[[str], bool]
+    ) -> None:
+        """Take the lease of the state, creating an empty one first.
+
+        Raises:
+            TransientError: `run_active`, another live holder has it.
+            PolicyError: `foreign_state`, another installation owns it (names `state adopt`).
+        """
+
+    def release(self) -> None:
+        """Give the lease back. May be repeated."""
+
+    def open_batches(self) -> Sequence[BatchInfo] | None:
+        """The batches of a plan that was left open, None where there is none."""
+
+    def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
+        """Make and number a plan. `check` may raise to refuse it; then nothing was written."""
+
+    def read(
+        self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
+    ) -> list[Batch]:
+        """Rows of some batches with consent applied as it is now; `of` is the plan's number of
+        batches.
+        """
+
+    def intent(self, batch: int) -> None:
+        """Committed before the first request of a batch."""
+
+    def submitted(self, batch: int, reference: str) -> None:
+        """An asynchronous job's reference, stored with the intent."""
+
+    def outcome(self, batch: int, outcomes: Outcomes) -> None:
+        """Committed after the answer."""
+
+    def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
+        """Merge what was answered, mark what is in doubt, drop the rest. Without an open plan a
+        no-op.
+        """
+
+    def forget_rejections(self) -> int:
+        """Let rejected rows be tried again; how many there were."""
