@@ -1,0 +1,163 @@
+"""Entries of the ledger: what happened, in ids and counts.
+
+No value of a row and no digest of one can enter: every text is held to a short alphabet of
+identifiers, and a type has no field for content. An entry is written as one line of canonical
+JSON (RFC 8785); the bytes of that line, without its end, are the leaf of the tree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import rfc8785
+
+from mayfly.domain.errors import IntegrityError
+
+_TEXT = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
+_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_COUNT_MAX = 2**53 - 1  # the largest integer that canonical JSON carries exactly
+_TEXT_FIELDS = (
+    *("workspace", "region", "target", "sync", "run", "operation", "destination"),
+    *("reason", "software"),
+)
+
+
+class EntryType(StrEnum):
+    """What an entry records. The last four are reserved for sealed batches and their keys."""
+
+    CREATED = "created"  # a working copy was made for a run
+    DELIVERED = "delivered"  # a batch was acknowledged by its destination
+    DROPPED = "dropped"  # the working copy of a run was dropped
+    REFUSED = "refused"  # a run was refused by policy
+    HELD = "held"
+    PURGED = "purged"
+    EXPIRED = "expired"
+    KEK_DESTROYED = "kek_destroyed"
+
+
+_OF_A_RUN = (EntryType.CREATED, EntryType.DELIVERED, EntryType.DROPPED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One act of the engine.
+
+    Args:
+        type: what happened.
+        workspace: id of the workspace.
+        region: region of the worker; empty where none is configured.
+        target: the target the run worked on, such as `dev`.
+        sync: id of the sync.
+        run: id of the run; unique in the ledger.
+        batch: number of the batch in its run, None where the entry is not about one.
+        rows: how many rows it is about.
+        operation: the batch's kind of change; empty where the entry is not about one.
+        destination: name of the destination.
+        reason: a code of ours, such as `done` or `outage`.
+        software: name and version of what wrote the entry.
+        seq: position in the ledger from 0. The ledger gives it; None until then.
+        at: time of recording, RFC 3339 in UTC with microseconds. The ledger gives it.
+
+    Raises:
+        ValueError: a text holds anything but up to 128 characters of an identifier, or a number
+            is negative or too large. The message names the field and never repeats the text.
+    """
+
+    type: EntryType
+    workspace: str
+    sync: str
+    run: str
+    region: str = ""
+    target: str = ""
+    batch: int | None = None
+    rows: int = 0
+    operation: str = ""
+    destination: str = ""
+    reason: str = ""
+    software: str = ""
+    seq: int | None = None
+    at: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", EntryType(self.type))
+        for name in _TEXT_FIELDS:
+            text = getattr(self, name)
+            if not isinstance(text, str) or not _TEXT.fullmatch(text):
+                raise ValueError(f"entry field {name} must be an identifier of at most 128 letters")
+        for name, number in (("rows", self.rows), ("batch", self.batch), ("seq", self.seq)):
+            if number is None and name != "rows":
+                continue
+            if type(number) is not int or not 0 <= number <= _COUNT_MAX:
+                raise ValueError(f"entry field {name} must be a count from 0")
+        if self.at is not None:
+            parse_time(self.at)
+        if self.type in _OF_A_RUN and not self.run:
+            raise ValueError("entry field run must name the run")
+        if self.type is EntryType.DELIVERED and self.batch is None:
+            raise ValueError("entry field batch must name the delivered batch")
+
+    def placed(self, *, seq: int, at: datetime) -> Entry:
+        """A copy with its position and time.
+
+        Raises:
+            ValueError: the entry has a position already, or the time has no zone.
+        """
+        if self.seq is not None or self.at is not None:
+            raise ValueError("the ledger gives seq and at; they must be left out")
+        return replace(self, seq=seq, at=format_time(at))
+
+    def to_line(self) -> bytes:
+        """The entry as canonical JSON, without the line's end.
+
+        Raises:
+            ValueError: the entry has no position or time yet.
+        """
+        if self.seq is None or self.at is None:
+            raise ValueError("an entry is written once the ledger gave it seq and at")
+        return rfc8785.dumps(asdict(self) | {"type": self.type.value})
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Entry:
+        """The entry that `to_line` wrote.
+
+        Raises:
+            IntegrityError: `entry_malformed`, the line is not the canonical form of an entry.
+        """
+        try:
+            document = json.loads(line)
+            if set(document) != {field.name for field in fields(cls)}:
+                raise ValueError("other fields than an entry's")
+            entry = cls(**document)
+            if entry.to_line() != line:
+                raise ValueError("not canonical")
+        except (ValueError, TypeError, RecursionError):
+            raise IntegrityError(
+                "entry_malformed", "A line of the ledger is not an entry in canonical JSON."
+            ) from None
+        return entry
+
+
+def format_time(at: datetime) -> str:
+    """A time as entries write it.
+
+    Raises:
+        ValueError: the time has no zone.
+    """
+    if at.tzinfo is None:
+        raise ValueError("a ledger time needs a zone")
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def parse_time(text: str) -> datetime:
+    """The time that `format_time` wrote.
+
+    Raises:
+        ValueError: the text is in any other form.
+    """
+    if not _AT.fullmatch(text):
+        raise ValueError("a ledger time is YYYY-MM-DDTHH:MM:SS.ffffffZ")
+    return datetime.fromisoformat(text)

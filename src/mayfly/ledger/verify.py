@@ -1,0 +1,497 @@
+"""Verify a ledger of Mayfly, without Mayfly.
+
+    python verify.py LEDGER --key FILE [--checkpoint FILE ...] [--output json]
+
+This file stands alone: it needs Python 3.11 and the package `cryptography`, no network and no
+database. LEDGER is a folder or an archive (.zip, .tar, .tar.gz) with `entries.jsonl`,
+`checkpoint` and `key.pub`. The key given is the anchor of trust; a checkpoint given is one that
+was kept away from the ledger, and proves that nothing it covered was changed or taken away.
+The format and the rules are written down in docs/specs/ledger.md.
+
+Exit codes: 0 the ledger verifies, 1 it does not, 64 wrong usage. Any input gives a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, NoReturn
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+if sys.platform != "win32":
+    import fcntl
+
+CAP = timedelta(days=30)
+LINE_BYTES_MAX = 8_192
+NOTE_BYTES_MAX = 16_384
+PROBLEMS_LISTED_MAX = 100
+
+_TEXT = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
+_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_ORIGIN = re.compile(r"[A-Za-z0-9_.:/=-]{1,128}")
+_SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
+_COUNT_MAX = 2**53 - 1
+_OF_A_BATCH = ("held", "purged", "expired")
+_TYPES = ("created", "delivered", "dropped", "refused", "kek_destroyed", *_OF_A_BATCH)
+_PLACE_FIELDS = ("workspace", "region", "target", "sync", "destination")
+_TEXT_FIELDS = (*_PLACE_FIELDS, "run", "operation", "reason", "software")
+_FIELDS = {*_TEXT_FIELDS, "type", "seq", "at", "batch", "rows"}
+_OF_A_RUN = ("created", "delivered", "dropped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: a code, and the line of `entries.jsonl` from 1, or 0 for none."""
+
+    code: str
+    line: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What verification found.
+
+    Args:
+        anchored: a checkpoint was given, and every one given was found consistent.
+        entries: number of well-formed entries.
+        checkpoint: origin, size and base64 root that the ledger's own checkpoint states and the
+            key signed; None where there is none.
+        unpaired: runs and sealed batches open at the last entry, and entries of unknown runs.
+        overdue: working copies and sealed batches kept beyond 30 days.
+        inconsistent: number of faults in form, order, hash or signature.
+        problems: the first of what was counted, for people.
+    """
+
+    anchored: bool
+    entries: int
+    checkpoint: dict[str, str | int] | None
+    unpaired: int
+    overdue: int
+    inconsistent: int
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found wrong. True also where no checkpoint anchors the ledger."""
+        return not (self.unpaired or self.overdue or self.inconsistent)
+
+    def to_dict(self) -> dict[str, object]:
+        """The document that `mayfly verify --output json` prints."""
+        return {
+            "schema": "mayfly/verify/1",
+            "ok": self.ok,
+            "anchored": self.anchored,
+            "entries": self.entries,
+            "checkpoint": self.checkpoint,
+            "unpaired": self.unpaired,
+            "overdue": self.overdue,
+            "inconsistent": self.inconsistent,
+            "problems": [{"code": p.code, "line": p.line} for p in self.problems],
+        }
+
+    def to_text(self) -> str:
+        """The report for people, its last line ended."""
+        kept = "yes, every checkpoint given holds"
+        loose = "no, the ledger only speaks for itself"
+        lines = [
+            f"ledger        {'verifies' if self.ok else 'DOES NOT VERIFY'}",
+            f"anchored      {kept if self.anchored else loose}",
+            f"entries       {self.entries}",
+            f"unpaired      {self.unpaired}",
+            f"overdue       {self.overdue}",
+            f"inconsistent  {self.inconsistent}",
+        ]
+        for problem in self.problems:
+            where = f"line {problem.line}: " if problem.line else ""
+            lines.append(f"  {where}{problem.code}")
+        return "\n".join(lines) + "\n"
+
+
+def verify_ledger(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> Report:
+    """Verify the ledger at `path` against a public key and checkpoints kept elsewhere.
+
+    Reads only. A folder in use is locked against writing meanwhile. Never raises for what it
+    reads: what cannot be read counts as inconsistent.
+    """
+    faults = _Faults()
+    key = _given_key(key_file, faults)
+    anchors = [_given_checkpoint(file, key) for file in checkpoints]
+    walk = _Walk(faults=faults)
+    own: _Head | None = None
+    try:
+        with _opened(Path(path)) as member:
+            _compare_key(_small(member, "key.pub"), key, faults)
+            own = _own_checkpoint(_small(member, "checkpoint"), key, faults)
+            walk.wanted = {head.size for head in (own, *anchors) if head is not None}
+            walk.read(member("entries.jsonl"))
+    except Exception:  # archives of any sort of garbage raise errors of many libraries
+        faults.inconsistent("unreadable")
+    _compare_own(own, walk, faults)
+    held = [walk.agrees(head) for head in anchors]
+    for agrees in held:
+        if not agrees:
+            faults.inconsistent("checkpoint_differs")
+    walk.close()
+    return Report(
+        anchored=bool(held) and all(held) and not faults.unreadable,
+        entries=walk.entries,
+        checkpoint=own.to_dict() if own else None,
+        unpaired=faults.counts["unpaired"],
+        overdue=faults.counts["overdue"],
+        inconsistent=faults.counts["inconsistent"],
+        problems=tuple(faults.listed),
+    )
+
+
+@dataclass(kw_only=True)
+class _Faults:
+    """What was found wrong so far: all of it counted, the first of it listed."""
+
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"unpaired": 0, "overdue": 0, "inconsistent": 0}
+    )
+    listed: list[Problem] = field(default_factory=list)
+    unreadable: bool = False
+
+    def inconsistent(self, code: str, line: int = 0) -> None:
+        self.add("inconsistent", code, line)
+        self.unreadable |= code == "unreadable"
+
+    def add(self, kind: str, code: str, line: int = 0) -> None:
+        self.counts[kind] += 1
+        if len(self.listed) < PROBLEMS_LISTED_MAX:
+            self.listed.append(Problem(code=code, line=line))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    line: str
+    origin: str
+    key_id: bytes
+    public_key: Ed25519PublicKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    origin: str
+    size: int
+    root: bytes
+
+    def to_dict(self) -> dict[str, str | int]:
+        root = base64.b64encode(self.root).decode()
+        return {"origin": self.origin, "size": self.size, "root": root}
+
+
+def _given_key(file: Path, faults: _Faults) -> _Key | None:
+    try:
+        return _parse_key(_read_file(Path(file)))
+    except (OSError, ValueError):
+        faults.inconsistent("key_unreadable")
+        return None
+
+
+def _given_checkpoint(file: Path, key: _Key | None) -> _Head | None:
+    """The head of a checkpoint given; None where it is not one that the key signed."""
+    try:
+        return _signed_head(_read_file(Path(file)), key)
+    except (OSError, ValueError):
+        return None  # counted with those that differ
+
+
+def _own_checkpoint(note: bytes | None, key: _Key | None, faults: _Faults) -> _Head | None:
+    if note is None:
+        faults.inconsistent("checkpoint_missing")
+        return None
+    try:
+        return _signed_head(note, key)
+    except ValueError:
+        faults.inconsistent("checkpoint_invalid")
+        return None
+
+
+def _compare_key(inside: bytes | None, key: _Key | None, faults: _Faults) -> None:
+    """The ledger's own copy of the key must be the key given."""
+    if inside is None:
+        faults.inconsistent("key_missing")
+    elif key is not None and inside.strip() != key.line.encode():
+        faults.inconsistent("key_differs")
+
+
+def _parse_key(data: bytes) -> _Key:
+    """The key of a line `origin+id+base64`; ValueError where it is none."""
+    line = data.decode("ascii").strip()
+    origin, key_id, body = line.split("+", 2)
+    raw = base64.b64decode(body, validate=True)
+    expected = hashlib.sha256(origin.encode() + b"\n" + raw).digest()[:4]
+    if not _ORIGIN.fullmatch(origin) or raw[:1] != b"\x01" or expected.hex() != key_id:
+        raise ValueError("not a public key of a ledger")
+    public_key = Ed25519PublicKey.from_public_bytes(raw[1:])
+    return _Key(line=line, origin=origin, key_id=expected, public_key=public_key)
+
+
+def _signed_head(data: bytes, key: _Key | None) -> _Head:
+    """The head a signed note states; ValueError where the key did not sign it."""
+    text, separator, tail = data.decode("utf-8").partition("\n\n")
+    lines = text.split("\n")
+    if key is None or not separator or len(lines) < 3 or not tail.endswith("\n"):
+        raise ValueError("not a checkpoint")
+    origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
+    if origin != key.origin or not _SIZE.fullmatch(size) or len(root) != 32:
+        raise ValueError("not a checkpoint of this ledger")
+    signed = False
+    for line in tail[:-1].split("\n"):
+        dash, name, signature_text = line.split(" ")
+        signature = base64.b64decode(signature_text, validate=True)
+        if dash != "\u2014":
+            raise ValueError("not a signature line")
+        if name == key.origin and signature[:4] == key.key_id:
+            try:
+                key.public_key.verify(signature[4:], (text + "\n").encode())
+            except InvalidSignature:
+                raise ValueError("a wrong signature") from None
+            signed = True
+    if not signed:
+        raise ValueError("not signed by the key")
+    return _Head(origin=origin, size=int(size), root=root)
+
+
+def _compare_own(own: _Head | None, walk: _Walk, faults: _Faults) -> None:
+    """The ledger's own checkpoint must cover every line, and nothing else."""
+    if own is None:
+        return
+    if own.size > walk.lines:
+        faults.inconsistent("entries_missing")
+    elif own.size < walk.lines:
+        faults.inconsistent("entries_unsigned", own.size + 1)
+    if own.size <= walk.lines and not walk.agrees(own):
+        faults.inconsistent("root_differs")
+
+
+@dataclass(kw_only=True)
+class _Walk:
+    """One pass over the entries: form, order, tree and pairs."""
+
+    faults: _Faults
+    wanted: set[int] = field(default_factory=set)
+    lines: int = 0
+    entries: int = 0
+    newest: datetime | None = None
+    peaks: list[bytes] = field(default_factory=list)
+    roots: dict[int, bytes] = field(default_factory=dict)
+    runs: set[str] = field(default_factory=set)
+    open: dict[tuple[str, str, int | None], tuple[datetime, int]] = field(default_factory=dict)
+
+    def read(self, stream: IO[bytes] | None) -> None:
+        self._note_root()
+        if stream is None:
+            self.faults.inconsistent("entries_missing")
+            return
+        for line in _lines(stream):
+            if line is None:
+                self.faults.inconsistent("line_torn", self.lines + 1)
+                continue
+            self._leaf(line)
+            try:
+                entry = _parse_entry(line)
+            except (ValueError, TypeError, RecursionError):
+                self.faults.inconsistent("line_malformed", self.lines)
+                continue
+            self.entries += 1
+            self._order(entry)
+            self._pair(entry)
+
+    def agrees(self, head: _Head | None) -> bool:
+        return head is not None and self.roots.get(head.size) == head.root
+
+    def close(self) -> None:
+        """Count what is open at the last entry."""
+        for opened, line in self.open.values():
+            self.faults.add("unpaired", "never_dropped", line)
+            if self.newest is not None and self.newest - opened > CAP:
+                self.faults.add("overdue", "open_beyond_cap", line)
+
+    def _leaf(self, line: bytes) -> None:
+        node, carry = hashlib.sha256(b"\x00" + line).digest(), self.lines
+        while carry & 1:
+            node = hashlib.sha256(b"\x01" + self.peaks.pop() + node).digest()
+            carry >>= 1
+        self.peaks.append(node)
+        self.lines += 1
+        self._note_root()
+
+    def _note_root(self) -> None:
+        if self.lines not in self.wanted:
+            return
+        node = hashlib.sha256(b"").digest() if not self.peaks else self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            node = hashlib.sha256(b"\x01" + peak + node).digest()
+        self.roots[self.lines] = node
+
+    def _order(self, entry: _Entry) -> None:
+        if entry.seq != self.lines - 1:
+            self.faults.inconsistent("seq_differs", self.lines)
+        if self.newest is not None and entry.at < self.newest:
+            self.faults.inconsistent("time_backwards", self.lines)
+        else:
+            self.newest = entry.at
+
+    def _pair(self, entry: _Entry) -> None:
+        match entry.type:
+            case "created":
+                self.runs.add(entry.run)
+                # made again while open: the first copy's age counts
+                self.open.setdefault(("run", entry.run, None), (entry.at, self.lines))
+            case "dropped":
+                self._closed(("run", entry.run, None), entry)
+            case "held":
+                self.open.setdefault(("batch", entry.run, entry.batch), (entry.at, self.lines))
+            case "purged" | "expired":
+                self._closed(("batch", entry.run, entry.batch), entry)
+        if entry.type in _OF_A_RUN and entry.run not in self.runs:
+            self.faults.add("unpaired", "never_created", self.lines)
+
+    def _closed(self, key: tuple[str, str, int | None], entry: _Entry) -> None:
+        """Close what is open; a second close of the same says nothing new."""
+        opened = self.open.pop(key, None)
+        if opened is not None and entry.at - opened[0] > CAP:
+            self.faults.add("overdue", "closed_beyond_cap", self.lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    seq: int
+    type: str
+    at: datetime
+    run: str
+    batch: int | None
+
+
+def _parse_entry(line: bytes) -> _Entry:
+    """One entry; ValueError or TypeError where the line is not one in canonical form."""
+    document = json.loads(line)
+    if not isinstance(document, dict) or set(document) != _FIELDS:
+        raise ValueError("other fields")
+    # all keys are ASCII and all values integers, null or ASCII text: this is RFC 8785
+    if json.dumps(document, sort_keys=True, separators=(",", ":")).encode() != line:
+        raise ValueError("not canonical")
+    if document["type"] not in _TYPES or not _AT.fullmatch(document["at"]):
+        raise ValueError("unknown type or time")
+    if not all(_TEXT.fullmatch(document[name]) for name in _TEXT_FIELDS):
+        raise ValueError("not an identifier")
+    seq, batch, run, kind = document["seq"], document["batch"], document["run"], document["type"]
+    for count in (seq, document["rows"], *([] if batch is None else [batch])):
+        if type(count) is not int or not 0 <= count <= _COUNT_MAX:
+            raise ValueError("not a count")
+    if (kind in _OF_A_RUN and not run) or (kind == "delivered" and batch is None):
+        raise ValueError("a run or batch unnamed")
+    at = datetime.fromisoformat(document["at"])
+    return _Entry(seq=seq, type=kind, at=at, run=run, batch=batch)
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
+    """Lines without their ends, cut at the limit; None for a last line that does not end."""
+    while line := stream.readline(LINE_BYTES_MAX):
+        whole = line.endswith(b"\n")
+        piece = line
+        while not whole and (piece := stream.readline(LINE_BYTES_MAX)):
+            whole = piece.endswith(b"\n")
+        if not whole:
+            yield None
+            return
+        yield line.removesuffix(b"\n")
+
+
+_Member = Callable[[str], "IO[bytes] | None"]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Member]:
+    """The ledger's files by name: a function giving an open file, or None for a missing one."""
+    with ExitStack() as stack:
+        if path.is_dir():
+            _lock(path, stack)
+            yield lambda name: _folder_member(path / name, stack)
+        elif zipfile.is_zipfile(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            yield lambda name: _picked(names, name, archive.open, stack)
+        else:
+            tar = stack.enter_context(tarfile.open(path))
+            files = [info.name for info in tar.getmembers() if info.isreg()]
+            yield lambda name: _picked(files, name, tar.extractfile, stack)
+
+
+def _folder_member(file: Path, stack: ExitStack) -> IO[bytes] | None:
+    return stack.enter_context(file.open("rb")) if file.is_file() else None
+
+
+def _picked(
+    names: list[str], name: str, opener: Callable[[str], IO[bytes] | None], stack: ExitStack
+) -> IO[bytes] | None:
+    """The one member of that name, at the top of the archive or in a folder."""
+    found = [candidate for candidate in names if candidate.rsplit("/", 1)[-1] == name]
+    if len(found) > 1:
+        raise ValueError("the archive holds a file twice")
+    opened = opener(found[0]) if found else None
+    return stack.enter_context(opened) if opened is not None else None
+
+
+def _lock(folder: Path, stack: ExitStack) -> None:
+    """Keep a writer out while reading, where the ledger is in use on this machine."""
+    lock = folder / "lock"
+    if sys.platform != "win32" and lock.is_file():
+        with suppress(OSError):  # a copy on a medium without locks has no writer either
+            fcntl.flock(stack.enter_context(lock.open("rb")), fcntl.LOCK_SH)
+
+
+def _small(member: _Member, name: str) -> bytes | None:
+    stream = member(name)
+    return None if stream is None else stream.read(NOTE_BYTES_MAX)
+
+
+def _read_file(file: Path) -> bytes:
+    if not file.is_file():
+        raise ValueError("not a file")
+    with file.open("rb") as stream:
+        return stream.read(NOTE_BYTES_MAX)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify what the command line names, print the report, return the exit code."""
+    parser = _Parser(prog="verify.py", description="Verify a ledger of Mayfly.")
+    parser.add_argument("ledger", type=Path, help="folder or archive")
+    parser.add_argument("--key", type=Path, required=True, help="public key you trust")
+    parser.add_argument(
+        "--checkpoint", type=Path, action="append", default=[], help="a checkpoint you kept"
+    )
+    parser.add_argument("--output", choices=("text", "json"), default="text")
+    options = parser.parse_args(arguments)
+    report = verify_ledger(options.ledger, options.key, options.checkpoint)
+    if options.output == "json":
+        sys.stdout.write(json.dumps(report.to_dict()) + "\n")
+    else:
+        sys.stdout.write(report.to_text())
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

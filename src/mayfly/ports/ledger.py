@@ -1,0 +1,38 @@
+"""The ledger as services see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from mayfly.ledger.entry import Entry
+
+
+class Ledger(Protocol):
+    """An append-only record of what was created, delivered and dropped.
+
+    Calls block on the disk and may come from several threads and processes at once; each
+    append is atomic towards the others.
+    """
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Record entries, in order; when this returns they are durable and signed.
+
+        The ledger gives each entry its position and time. Not idempotent: a repeat records
+        again. On an error nothing of the call is recorded.
+
+        Raises:
+            PolicyError: `clock_backwards`, the clock stands before the last entry.
+            TransientError: `disk_full`.
+            IntegrityError: `ledger_inconsistent`, the record does not match its checkpoint.
+        """
+        ...
+
+    def last_time(self) -> datetime | None:
+        """Time of the newest entry in UTC; None where there is none."""
+        ...
+
+    def size(self) -> int:
+        """Number of entries."""
+        ...
