@@ -1,1 +1,1 @@
-"""."""
+"""Who wraps keys, and where wrapped keys are kept."""

@@ -1,1 +1,1 @@
-"""."""
+"""Where a ledger is kept."""

@@ -1,0 +1,134 @@
+"""Small secret files: made whole or not at all, never replaced, private to their owner."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
+
+_BYTES_MAX = 65_536
+_OTHERS = 0o077
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make a directory of mode 0700, with its parents; leave one that exists as it is.
+
+    Raises:
+        ConfigError: `keys_unwritable`.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def check_private(path: Path) -> None:
+    """Refuse a file or directory that group or others have any right to; a missing one passes.
+
+    Raises:
+        PolicyError: `keys_too_open`.
+        ConfigError: `keys_unreadable`.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError:
+        raise _unreadable() from None
+    if mode & _OTHERS:
+        wanted = "0700" if path.is_dir() else "0600"
+        raise PolicyError(
+            "keys_too_open",
+            f"A key file or its directory has mode {mode & 0o777:04o}; others could read it.",
+            hint=f"Set its mode to {wanted}, and make new keys if others may have read it.",
+        )
+
+
+def read_private(path: Path) -> bytes | None:
+    """The bytes of a private file; None where there is none.
+
+    Raises:
+        PolicyError: `keys_too_open`.
+        ConfigError: `keys_unreadable`.
+        IntegrityError: `key_malformed`, the file is larger than a key can be.
+    """
+    check_private(path.parent)
+    check_private(path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        raise _unreadable() from None
+    if len(data) > _BYTES_MAX:
+        raise IntegrityError("key_malformed", "A key file is larger than a key can be.")
+    return data
+
+
+def write_new_private(path: Path, data: bytes) -> bool:
+    """Make a file of mode 0600 that holds all of `data`, durably; False where one exists.
+
+    Two processes may race: one makes the file, the other gets False, and what is there stays.
+
+    Raises:
+        PolicyError: `keys_too_open`, the directory is open to others.
+        TransientError: `disk_full`.
+        ConfigError: `keys_unwritable`.
+    """
+    check_private(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        _write(temporary, data)
+        os.link(temporary, path)  # unlike a rename, this fails where the name is taken
+        _sync_directory(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unwritable(error) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        with os.fdopen(descriptor, "wb", closefd=False) as stream:
+            stream.write(data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable() -> ConfigError:
+    return ConfigError(
+        "keys_unreadable",
+        "A key file cannot be read.",
+        hint="Give the user who runs Mayfly the right to read its key directory.",
+    )
+
+
+def _unwritable(error: OSError) -> ConfigError | TransientError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TransientError("disk_full", "The disk of the key directory is full.")
+    return ConfigError(
+        "keys_unwritable",
+        "The key directory cannot be written.",
+        hint="Give the user who runs Mayfly the right to write its key directory.",
+    )

@@ -1,0 +1,142 @@
+"""The keyring: a workspace's secret keys, each in a private file, wrapped by the key provider."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from pathlib import Path
+from typing import get_args
+
+from mayfly.adapters.keys.files import make_private_directory, read_private, write_new_private
+from mayfly.crypto.aead import KEY_BYTES, associated_data, new_key
+from mayfly.domain.errors import IntegrityError, PolicyError
+from mayfly.ports.keys import KeyProvider, KeyPurpose
+
+PURPOSES: tuple[KeyPurpose, ...] = get_args(KeyPurpose)
+_SCHEMA = "mayfly/key/1"
+_COMPLETE = "complete"
+_SCOPE = re.compile(r"[A-Za-z0-9_.:/+=@-]{0,512}")
+
+
+class FileKeyring:
+    """Wrapped keys in a directory, one file for each purpose and scope.
+
+    Keys are bound to their purpose and scope: a file renamed to another's place does not unwrap.
+    Unwrapped keys stay in memory. Safe for several threads and processes; `repr` names no key.
+    """
+
+    def __init__(self, provider: KeyProvider, directory: Path) -> None:
+        """Point at a keyring; nothing is read or made yet.
+
+        Args:
+            provider: what wraps the keys.
+            directory: where the files lie; made with mode 0700 by `create_all`.
+        """
+        self._provider = provider
+        self._directory = directory
+        self._known: dict[tuple[str, str], bytes] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return "FileKeyring()"
+
+    def exists(self) -> bool:
+        """Whether the keyring was made in full."""
+        return (self._directory / _COMPLETE).exists()
+
+    def create_all(self) -> None:
+        """Make the key of every purpose, scope empty. Finishes a creation that was cut off.
+
+        Once a keyring was made in full this makes nothing, even where a file was lost since: a
+        new key in its place would change every digest.
+
+        Raises:
+            PolicyError: `keys_too_open`, or the provider's.
+            ConfigError, TransientError: the directory cannot be written, or the provider is away.
+        """
+        if self.exists():
+            return
+        make_private_directory(self._directory)
+        for purpose in PURPOSES:
+            self._make(purpose, "")
+        write_new_private(self._directory / _COMPLETE, f"{_SCHEMA}\n".encode())
+
+    def ensure(self, purpose: KeyPurpose, scope: str) -> None:
+        """Make the key of a new scope; see the port.
+
+        Raises:
+            ValueError: the scope is empty or no identifier of up to 512 letters.
+            PolicyError: `key_missing`, the keyring was never made; or the provider's.
+        """
+        if not scope:
+            raise ValueError("keys without a scope are made with the keyring")
+        if not self._file(purpose, scope).exists():
+            if not self.exists():
+                raise _missing(purpose)
+            self._make(purpose, scope)
+
+    def key(self, purpose: KeyPurpose, scope: str = "") -> bytes:
+        """The key for a purpose and scope, 32 bytes; see the port.
+
+        Raises:
+            PolicyError: `key_missing`, `keys_too_open`, or the provider's.
+            IntegrityError: `unwrap_failed`, `key_malformed`.
+        """
+        with self._lock:
+            known = self._known.get((purpose, scope))
+            if known is None:
+                known = self._known[purpose, scope] = self._read(purpose, scope)
+            return known
+
+    def _make(self, purpose: KeyPurpose, scope: str) -> None:
+        wrapped = self._provider.wrap(new_key(), _context(purpose, scope))
+        document = {
+            "schema": _SCHEMA,
+            "purpose": purpose,
+            "scope": scope,
+            "wrapped": base64.b64encode(wrapped).decode(),
+        }
+        # where another process was first, its key stands
+        write_new_private(self._file(purpose, scope), json.dumps(document).encode() + b"\n")
+
+    def _read(self, purpose: KeyPurpose, scope: str) -> bytes:
+        content = read_private(self._file(purpose, scope))
+        if content is None:
+            raise _missing(purpose)
+        try:
+            wrapped = base64.b64decode(json.loads(content)["wrapped"], validate=True)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise _malformed() from None
+        key = self._provider.unwrap(wrapped, _context(purpose, scope))
+        if len(key) != KEY_BYTES:
+            raise _malformed()
+        return key
+
+    def _file(self, purpose: KeyPurpose, scope: str) -> Path:
+        """A scope may hold what a file name may not: the name carries a digest of it."""
+        if purpose not in PURPOSES or not _SCOPE.fullmatch(scope):
+            raise ValueError("a key has a purpose of the closed list and an identifier as scope")
+        digest = hashlib.sha256(scope.encode()).hexdigest()[:32]
+        return self._directory / (f"{purpose}.{digest}.key" if scope else f"{purpose}.key")
+
+
+def _context(purpose: KeyPurpose, scope: str) -> bytes:
+    return associated_data(_SCHEMA, purpose, scope)
+
+
+def _missing(purpose: KeyPurpose) -> PolicyError:
+    return PolicyError(
+        "key_missing",
+        f"The workspace's key for {purpose} is not on this machine.",
+        hint="Run `mayfly init` for a new workspace; for an existing one, restore its key "
+        "directory from a backup, since a new key would not match what was made with the old one.",
+    )
+
+
+def _malformed() -> IntegrityError:
+    return IntegrityError(
+        "key_malformed", "A wrapped key's file is damaged.", hint="Restore it from a backup."
+    )
