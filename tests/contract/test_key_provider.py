@@ -105,11 +105,12 @@ def test_an_open_umask_changes_nothing(tmp_path: Path, project: Path) -> None:
     """Modes do not rest on the umask."""
     old = os.umask(0)
     try:
-        LocalKeyProvider(tmp_path / "k", project_directory=project).create()
+        LocalKeyProvider(tmp_path / "p" / "k", project_directory=project).create()
     finally:
         os.umask(old)
-    assert (tmp_path / "k").stat().st_mode & 0o777 == 0o700
-    assert (tmp_path / "k" / "kek").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "p").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "p" / "k").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "p" / "k" / "kek").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
@@ -203,6 +204,7 @@ def test_where_keys_lie() -> None:
     assert keys_directory("w1", home) == Path("/home/x/.config/mayfly/keys/w1")
     assert keys_directory("w1", home | {"MAYFLY_KEYS_DIR": ""}) == keys_directory("w1", home)
     assert keys_directory("w1", home | {"MAYFLY_KEYS_DIR": "/safe"}) == Path("/safe/w1")
+    assert keys_directory("w1", home | {"MAYFLY_KEYS_DIR": "~/k"}) == Path("/home/x/k/w1")
     with pytest.raises(ConfigError, match="keys_directory_unknown"):
         keys_directory("w1", {})
     for bad in ("", "..", "a/b", "a\n", "-a"):

@@ -115,7 +115,7 @@ def test_appending_nothing_writes_nothing(path: Path, ledger: FolderLedger) -> N
 def test_files_are_private(path: Path, ledger: FolderLedger) -> None:
     """The folder has mode 0700 and its files 0600; no temporary file stays."""
     ledger.append(WHOLE_RUN)
-    assert path.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == path.parent.stat().st_mode & 0o777 == 0o700
     names = {file.name for file in path.iterdir()}
     assert names == {"entries.jsonl", "checkpoint", "key.pub", "lock"}
     assert {file.stat().st_mode & 0o777 for file in path.iterdir()} == {0o600}

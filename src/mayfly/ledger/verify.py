@@ -424,14 +424,16 @@ def _opened(path: Path) -> Iterator[_Member]:
         if path.is_dir():
             _lock(path, stack)
             yield lambda name: _folder_member(path / name, stack)
-        elif zipfile.is_zipfile(path):
+        elif path.is_file() and zipfile.is_zipfile(path):
             archive = stack.enter_context(zipfile.ZipFile(path))
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
             yield lambda name: _picked(names, name, archive.open, stack)
-        else:
+        elif path.is_file():  # a device could be read for ever
             tar = stack.enter_context(tarfile.open(path))
             files = [info.name for info in tar.getmembers() if info.isreg()]
             yield lambda name: _picked(files, name, tar.extractfile, stack)
+        else:
+            raise ValueError("neither a folder nor a file")
 
 
 def _folder_member(file: Path, stack: ExitStack) -> IO[bytes] | None:

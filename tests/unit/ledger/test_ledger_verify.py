@@ -16,7 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mayfly.domain.errors import IntegrityError
 from mayfly.ledger import verify
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
@@ -151,8 +154,8 @@ def test_a_forged_checkpoint_anchors_nothing(
     forged.write_bytes(content)
     good.write_text(signed(HONEST))
     folder = written(tmp_path / "l", HONEST)
-    for given in ([forged], [good, forged], [tmp_path / "missing"]):
-        report = verify_ledger(folder, key_file, given)
+    for kept in ([forged], [good, forged], [tmp_path / "missing"]):
+        report = verify_ledger(folder, key_file, kept)
         assert (report.anchored, report.inconsistent) == (False, 1)
 
 
@@ -316,8 +319,8 @@ def garbage(tmp_path: Path) -> list[Path]:
         tarred(folder, tmp_path / "a.tar.gz").read_bytes(),
         tarred(folder, tmp_path / "a.tar").read_bytes(),
     ]
-    files = [tmp_path / "missing", tmp_path / "empty folder"]
-    files[1].mkdir()
+    files = [tmp_path / "empty folder", tmp_path / "missing", Path("/dev/zero"), Path("/dev/null")]
+    files[0].mkdir()
     for number, source in enumerate(sources):
         for cut in {len(source), len(source) // 2, len(source) * 9 // 10}:
             file = tmp_path / f"garbage-{number}-{cut}"
@@ -379,6 +382,33 @@ def test_the_file_imports_nothing_of_ours() -> None:
             assert node.level == 0
             named.add((node.module or "").split(".")[0])
     assert named - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+@given(
+    line=st.sampled_from([*HONEST, lines_of(act("held", batch=3))[0]]),
+    cuts=st.tuples(st.integers(0, 400), st.integers(0, 3)),
+    patch=st.one_of(st.binary(max_size=3), st.sampled_from([b"null", b'""', b"0", b"-1", b"1.0"])),
+)
+def test_the_verifier_reads_what_the_writer_writes(
+    line: bytes, cuts: tuple[int, int], patch: bytes
+) -> None:
+    """The two parsers, which share no code, accept and refuse the same lines."""
+    start, length = cuts
+    changed = line[:start] + patch + line[start + length :]
+    try:
+        entry = Entry.from_line(changed)
+    except IntegrityError:
+        with pytest.raises((ValueError, TypeError)):
+            verify._parse_entry(changed)
+    else:
+        read = verify._parse_entry(changed)
+        assert (read.seq, read.type, read.run) == (entry.seq, entry.type.value, entry.run)
+
+
+def test_both_parsers_know_the_same_words() -> None:
+    """Types and fields are the same closed lists in the writer and the verifier."""
+    assert set(verify._TYPES) == {kind.value for kind in EntryType}
+    assert set(json.loads(HONEST[0])) == verify._FIELDS
 
 
 def test_text_names_the_line(

@@ -15,13 +15,14 @@ _OTHERS = 0o077
 
 
 def make_private_directory(directory: Path) -> None:
-    """Make a directory of mode 0700, with its parents; leave one that exists as it is.
+    """Make a directory and its missing parents, of mode 0700; leave those that exist as they are.
 
     Raises:
         ConfigError: `keys_unwritable`.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in reversed([d for d in (directory, *directory.parents) if not d.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise _unwritable(error) from None
 

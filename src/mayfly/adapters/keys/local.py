@@ -49,17 +49,17 @@ def keys_directory(workspace_id: str, env: Mapping[str, str]) -> Path:
         raise ConfigError(
             "workspace_id_invalid", "A workspace's id is made of letters, digits, _ and -."
         )
-    named = env.get(DIRECTORY_VARIABLE, "")
-    if named:
-        return Path(named).expanduser().absolute() / workspace_id
-    home = env.get("HOME", "")
+    named, home = env.get(DIRECTORY_VARIABLE, ""), env.get("HOME", "")
+    if named and not named.startswith("~/"):
+        return Path(named).absolute() / workspace_id
     if not home:
         raise ConfigError(
             "keys_directory_unknown",
             "Neither a key directory nor a home directory is set.",
             hint=f"Set {DIRECTORY_VARIABLE} to a private directory outside the project.",
         )
-    return Path(home).absolute() / ".config" / "mayfly" / "keys" / workspace_id
+    below = named.removeprefix("~/") or ".config/mayfly/keys"
+    return Path(home).absolute() / below / workspace_id
 
 
 class LocalKeyProvider:

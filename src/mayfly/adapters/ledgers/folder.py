@@ -87,7 +87,8 @@ class FolderLedger:
         if _bytes_in(path / _ENTRIES):
             raise _inconsistent("it has entries and no checkpoint")
         with _translated():
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for missing in reversed([d for d in (path, *path.parents) if not d.exists()]):
+                missing.mkdir(mode=0o700, exist_ok=True)
             path.chmod(0o700)
             _write_atomically(path / _KEY, signer.verifier_key.to_line() + "\n")
             for name in (_ENTRIES, _LOCK):
