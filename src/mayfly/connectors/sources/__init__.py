@@ -1,1 +1,1 @@
-"""."""
+"""Sources: DuckDB files, folders of files, PostgreSQL."""

@@ -1,0 +1,187 @@
+"""DuckDB database files."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from mayfly.connectors.sources.duckdb_session import (
+    LOCKED_SETTINGS,
+    DuckdbSession,
+    pin,
+    readable,
+    translated,
+)
+from mayfly.domain.errors import ConfigError, EngineError, TransientError
+from mayfly.planning.sql.dialect import literal, quote
+from mayfly.ports.source import ColumnInfo, Dialect, TableInfo
+
+STATE_SCHEMA = "_mayfly"
+_FIRST_WAIT_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 1.0
+
+
+class DuckdbSource:
+    """A DuckDB file, opened for one group of statements and closed again.
+
+    Args:
+        name: of the source in the project.
+        path: of the file; it must exist and not be a symbolic link.
+        memory_limit: of one session, in DuckDB's spelling.
+        threads: of one session.
+        lock_wait_seconds: how long to wait while another program holds the file.
+    """
+
+    dialect: Dialect = "duckdb"
+
+    def __init__(
+        self,
+        name: str,
+        path: Path | str,
+        *,
+        memory_limit: str = "2GB",
+        threads: int = 2,
+        lock_wait_seconds: float = 30,
+    ) -> None:
+        self.name = name
+        self._path = Path(path)
+        self._settings = {
+            **LOCKED_SETTINGS,
+            "memory_limit": memory_limit,
+            "threads": str(threads),
+        }
+        self._lock_wait_seconds = lock_wait_seconds
+
+    @contextmanager
+    def session(self, *, write: bool) -> Iterator[DuckdbSession]:
+        """See `Source.session`.
+
+        Raises:
+            TransientError: `database_locked`, another program holds the file.
+            ConfigError: the file is missing, a symbolic link or not a DuckDB database.
+        """
+        session = DuckdbSession(self._connect(read_only=not write))
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def relation(self, schema: str | None, table: str) -> str:
+        """See `Source.relation`."""
+        return quote(table) if schema is None else f"{quote(schema)}.{quote(table)}"
+
+    def readable(self, column: ColumnInfo) -> str:
+        """See `Source.readable`."""
+        return readable(column)
+
+    def describe(self, query: str) -> Sequence[ColumnInfo]:
+        """See `Source.describe`."""
+        with self.session(write=False) as session:
+            return session.describe(query)
+
+    def tables(self) -> Sequence[TableInfo]:
+        """See `Source.tables`. Our own schema is left out; a broken view has no columns."""
+        with self.session(write=False) as session:
+            found = session.table(
+                "SELECT table_schema AS s, table_name AS t FROM information_schema.tables "
+                f"WHERE table_catalog = current_database() AND table_schema <> "
+                f"{literal(STATE_SCHEMA)} ORDER BY 1, 2"
+            ).to_pylist()
+            return [self._table(session, str(r["s"]), str(r["t"])) for r in found]
+
+    def _table(self, session: DuckdbSession, schema: str, table: str) -> TableInfo:
+        columns: tuple[ColumnInfo, ...] = ()
+        try:
+            columns = session.describe(f"SELECT * FROM {self.relation(schema, table)}")
+        except ConfigError:
+            # A view over a table that is gone must not hide the others.
+            columns = ()
+        return TableInfo(schema=schema, name=table, columns=columns)
+
+    def check(self, *, write: bool) -> None:
+        """See `Source.check`. What it creates to try is rolled back."""
+        with self.session(write=write) as session:
+            session.table("SELECT 1")
+            if write:
+                session.begin()
+                session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(STATE_SCHEMA)}")
+                session.rollback()
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        self._refuse_path()
+        give_up = time.monotonic() + self._lock_wait_seconds
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return self._open(read_only=read_only)
+            except TransientError:
+                left = give_up - time.monotonic()
+                if left <= 0:
+                    raise
+                time.sleep(min(wait, left))
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        try:
+            connection = duckdb.connect(
+                str(self._path), read_only=read_only, config=dict(self._settings)
+            )
+        except duckdb.Error as error:
+            raise self._not_opened(error) from None
+        with translated():
+            pin(connection)
+        return connection
+
+    def _refuse_path(self) -> None:
+        if self._path.is_symlink():
+            raise ConfigError(
+                "symbolic_link",
+                f"The path of source {self.name} is a symbolic link.",
+                hint="Name the database file itself.",
+            )
+        if not self._path.is_file():
+            raise ConfigError(
+                "file_missing",
+                f"Source {self.name} has no database file at its path.",
+                hint=f"Check `path` of source {self.name}; Mayfly never creates a source.",
+            )
+
+    def _not_opened(self, error: duckdb.Error) -> EngineError:
+        text = str(error)
+        if isinstance(error, duckdb.ConnectionException) or "lock on file" in text:
+            return self._locked(text)
+        if "Permission denied" in text or "Read-only file system" in text:
+            return ConfigError(
+                "file_not_accessible",
+                f"The database file of source {self.name} may not be opened this way.",
+                hint="Give this user read and write permission on the file and its folder, or "
+                "set `state: local` on the source.",
+            )
+        if isinstance(error, duckdb.IOException | duckdb.SerializationException):
+            return ConfigError(
+                "database_unreadable",
+                f"The file of source {self.name} is not a database this DuckDB "
+                f"({duckdb.__version__}) reads.",
+                hint="Check the path, and the DuckDB version that wrote the file.",
+            )
+        return ConfigError(
+            "source_settings",
+            f"DuckDB refuses the settings of source {self.name}.",
+            hint="Check `memory_limit` (such as 2GB) and `threads`.",
+        )
+
+    def _locked(self, text: str) -> TransientError:
+        found = re.search(r"\(PID (\d+)\)", text)
+        who = f"process {found.group(1)}" if found else "another session or program"
+        stop = f"Stop process {found.group(1)}" if found else "Close the other session"
+        return TransientError(
+            "database_locked",
+            f"The database file of source {self.name} is held by {who}.",
+            hint=f"{stop}, or copy the file and read the copy, or export the tables to Parquet "
+            "and use a source of type files.",
+        )

@@ -1,0 +1,281 @@
+"""One DuckDB connection as a `SqlSession`: shared by DuckDB files and folders of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.planning.sql.dialect import quote
+from mayfly.ports.source import ColumnInfo
+
+LOCKED_SETTINGS: Mapping[str, str] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "python_enable_replacements": "false",
+    "preserve_insertion_order": "false",
+    "temp_directory": "",
+}
+"""What every connection is opened with: no file but its own, no download, no spill to disk, no
+look at variables of the calling program."""
+
+_LOCK_SESSION = ("SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL lock_configuration = true")
+
+
+def pin(connection: duckdb.DuckDBPyConnection) -> None:
+    """Pin the time zone and lock the configuration; repeated on a shared instance it does
+    nothing.
+    """
+    locked = connection.execute("SELECT current_setting('lock_configuration')").fetchall()
+    if not locked[0][0]:
+        for statement in _LOCK_SESSION:
+            connection.execute(statement)
+
+
+class DuckdbSession:
+    """See `SqlSession`. Closing belongs to the source that made it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._open = False
+
+    def execute(self, sql: str) -> int:
+        """See `SqlSession.execute`."""
+        with translated():
+            rows = self._connection.execute(sql).fetchall()
+        first = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else 0
+        return first if isinstance(first, int) else 0
+
+    def table(self, sql: str) -> pa.Table:
+        """See `SqlSession.table`."""
+        with translated():
+            return self._connection.sql(sql).to_arrow_table()
+
+    def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
+        """See `SqlSession.stream`. The engine's own errors come while reading, too."""
+        with translated():
+            relation = self._connection.sql(sql)
+            reader = relation.to_arrow_reader(rows)
+            try:
+                while True:
+                    try:
+                        batch = reader.read_next_batch()
+                    except StopIteration:
+                        return
+                    if batch.num_rows:
+                        yield batch
+            finally:
+                reader.close()
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        """See `SqlSession.load`."""
+        view = f"__arrow_{name}"
+        with translated():
+            self._connection.register(view, rows)
+            try:
+                self._connection.execute(
+                    f"CREATE TEMP TABLE {quote(name)} AS SELECT * FROM {quote(view)}"
+                ).fetchall()
+            finally:
+                self._connection.unregister(view)
+
+    def begin(self) -> None:
+        """See `SqlSession.begin`."""
+        self.execute("BEGIN TRANSACTION")
+        self._open = True
+
+    def commit(self) -> None:
+        """See `SqlSession.commit`."""
+        self._open = False
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """See `SqlSession.rollback`."""
+        if self._open:
+            self._open = False
+            self.execute("ROLLBACK")
+
+    def describe(self, query: str) -> tuple[ColumnInfo, ...]:
+        """Columns of a query as `readable` streams them; reads no row."""
+        with translated():
+            relation = self._connection.sql(f"SELECT * FROM ({query}) AS q LIMIT 0")
+            names, types = list(relation.columns), [str(t) for t in relation.types]
+            del relation
+        _refuse_same_names(names)
+        found = [
+            ColumnInfo(name=n, sql_type=t, arrow_type=pa.null())
+            for n, t in zip(names, types, strict=True)
+        ]
+        shown = ", ".join(f"{readable(c)} AS {quote(c.name)}" for c in found)
+        schema = self.table(f"SELECT {shown} FROM ({query}) AS q LIMIT 0").schema
+        return tuple(
+            ColumnInfo(name=c.name, sql_type=c.sql_type, arrow_type=field.type)
+            for c, field in zip(found, schema, strict=True)
+        )
+
+    def close(self) -> None:
+        """Undo what is open and close. Never raises."""
+        try:
+            self.rollback()
+        except EngineError:
+            pass
+        finally:
+            self._connection.close()
+
+
+_AS_TEXT = ("ENUM", "BIT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE", '"NULL"', "UUID")
+
+
+def readable(column: ColumnInfo) -> str:
+    """SQL over the quoted column whose Arrow form is plain and exact.
+
+    Infinite dates and times have no Arrow form and stream as null. Maps and unions stream as JSON
+    text. A HUGEINT of more than 38 digits fails instead of arriving changed.
+    """
+    name, kind = quote(column.name), column.sql_type
+    if kind.endswith("]"):
+        return name
+    if kind in {"TIMESTAMP_S", "TIMESTAMP_MS"}:
+        return f"CASE WHEN isfinite({name}::TIMESTAMP) THEN {name}::TIMESTAMP END"
+    if kind == "DATE" or (kind.startswith("TIMESTAMP") and kind != "TIMESTAMP_NS"):
+        return f"CASE WHEN isfinite({name}) THEN {name} END"
+    if kind == "HUGEINT":
+        return f"CAST({name} AS DECIMAL(38, 0))"
+    if kind.startswith(("MAP(", "UNION(")):
+        return f"to_json({name})::VARCHAR"
+    if kind.startswith(_AS_TEXT):
+        return f"CAST({name} AS VARCHAR)"
+    return name
+
+
+def _refuse_same_names(names: list[str]) -> None:
+    folded = [n.casefold() for n in names]
+    twice = sorted({n for n in names if folded.count(n.casefold()) > 1})
+    if twice:
+        raise ConfigError(
+            "column_ambiguous",
+            f"{len(twice)} columns differ from another one only in case, or not at all; this "
+            "engine does not tell them apart.",
+            hint="Give each column of the query its own name with AS.",
+        )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn DuckDB's errors into ours. Its texts carry values, so that none is passed on."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _ours(error) from None
+    except pa.ArrowException as error:
+        raise _from_arrow(str(error)) from None
+
+
+def _from_arrow(text: str) -> EngineError:
+    """Errors inside a running Arrow reader keep only the engine's text."""
+    for mark, code in (
+        ("Out of Memory", duckdb.OutOfMemoryException),
+        ("Conversion Error", duckdb.ConversionException),
+        ("Out of Range", duckdb.OutOfRangeException),
+        ("IO Error", duckdb.IOException),
+    ):
+        if mark in text:
+            return _ours(code(text))
+    return ContractError("query_failed", "The source stopped in the middle of a result.")
+
+
+def _ours(error: duckdb.Error) -> EngineError:
+    text = str(error)
+    if "read-only" in text:
+        return ConfigError("read_only_session", "The session may not change the source.")
+    for kind, translate in _TRANSLATIONS:
+        if isinstance(error, kind):
+            return translate(text)
+    return ContractError(
+        "query_failed", f"The source refused a statement ({type(error).__name__})."
+    )
+
+
+def _catalog(text: str) -> EngineError:
+    if "already exists" in text:
+        return ConfigError("table_exists", "A table of this name exists already.")
+    if "Function" in text:
+        return ConfigError("function_missing", "The query uses a function this engine lacks.")
+    return ConfigError(
+        "table_missing",
+        "A table or view the query names does not exist.",
+        hint="Run `mayfly discover` to see what the source has.",
+    )
+
+
+def _binder(text: str) -> EngineError:
+    if "not found in FROM" in text or "does not have a column" in text or "Referenced" in text:
+        return ConfigError(
+            "column_missing",
+            "A column the query names does not exist.",
+            hint="Run `mayfly discover` to see what the source has.",
+        )
+    if "mbiguous" in text:
+        return ConfigError("column_ambiguous", "The query names a column that exists twice.")
+    return ConfigError("query_invalid", "The types or names in the query do not fit together.")
+
+
+def _io(text: str) -> EngineError:
+    if "No space left" in text:
+        return ConfigError("disk_full", "The disk of the source is full; nothing was changed.")
+    return TransientError("source_io", "Reading or writing the file of the source failed.")
+
+
+def _memory(_: str) -> EngineError:
+    return ConfigError(
+        "memory_limit",
+        "The query needs more memory than this source may use.",
+        hint="Raise memory_limit of the source, or let the model read fewer columns.",
+    )
+
+
+def _conversion(_: str) -> EngineError:
+    return ConfigError(
+        "value_conversion",
+        "A value of the source does not fit the type the query gives it.",
+        hint="Use try_cast, or filter such rows in the model.",
+    )
+
+
+_TRANSLATIONS: tuple[tuple[type[duckdb.Error], Callable[[str], EngineError]], ...] = (
+    (duckdb.OutOfMemoryException, _memory),
+    (
+        duckdb.PermissionException,
+        lambda _: ConfigError(
+            "access_refused", "The query reaches files or settings, which is switched off."
+        ),
+    ),
+    (duckdb.CatalogException, _catalog),
+    (duckdb.BinderException, _binder),
+    (
+        duckdb.ParserException,
+        lambda _: ConfigError("query_syntax", "The source cannot parse the query."),
+    ),
+    (
+        duckdb.TransactionException,
+        lambda _: TransientError(
+            "transaction_conflict", "Another session changed the same rows at the same time."
+        ),
+    ),
+    (
+        duckdb.ConstraintException,
+        lambda _: ContractError("constraint", "A constraint of a table refused the change."),
+    ),
+    (duckdb.IOException, _io),
+    (
+        duckdb.InterruptException,
+        lambda _: TransientError("interrupted", "The query was interrupted."),
+    ),
+    (duckdb.DataError, _conversion),
+)
