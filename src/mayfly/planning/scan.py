@@ -65,6 +65,13 @@ def outside_columns(spec: PlanSpec) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
+def country_of(spec: PlanSpec, column: str) -> str | None:
+    """The model column that gives a phone column's default country, row by row."""
+    found = [f.country_column for f in spec.fields if f.column == column]
+    found += [s.country_column for s in spec.suppression if s.column == column]
+    return next((c for c in found if c), None)
+
+
 def model_columns(spec: PlanSpec) -> list[str]:
     """Every model column the scan reads besides keys and consent."""
     columns = [f.column for f in spec.fields] + [s.column for s in spec.suppression]
@@ -262,13 +269,16 @@ class ScanSql:
             f"SELECT n, {', '.join(columns)} FROM {self._names.of('scan')} WHERE c IN ({classes})"
         )
 
-    def outside(self, position: int, read_sql: str) -> str:
-        """Clear values that only the worker can hash, with their ordinal."""
+    def outside(self, position: int, column: str) -> str:
+        """Clear values that only the worker can hash, with their ordinal and country."""
         spec = self._spec
-        model = granted_model(spec, [f"{read_sql} AS x"])
+        text = f"CAST({quote(column)} AS {self._sql.text}) AS x"
+        country = country_of(spec, column)
+        model = granted_model(spec, [text, f"{quote(country) if country else 'NULL'} AS y"])
         return (
             f"/* mayfly sync={spec.identity.sync} run={spec.run} outside {position} */ "
-            f"SELECT q.n AS n, m.x AS x FROM {self._names.of('scan')} q "
+            f"SELECT q.n AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
+            f"FROM {self._names.of('scan')} q "
             f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE q.o{position}"
         )
 

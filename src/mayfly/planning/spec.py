@@ -76,6 +76,7 @@ class PlanField:
         inside_sql: for digests: true where `digest_sql` is final.
         shape: for clear fields at external destinations: anchored pattern both engines know.
         read_sql: expression that streams the column as `arrow_type`.
+        country_column: model column with the default country of each row's phone.
     """
 
     name: str
@@ -87,6 +88,7 @@ class PlanField:
     inside_sql: str | None = None
     shape: str | None = None
     read_sql: str = ""
+    country_column: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,7 @@ class SuppressionColumn:
     column: str
     canonical_sql: str
     inside_sql: str
+    country_column: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +182,7 @@ class BatchInfo:
     intent: bool = False
     acknowledged: bool = False
     job: str | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,10 +234,12 @@ class PlanWorker(Protocol):
     def pseudonyms(self, field: str, digests: pa.Array) -> pa.Array:
         """Keyed digests of SHA-256 digests of canonical text; nulls kept."""
 
-    def digests(self, field: str, values: pa.Array) -> pa.Array:
+    def digests(self, field: str, values: pa.Array, countries: pa.Array | None) -> pa.Array:
         """Match hash of values outside the repertoire; null where refused."""
 
-    def canonical(self, kind: SuppressionKind, column: str, values: pa.Array) -> pa.Array:
+    def canonical(
+        self, kind: SuppressionKind, column: str, values: pa.Array, countries: pa.Array | None
+    ) -> pa.Array:
         """Canonical digests of values outside the repertoire."""
 
 

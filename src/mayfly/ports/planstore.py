@@ -18,8 +18,15 @@ class PlanStore(Protocol):
     threads, one at a time.
     """
 
-    def count(self, spec: PlanSpec, worker: PlanWorker) -> Plan:
-        """What a run would do now. Writes nothing that outlives the call."""
+    def count(
+        self,
+        spec: PlanSpec,
+        worker: PlanWorker,
+        *,
+        inspect: Callable[[Batch], None] | None = None,
+    ) -> Plan:
+        """What a run would do now; `inspect` sees every batch. Writes nothing that outlives the
+        call."""
 
     def acquire(
         self, spec: PlanSpec, *, holder: str, now_ms: int, alive: Callable[[str], bool]

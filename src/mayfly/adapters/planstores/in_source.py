@@ -58,7 +58,13 @@ class SourcePlanStore:
 
     # -- counting -------------------------------------------------------------------------------
 
-    def count(self, spec: PlanSpec, worker: PlanWorker) -> Plan:
+    def count(
+        self,
+        spec: PlanSpec,
+        worker: PlanWorker,
+        *,
+        inspect: Callable[[Batch], None] | None = None,
+    ) -> Plan:
         """See `PlanStore.count`: temporary tables only, in a session that may not write."""
         with self._source.session(write=False) as session:
             exists = self._state_exists(session)
@@ -69,7 +75,13 @@ class SourcePlanStore:
                 for statement in tables.create_state(spec, self._sql, names):
                     session.execute(statement)
             flags = self._flags(session, spec) if exists else ScanFlags()
-            return PlanMaker(session, self._sql, spec, names, flags).make(worker)
+            plan = PlanMaker(session, self._sql, spec, names, flags).make(worker)
+            for info in plan.batches if inspect is not None else ():
+                of = len(plan.batches)
+                for batch in read_batches(session, self._sql, spec, names, [info], worker, of):
+                    if inspect is not None:
+                        inspect(batch)
+            return plan
 
     # -- lease ----------------------------------------------------------------------------------
 
@@ -279,6 +291,7 @@ class SourcePlanStore:
 
     def _batches(self, session: SqlSession) -> tuple[BatchInfo, ...]:
         n = self._names
+        run = (self._registry(session) or {}).get("plan_run")
         found = session.table(
             f"SELECT b.batch, b.op, b.field, CAST(b.size AS bigint) AS size, i.batch AS intent, "
             f"i.job, a.batch AS ack FROM {n.of('batches')} b "
@@ -295,6 +308,7 @@ class SourcePlanStore:
                 intent=r["intent"] is not None,
                 acknowledged=r["ack"] is not None,
                 job=r["job"],
+                run=run,
             )
             for r in found
         )

@@ -101,17 +101,16 @@ class PlanMaker:
 
     def _hash_outside(self, worker: PlanWorker, position: int, column: str) -> None:
         spec = self._spec
-        read = next((f.read_sql for f in spec.fields if f.column == column), "")
-        query = self._scan.outside(position, read or _quoted(column))
-        found = self._session.table(query)
+        found = self._session.table(self._scan.outside(position, column))
         values = found.column("x").combine_chunks().cast(pa.string())
+        countries = found.column("y").combine_chunks().cast(pa.string())
         for i, field in value_fields(spec):
             if field.column == column and field.form is Form.DIGEST:
-                made = worker.digests(field.name, values)
+                made = worker.digests(field.name, values, countries)
                 self._fill(found, made, partial(self._numbering.fill_values, field=i))
         for j, item in enumerate(spec.suppression):
             if item.column == column:
-                made = worker.canonical(item.kind, column, values)
+                made = worker.canonical(item.kind, column, values, countries)
                 self._fill(found, made, partial(self._numbering.fill_canonical, item=j))
 
     def _fill(self, found: pa.Table, made: pa.Array, statement: Callable[[str], str]) -> None:
@@ -202,7 +201,3 @@ class PlanMaker:
 
     def _number(self, query: str) -> int:
         return int(self._session.table(query).column("n")[0].as_py())
-
-
-def _quoted(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'

@@ -131,7 +131,7 @@ def _outgoing(
         return flat.cast(pa.binary())
     if field.form is Form.PSEUDONYM:
         return worker.pseudonyms(field.name, flat.cast(pa.binary()))
-    return worker.digests(field.name, flat.cast(pa.string()))
+    return worker.digests(field.name, flat.cast(pa.string()), None)
 
 
 def _unique(rows: pa.Table) -> pa.Table:

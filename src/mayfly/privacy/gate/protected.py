@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import final
 
@@ -70,6 +71,14 @@ class ProtectedBatch:
             f"ProtectedBatch(run={self._head.run}, number={self._head.number}, "
             f"operation={self._head.operation}, rows={len(self)})"
         )
+
+    def part(self, start: int, length: int) -> ProtectedBatch:
+        """Some neighbouring rows, as a batch whose run id names the part.
+
+        A destination that marks batches by run and number then keeps the parts apart.
+        """
+        head = replace(self._head, run=f"{self._head.run}.{start}-{length}", rows=length)
+        return ProtectedBatch(head, self._rows.slice(start, length), self._forms, seal=THE_SEAL)
 
     def rendered(self) -> pa.Table:
         """The columns with digests and pseudonyms as lower-case hex text; clear ones unchanged."""

@@ -1,0 +1,346 @@
+"""One run of one sync: close what was left open, plan, deliver, close.
+
+`advance` is the only way a row travels. It reads the plan store, which is the truth about
+batches, and tells the run's end as a value; nothing it returns, logs or raises holds a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
+from mayfly.domain.errors import (
+    ConfigError,
+    ContractError,
+    EngineError,
+    PolicyError,
+    TransientError,
+)
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.ledger.entry import Entry, EntryType
+from mayfly.planning.spec import BatchInfo, CloseReport, Plan, PlanSpec, PlanWorker
+from mayfly.ports.destination import Destination, Done, JobRef, Submitted
+from mayfly.ports.ledger import Ledger
+from mayfly.ports.planstore import PlanStore
+from mayfly.privacy.gate.gate import Gated, GatePolicy, pass_gate
+from mayfly.services.deliver import Sender, spread
+from mayfly.services.run_tally import RunTally
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READ_ROWS = 50_000
+GUARD_SHARE = 0.20
+GUARD_ROWS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the command line asks of a run.
+
+    Args:
+        dry: plan and pass every row through the gate; send nothing, write no state.
+        accept_removals: how many rows the mass-change guard lets through once.
+        in_doubt: for appends without a batch marker: send again, or take as delivered.
+    """
+
+    dry: bool = False
+    accept_removals: int = 0
+    in_doubt: str | None = None
+
+
+@dataclass(kw_only=True)
+class Run:
+    """Everything one run needs, wired by the bootstrap.
+
+    Args:
+        spec: the compiled sync.
+        policy: its approved way out.
+        store, worker, destination, ledger: ports.
+        entry: a ledger entry of this run, to be completed.
+        now_ms: milliseconds since 1970, never running back.
+        holder, alive: of the lease.
+        stop: set to end after the batch in hand.
+        progress: told (rows done, rows planned) after each batch.
+    """
+
+    spec: PlanSpec
+    policy: GatePolicy
+    store: PlanStore
+    worker: PlanWorker
+    destination: Destination
+    ledger: Ledger
+    entry: Callable[..., Entry]
+    now_ms: Callable[[], int]
+    holder: str
+    alive: Callable[[str], bool]
+    options: RunOptions = field(default_factory=RunOptions)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    progress: Callable[[int, int], None] | None = None
+    sender: Sender | None = None
+    withheld_share_max: float = 1.0
+
+
+async def advance(run: Run) -> RunTally:
+    """Bring a sync to its end, or as far as it goes; the tally says how far.
+
+    Raises:
+        ConfigError, PolicyError, ContractError, IntegrityError: nothing was lost; the next run
+            closes what this one left open and plans anew.
+    """
+    tally = RunTally(started_ms=run.now_ms())
+    if run.options.dry:
+        await _dry(run, tally)
+        return tally
+    await _store(
+        run.store.acquire, run.spec, holder=run.holder, now_ms=run.now_ms(), alive=run.alive
+    )
+    try:
+        await _close_left_open(run, tally)
+        plan = await _plan(run, tally)
+        await _deliver(run, plan, tally)
+        await _close(run, tally)
+    except TransientError as error:
+        tally.held_by(error)
+    except EngineError as error:
+        if isinstance(error, PolicyError):
+            run.ledger.append([run.entry(EntryType.REFUSED, reason=error.code)])
+        raise
+    finally:
+        await _store(_quietly, run.store.release)
+        tally.finished_ms = run.now_ms()
+    return tally
+
+
+async def _dry(run: Run, tally: RunTally) -> None:
+    """Plan, and let every row pass the gate; nothing is sent and nothing is written."""
+    withheld = 0
+
+    def inspect(batch: Batch) -> None:
+        nonlocal withheld
+        withheld += len(pass_gate(batch, run.policy).withheld)
+
+    plan = await _store(run.store.count, run.spec, run.worker, inspect=inspect)
+    check_plan(plan, run)
+    tally.planned(plan)
+    tally.withheld_guard += withheld
+    tally.status = "succeeded" if plan.batches else "no_changes"
+
+
+async def _close_left_open(run: Run, tally: RunTally) -> None:
+    """A plan that another run left open is never finished; what is in doubt is marked."""
+    batches = await _store(run.store.open_batches)
+    if batches is None:
+        return
+    for batch in batches:
+        if batch.intent and not batch.acknowledged:
+            await _settle(run, batch)
+    report: CloseReport = await _store(run.store.close, run.spec, now_ms=run.now_ms())
+    tally.recovered = report.in_doubt
+    rows = report.dropped + report.delivered + report.removed + report.in_doubt
+    await _store(
+        run.ledger.append,
+        [run.entry(EntryType.DROPPED, rows=rows, reason="closed_anew")],
+    )
+
+
+async def _settle(run: Run, batch: BatchInfo) -> None:
+    """Ask for a submitted job; for an append, ask the destination's own marker."""
+    if batch.job is not None:
+        job = JobRef(batch=batch.number, rows=batch.rows, reference=batch.job)
+        done = await _sender(run).wait(Submitted(job=job))
+        await _store(run.store.outcome, batch.number, done.outcomes)
+        return
+    if run.spec.mode is not SyncMode.APPEND:
+        return
+    found = await run.destination.applied(_head(run, batch))
+    if found is None:
+        choice = run.options.in_doubt
+        if choice is None:
+            raise PolicyError(
+                "in_doubt",
+                f"Batch {batch.number} of sync {run.spec.identity.sync} may have been appended "
+                "already, and the destination cannot tell.",
+                hint="Run again with --resend (rows may double) or --skip (rows may be missing).",
+            )
+        found = choice == "skip"
+    code = OutcomeCode.ACCEPTED if found else OutcomeCode.DEFERRED
+    await _store(run.store.outcome, batch.number, Outcomes.all_of(code, batch.rows))
+
+
+def _head(run: Run, batch: BatchInfo) -> BatchHead:
+    return BatchHead(
+        sync=run.spec.identity.sync,
+        run=batch.run or run.spec.run,
+        number=batch.number,
+        of=batch.number + 1,
+        operation=batch.operation,
+        rows=batch.rows,
+        identifier=batch.identifier,
+    )
+
+
+async def _plan(run: Run, tally: RunTally) -> Plan:
+    plan: Plan = await _store(
+        run.store.create, run.spec, run.worker, check=lambda p: check_plan(p, run)
+    )
+    tally.planned(plan)
+    rows = sum(b.rows for b in plan.batches)
+    await _store(run.ledger.append, [run.entry(EntryType.CREATED, rows=rows)])
+    return plan
+
+
+async def _deliver(run: Run, plan: Plan, tally: RunTally) -> None:
+    """Batch after batch: while one is on its way, the next is read and passes the gate."""
+    waiting: list[tuple[Submitted, BatchInfo, Gated, int]] = []
+    groups = _groups(plan.batches)
+    upcoming = await _read(run, groups[0], len(plan.batches)) if groups else []
+    for index, group in enumerate(groups):
+        batches = upcoming
+        for position, (info, batch) in enumerate(zip(group, batches, strict=True)):
+            if run.stop.is_set():
+                tally.status = "cancelled"
+                return
+            read_ms = run.now_ms()
+            gated = await asyncio.to_thread(pass_gate, batch, run.policy)
+            _refuse_too_many_withheld(run, gated, info)
+            await _store(run.store.intent, info.number)
+            sending = asyncio.ensure_future(_sender(run).send(gated.batch))
+            try:
+                if position == len(group) - 1 and index + 1 < len(groups):
+                    upcoming = await _read(run, groups[index + 1], len(plan.batches))
+            finally:
+                answer = await sending
+            match answer:
+                case Done(outcomes=outcomes):
+                    await _acknowledge(run, tally, info, gated, outcomes, read_ms)
+                case Submitted(job=job):
+                    await _store(run.store.submitted, info.number, job.reference)
+                    waiting.append((answer, info, gated, read_ms))
+            if run.progress is not None:
+                run.progress(tally.rows_done, tally.rows_planned)
+    for submitted, info, gated, read_ms in waiting:
+        done = await _sender(run).wait(submitted)
+        await _acknowledge(run, tally, info, gated, done.outcomes, read_ms)
+
+
+async def _read(run: Run, group: Sequence[BatchInfo], of: int) -> list[Batch]:
+    return await _store(run.store.read, run.spec, group, run.worker, of=of)
+
+
+async def _acknowledge(
+    run: Run, tally: RunTally, info: BatchInfo, gated: Gated, outcomes: Outcomes, read_ms: int
+) -> None:
+    """The answer is committed, counted, and its rows are let go."""
+    if len(outcomes) != len(gated.positions):
+        raise ContractError("outcome_count", "The destination answered for another number of rows.")
+    laid_out = spread(outcomes, gated.positions, info.rows, dict(gated.withheld))
+    await _store(run.store.outcome, info.number, laid_out)
+    delivered = laid_out.count(OutcomeCode.ACCEPTED) + laid_out.count(OutcomeCode.UNCONFIRMED)
+    tally.acknowledged(info, laid_out, seconds=(run.now_ms() - read_ms) / 1000)
+    await _store(
+        run.ledger.append,
+        [
+            run.entry(
+                EntryType.DELIVERED,
+                rows=delivered,
+                batch=info.number,
+                operation=info.operation.value,
+            )
+        ],
+    )
+
+
+async def _close(run: Run, tally: RunTally) -> None:
+    report: CloseReport = await _store(run.store.close, run.spec, now_ms=run.now_ms())
+    rows = report.dropped + report.delivered + report.removed + report.in_doubt
+    await _store(run.ledger.append, [run.entry(EntryType.DROPPED, rows=rows, reason="done")])
+    tally.closed()
+
+
+def check_plan(plan: Plan, run: Run) -> None:
+    """Refuse a plan whose keys are not unique, or that would change too much at once.
+
+    Raises:
+        PolicyError: `key_null`, `key_duplicate`, `destination_key_duplicate`, `mass_change`.
+    """
+    counts = plan.counts
+    for number, code, what in (
+        (counts.null_keys, "key_null", "rows have a null in the primary key"),
+        (counts.duplicate_keys, "key_duplicate", "primary keys stand on more than one row"),
+        (
+            counts.duplicate_destination_keys,
+            "destination_key_duplicate",
+            "destination keys would be written by more than one row",
+        ),
+    ):
+        if number:
+            raise PolicyError(
+                code,
+                f"Sync {run.spec.identity.sync}: {number} {what}.",
+                hint="Make the key unique in the model's SQL, or choose other key columns.",
+            )
+    guarded = counts.resend
+    if Operation.REMOVE in {b.operation for b in plan.batches}:
+        guarded += counts.left + counts.unknown
+    allowed = max(run.options.accept_removals, 0)
+    if guarded >= GUARD_ROWS and guarded > GUARD_SHARE * counts.state_rows and guarded > allowed:
+        raise PolicyError(
+            "mass_change",
+            f"Sync {run.spec.identity.sync} would take back or send again {guarded} of "
+            f"{counts.state_rows} rows: {counts.left} left the model, {counts.unknown} have no "
+            f"known consent any more, {counts.resend} by a changed rule or mapping.",
+            hint=f"If that is meant, run once with --accept removals={guarded}.",
+        )
+
+
+def _refuse_too_many_withheld(run: Run, gated: Gated, info: BatchInfo) -> None:
+    if len(gated.withheld) > run.withheld_share_max * info.rows:
+        raise PolicyError(
+            "withheld_threshold",
+            f"The gate withheld {len(gated.withheld)} of {info.rows} rows of a batch, more than "
+            "the sync's threshold.",
+            hint="See `mayfly rejected` for the reasons; correct classes, rules or the model.",
+        )
+
+
+def _groups(batches: Sequence[BatchInfo]) -> list[list[BatchInfo]]:
+    """Neighbouring batches of one kind, up to READ_ROWS together: read in one statement."""
+    groups: list[list[BatchInfo]] = []
+    for batch in batches:
+        last = groups[-1] if groups else None
+        if (
+            last is not None
+            and last[-1].operation is batch.operation
+            and last[-1].identifier == batch.identifier
+            and last[-1].number + 1 == batch.number
+            and sum(b.rows for b in last) + batch.rows <= READ_ROWS
+        ):
+            last.append(batch)
+        else:
+            groups.append([batch])
+    return groups
+
+
+def _sender(run: Run) -> Sender:
+    if run.sender is None:
+        run.sender = Sender(
+            destination=run.destination, splittable=run.spec.mode is not SyncMode.APPEND
+        )
+    return run.sender
+
+
+async def _store(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a blocking port in a thread."""
+    return await asyncio.to_thread(call, *args, **kwargs)
+
+
+def _quietly(call: Callable[[], None]) -> None:
+    """Release the lease; where the store is away, the lease runs out by itself."""
+    try:
+        call()
+    except (TransientError, ConfigError):
+        return

@@ -1,0 +1,145 @@
+"""Sending one batch: retries, deferral, and the search for the row that a refusal is about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import tenacity
+
+from mayfly.domain.errors import ContractError, IntegrityError, TransientError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.ports.destination import Destination, Done, Pending, Progress, Submitted
+from mayfly.privacy.gate import ProtectedBatch
+
+ATTEMPTS_MAX = 5
+AWAY_SECONDS = 60.0
+SPLITS_MAX = 64
+POLLS_MAX = 3_600
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sender:
+    """Hands batches to a destination.
+
+    Args:
+        destination: the connector.
+        sleep: how to wait; tests give one that does not.
+        attempts_max, away_seconds: after so many attempts or seconds the destination is away.
+        splittable: whether a refused batch may be cut in two; never for appends.
+    """
+
+    destination: Destination
+    sleep: Sleep = asyncio.sleep
+    attempts_max: int = ATTEMPTS_MAX
+    away_seconds: float = AWAY_SECONDS
+    splittable: bool = True
+
+    async def send(self, batch: ProtectedBatch) -> Done | Submitted:
+        """The destination's answer for every row.
+
+        Raises:
+            TransientError: the destination stays away.
+            ContractError, ConfigError: it refused in a way no row is to blame for.
+        """
+        try:
+            return await self._attempts(batch)
+        except ContractError as error:
+            if error.code != "batch_refused":
+                raise
+            if not self.splittable:
+                reason = Reason(code="batch_refused")
+                return Done(outcomes=Outcomes.all_of(OutcomeCode.REJECTED, len(batch), reason))
+            return Done(outcomes=await self._split(batch))
+
+    async def _attempts(self, batch: ProtectedBatch) -> Done | Submitted:
+        if not isinstance(batch, ProtectedBatch):
+            raise IntegrityError("not_through_the_gate", "A batch did not pass the gate.")
+        progress = Progress(rows=len(batch))
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self.attempts_max)
+            | tenacity.stop_before_delay(self.away_seconds),
+            wait=_wait,
+            retry=tenacity.retry_if_exception_type(TransientError),
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return await retrying(self.destination.write, batch, progress)
+
+    async def _split(self, batch: ProtectedBatch) -> Outcomes:
+        """Halve a refused batch until the refused rows stand alone, within a bound."""
+        parts: list[tuple[int, int]] = [(0, len(batch))]
+        codes = [int(OutcomeCode.ACCEPTED)] * len(batch)
+        reasons: dict[int, Reason] = {}
+        splits = 0
+        while parts:
+            start, length = parts.pop()
+            part = batch.part(start, length)
+            try:
+                answer = await self._attempts(part)
+            except ContractError as error:
+                if error.code != "batch_refused":
+                    raise
+                splits += 1
+                if length > 1 and splits <= SPLITS_MAX:
+                    half = length // 2
+                    parts += [(start + half, length - half), (start, half)]
+                else:
+                    for row in range(start, start + length):
+                        codes[row] = int(OutcomeCode.REJECTED)
+                        reasons[row] = Reason(code="batch_refused")
+                continue
+            if isinstance(answer, Submitted):
+                raise ContractError("split_job", "A part of a batch cannot be a job.")
+            codes[start : start + length] = answer.outcomes.codes.to_pylist()
+            reasons |= {start + r: reason for r, reason in answer.outcomes.reasons.items()}
+        return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+
+    async def wait(self, answer: Submitted) -> Done:
+        """Follow a job to its end."""
+        for _ in range(POLLS_MAX):
+            found = await self.destination.poll(answer.job)
+            match found:
+                case Done():
+                    return found
+                case Pending(retry_after_seconds=seconds):
+                    await self.sleep(min(seconds, 60.0))
+        raise TransientError("job_pending", "The destination has not finished a submitted batch.")
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """The moment the destination named, else exponential with jitter."""
+    outcome = state.outcome
+    error = outcome.exception() if outcome is not None else None
+    if isinstance(error, TransientError) and error.retry_after_seconds is not None:
+        return max(0.0, error.retry_after_seconds)
+    return tenacity.wait_exponential_jitter(initial=0.5, max=20.0, jitter=0.5)(state)
+
+
+def spread(
+    outcomes: Outcomes, positions: pa.Array, rows: int, withheld: dict[int, Reason]
+) -> Outcomes:
+    """Outcomes of the sent rows, laid out over the planned batch.
+
+    Rows that were withheld by the gate are WITHHELD; rows that could not be read any more are
+    DEFERRED, and the next plan looks at them.
+    """
+    if not withheld and len(positions) == rows:
+        return outcomes
+    codes = [int(OutcomeCode.DEFERRED)] * rows
+    reasons = dict.fromkeys(range(rows), Reason(code="gone_or_not_consented"))
+    for row, (position, code) in enumerate(
+        zip(positions.to_pylist(), outcomes.codes.to_pylist(), strict=True)
+    ):
+        codes[position] = code
+        reasons.pop(position, None)
+        if row in outcomes.reasons:
+            reasons[position] = outcomes.reasons[row]
+    for position, reason in withheld.items():
+        codes[position] = int(OutcomeCode.WITHHELD)
+        reasons[position] = reason
+    return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)

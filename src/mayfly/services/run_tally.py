@@ -1,0 +1,112 @@
+"""What a run counted. Numbers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mayfly.domain.batch import Operation
+from mayfly.domain.errors import TransientError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.planning.spec import BatchInfo, Plan
+
+
+@dataclass(kw_only=True)
+class RunTally:
+    """Counts of one run as it goes; `to_dict` is what `mayfly run` prints."""
+
+    started_ms: int
+    finished_ms: int = 0
+    status: str = "running"
+    rows_planned: int = 0
+    rows_done: int = 0
+    delivered: int = 0
+    unconfirmed: int = 0
+    rejected: int = 0
+    removed: int = 0
+    deferred: int = 0
+    withheld_guard: int = 0
+    withheld_consent: int = 0
+    suppressed: int = 0
+    recovered: int = 0
+    batches: int = 0
+    error_code: str | None = None
+    error_message: str = ""
+    _ages: list[tuple[float, int]] = field(default_factory=list)
+
+    def planned(self, plan: Plan) -> None:
+        """Take the plan's counts."""
+        self.rows_planned = sum(b.rows for b in plan.batches)
+        self.withheld_consent = plan.counts.withheld_consent
+        self.suppressed = plan.counts.suppressed
+        self.withheld_guard = plan.counts.outside
+
+    def acknowledged(self, info: BatchInfo, outcomes: Outcomes, *, seconds: float) -> None:
+        """Take the outcomes of one batch; `seconds` is how long its rows were held here."""
+        removal = info.operation is Operation.REMOVE
+        accepted = outcomes.count(OutcomeCode.ACCEPTED)
+        unconfirmed = outcomes.count(OutcomeCode.UNCONFIRMED)
+        if removal:
+            self.removed += accepted + unconfirmed
+        else:
+            self.delivered += accepted
+            self.unconfirmed += unconfirmed
+        self.rejected += outcomes.count(OutcomeCode.REJECTED)
+        self.withheld_guard += outcomes.count(OutcomeCode.WITHHELD)
+        self.deferred += outcomes.count(OutcomeCode.DEFERRED)
+        self.rows_done += info.rows
+        self.batches += 1
+        self._ages.append((seconds, info.rows))
+
+    def held_by(self, error: TransientError) -> None:
+        """The destination, or the warehouse, stays away."""
+        self.status = "held"
+        self.error_code = error.code
+        self.error_message = error.message
+
+    def closed(self) -> None:
+        """The plan was closed; say how the run ended."""
+        if self.status == "cancelled":
+            return
+        if not self.rows_planned:
+            self.status = "no_changes"
+        elif self.rejected or self.deferred or self.withheld_guard:
+            self.status = "partial"
+        else:
+            self.status = "succeeded"
+
+    @property
+    def held(self) -> int:
+        """Planned rows that no answer came for."""
+        return self.rows_planned - self.rows_done if self.status == "held" else 0
+
+    def ages(self) -> dict[str, float]:
+        """Age at purge in seconds over rows: p50, p95 and the most."""
+        if not self._ages:
+            return {"p50": 0.0, "p95": 0.0, "max": 0.0}
+        ordered = sorted(self._ages)
+        total = sum(rows for _, rows in ordered)
+
+        def at(share: float) -> float:
+            seen = 0
+            for seconds, rows in ordered:
+                seen += rows
+                if seen >= share * total:
+                    return round(seconds, 3)
+            return round(ordered[-1][0], 3)
+
+        return {"p50": at(0.5), "p95": at(0.95), "max": round(ordered[-1][0], 3)}
+
+    def rows(self) -> dict[str, int]:
+        """The counts under their public names."""
+        return {
+            "planned": self.rows_planned,
+            "delivered": self.delivered,
+            "unconfirmed": self.unconfirmed,
+            "rejected": self.rejected,
+            "deferred": self.deferred,
+            "withheld_consent": self.withheld_consent,
+            "withheld_guard": self.withheld_guard,
+            "suppressed": self.suppressed,
+            "removed": self.removed,
+            "held": self.held,
+        }
