@@ -1,0 +1,323 @@
+"""A destination in memory, synchronous or asynchronous, that fails as planned.
+
+Deterministic: it draws nothing at random, reads no clock and never sleeps. `FakeWorld` is what
+survives a crash of the worker; a `FakeDestination` is one worker's connection to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from mayfly.domain.batch import BatchHead, Operation, SyncMode
+from mayfly.domain.errors import ContractError, TransientError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.ports.checks import require_protected
+from mayfly.ports.destination import (
+    DestinationContext,
+    DestinationSpec,
+    Done,
+    Erasure,
+    FieldSpec,
+    JobRef,
+    Pending,
+    Processor,
+    Progress,
+    RequestLimits,
+    Submitted,
+)
+from mayfly.privacy.gate import Form, ProtectedBatch
+
+IDENTIFIERS = ("EMAIL", "PHONE", "MADID", "EXTERN_ID")
+Row = Mapping[str, Any]
+
+
+def fake_spec(*, batch_marker: bool = False, rows_max: int = 1_000) -> DestinationSpec:
+    """The specification of the fake: every mode, four identifier fields and a name."""
+    return DestinationSpec(
+        name="fake",
+        modes=frozenset(SyncMode),
+        fields=(
+            *(
+                FieldSpec(name=name, kind=kind, form=form, rule=rule, identifier=True)
+                for name, kind, form, rule in (
+                    ("EMAIL", "email", Form.DIGEST, ("meta", "email")),
+                    ("PHONE", "phone", Form.DIGEST, ("meta", "phone")),
+                    ("MADID", "device_id", Form.CLEAR, ("meta", "madid")),
+                    ("EXTERN_ID", "opaque_id", Form.PSEUDONYM, None),
+                )
+            ),
+            FieldSpec(name="FN", kind="first_name", form=Form.DIGEST, rule=("meta", "first_name")),
+        ),
+        request=RequestLimits(rows_max=rows_max, bytes_max=16_000_000),
+        hosts=frozenset(),
+        processor=Processor(legal_name="Nobody", countries=frozenset({"IE"})),
+        erasure=Erasure.BY_IDENTIFIER,
+        batch_marker=batch_marker,
+    )
+
+
+@dataclass
+class _Job:
+    """A submitted batch; its rows are applied when the world gets to it."""
+
+    head: BatchHead
+    rows: list[Row]
+    polls_left: int
+    lost: bool
+    outcomes: Outcomes | None = None
+
+
+@dataclass
+class FakeWorld:
+    """What is in the destination, and what will go wrong next.
+
+    Attributes:
+        members: identifier field to the values in the audience (digests as lower-case hex).
+        rows: key to row, of `write` and of removals by key.
+        inserted: rows of `insert`, in order, repeats included.
+        requests: (operation, rows) of every request that was applied or refused row by row.
+        touched: number of calls of any kind that reached the destination.
+    """
+
+    members: dict[str, set[str]] = field(default_factory=dict)
+    rows: dict[tuple[Any, ...], Row] = field(default_factory=dict)
+    inserted: list[Row] = field(default_factory=list)
+    requests: list[tuple[Operation, int]] = field(default_factory=list)
+    touched: int = 0
+    _markers: set[tuple[str, int]] = field(default_factory=set)
+    _jobs: dict[str, _Job] = field(default_factory=dict)
+    _away: int = 0
+    _before: list[int] = field(default_factory=list)
+    _after: list[int] = field(default_factory=list)
+    _rejected_values: set[str] = field(default_factory=set)
+    _rejected_rows: dict[int, set[int]] = field(default_factory=dict)
+    _lose: int = 0
+
+    def be_away(self, calls: int) -> None:
+        """Refuse the next calls of any kind, so many."""
+        self._away += calls
+
+    def fail_before(self, *, skip: int = 0) -> None:
+        """Cut the connection of one coming request, after `skip` others; nothing is applied."""
+        self._before.append(skip)
+
+    def fail_after(self, *, skip: int = 0) -> None:
+        """Apply one coming request, after `skip` others, and cut before the answer."""
+        self._after.append(skip)
+
+    def reject_values(self, values: Iterable[str]) -> None:
+        """Refuse, from now on, each row that holds one of these values (digests as hex)."""
+        self._rejected_values.update(values)
+
+    def accept_values(self, values: Iterable[str]) -> None:
+        """Take back `reject_values` for these values."""
+        self._rejected_values.difference_update(values)
+
+    def reject_rows(self, number: int, rows: Collection[int]) -> None:
+        """Refuse these rows (numbers in the batch handed over) of batch `number`, in any run."""
+        self._rejected_rows.setdefault(number, set()).update(rows)
+
+    def lose_jobs(self, count: int = 1) -> None:
+        """Forget the next submitted jobs, so many: accepted, never applied."""
+        self._lose += count
+
+    def reach(self) -> None:
+        """Count one call. Raises TransientError while away."""
+        if self._away:
+            self._away -= 1
+            raise TransientError("destination_unreachable", "The fake is away, as planned.")
+        self.touched += 1
+
+    def cut_before(self) -> bool:
+        """Whether this request is cut before it is applied."""
+        return _due(self._before)
+
+    def cut_after(self) -> bool:
+        """Whether this request is cut after it was applied."""
+        return _due(self._after)
+
+    def has_marker(self, head: BatchHead) -> bool:
+        """Whether the batch left its marker."""
+        return (head.run, head.number) in self._markers
+
+    def apply(
+        self, head: BatchHead, first: int, rows: list[Row], key: tuple[str, ...], *, marker: bool
+    ) -> Outcomes:
+        """Apply rows that begin at row `first` of their batch, and answer for each."""
+        self.requests.append((head.operation, len(rows)))
+        refused = {
+            place
+            for place, row in enumerate(rows)
+            if first + place in self._rejected_rows.get(head.number, ())
+            or not self._rejected_values.isdisjoint(str(v) for v in row.values())
+        }
+        if not (marker and self.has_marker(head)):
+            for place, row in enumerate(rows):
+                if place not in refused:
+                    self._apply_row(head, row, key)
+        codes = [
+            int(OutcomeCode.REJECTED if place in refused else OutcomeCode.ACCEPTED)
+            for place in range(len(rows))
+        ]
+        reasons = dict.fromkeys(sorted(refused), Reason(code="refused_by_fake"))
+        return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+
+    def mark(self, head: BatchHead) -> None:
+        """Leave the batch's marker."""
+        self._markers.add((head.run, head.number))
+
+    def submit(self, head: BatchHead, rows: list[Row], polls: int) -> str:
+        """Take a job; its reference."""
+        reference = f"job-{len(self._jobs) + 1}"
+        lost = self._lose > 0
+        self._lose -= 1 if lost else 0
+        self._jobs[reference] = _Job(head=head, rows=rows, polls_left=polls, lost=lost)
+        return reference
+
+    def job(self, reference: str) -> _Job | None:
+        """The job of that reference; None where it is unknown or lost."""
+        job = self._jobs.get(reference)
+        return None if job is None or job.lost else job
+
+    def _apply_row(self, head: BatchHead, row: Row, key: tuple[str, ...]) -> None:
+        match head.operation:
+            case Operation.ADD:
+                for name in IDENTIFIERS:
+                    if row.get(name) is not None:
+                        self.members.setdefault(name, set()).add(row[name])
+            case Operation.WRITE:
+                self.rows[_key(row, key)] = row
+            case Operation.INSERT:
+                self.inserted.append(row)
+            case Operation.REMOVE if head.identifier is not None:
+                self.members.setdefault(head.identifier, set()).discard(row[head.identifier])
+            case Operation.REMOVE:
+                self.rows.pop(_key(row, key), None)
+
+
+class FakeDestination:
+    """A `Destination` over a `FakeWorld`.
+
+    Args:
+        world: shared by all instances that stand for one destination.
+        context: as for any connector; `key` is used for rows.
+        asynchronous: `write` and `erase` answer `Submitted`; `poll` answers later.
+        batch_marker: each batch leaves its number with its rows, all or nothing, so that a
+            repeat changes nothing and `applied` can answer.
+        rows_max: rows of one request.
+        polls: how often `poll` says `Pending` before it answers.
+    """
+
+    def __init__(
+        self,
+        world: FakeWorld,
+        context: DestinationContext,
+        *,
+        asynchronous: bool = False,
+        batch_marker: bool = False,
+        rows_max: int = 1_000,
+        polls: int = 1,
+    ) -> None:
+        self._world = world
+        self._key = context.key
+        self._asynchronous = asynchronous
+        self._marker = batch_marker
+        self._polls = polls
+        self._closed = False
+        self.spec = fake_spec(batch_marker=batch_marker, rows_max=rows_max)
+
+    async def check(self) -> None:
+        """Raise TransientError while the world is away."""
+        self._world.reach()
+
+    async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
+        """Apply the batch request by request, or take it as a job."""
+        require_protected(batch)
+        if self._closed:
+            raise ContractError("closed", "The fake was closed.")
+        rows = batch.rendered().to_pylist()
+        if self._asynchronous:
+            return self._submit(batch.head, rows)
+        # With a marker a batch is one transaction, whatever its requests.
+        step = max(len(rows), 1) if self._marker else self.spec.request.rows_max
+        while progress.next_row < len(rows):
+            first = progress.next_row
+            progress.rows_done(self._request(batch.head, first, rows[first : first + step]))
+        return progress.done()
+
+    async def poll(self, job: JobRef) -> Done | Pending:
+        """The job's outcomes once it was polled often enough; deferred where it was lost."""
+        self._world.reach()
+        known = self._world.job(job.reference)
+        if known is None:
+            return Done(
+                outcomes=Outcomes.all_of(OutcomeCode.DEFERRED, job.rows, Reason(code="job_lost"))
+            )
+        if known.outcomes is None and known.polls_left > 0:
+            known.polls_left -= 1
+            return Pending(retry_after_seconds=0.0)
+        if known.outcomes is None:
+            known.outcomes = self._apply(known.head, 0, known.rows)
+        return Done(outcomes=known.outcomes)
+
+    async def applied(self, head: BatchHead) -> bool | None:
+        """Whether the batch's marker is there; None without markers."""
+        self._world.reach()
+        return self._world.has_marker(head) if self._marker else None
+
+    async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
+        """Remove subjects by the identifier of the batch's head, or by key."""
+        require_protected(identifiers)
+        return await self.write(identifiers, Progress(rows=len(identifiers)))
+
+    async def close(self) -> None:
+        """Refuse later writes. May be repeated."""
+        self._closed = True
+
+    def _submit(self, head: BatchHead, rows: list[Row]) -> Submitted:
+        self._world.reach()
+        if self._world.cut_before():
+            raise TransientError("destination_unreachable", "Cut before the job, as planned.")
+        reference = self._world.submit(head, rows, self._polls)
+        if self._world.cut_after():
+            known = self._world.job(reference)
+            if known is not None:
+                # Nobody will ask for this job; a real platform works it off all the same.
+                known.outcomes = self._apply(head, 0, rows)
+            raise TransientError("destination_timeout", "Cut after the job, as planned.")
+        return Submitted(job=JobRef(batch=head.number, rows=len(rows), reference=reference))
+
+    def _request(self, head: BatchHead, first: int, rows: list[Row]) -> Outcomes:
+        self._world.reach()
+        if self._world.cut_before():
+            raise TransientError("destination_unreachable", "Cut before the rows, as planned.")
+        outcomes = self._apply(head, first, rows)
+        if self._world.cut_after():
+            raise TransientError("destination_timeout", "Cut after the rows, as planned.")
+        return outcomes
+
+    def _apply(self, head: BatchHead, first: int, rows: list[Row]) -> Outcomes:
+        outcomes = self._world.apply(head, first, rows, self._key, marker=self._marker)
+        if self._marker:
+            self._world.mark(head)
+        return outcomes
+
+
+def _key(row: Row, key: tuple[str, ...]) -> tuple[Any, ...]:
+    if not key:
+        raise ContractError("no_key", "Rows are written and removed by key; the context has none.")
+    return tuple(row[name] for name in key)
+
+
+def _due(skips: list[int]) -> bool:
+    """Whether one of the planned faults is due now; each is due once."""
+    for place, skip in enumerate(skips):
+        if skip == 0:
+            del skips[place]
+            return True
+    skips[:] = [skip - 1 for skip in skips]
+    return False
