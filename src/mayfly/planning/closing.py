@@ -186,7 +186,8 @@ class ClosingSql:
         return [
             f"DELETE FROM {rejected} WHERE EXISTS (SELECT 1 FROM ({answered}) q WHERE {match})",
             f"INSERT INTO {rejected} ({key_list(spec)}, fp, versions, code, reason, vendor, run, "
-            f"at) SELECT {key_list(spec, 'q')}, q.fp, {literal(spec.versions)}, o.code, o.reason, "
+            f"noted_at) SELECT {key_list(spec, 'q')}, q.fp, {literal(spec.versions)}, o.code, "
+            f"o.reason, "
             f"o.vendor, {literal(spec.run)}, {now_ms} FROM ({answered}) q "
             f"JOIN {n.of('codes')} o ON o.batch = q.batch AND o.pos = q.pos "
             f"WHERE o.code IN {_KEPT_BACK}",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol
 
@@ -182,7 +181,14 @@ class BatchInfo:
     intent: bool = False
     acknowledged: bool = False
     job: str | None = None
-    run: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenPlan:
+    """A plan that a run left open."""
+
+    run: str
+    batches: tuple[BatchInfo, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,4 +258,8 @@ class CloseReport:
     in_doubt: int = 0
     dropped: int = 0
     complete: bool = True
-    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the working copy that went."""
+        return self.delivered + self.removed + self.in_doubt + self.dropped

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mayfly.domain.batch import Batch
 from mayfly.domain.outcomes import Outcomes
-from mayfly.planning.spec import BatchInfo, CloseReport, Plan, PlanSpec, PlanWorker
+from mayfly.planning.spec import BatchInfo, CloseReport, OpenPlan, Plan, PlanSpec, PlanWorker
 
 
 class PlanStore(Protocol):
@@ -41,8 +41,8 @@ class PlanStore(Protocol):
     def release(self) -> None:
         """Give the lease back. May be repeated."""
 
-    def open_batches(self) -> Sequence[BatchInfo] | None:
-        """The batches of a plan that was left open, None where there is none."""
+    def open_plan(self) -> OpenPlan | None:
+        """The plan that was left open, None where there is none."""
 
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """Make and number a plan. `check` may raise to refuse it; then nothing was written."""

@@ -21,7 +21,7 @@ from mayfly.domain.errors import (
 )
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ledger.entry import Entry, EntryType
-from mayfly.planning.spec import BatchInfo, CloseReport, Plan, PlanSpec, PlanWorker
+from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Done, JobRef, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
@@ -132,22 +132,19 @@ async def _dry(run: Run, tally: RunTally) -> None:
 
 async def _close_left_open(run: Run, tally: RunTally) -> None:
     """A plan that another run left open is never finished; what is in doubt is marked."""
-    batches = await _store(run.store.open_batches)
-    if batches is None:
+    left_open = await _store(run.store.open_plan)
+    if left_open is None:
         return
-    for batch in batches:
+    for batch in left_open.batches:
         if batch.intent and not batch.acknowledged:
-            await _settle(run, batch)
-    report: CloseReport = await _store(run.store.close, run.spec, now_ms=run.now_ms())
+            await _settle(run, left_open, batch)
+    report = await _store(run.store.close, run.spec, now_ms=run.now_ms())
     tally.recovered = report.in_doubt
-    rows = report.dropped + report.delivered + report.removed + report.in_doubt
-    await _store(
-        run.ledger.append,
-        [run.entry(EntryType.DROPPED, rows=rows, reason="closed_anew")],
-    )
+    entry = run.entry(EntryType.DROPPED, run=left_open.run, rows=report.rows, reason="closed_anew")
+    await _store(run.ledger.append, [entry])
 
 
-async def _settle(run: Run, batch: BatchInfo) -> None:
+async def _settle(run: Run, left_open: OpenPlan, batch: BatchInfo) -> None:
     """Ask for a submitted job; for an append, ask the destination's own marker."""
     if batch.job is not None:
         job = JobRef(batch=batch.number, rows=batch.rows, reference=batch.job)
@@ -156,7 +153,7 @@ async def _settle(run: Run, batch: BatchInfo) -> None:
         return
     if run.spec.mode is not SyncMode.APPEND:
         return
-    found = await run.destination.applied(_head(run, batch))
+    found = await run.destination.applied(_head(run, left_open, batch))
     if found is None:
         choice = run.options.in_doubt
         if choice is None:
@@ -171,12 +168,12 @@ async def _settle(run: Run, batch: BatchInfo) -> None:
     await _store(run.store.outcome, batch.number, Outcomes.all_of(code, batch.rows))
 
 
-def _head(run: Run, batch: BatchInfo) -> BatchHead:
+def _head(run: Run, left_open: OpenPlan, batch: BatchInfo) -> BatchHead:
     return BatchHead(
         sync=run.spec.identity.sync,
-        run=batch.run or run.spec.run,
+        run=left_open.run,
         number=batch.number,
-        of=batch.number + 1,
+        of=len(left_open.batches),
         operation=batch.operation,
         rows=batch.rows,
         identifier=batch.identifier,
@@ -184,12 +181,16 @@ def _head(run: Run, batch: BatchInfo) -> BatchHead:
 
 
 async def _plan(run: Run, tally: RunTally) -> Plan:
-    plan: Plan = await _store(
-        run.store.create, run.spec, run.worker, check=lambda p: check_plan(p, run)
-    )
+    """The working copy is in the ledger before it is made."""
+    await _store(run.ledger.append, [run.entry(EntryType.CREATED)])
+    try:
+        plan: Plan = await _store(
+            run.store.create, run.spec, run.worker, check=lambda p: check_plan(p, run)
+        )
+    except EngineError:
+        await _store(run.ledger.append, [run.entry(EntryType.DROPPED, reason="not_made")])
+        raise
     tally.planned(plan)
-    rows = sum(b.rows for b in plan.batches)
-    await _store(run.ledger.append, [run.entry(EntryType.CREATED, rows=rows)])
     return plan
 
 
@@ -255,9 +256,9 @@ async def _acknowledge(
 
 
 async def _close(run: Run, tally: RunTally) -> None:
-    report: CloseReport = await _store(run.store.close, run.spec, now_ms=run.now_ms())
-    rows = report.dropped + report.delivered + report.removed + report.in_doubt
-    await _store(run.ledger.append, [run.entry(EntryType.DROPPED, rows=rows, reason="done")])
+    report = await _store(run.store.close, run.spec, now_ms=run.now_ms())
+    entry = run.entry(EntryType.DROPPED, rows=report.rows, reason="done")
+    await _store(run.ledger.append, [entry])
     tally.closed()
 
 

@@ -18,7 +18,15 @@ from mayfly.domain.outcomes import Outcomes
 from mayfly.planning.closing import ClosingSql
 from mayfly.planning.names import Names
 from mayfly.planning.scan import ScanFlags
-from mayfly.planning.spec import BatchInfo, CloseReport, Plan, PlanSpec, PlanWorker, StateIdentity
+from mayfly.planning.spec import (
+    BatchInfo,
+    CloseReport,
+    OpenPlan,
+    Plan,
+    PlanSpec,
+    PlanWorker,
+    StateIdentity,
+)
 from mayfly.planning.sql.dialect import SqlDialect, literal
 from mayfly.ports.source import Source, SqlSession
 
@@ -130,15 +138,15 @@ class SourcePlanStore:
 
     # -- plan -----------------------------------------------------------------------------------
 
-    def open_batches(self) -> Sequence[BatchInfo] | None:
-        """See `PlanStore.open_batches`."""
+    def open_plan(self) -> OpenPlan | None:
+        """See `PlanStore.open_plan`."""
         with self._source.session(write=False) as session:
             if not self._state_exists(session):
                 return None
             row = self._registry(session)
             if row is None or row["plan_run"] is None:
                 return None
-            return self._batches(session)
+            return OpenPlan(run=str(row["plan_run"]), batches=self._batches(session))
 
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """See `PlanStore.create`."""
@@ -291,7 +299,6 @@ class SourcePlanStore:
 
     def _batches(self, session: SqlSession) -> tuple[BatchInfo, ...]:
         n = self._names
-        run = (self._registry(session) or {}).get("plan_run")
         found = session.table(
             f"SELECT b.batch, b.op, b.field, CAST(b.size AS bigint) AS size, i.batch AS intent, "
             f"i.job, a.batch AS ack FROM {n.of('batches')} b "
@@ -308,7 +315,6 @@ class SourcePlanStore:
                 intent=r["intent"] is not None,
                 acknowledged=r["ack"] is not None,
                 job=r["job"],
-                run=run,
             )
             for r in found
         )

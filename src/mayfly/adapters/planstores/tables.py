@@ -39,7 +39,7 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
         f"digest {sql.blob} NOT NULL, perhaps boolean NOT NULL)",
         f"{make} {names.of('rejected')} ({keys}, fp {sql.blob}, versions varchar(64) NOT NULL, "
         f"code integer NOT NULL, reason varchar(64), vendor varchar(64), run varchar(64), "
-        f"at bigint NOT NULL)",
+        f"noted_at bigint NOT NULL)",
     ]
 
 
