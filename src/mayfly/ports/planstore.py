@@ -26,7 +26,8 @@ class PlanStore(Protocol):
         inspect: Callable[[Batch], None] | None = None,
     ) -> Plan:
         """What a run would do now; `inspect` sees every batch. Writes nothing that outlives the
-        call."""
+        call.
+        """
 
     def acquire(
         self, spec: PlanSpec, *, holder: str, now_ms: int, alive: Callable[[str], bool]

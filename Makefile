@@ -1,0 +1,47 @@
+# Two commands do everything on a machine with Python 3.11+, git and make:
+#   make demo    set-up and the main job on the embedded default
+#   make test    set-up and the tests
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+JOBS   ?= 2
+
+.PHONY: demo test check bench soak lock clean
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@ $(VENV)/run.stamp
+
+demo: $(VENV)/run.stamp
+	$(BIN)/mayfly demo demo-project
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/mayfly bench
+
+soak: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+lock:
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra sandbox --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/run.txt
+
+clean:
+	rm -rf $(VENV) demo-project dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

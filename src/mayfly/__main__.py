@@ -1,0 +1,5 @@
+"""`python -m mayfly`."""
+
+from mayfly.cli.entry import main
+
+main()

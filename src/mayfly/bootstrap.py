@@ -1,0 +1,355 @@
+"""The one place that joins ports to adapters: plain calls, no globals."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import mayfly
+from mayfly.adapters.clock import SystemClock
+from mayfly.adapters.egress import allow_hosts
+from mayfly.adapters.http import HttpxClient
+from mayfly.adapters.keys.keyring import FileKeyring
+from mayfly.adapters.keys.local import LocalKeyProvider, keys_directory
+from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.adapters.stores.sql import SqlStore
+from mayfly.config.load import load_project
+from mayfly.config.secrets import resolve
+from mayfly.connectors.destinations import (
+    database_duckdb,
+    database_postgres,
+    database_sqlite,
+    files as files_destination,
+    meta_ads,
+)
+from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.files import FilesSource
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.domain.errors import ConfigError, PolicyError
+from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
+from mayfly.ledger.checkpoint import Signer
+from mayfly.ledger.entry import Entry, EntryType
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
+from mayfly.ports.planstore import PlanStore
+from mayfly.ports.source import Source
+from mayfly.services.compile_sync import CompiledSync, CompileRequest, compile_sync
+from mayfly.services.sync_worker import SyncWorker
+
+SPECS: dict[str, DestinationSpec] = {
+    "meta_ads": meta_ads.SPEC,
+    "postgres": database_postgres.SPEC_POSTGRES,
+    "duckdb": database_duckdb.SPEC_DUCKDB,
+    "sqlite": database_sqlite.SPEC_SQLITE,
+    "files": files_destination.SPEC,
+}
+_DIALECTS: dict[str, Callable[[], SqlDialect]] = {
+    "duckdb": DuckdbDialect,
+    "postgres": PostgresDialect,
+}
+
+
+@dataclass(kw_only=True)
+class App:
+    """A project with its store, keys and ledger."""
+
+    project: Project
+    store: SqlStore
+    keyring: FileKeyring
+    ledger: FolderLedger
+    workspace_id: str
+    installation_id: str
+    clock: SystemClock = field(default_factory=SystemClock)
+
+    def source(self, name: str) -> Source:
+        """The source of that name."""
+        return open_source(self.project, name)
+
+    def dialect(self, source: Source) -> SqlDialect:
+        """The dialect of a source."""
+        return _DIALECTS[source.dialect]()
+
+    def compile(
+        self, sync: SyncSettings, *, run: str, limit: int | None = None, full_refresh: bool = False
+    ) -> CompiledSync:
+        """Type and plan one sync; see `compile_sync`."""
+        source = self.source(self.project.models[sync.model].source)
+        settings = self.project.destinations[sync.destination]
+        return compile_sync(
+            CompileRequest(
+                project=self.project,
+                sync=sync,
+                source=source,
+                dialect=self.dialect(source),
+                destination=SPECS[settings.type],
+                address=address(settings, sync),
+                run=run,
+                suppression_version=self.store.suppression_version(),
+                limit=limit,
+                full_refresh=full_refresh,
+            )
+        )
+
+    def plan_store(self, compiled: CompiledSync) -> PlanStore:
+        """Where the sync's plan waits."""
+        if compiled.spec is None:
+            raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
+        name = compiled.model.source
+        settings = self.project.sources[name]
+        if settings.state == "local":
+            raise ConfigError(
+                "local_state_missing",
+                f"Source {name} keeps its state beside itself, which this release cannot do yet.",
+                hint="Use `state: source` with a role that may write schema _mayfly.",
+            )
+        source = self.source(name)
+        return SourcePlanStore(
+            source,
+            self.dialect(source),
+            compiled.spec.identity,
+            owner=self.installation_id,
+            clock_ms=self.clock.now_ms,
+            schema=settings.state_schema,
+        )
+
+    def worker(self, compiled: CompiledSync) -> SyncWorker:
+        """What needs a key."""
+        scope = compiled.sync.destination
+
+        def pseudonym_key() -> bytes:
+            self.keyring.ensure("pseudonym", scope)
+            return self.keyring.key("pseudonym", scope)
+
+        return SyncWorker(
+            pseudonym_key=pseudonym_key,
+            suppression_key=lambda: self.keyring.key("suppression"),
+            suppressed_entries=self.store.suppression_digests(),
+            rules=compiled.rules,
+            default_countries=compiled.default_countries,
+        )
+
+    def entry(self, compiled: CompiledSync, run: str) -> Callable[..., Entry]:
+        """Ledger entries of one run."""
+        workspace = self.project.workspace
+
+        def make(type_: EntryType, **fields: object) -> Entry:
+            known: dict[str, object] = {
+                "workspace": self.workspace_id,
+                "region": workspace.region or "",
+                "target": self.project.target,
+                "sync": compiled.sync.id,
+                "run": run,
+                "destination": compiled.sync.destination,
+                "software": f"mayfly/{mayfly.__version__}",
+            }
+            return Entry(type=type_, **(known | fields))  # type: ignore[arg-type]
+
+        return make
+
+    @contextmanager
+    def destination(self, compiled: CompiledSync) -> Iterator[Callable[[], Destination]]:
+        """A factory for the sync's connector, to be called on the loop that uses it.
+
+        Within, this process connects only to the hosts of source and destination.
+        """
+        settings = self.project.destinations[compiled.sync.destination]
+        if compiled.context is None:
+            raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
+        context = compiled.context
+        hosts = destination_hosts(settings) | source_hosts(self.project, compiled.model.source)
+        with allow_hosts(hosts):
+            yield lambda: make_destination(self.project, settings, context, compiled.sync)
+
+
+def open_app(root: Path, *, target: str = "dev") -> App:
+    """A project that `mayfly init` has prepared.
+
+    Raises:
+        ConfigProblemsError: the project files are faulty.
+        PolicyError: `not_initialised`, `key_missing`, `ledger_missing`.
+    """
+    project = load_project(root, target=target)
+    store = open_store(project)
+    workspace = store.workspace()
+    keyring = open_keyring(project, workspace.workspace_id)
+    clock = SystemClock()
+    ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now)
+    return App(
+        project=project,
+        store=store,
+        keyring=keyring,
+        ledger=ledger,
+        workspace_id=workspace.workspace_id,
+        installation_id=workspace.installation_id,
+        clock=clock,
+    )
+
+
+def initialise(root: Path, *, target: str = "dev") -> list[str]:
+    """Make what is missing beside the project files: store, keys, ledger. Names what was made."""
+    project = load_project(root, target=target)
+    made: list[str] = []
+    store = store_of(project)
+    clock = SystemClock()
+    if not store.exists():
+        store.create(
+            workspace_id=f"{project.workspace.name}-{secrets.token_hex(8)}",
+            name=project.workspace.name,
+            installation_id=secrets.token_hex(16),
+            now=clock.now(),
+        )
+        made.append("store")
+    workspace = store.workspace()
+    directory = keys_directory(workspace.workspace_id, os.environ)
+    provider = LocalKeyProvider(directory, project_directory=project.root)
+    if not provider.exists():
+        provider.create()
+        made.append("key encryption key")
+    keyring = FileKeyring(provider, directory)
+    if not keyring.exists():
+        keyring.create_all()
+        made.append("workspace keys")
+    path = ledger_path(project)
+    if not (path / "checkpoint").exists():
+        signer = Signer.from_seed(
+            workspace=workspace.workspace_id, seed=keyring.key("ledger_signing")
+        )
+        FolderLedger.create(path, signer, clock.now)
+        made.append("ledger")
+    return made
+
+
+def store_of(project: Project) -> SqlStore:
+    """The store of a project, which may not exist yet."""
+    return SqlStore(project.store.url, project.root / ".mayfly")
+
+
+def open_store(project: Project) -> SqlStore:
+    """The store of a project.
+
+    Raises:
+        PolicyError: `not_initialised`.
+    """
+    store = store_of(project)
+    store.workspace()
+    return store
+
+
+def open_keyring(project: Project, workspace_id: str) -> FileKeyring:
+    """The workspace's keys; only the local provider exists so far."""
+    if project.keys.provider != "local":
+        raise ConfigError(
+            "keys_provider",
+            f"Key provider {project.keys.provider} is not available in this release.",
+            hint="Use `keys: {provider: local}`.",
+        )
+    directory = keys_directory(workspace_id, os.environ)
+    return FileKeyring(LocalKeyProvider(directory, project_directory=project.root), directory)
+
+
+def ledger_path(project: Project) -> Path:
+    """Folder of the ledger."""
+    return project.root / ".mayfly" / "ledger"
+
+
+def open_ledger(
+    project: Project, keyring: FileKeyring, workspace_id: str, now: Callable[[], datetime]
+) -> FolderLedger:
+    """The workspace's ledger."""
+    seed = keyring.key("ledger_signing")
+    return FolderLedger(
+        ledger_path(project), Signer.from_seed(workspace=workspace_id, seed=seed), now
+    )
+
+
+def open_source(project: Project, name: str) -> Source:
+    """A source by its settings."""
+    settings = project.sources[name]
+    if settings.type == "postgres":
+        if settings.dsn is None:
+            raise ConfigError("dsn_missing", f"Source {name} needs a dsn.")
+        return PostgresSource(name, resolve(settings.dsn, os.environ), schema=settings.schema)
+    if settings.path is None:
+        raise ConfigError("path_missing", f"Source {name} needs a path.")
+    path = project.root / settings.path
+    if settings.type == "files":
+        return FilesSource(name, path)
+    return DuckdbSource(name, path, memory_limit=settings.memory_limit or "2GB")
+
+
+def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...]:
+    """What tells one destination from another; part of the state's identity and the approval."""
+    options = settings.options
+    parts = [settings.endpoint or ""]
+    parts += [str(options.get(k, "")) for k in ("account_id", "dsn", "schema", "path", "format")]
+    return (*parts, sync.audience or sync.table or "")
+
+
+def destination_hosts(settings: DestinationSettings) -> frozenset[str]:
+    """Hosts a destination needs."""
+    if settings.endpoint:
+        return frozenset({"127.0.0.1"})
+    spec = SPECS[settings.type]
+    if settings.type == "postgres":
+        return database_postgres.hosts_of(resolve(settings.options["dsn"], os.environ))
+    return spec.hosts
+
+
+def source_hosts(project: Project, name: str) -> frozenset[str]:
+    """Hosts a source needs."""
+    settings = project.sources[name]
+    if settings.type != "postgres" or settings.dsn is None:
+        return frozenset()
+    return database_postgres.hosts_of(resolve(settings.dsn, os.environ))
+
+
+def make_destination(
+    project: Project,
+    settings: DestinationSettings,
+    context: DestinationContext,
+    sync: SyncSettings,
+) -> Destination:
+    """A connector, on the running loop."""
+    options = settings.options
+    match settings.type:
+        case "meta_ads":
+            secret = options.get("app_secret")
+            endpoint = settings.endpoint or f"https://{meta_ads.HOST}"
+            return meta_ads.MetaAds(
+                meta_ads.MetaAdsSettings(
+                    account_id=str(options["account_id"]),
+                    access_token=resolve(options["access_token"], os.environ),
+                    app_secret=resolve(secret, os.environ) if secret else None,
+                    audience=sync.audience or "",
+                    api_version=str(options.get("api_version") or meta_ads.API_VERSION),
+                    endpoint=endpoint,
+                ),
+                HttpxClient(destination_hosts(settings)),
+                context,
+            )
+        case "postgres":
+            return database_postgres.make(
+                dsn=resolve(options["dsn"], os.environ),
+                schema=str(options.get("schema") or "public"),
+                context=context,
+            )
+        case "duckdb":
+            return database_duckdb.make(path=project.root / str(options["path"]), context=context)
+        case "sqlite":
+            return database_sqlite.make(path=project.root / str(options["path"]), context=context)
+        case "files":
+            return files_destination.make(
+                path=project.root / str(options["path"]),
+                format=str(options.get("format") or "parquet"),
+                context=context,
+            )
+        case other:
+            raise ConfigError("destination_type", f"There is no connector for {other}.")

@@ -1,0 +1,472 @@
+"""The commands. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import enum
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="mayfly",
+    help="Moves customer data from your warehouse to the platforms that act on it, and keeps no "
+    "row once it is delivered.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+suppress_app = typer.Typer(help="Identifiers that may never leave.", no_args_is_help=True)
+app.add_typer(suppress_app, name="suppress")
+
+
+class Output(enum.StrEnum):
+    """How results are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Template(enum.StrEnum):
+    """Projects that `init` can write."""
+
+    DEMO = "demo"
+    POSTGRES = "postgres"
+
+
+ProjectOption = Annotated[
+    Path, typer.Option("--project", help="Folder of the project.", show_default="this folder")
+]
+TargetOption = Annotated[str, typer.Option("--target", help="Named set of destinations.")]
+OutputOption = Annotated[Output, typer.Option("--output", help="text or json.")]
+SyncsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[SYNC]…", help="Names, globs or tag:NAME.")
+]
+HERE = Path()
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Moves customer data, and keeps none of it."""
+    if version:
+        from mayfly import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    project: ProjectOption = HERE,
+    template: Annotated[Template | None, typer.Option(help="Files to begin with.")] = None,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make what is missing: project files from a template, store, keys, ledger."""
+    from mayfly.bootstrap import initialise
+    from mayfly.services.init_project import write_missing
+
+    project.mkdir(parents=True, exist_ok=True)
+    files: list[str] = []
+    if template is not None:
+        files = write_missing(project, template=template.value)
+    made = initialise(project, target=target)
+    document = {"schema": "mayfly/init/1", "ok": True, "files": files, "made": made}
+    _print(output, document, _made_lines(files, made))
+
+
+def _made_lines(files: list[str], made: list[str]) -> list[str]:
+    lines = [f"wrote {name}" for name in files] + [f"made {name}" for name in made]
+    return lines or ["Nothing was missing."]
+
+
+@app.command()
+def validate(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Read the project files and list every problem."""
+    from mayfly.config.load import validate_project
+
+    problems = validate_project(project, target=target)
+    document = {
+        "schema": "mayfly/validate/1",
+        "ok": not problems,
+        "problems": [p.to_dict() for p in problems],
+    }
+    lines = [p.to_text() for p in problems] or ["The project files are fine."]
+    _print(output, document, lines)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Connect to everything, check rights, and say how to repair what is wrong."""
+    from mayfly.services_doctor import examine
+
+    problems = examine(project, target=target)
+    failed = [p for p in problems if p["code"] != "not_enforced"]
+    document = {"schema": "mayfly/doctor/1", "ok": not failed, "problems": problems}
+    lines = [f"{p['code']}: {p['message']}\n  → {p['hint']}".rstrip("\n →") for p in problems]
+    _print(output, document, lines or ["Everything needed for a run is there."])
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the project files."""
+    from mayfly.cli.render import to_json
+    from mayfly.config.load import project_schema
+
+    typer.echo(to_json(project_schema()))
+
+
+@app.command()
+def discover(
+    source: Annotated[str, typer.Argument(help="Name of a source.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List tables, columns and types of a source. Reads no row."""
+    from mayfly.services_discover import discover_source
+
+    document = discover_source(project, source, target=target)
+    lines = []
+    for table in document["tables"]:
+        lines.append(table["name"])
+        for c in table["columns"]:
+            mark = "approved" if c["approved"] else "blocked"
+            lines.append(f"  {c['name']}  {c['type']}  {mark}")
+    _print(output, document, lines or ["The source has no table."])
+
+
+@app.command()
+def plan(
+    syncs: SyncsArgument = None,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 2 where changes wait.")
+    ] = False,
+) -> None:
+    """Show what a run would do, like a bill. Counts only; writes nothing."""
+    from mayfly.api import load
+    from mayfly.cli.render import plan_text
+
+    result = load(project, target=target).plan(*(syncs or ()))
+    if output is Output.JSON:
+        _print(output, result.to_dict(), [])
+    else:
+        plan_text(result)
+    if not result.ok:
+        raise typer.Exit(3)
+    if detailed_exitcode and result.changes:
+        raise typer.Exit(2)
+
+
+@app.command()
+def approve(
+    syncs: SyncsArgument = None,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Approve without asking.")] = False,
+) -> None:
+    """Pin columns, classes, mapping, consent and address; without --all, list what waits."""
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    if not everything:
+        document = loaded.pending(*(syncs or ()))
+        lines = [
+            f"{p['source']} {p['table'] or ''} {p['column'] or ''}: {p['change']}"
+            for p in document["pending"]
+        ]
+        _print(output, document, [*lines, "Approve with --all."] if lines else ["Nothing waits."])
+        return
+    document = loaded.approve(*(syncs or ()), actor=getpass.getuser())
+    approved = document.get("approved", [])
+    lines = [
+        f"approved {a['sync']} by {a['actor']}"
+        + (" (self-approved by the only member)" if a.get("self_approved") else "")
+        for a in approved
+    ]
+    _print(output, document, lines or ["Nothing to approve."])
+
+
+@app.command()
+def run(
+    syncs: SyncsArgument = None,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and gate; send nothing.")] = False,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Compare everything, send it again.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many rows.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="removals=N: let a mass change through once.")
+    ] = None,
+    resend: Annotated[bool, typer.Option("--resend", help="Append in doubt: send again.")] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Append in doubt: take as sent.")] = False,
+) -> None:
+    """Deliver what changed, and keep nothing."""
+    from mayfly.api import RunRequest, load
+    from mayfly.cli.render import progress_reporter, run_text, stop_on_interrupt
+
+    if resend and skip:
+        raise typer.BadParameter("--resend and --skip exclude each other.")
+    request = RunRequest(
+        dry_run=dry_run,
+        full_refresh=full_refresh,
+        limit=limit,
+        accept_removals=_accepted(accept or []),
+        in_doubt="resend" if resend else "skip" if skip else None,
+    )
+    with progress_reporter() as progress, stop_on_interrupt(request.stop):
+        request.progress = progress
+        result = load(project, target=target).run(*(syncs or ()), request=request)
+    if output is Output.JSON:
+        _print(output, result.to_dict(), [])
+    else:
+        run_text(result)
+    raise typer.Exit(result.exit_code)
+
+
+def _accepted(given: list[str]) -> int:
+    for item in given:
+        name, _, number = item.partition("=")
+        if name != "removals" or not number.isdigit():
+            raise typer.BadParameter("--accept takes removals=N, N a whole number.")
+        return int(number)
+    return 0
+
+
+@app.command()
+def status(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show the last run of each sync, and what is held."""
+    from mayfly.api import load
+
+    document = load(project, target=target).status()
+    lines = [
+        f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip()
+        for s in document["syncs"]
+    ]
+    _print(output, document, [*lines, "Mayfly holds no row."])
+
+
+@app.command()
+def runs(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+) -> None:
+    """List past runs: ids, counts, codes."""
+    from mayfly.api import load
+
+    document = load(project, target=target).runs(limit)
+    lines = [f"{r['run']}  {r['sync']}  {r['status']}" for r in document["runs"]]
+    _print(output, document, lines or ["No run yet."])
+
+
+@app.command()
+def rejected(
+    sync: Annotated[str, typer.Argument(help="Name of a sync.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Count rejected and withheld rows by reason, and name the view that shows their keys."""
+    from mayfly.api import load
+
+    document = load(project, target=target).rejected(sync)
+    lines = [f"{r['rows']}  {r['reason']}  {r['vendor'] or ''}".rstrip() for r in document["reasons"]]
+    if lines:
+        lines.append(f"Keys: SELECT * FROM {document['view']} (in the warehouse).")
+    _print(output, document, lines or ["No rejected row."])
+
+
+@app.command()
+def retry(
+    sync: Annotated[str, typer.Argument(help="Name of a sync.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Let rejected rows be tried again by the next run."""
+    from mayfly.api import load
+
+    document = load(project, target=target).retry(sync)
+    _print(output, document, [f"{document['rows']} rows will be tried again."])
+
+
+@suppress_app.command("add")
+def suppress_add(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Add identifiers, JSON Lines on standard input."""
+    _suppress("add", project, target, output)
+
+
+@suppress_app.command("remove")
+def suppress_remove(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Remove identifiers, JSON Lines on standard input."""
+    _suppress("remove", project, target, output)
+
+
+@suppress_app.command("list")
+def suppress_list(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Count entries by kind. No identifier can be shown: only keyed digests are kept."""
+    _suppress("list", project, target, output)
+
+
+def _suppress(act: str, project: Path, target: str, output: Output) -> None:
+    from mayfly.api import load
+
+    lines = sys.stdin.buffer if act != "list" else ()
+    document = load(project, target=target).suppress(act, lines)
+    shown = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok")]
+    _print(output, document, shown)
+
+
+@app.command("hash")
+def hash_command(
+    *,
+    show_normalised: Annotated[
+        bool, typer.Option("--show-normalised", help="Only on a terminal.")
+    ] = False,
+) -> None:
+    """Hash JSON Lines from standard input by a platform's rule; no project needed."""
+    import json
+
+    from mayfly.services.hash_values import hash_lines
+
+    shown = show_normalised and sys.stdout.isatty()
+    for line in hash_lines(sys.stdin.buffer, show_normalised=shown):
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def scan(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders.")] = None,
+    values: Annotated[
+        list[Path] | None, typer.Option("--values", help="Check each line of a file.")
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Find clear personal values in files, in any encoding. Exit 1 where something was found."""
+    import json
+
+    from mayfly.services.scan_paths import scan_paths, scan_values
+
+    if values:
+        found = False
+        for path in values:
+            for line in scan_values(path):
+                found = True
+                typer.echo(json.dumps(line))
+        raise typer.Exit(1 if found else 0)
+    if not paths:
+        raise typer.BadParameter("give paths to scan, or --values FILE.")
+    findings = [f.to_dict() for f in scan_paths(paths)]
+    document = {"schema": "mayfly/scan/1", "ok": not findings, "findings": findings}
+    lines = [f"{f['path']}: {f['count']} × {f['class']} ({f['encoding']})" for f in findings]
+    _print(output, document, lines or ["No clear personal value found."])
+    raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def verify(
+    ledger: Annotated[Path, typer.Argument(help="Folder or archive.")],
+    key: Annotated[Path, typer.Option(help="Public key you trust.")],
+    checkpoint: Annotated[list[Path] | None, typer.Option(help="Kept checkpoint.")] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Check a ledger offline: tree, signatures, pairing. Needs no project."""
+    from mayfly.ledger.verify import verify_ledger
+
+    report = verify_ledger(ledger, key, checkpoint or [])
+    document = report.to_dict()
+    lines = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok", "checkpoint")]
+    _print(output, document, lines)
+    raise typer.Exit(0 if document["ok"] else 1)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 8765,
+) -> None:
+    """Serve strict fakes of the platforms on loopback, in memory."""
+    from mayfly.sandbox.server import run_sandbox
+
+    run_sandbox(port)
+
+
+@app.command()
+def bench(
+    rows: Annotated[int, typer.Option(min=1_000, help="Rows of the large table.")] = 1_000_000,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Measure Mayfly against a naive loop and the floor, in one run."""
+    from mayfly.bench.main import run_bench
+
+    document = run_bench(rows, quiet=output is Output.JSON)
+    if output is Output.JSON:
+        _print(output, document, [])
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="New folder for the project.")] = Path(
+        "demo-project"
+    ),
+    rows: Annotated[int, typer.Option(min=1_000, help="Customers.")] = 100_000,
+) -> None:
+    """Show the main job on synthetic customers: plan, approve, run, prove."""
+    from mayfly.demo.main import run_demo
+
+    raise typer.Exit(run_demo(folder, rows))
+
+
+def _print(output: Output, document: dict[str, Any], lines: list[str]) -> None:
+    if output is Output.JSON:
+        from mayfly.cli.render import to_json
+
+        typer.echo(to_json(document))
+        return
+    for line in lines:
+        typer.echo(line)

@@ -1,0 +1,86 @@
+"""`mayfly`: exit codes and messages. No failure shows a traceback, none shows a value."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+from typer.main import get_command
+
+from mayfly.domain.errors import EngineError
+
+USAGE = 64
+UNHANDLED = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the console script; always raises SystemExit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = _asks_for_json(given)
+    try:
+        from mayfly.cli.commands import app
+
+        code = get_command(app).main(given, prog_name="mayfly", standalone_mode=False)
+    except EngineError as error:
+        sys.exit(_report(error, as_json=as_json, command=_command(given)))
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        click.echo(f"mayfly: {error.format_message()}", err=True)
+        click.echo("Try `mayfly --help`.", err=True)
+        sys.exit(USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. `mayfly run` goes on from here; nothing was lost.", err=True)
+        sys.exit(4)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        # The text of a foreign error may carry a value: its type and place are all that is said.
+        place = _place(error)
+        click.echo(
+            f"mayfly: unexpected {type(error).__name__} at {place}. This is a fault of Mayfly; "
+            "please report it with this line.",
+            err=True,
+        )
+        sys.exit(UNHANDLED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: EngineError, *, as_json: bool, command: str) -> int:
+    problems = getattr(error, "problems", None)
+    if as_json:
+        document = {"schema": f"mayfly/{command}/1", "ok": False, "error": error.to_dict()}
+        if problems is not None:
+            document["problems"] = [p.to_dict() for p in problems]
+        click.echo(json.dumps(document, indent=2))
+    else:
+        for problem in problems or ():
+            click.echo(problem.to_text(), err=True)
+        if not problems:
+            click.echo(f"mayfly: {error.message} [{error.code}]", err=True)
+            if error.hint:
+                click.echo(f"  → {error.hint}", err=True)
+    return type(error).exit_code
+
+
+def _asks_for_json(given: Sequence[str]) -> bool:
+    return "--output=json" in given or any(
+        a == "--output" and b == "json" for a, b in zip(given, given[1:], strict=False)
+    )
+
+
+def _command(given: Sequence[str]) -> str:
+    return next((a for a in given if a.isalpha()), "mayfly")
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    place = "?"
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "?")
+        if str(name).startswith("mayfly"):
+            place = f"{name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
