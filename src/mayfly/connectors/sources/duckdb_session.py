@@ -25,6 +25,15 @@ LOCKED_SETTINGS: Mapping[str, str] = {
 """What every connection is opened with: no file but its own, no download, no spill to disk, no
 look at variables of the calling program."""
 
+_ON_TABLES = {
+    duckdb.StatementType.SELECT,
+    duckdb.StatementType.CREATE,
+    duckdb.StatementType.INSERT,
+    duckdb.StatementType.UPDATE,
+    duckdb.StatementType.DELETE,
+    duckdb.StatementType.DROP,
+    duckdb.StatementType.TRANSACTION,
+}
 _LOCK_SESSION = ("SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL lock_configuration = true")
 
 
@@ -39,14 +48,22 @@ def pin(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 class DuckdbSession:
-    """See `SqlSession`. Closing belongs to the source that made it."""
+    """See `SqlSession`. Closing belongs to the source that made it.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    Args:
+        connection: this session's own.
+        in_memory: files are readable one by one, and the engine would also write them: only
+            statements on tables pass.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, in_memory: bool = False) -> None:
         self._connection = connection
+        self._in_memory = in_memory
         self._open = False
 
     def execute(self, sql: str) -> int:
         """See `SqlSession.execute`."""
+        self._refuse_writing(sql)
         with translated():
             rows = self._connection.execute(sql).fetchall()
         first = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else 0
@@ -54,11 +71,13 @@ class DuckdbSession:
 
     def table(self, sql: str) -> pa.Table:
         """See `SqlSession.table`."""
+        self._refuse_writing(sql)
         with translated():
             return self._connection.sql(sql).to_arrow_table()
 
     def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """See `SqlSession.stream`. The engine's own errors come while reading, too."""
+        self._refuse_writing(sql)
         with translated():
             relation = self._connection.sql(sql)
             reader = relation.to_arrow_reader(rows)
@@ -72,6 +91,14 @@ class DuckdbSession:
                         yield batch
             finally:
                 reader.close()
+
+    def _refuse_writing(self, sql: str) -> None:
+        if not self._in_memory:
+            return
+        with translated():
+            kinds = {s.type for s in self._connection.extract_statements(sql)}
+        if not kinds <= _ON_TABLES:
+            raise ConfigError("read_only_session", "The session may not change the source.")
 
     def load(self, name: str, rows: pa.Table) -> None:
         """See `SqlSession.load`."""

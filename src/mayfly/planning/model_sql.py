@@ -1,0 +1,187 @@
+"""The rules for model SQL: one query that reads, and reaches nothing but tables. Pure.
+
+A model's SQL is code that an approver reads, but a careless or hostile one must still not reach
+files, the network, settings or other sessions. The statement is parsed, and only what is on the
+lists below passes. The engine's own locks (read-only session, no external access) stand behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Literal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+
+from mayfly.domain.errors import PolicyError
+
+Dialect = Literal["duckdb", "postgres"]
+
+# The parser logs statements it does not know, with the values in them.
+logging.getLogger("sqlglot").addHandler(logging.NullHandler())
+logging.getLogger("sqlglot").propagate = False
+
+_FORBIDDEN_NODES: tuple[type[exp.Expr], ...] = (
+    exp.DDL,
+    exp.DML,
+    exp.Command,
+    exp.Into,
+    exp.Lock,
+    exp.Copy,
+    exp.Set,
+    exp.Pragma,
+    exp.Attach,
+    exp.Detach,
+    exp.Describe,
+    exp.Show,
+    exp.Summarize,
+    exp.Drop,
+    exp.Alter,
+    exp.Use,
+    exp.Parameter,
+    exp.Placeholder,
+    exp.ReadCSV,
+    exp.ReadParquet,
+)
+_TABLE_FUNCTIONS = {
+    "generate_series", "exploding_generate_series", "range", "unnest", "explode", "json_each",
+    "jsonb_each", "json_each_text", "jsonb_each_text", "json_array_elements",
+    "jsonb_array_elements", "json_array_elements_text", "jsonb_array_elements_text",
+    "regexp_split_to_table", "string_to_table",
+}  # fmt: skip
+_PREFIXES = (
+    "read_", "write_", "parquet_", "duckdb_", "pragma_", "sniff_", "iceberg_", "delta_",
+    "sqlite_", "postgres_", "mysql_", "excel_", "st_read", "pg_", "lo_", "dblink",
+    "query_to_", "table_to_", "schema_to_", "database_to_", "cursor_to_", "copy", "http",
+    "has_", "txid_", "inet_server", "inet_client", "binary_upgrade", "_pg_", "which_secret",
+    "secret", "getenv", "set_config", "current_setting", "current_schema", "aws_", "plpy",
+    "ts_stat", "xpath_table", "load_", "force_", "enable_", "disable_", "checkpoint", "write",
+)  # fmt: skip
+_NAMES = {
+    "glob", "query", "query_table", "read", "scan", "nextval", "setval", "currval", "lastval",
+    "lo", "sleep", "system", "shell", "getvariable", "from_substrait", "from_substrait_json",
+    "get_substrait", "json_execute_serialized_sql", "seq_scan", "index_scan", "arrow_scan",
+    "arrow_scan_dumb", "pandas_scan", "python_map_function", "test_all_types", "add_parquet_key",
+    "repeat_row", "summary", "storage_info", "import_database", "export_database", "error",
+    "crypt", "gen_salt", "loread", "lowrite", "postmaster_ping", "exec", "eval",
+    "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
+}  # fmt: skip
+_CATALOGS = ("information_schema", "pg_catalog", "pg_toast", "pg_temp", "system", "temp")
+_CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_")
+_FILE_LIKE = re.compile(
+    r"[/\\*]|://|\.(csv|tsv|txt|json|jsonl|ndjson|parquet|db|duckdb|sqlite|xlsx|gz|zst|arrow)$",
+    re.IGNORECASE,
+)
+
+
+def check_model_sql(sql: str, dialect: Dialect) -> str:
+    """The one query of a model, without comments or a closing semicolon.
+
+    The text returned is written anew from what was parsed, so that what was checked is what runs.
+
+    Raises:
+        PolicyError: `model_sql_unreadable`, with line and column; `model_sql_two_statements`;
+            `model_sql_not_a_query`; `model_sql_forbidden`, naming the function or clause.
+    """
+    if "\x00" in sql:
+        raise _forbidden("the character NUL")
+    query = _single(sql, dialect)
+    if not isinstance(query, exp.Query):
+        raise PolicyError(
+            "model_sql_not_a_query",
+            "Model SQL must be one query: SELECT, WITH … SELECT, or several joined by UNION.",
+        )
+    for node in query.walk():
+        _check_node(node, dialect)
+    return str(query.sql(dialect=dialect, comments=False))
+
+
+def _single(sql: str, dialect: Dialect) -> exp.Expr:
+    try:
+        found = [s for s in sqlglot.parse(sql, read=dialect) if s is not None]
+    except ParseError as error:
+        first = error.errors[0] if error.errors else {}
+        where = f"line {first.get('line', '?')}, column {first.get('col', '?')}"
+        raise _unreadable(where) from None
+    except TokenError:
+        # The tokeniser gives no position, and its text is a piece of the statement.
+        raise _unreadable("its end, where a quote or comment is still open") from None
+    except (SqlglotError, RecursionError):
+        raise _unreadable("some place") from None
+    found = [s for s in found if not isinstance(s, exp.Semicolon)]
+    if len(found) > 1:
+        raise PolicyError(
+            "model_sql_two_statements", f"Model SQL must be one query; {len(found)} came."
+        )
+    if not found:
+        raise PolicyError("model_sql_not_a_query", "Model SQL is empty.")
+    return found[0]
+
+
+def _check_node(node: exp.Expr, dialect: Dialect) -> None:
+    if isinstance(node, _FORBIDDEN_NODES) and not isinstance(node, exp.Query):
+        raise _forbidden(type(node).__name__.upper())
+    if isinstance(node, exp.Table):
+        _check_table(node)
+    elif isinstance(node, exp.Cast):
+        _check_cast(node, dialect)
+    elif isinstance(node, exp.Func):
+        _check_function(_function_name(node))
+
+
+def _function_name(node: exp.Func) -> str:
+    if isinstance(node, exp.Anonymous):
+        return str(node.name).casefold()
+    return str(node.sql_name()).casefold()
+
+
+def _check_function(name: str) -> None:
+    if name in _NAMES or name.startswith(_PREFIXES):
+        raise _forbidden(f"the function {name}")
+
+
+def _check_table(table: exp.Table) -> None:
+    inner = table.this
+    if isinstance(inner, exp.Func | exp.Anonymous):
+        name = _function_name(inner)
+        if name not in _TABLE_FUNCTIONS:
+            raise _forbidden(f"the table function {name}")
+        return
+    if isinstance(inner, exp.Literal):
+        raise _forbidden("a file in place of a table")
+    parts = [p.name for p in table.parts] if inner is not None else []
+    if not parts:
+        raise _forbidden("ROWS FROM or another table form it cannot check")
+    if any(_FILE_LIKE.search(p) for p in parts[-1:]):
+        raise _forbidden("a file in place of a table")
+    schemas = {p.casefold() for p in parts[:-1]}
+    if schemas & set(_CATALOGS) or parts[-1].casefold().startswith(_CATALOG_TABLES):
+        raise _forbidden("a table of the engine's own catalog")
+    if "_mayfly" in schemas:
+        raise _forbidden("a table of Mayfly's own schema")
+
+
+def _check_cast(node: exp.Cast, dialect: Dialect) -> None:
+    """Casts to regclass and its like look into the catalog."""
+    kind = node.to.sql(dialect=dialect).casefold()
+    if dialect == "postgres" and kind.strip('"').startswith("reg"):
+        raise _forbidden(f"a cast to {kind}")
+
+
+def _forbidden(what: str) -> PolicyError:
+    return PolicyError(
+        "model_sql_forbidden",
+        f"Model SQL may not use {what}.",
+        hint="A model reads tables and views of its source; files, network, settings and the "
+        "engine's catalog are closed to it.",
+    )
+
+
+def _unreadable(where: str) -> PolicyError:
+    return PolicyError(
+        "model_sql_unreadable",
+        f"Model SQL cannot be parsed at {where}.",
+        hint="Check the spelling; the SQL is read in the dialect of its source.",
+    )
