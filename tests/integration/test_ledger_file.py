@@ -225,6 +225,18 @@ def test_a_ledger_rolled_back_under_us_is_refused(path: Path, ledger: FolderLedg
         ledger.append([act("refused")])
 
 
+def test_entries_cut_off_under_us_are_refused(path: Path, ledger: FolderLedger) -> None:
+    """An open ledger notices that its file became shorter under the same checkpoint."""
+    ledger.append(WHOLE_RUN)
+    data = (path / "entries.jsonl").read_bytes()
+    for size in (len(data) - 1, 0):
+        (path / "entries.jsonl").write_bytes(data[:size])
+        for call in (lambda: ledger.append([act("refused")]), ledger.size, ledger.last_time):
+            with pytest.raises(IntegrityError, match="shorter"):
+                call()
+        assert (path / "entries.jsonl").read_bytes() == data[:size]
+
+
 @pytest.mark.parametrize("whole", [0, 1, 2])
 @pytest.mark.parametrize("torn", [b"", b"{", b'{"at":"2026', b"\x00" * 300])
 def test_a_tail_left_by_a_kill_is_finished(

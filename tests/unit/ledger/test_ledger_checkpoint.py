@@ -121,3 +121,25 @@ def test_what_cannot_be_signed_is_refused() -> None:
 def test_a_signer_never_prints_its_key() -> None:
     """The repr of a signer names the ledger only."""
     assert repr(SIGNER) == "Signer(origin='mayfly/ledger/1/shop')"
+
+
+def resigned(text: str) -> str:
+    """A note over any text, with a good signature under our name and key."""
+    signature = SIGNER.private_key.sign(text.encode())
+    line = base64.b64encode(SIGNER.verifier_key.key_id + signature).decode()
+    return f"{text}\n\u2014 {SIGNER.origin} {line}\n"
+
+
+def test_our_signature_over_another_ledgers_head_is_refused() -> None:
+    """A signature made with our key vouches for our ledger only."""
+    text = NOTE.split("\n\n")[0] + "\n"
+    assert verify_checkpoint(resigned(text), SIGNER.verifier_key).size == 7
+    with pytest.raises(IntegrityError, match="checkpoint_unsigned"):
+        verify_checkpoint(resigned(text.replace("shop", "ship")), SIGNER.verifier_key)
+
+
+def test_base64_has_one_form() -> None:
+    """A root whose last letter carries bits beyond the 32 bytes is malformed."""
+    text = SIGNER.checkpoint(7, bytes(32)).split("\n\n")[0] + "\n"
+    with pytest.raises(IntegrityError, match="checkpoint_malformed"):
+        verify_checkpoint(resigned(text.replace("AAA=\n", "AAB=\n")), SIGNER.verifier_key)

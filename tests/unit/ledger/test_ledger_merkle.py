@@ -143,3 +143,25 @@ def test_roots_differ_at_every_size() -> None:
     """No tree shares its root with the tree one leaf larger."""
     roots = [root(LEAVES[:size]) for size in range(len(LEAVES))]
     assert all(a != b for a, b in pairwise(roots))
+
+
+def test_a_proof_for_another_size_is_refused() -> None:
+    """A true path of a smaller or larger tree does not pass under a size that it is not of."""
+    for size in (16, 2):
+        with pytest.raises(IntegrityError, match="inclusion_invalid"):
+            verify_inclusion(
+                leaf=LEAVES[0],
+                index=0,
+                size=size,
+                proof=inclusion_proof(LEAVES[:8], 0),
+                root_hash=root(LEAVES[:8]),
+            )
+    for size in (16, 4):
+        with pytest.raises(IntegrityError, match="consistency_invalid"):
+            verify_consistency(
+                old_size=4,
+                new_size=size,
+                old_root=root(LEAVES[:4]),
+                new_root=root(LEAVES[:8]),
+                proof=consistency_proof(LEAVES[:8], 4),
+            )

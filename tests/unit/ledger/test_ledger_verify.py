@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import base64
+import fcntl
 import io
 import json
 import random
@@ -428,3 +430,51 @@ def test_reading_changes_nothing(tmp_path: Path, key_file: Path) -> None:
     verify_ledger(folder, key_file)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert list(verify._lines(io.BytesIO(b"a\nbc\nd"))) == [b"a", b"bc", None]
+
+
+def resigned(text: str, dash: str = "\u2014") -> str:
+    """A note over any text, with a good signature under our name and key."""
+    signature = SIGNER.private_key.sign(text.encode())
+    line = base64.b64encode(SIGNER.verifier_key.key_id + signature).decode()
+    return f"{text}\n{dash} {SIGNER.origin} {line}\n"
+
+
+def test_only_this_ledgers_notes_in_their_form_are_checkpoints(
+    tmp_path: Path, key_file: Path
+) -> None:
+    """A good signature does not save a note of another ledger or of another form."""
+    text = signed(HONEST).split("\n\n")[0] + "\n"
+    folder = written(tmp_path / "l", HONEST, note=resigned(text))
+    assert verify_ledger(folder, key_file).ok
+    for note in (resigned(text.replace("shop", "ship")), resigned(text, dash="-")):
+        (folder / "checkpoint").write_text(note)
+        assert codes(verify_ledger(folder, key_file)) == {"checkpoint_invalid"}
+
+
+def test_a_key_whose_id_is_wrong_is_none(tmp_path: Path) -> None:
+    """The id in a key line must be that of the key."""
+    folder = written(tmp_path / "l", HONEST)
+    line = SIGNER.verifier_key.to_line()
+    file = tmp_path / "key"
+    file.write_text(line.replace(SIGNER.verifier_key.key_id.hex(), "00000000"))
+    assert "key_unreadable" in codes(verify_ledger(folder, file))
+
+
+def test_a_ledger_in_use_is_locked_while_read(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verifier takes the lock shared, so that no writer is half-way; one of its own too."""
+    folder = written(tmp_path / "l", HONEST)
+    (folder / "lock").touch()
+    seen: list[int] = []
+
+    def read(walk: verify._Walk, stream: object) -> None:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(walk.lines)
+
+    monkeypatch.setattr(verify._Walk, "read", read)
+    verify_ledger(folder, key_file)
+    assert seen == [0]
