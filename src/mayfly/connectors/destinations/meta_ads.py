@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
@@ -113,9 +113,9 @@ class MetaAdsSettings:
     """
 
     account_id: str
-    access_token: Revealable
+    access_token: Revealable = field(repr=False)
     audience: str
-    app_secret: Revealable | None = None
+    app_secret: Revealable | None = field(default=None, repr=False)
     api_version: str = API_VERSION
     endpoint: str = f"https://{HOST}"
 
@@ -226,7 +226,9 @@ class MetaAds:
         audience = await self._audience(create=method == "POST") if count else None
         if audience is None:
             return Outcomes.all_of(OutcomeCode.ACCEPTED, count)
-        body = users_body(rows.take(part.sent), session)
+        whole = count == part.rows
+        sent = rows.slice(part.first, count) if whole else rows.take(part.sent)
+        body = users_body(sent, session)
         reply = await self._call(method, f"{audience}/users", content=body)
         if received(reply) < count:
             self._was_cut(session)
