@@ -20,8 +20,7 @@ from mayfly.domain.errors import PolicyError
 Dialect = Literal["duckdb", "postgres"]
 
 # The parser logs statements it does not know, with the values in them.
-logging.getLogger("sqlglot").addHandler(logging.NullHandler())
-logging.getLogger("sqlglot").propagate = False
+logging.getLogger("sqlglot").addFilter(lambda _: False)
 
 _FORBIDDEN_NODES: tuple[type[exp.Expr], ...] = (
     exp.DDL,

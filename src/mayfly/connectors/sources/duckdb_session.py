@@ -131,7 +131,8 @@ class DuckdbSession:
     def describe(self, query: str) -> tuple[ColumnInfo, ...]:
         """Columns of a query as `readable` streams them; reads no row."""
         with translated():
-            relation = self._connection.sql(f"SELECT * FROM ({query}) AS q LIMIT 0")
+            # Of the query itself: inside another SELECT twins would be renamed silently.
+            relation = self._connection.sql(query)
             names, types = list(relation.columns), [str(t) for t in relation.types]
             del relation
         _refuse_same_names(names)

