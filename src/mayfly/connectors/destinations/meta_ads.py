@@ -211,7 +211,7 @@ class MetaAds:
             if not left.rows:
                 continue
             session = Session(
-                number=session_id(batch.head),
+                number=session_id(batch.head, sessions),
                 sequence=sequence,
                 last=sequence == sessions,
                 rows=rows.num_rows,
@@ -344,9 +344,13 @@ class Part:
         return Part(first=first, rows=self.first + self.rows - first, sent=sent)
 
 
-def session_id(head: BatchHead) -> int:
-    """63 bits for one batch of one run: batches go in any order, so none can share a session."""
-    digest = hashlib.sha256(f"{head.run}\x00{head.number}".encode()).digest()
+def session_id(head: BatchHead, requests: int) -> int:
+    """63 bits for one batch of one run: batches go in any order, so none can share a session.
+
+    The number of requests is part of it, so that a part of a batch has a session of its own.
+    """
+    text = f"{head.run}\x00{head.number}\x00{head.operation}\x00{head.identifier}\x00{requests}"
+    digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1 or 1
 
 

@@ -114,15 +114,15 @@ def _busy(reply: HttpReply, vendor: str) -> TransientError:
 
 
 def _pause_seconds(reply: HttpReply) -> float | None:
-    """The longer of `Retry-After` and the minutes of the business use case, if any."""
-    pauses = [0.0]
+    """`Retry-After`, else the longest of the business use cases, which count whole minutes."""
     after = reply.headers.get("retry-after", "")
     if re.fullmatch(r"[0-9]{1,6}", after):
-        pauses.append(float(after))
+        return float(after)
     try:
         usage = orjson.loads(reply.headers.get("x-business-use-case-usage", "{}"))
     except orjson.JSONDecodeError:
-        usage = {}
+        return None
+    pauses = [0.0]
     cases = usage.values() if isinstance(usage, dict) else ()
     for entry in (entry for case in cases if isinstance(case, list) for entry in case):
         minutes = entry.get("estimated_time_to_regain_access") if isinstance(entry, dict) else None
