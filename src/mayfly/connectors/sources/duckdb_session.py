@@ -52,18 +52,20 @@ class DuckdbSession:
 
     Args:
         connection: this session's own.
-        in_memory: files are readable one by one, and the engine would also write them: only
-            statements on tables pass.
+        files: name and reader of each file of a folder. The engine would also write those files:
+            only statements on tables pass.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, in_memory: bool = False) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, *, files: Mapping[str, str] | None = None
+    ) -> None:
         self._connection = connection
-        self._in_memory = in_memory
+        self._files = None if files is None else dict(files)
         self._open = False
 
     def execute(self, sql: str) -> int:
         """See `SqlSession.execute`."""
-        self._refuse_writing(sql)
+        self._prepare(sql)
         with translated():
             rows = self._connection.execute(sql).fetchall()
         first = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else 0
@@ -71,13 +73,13 @@ class DuckdbSession:
 
     def table(self, sql: str) -> pa.Table:
         """See `SqlSession.table`."""
-        self._refuse_writing(sql)
+        self._prepare(sql)
         with translated():
             return self._connection.sql(sql).to_arrow_table()
 
     def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """See `SqlSession.stream`. The engine's own errors come while reading, too."""
-        self._refuse_writing(sql)
+        self._prepare(sql)
         with translated():
             relation = self._connection.sql(sql)
             reader = relation.to_arrow_reader(rows)
@@ -92,13 +94,26 @@ class DuckdbSession:
             finally:
                 reader.close()
 
-    def _refuse_writing(self, sql: str) -> None:
-        if not self._in_memory:
+    def _prepare(self, sql: str) -> None:
+        """For folders: refuse what is not on tables, and make the views a statement may name.
+
+        Not all of them at once: a CSV file is read whole to find its types.
+        """
+        if self._files is None:
             return
         with translated():
             kinds = {s.type for s in self._connection.extract_statements(sql)}
         if not kinds <= _ON_TABLES:
             raise ConfigError("read_only_session", "The session may not change the source.")
+        rest = sql
+        for reader in self._files.values():
+            rest = rest.replace(reader, "")
+        for name in [n for n in self._files if quote(n)[1:-1].casefold() in rest.casefold()]:
+            reader = self._files.pop(name)
+            with translated():
+                self._connection.execute(
+                    f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM {reader}"
+                ).fetchall()
 
     def load(self, name: str, rows: pa.Table) -> None:
         """See `SqlSession.load`."""
@@ -130,6 +145,7 @@ class DuckdbSession:
 
     def describe(self, query: str) -> tuple[ColumnInfo, ...]:
         """Columns of a query as `readable` streams them; reads no row."""
+        self._prepare(query)
         with translated():
             # Of the query itself: inside another SELECT twins would be renamed silently.
             relation = self._connection.sql(query)

@@ -17,7 +17,7 @@ from mayfly.connectors.sources.duckdb_session import (
     translated,
 )
 from mayfly.domain.errors import ConfigError
-from mayfly.planning.sql.dialect import literal, quote
+from mayfly.planning.sql.dialect import literal
 from mayfly.ports.source import ColumnInfo, Dialect, TableInfo
 
 _ENDINGS = {".parquet", ".csv"}
@@ -65,10 +65,9 @@ class FilesSource:
                 f"Source {self.name} is a folder of files, which takes no writes.",
                 hint="Set `state: local` on the source.",
             )
-        session = DuckdbSession(self._connect(), in_memory=True)
+        files = {stem: _reader(path) for stem, path in self._files().items()}
+        session = DuckdbSession(self._connect(), files=files)
         try:
-            for stem, path in self._files().items():
-                session.execute(f"CREATE TEMP VIEW {quote(stem)} AS SELECT * FROM {_reader(path)}")
             yield session
         finally:
             session.close()
