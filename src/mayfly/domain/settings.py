@@ -1,0 +1,162 @@
+"""The project's settings as plain frozen values; what every layer above domain reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SecretRef:
+    """Where a secret stands; never the secret itself."""
+
+    kind: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"SecretRef({self.kind}:{self.name})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One finding in the project files; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """Whose project this is and where its data may be."""
+
+    name: str
+    plan: str | None = None
+    provider: str | None = None
+    geography: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeysSettings:
+    """Which provider holds the keys."""
+
+    provider: str = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """Where the truth of acts is stored."""
+
+    url: str = "sqlite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """One warehouse, database or folder that is read."""
+
+    name: str
+    type: Literal["duckdb", "files", "postgres"]
+    path: Path | None = None
+    dsn: SecretRef | None = None
+    schema: str = "public"
+    state: Literal["source", "local"] = "source"
+    memory_limit: str | None = None
+    state_schema: str = "_mayfly"
+    classify: object = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSettings:
+    """What is declared of one column of a model."""
+
+    name: str
+    cls: str | None = None
+    rule: Literal["pseudonym", "match", "clear"] | None = None
+    default_country: str | None = None
+    default_country_column: str | None = None
+    reason: str | None = None
+    values: tuple[str, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentBinding:
+    """Which column states consent to one purpose, and what value grants it."""
+
+    purpose: str
+    column: str
+    equals: bool | str | int | None = None
+    in_: tuple[bool | str | int, ...] | None = None
+    lawful_basis: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """One set of rows: exactly one of `table` and `sql` is set."""
+
+    name: str
+    source: str
+    table: tuple[str | None, str] | None = None
+    sql: str | None = None
+    primary_key: tuple[str, ...]
+    columns: Mapping[str, ColumnSettings]
+    consent: Mapping[str, ConsentBinding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationSettings:
+    """One place rows are sent to; `options` holds what its type alone has."""
+
+    name: str
+    type: Literal["meta_ads", "postgres", "duckdb", "sqlite", "files"]
+    kind: Literal["internal", "external"] = "external"
+    owner: str | None = None
+    reason: str | None = None
+    endpoint: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncSettings:
+    """One model sent to one destination; `mapping` is destination field to model column."""
+
+    name: str
+    id: str
+    model: str
+    destination: str
+    mode: Literal["upsert", "mirror", "append", "audience"]
+    audience: str | None = None
+    table: str | None = None
+    key: tuple[str, ...] = ()
+    purpose: str | None = None
+    mapping: Mapping[str, str]
+    schedule: str | None = None
+    tags: tuple[str, ...] = ()
+    on_outage: Literal["replan", "hold"] = "replan"
+    outside_repertoire: Literal["worker", "withhold"] = "worker"
+    batch_rows: int | None = None
+    withheld_threshold: float = 0.05
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A whole project under one target; `warnings` lists what is not enforced."""
+
+    root: Path
+    workspace: Workspace
+    keys: KeysSettings
+    store: StoreSettings
+    target: str
+    sources: Mapping[str, SourceSettings]
+    models: Mapping[str, ModelSettings]
+    destinations: Mapping[str, DestinationSettings]
+    syncs: Mapping[str, SyncSettings]
+    warnings: tuple[Problem, ...] = ()
