@@ -1,10 +1,10 @@
-"""Meta custom audiences: the pure functions, each documented answer, and the calls made."""
+"""Meta custom audiences: the pure functions, the settings, and the calls that are made."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,12 +25,10 @@ from mayfly.connectors.destinations.meta_ads import (
     spread,
     users_body,
 )
-from mayfly.connectors.destinations.meta_ads_answers import LONG_PAUSE_SECONDS, answer, codes
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
     ContractError,
-    EngineError,
     IntegrityError,
     TransientError,
 )
@@ -128,18 +126,9 @@ class Graph:
         return {"num_received": rows, "num_invalid_entries": 0, "invalid_entry_samples": []}
 
 
-def ok(body: Any, status: int = 200, **headers: str) -> HttpReply:
+def ok(body: Any, status: int = 200) -> HttpReply:
     """A reply with a JSON body."""
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return HttpReply(status=status, headers=names, body=orjson.dumps(body))
-
-
-def refusal(code: int, status: int = 400, subcode: int | None = None, **more: Any) -> HttpReply:
-    """A reply with Meta's error envelope, foreign text included."""
-    error = {"message": FOREIGN_TEXT, "type": "OAuthException", "code": code, **more}
-    if subcode is not None:
-        error["error_subcode"] = subcode
-    return ok({"error": {**error, "error_user_msg": FOREIGN_TEXT}}, status)
+    return HttpReply(status=status, headers={}, body=orjson.dumps(body))
 
 
 def counts(received: int, invalid: int = 0, samples: Any = None) -> HttpReply:
@@ -260,51 +249,6 @@ def test_requests_cover_the_batch_in_order(
     assert sum(part.rows for part in left) == max(0, len(rows) - after)
 
 
-@given(st.integers(1, 20), st.sets(st.integers(0, 19)), st.integers(0, 3))
-def test_counts_become_one_code_per_row(rows: int, named: set[int], unnamed: int) -> None:
-    """Named rows are rejected; the rest is accepted only where every invalid row was named."""
-    inside = {n for n in named if n < rows}
-    invalid = min(rows, len(inside) + unnamed)
-    reply = {
-        "num_received": rows,
-        "num_invalid_entries": invalid,
-        "invalid_entry_samples": {str(n): FOREIGN_TEXT for n in inside},
-    }
-    found = codes(reply, rows)
-    rest = OutcomeCode.UNCONFIRMED if invalid > len(inside) else OutcomeCode.ACCEPTED
-    expected = [OutcomeCode.REJECTED if n in inside else rest for n in range(rows)]
-    assert found.codes.to_pylist() == [int(code) for code in expected]
-    assert found.codes.type == pa.uint8()
-    assert set(found.reasons) == set(found.not_accepted())
-    assert {r.code for r in found.reasons.values()} <= {"invalid_entry", "invalid_count_only"}
-
-
-@pytest.mark.parametrize("samples", [[], None, {"x": 1}, {"5": 1}, "text", {"-1": 1}])
-def test_samples_that_name_no_row_prove_nothing(samples: object) -> None:
-    """Samples without a usable position leave all rows unconfirmed."""
-    reply = {"num_received": 2, "num_invalid_entries": 1, "invalid_entry_samples": samples}
-    assert codes(reply, 2).codes.to_pylist() == [1, 1]
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        {},
-        {"num_received": "2", "num_invalid_entries": 0},
-        {"num_received": True, "num_invalid_entries": 0},
-        {"num_received": 2},
-        {"num_received": 3, "num_invalid_entries": 0},
-        {"num_received": 2, "num_invalid_entries": 3},
-        {"num_received": 2, "num_invalid_entries": -1},
-    ],
-)
-def test_counts_that_cannot_be_are_refused(reply: Mapping[str, Any]) -> None:
-    """A missing or impossible count is a broken contract, not a success."""
-    with pytest.raises(ContractError) as raised:
-        codes(reply, 2)
-    assert raised.value.code == "unknown_answer"
-
-
 def test_rows_not_sent_are_rejected_in_their_places() -> None:
     """Outcomes of the sent rows keep their reasons; the others get `no_identifier`."""
     part = Part(first=10, rows=4, sent=pa.array([11, 13], pa.int64()))
@@ -327,82 +271,6 @@ def test_a_session_belongs_to_one_batch_of_one_run() -> None:
     assert numbers == [session_id(head, requests) for head in heads for requests in (1, 2)]
     assert len(set(numbers)) == 400
     assert all(0 < number < 2**63 for number in numbers)
-
-
-# -- answers -------------------------------------------------------------------------------------
-
-USAGE = orjson.dumps(
-    {
-        "77": [
-            {"type": "custom_audience", "estimated_time_to_regain_access": 3},
-            {"type": "ads_management", "estimated_time_to_regain_access": 0},
-        ]
-    }
-).decode()
-
-DOCUMENTED: list[tuple[HttpReply, type[EngineError], str]] = [
-    *((refusal(c), TransientError, "destination_busy") for c in (1, 2)),
-    *((refusal(c), TransientError, "rate_limited") for c in (4, 17, 32, 613, 80003, 341, 368)),
-    (refusal(99999, is_transient=True), TransientError, "destination_busy"),
-    (refusal(100, is_transient=True), TransientError, "destination_busy"),
-    (refusal(100), ContractError, "meta_100"),
-    (refusal(100, subcode=33), ContractError, "meta_100_33"),
-    (refusal(100, subcode=1713230), ContractError, "audience_blocked"),
-    (refusal(100, subcode=1713230, is_transient=True), ContractError, "audience_blocked"),
-    *(
-        (refusal(c, 403), ContractError, f"meta_{c}")
-        for c in (3, 10, 105, 200, 294, 2650, 2655, 1487301, 1487366)
-    ),
-    (refusal(190, 401), ConfigError, "reauthorise"),
-    (refusal(190, 400, subcode=463), ConfigError, "reauthorise"),
-    (refusal(190, 200, subcode=460), ConfigError, "reauthorise"),
-    (refusal(99999), ContractError, "unknown_answer"),
-    (refusal(99999, 503), TransientError, "destination_busy"),
-    (ok({}, 503), TransientError, "destination_busy"),
-    (ok({}, 429), TransientError, "rate_limited"),
-    (ok({}, 401), ConfigError, "reauthorise"),
-    (ok({}, 404), ContractError, "unknown_answer"),
-    (ok({}, 302), ContractError, "redirected"),
-    (ok([1]), TransientError, "garbage_answer"),
-    (HttpReply(status=200, headers={}, body=b"<html>"), TransientError, "garbage_answer"),
-    (HttpReply(status=200, headers={}, body=b""), TransientError, "garbage_answer"),
-    (HttpReply(status=400, headers={}, body=b"<html>"), ContractError, "garbage_answer"),
-    (HttpReply(status=502, headers={}, body=b"<html>"), TransientError, "destination_busy"),
-    (ok({"error": {"code": "190"}}, 400), ContractError, "unknown_answer"),
-    (ok({"error": {"code": None}}, 500), TransientError, "destination_busy"),
-]
-
-
-@pytest.mark.parametrize(("reply", "kind", "code"), DOCUMENTED)
-def test_each_documented_answer_says_what_to_do(
-    reply: HttpReply, kind: type[EngineError], code: str
-) -> None:
-    """Every class of the sheet has its error and code, and Meta's own text is nowhere in it."""
-    with pytest.raises(EngineError) as raised:
-        answer(reply)
-    assert (type(raised.value), raised.value.code) == (kind, code)
-    assert "person1" not in f"{raised.value} {raised.value.hint}"
-    assert raised.value.__cause__ is None
-
-
-@pytest.mark.parametrize(
-    ("reply", "seconds"),
-    [
-        (refusal(80003), None),
-        (refusal(368), LONG_PAUSE_SECONDS),
-        (ok({}, 429, retry_after="17"), 17.0),
-        (ok({}, 503, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), None),
-        (ok({}, 429, x_business_use_case_usage=USAGE), 180.0),
-        (ok({}, 429, x_business_use_case_usage=USAGE, retry_after="7"), 7.0),
-        (ok({}, 429, x_business_use_case_usage="{not json"), None),
-        (ok({}, 429, x_business_use_case_usage='{"1": [7], "2": 3}'), None),
-    ],
-)
-def test_the_pause_is_the_one_that_meta_names(reply: HttpReply, seconds: float | None) -> None:
-    """`Retry-After` comes before the minutes of the business use case; nonsense is not read."""
-    with pytest.raises(TransientError) as raised:
-        answer(reply)
-    assert raised.value.retry_after_seconds == seconds
 
 
 # -- calls ---------------------------------------------------------------------------------------
@@ -586,7 +454,7 @@ def test_a_column_in_another_form_is_refused() -> None:
 def test_check_asks_for_the_account_and_writes_nothing() -> None:
     """`check` is one GET; a refused token is a ConfigError."""
     graph = Graph()
-    graph.planned["GET act_42"] = [None, refusal(190, 401)]
+    graph.planned["GET act_42"] = [None, ok({"error": {"code": 190}}, 401)]
     connector = meta(graph)
     asyncio.run(connector.check())
     with pytest.raises(ConfigError):
@@ -605,61 +473,8 @@ def test_inserts_and_jobs_are_refused() -> None:
     assert asyncio.run(connector.applied(rows.head)) is None
 
 
-def _with(**changes: Any) -> Callable[[], MetaAdsSettings]:
-    base: dict[str, Any] = {"account_id": "1", "access_token": Secret("t"), "audience": "A"}
-    return lambda: MetaAdsSettings(**{**base, **changes})
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"account_id": "1/../2"}, "bad_account_id"),
-        ({"account_id": ""}, "bad_account_id"),
-        ({"api_version": "26"}, "bad_api_version"),
-        ({"audience": " "}, "bad_audience"),
-        ({"endpoint": "http://graph.facebook.com"}, "bad_endpoint"),
-        ({"endpoint": "https://graph.facebook.com.example.com"}, "bad_endpoint"),
-        ({"endpoint": "http://localhost:8765"}, "bad_endpoint"),
-        ({"endpoint": "http://127.0.0.1@example.com"}, "bad_endpoint"),
-        ({"endpoint": "http://127.0.0.999"}, "bad_endpoint"),
-        ({"endpoint": "http://127.0.0.1:8765/x"}, "bad_endpoint"),
-    ],
-)
-def test_settings_that_lead_elsewhere_are_refused(changes: dict[str, str], code: str) -> None:
-    """Only digits, a version, a name, and Meta's host or literal loopback make settings."""
-    with pytest.raises(ConfigError) as raised:
-        _with(**changes)()
-    assert raised.value.code == code
-
-
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8765", "http://[::1]:80"])
-def test_literal_loopback_is_an_endpoint(endpoint: str) -> None:
-    """Loopback over plain HTTP is accepted, and `act_` may be written or left out."""
-    assert _with(endpoint=endpoint)().endpoint == endpoint
-    assert _with(account_id="act_1")().account == _with()().account == "act_1"
-
-
-def test_settings_do_not_show_secrets() -> None:
-    """`repr` of settings holds neither token nor app secret, even where those print themselves."""
-    shown = repr(_with(access_token=Secret("t0ken"), app_secret=Secret("s3cret"))())
-    assert "audience='A'" in shown
-    assert "t0ken" not in shown
-    assert "s3cret" not in shown
-
-
 def test_an_unknown_field_is_refused_when_made() -> None:
     """A sync that maps a field Meta does not have fails before any call."""
     with pytest.raises(ConfigError) as raised:
         meta(Graph(), "EMAIL", "SHOE_SIZE")
     assert raised.value.code == "unknown_field"
-
-
-def test_the_specification_declares_the_form_of_every_field() -> None:
-    """Only MADID leaves in clear; digests name a Meta rule; identifiers are the four that match."""
-    clear = {f.name for f in SPEC.fields if f.form is Form.CLEAR}
-    assert clear == {"MADID"}
-    assert all(f.rule and f.rule[0] == "meta" for f in SPEC.fields if f.form is Form.DIGEST)
-    identifiers = {f.name for f in SPEC.fields if f.identifier}
-    assert identifiers == {"EMAIL", "PHONE", "MADID", "EXTERN_ID"}
-    assert SPEC.request.rows_max == 10_000
-    assert SPEC.always_external
