@@ -1,0 +1,184 @@
+"""Scans streams of any length in bounded memory, and what is compressed inside them."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from mayfly.privacy.scan.detect import Hit, hits_in
+
+WINDOW_BYTES = 1 << 20
+OVERLAP_BYTES = 1 << 13
+_DEPTH_MAX = 4
+_OUT_BYTES_MAX = 1 << 30
+_MAGIC = re.compile(
+    rb"(?P<gzip>\x1f\x8b\x08)|(?P<zlib>\x78[\x01\x5e\x9c\xda])|(?P<bz2>BZh[1-9]1AY&SY)"
+    rb"|(?P<xz>\xfd7zXZ\x00)|(?P<zstd>\x28\xb5\x2f\xfd)"
+)
+
+
+def scan_bytes(data: bytes, known: Sequence[bytes] = ()) -> list[Hit]:
+    """Every hit in some bytes held in memory."""
+    return list(scan_chunks(lambda: iter([data]), known))
+
+
+def scan_chunks(
+    chunks: Callable[[], Iterable[bytes]],
+    known: Sequence[bytes] = (),
+    *,
+    member: str = "",
+    depth: int = 0,
+) -> Iterator[Hit]:
+    """Hits in a stream, read window by window.
+
+    Args:
+        chunks: opens the stream anew at each call.
+        known: markers to find as well.
+        member: the stream's name within its file.
+        depth: how many streams it lies within; the deepest are not opened further.
+    """
+    head = b""
+    for base, context, final, window in _windows(chunks()):
+        limit = len(window) if final else len(window) - OVERLAP_BYTES
+        if base == 0:
+            head = window[:16]
+        for hit in hits_in(window, known):
+            if context <= hit.offset < limit:
+                yield replace(hit, offset=base + hit.offset, member=member)
+        if depth >= _DEPTH_MAX:
+            continue
+        for found in _MAGIC.finditer(window, context, limit):
+            at = base + found.start()
+            if at:
+                yield from _inside(window[found.start() :], found, at, known, member, depth)
+    first = _MAGIC.match(head)
+    if first and depth < _DEPTH_MAX:
+        kind = str(first.lastgroup)
+        yield from scan_chunks(
+            lambda: unpacked(chunks(), kind),
+            known,
+            member=f"{member}/{kind}".lstrip("/"),
+            depth=depth + 1,
+        )
+
+
+def unpacked(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
+    """What a compressed stream holds, up to its first fault; 1 GiB at most."""
+    steps = _unpacked_zstd(chunks) if kind == "zstd" else _unpacked(chunks, kind)
+    total = 0
+    for part in steps:
+        total += len(part)
+        if total > _OUT_BYTES_MAX:
+            return
+        yield part
+
+
+def _inside(
+    data: bytes, found: re.Match[bytes], at: int, known: Sequence[bytes], member: str, depth: int
+) -> Iterator[Hit]:
+    kind = str(found.lastgroup)
+    yield from scan_chunks(
+        lambda: unpacked([data], kind),
+        known,
+        member=f"{member}/{kind}@{at}".lstrip("/"),
+        depth=depth + 1,
+    )
+
+
+def _unpacked(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
+    decoder = _decoder(kind)
+    for chunk in chunks:
+        data = chunk
+        while data:
+            try:
+                out = decoder.decompress(data, WINDOW_BYTES)
+                if out:
+                    yield out
+                while not decoder.eof and (out := _pending(decoder)):
+                    yield out
+            except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError):
+                return
+            if not decoder.eof:
+                break
+            data = decoder.unused_data
+            decoder = _decoder(kind)
+
+
+def _pending(decoder: Any) -> bytes:
+    """More output of the input already given."""
+    if hasattr(decoder, "unconsumed_tail"):
+        tail = decoder.unconsumed_tail
+        return bytes(decoder.decompress(tail, WINDOW_BYTES)) if tail else b""
+    return b"" if decoder.needs_input else bytes(decoder.decompress(b"", WINDOW_BYTES))
+
+
+def _decoder(kind: str) -> Any:
+    if kind == "bz2":
+        return bz2.BZ2Decompressor()
+    if kind == "xz":
+        return lzma.LZMADecompressor()
+    return zlib.decompressobj(wbits=47)
+
+
+def _unpacked_zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    stream = pa.PythonFile(_Reader(chunks), mode="r")
+    try:
+        with pa.CompressedInputStream(stream, "zstd") as source:
+            # Small steps: a fault behind the frame must not cost what came before it.
+            while out := source.read(256):
+                yield bytes(out)
+    except (OSError, pa.ArrowException):
+        return
+
+
+class _Reader(io.RawIOBase):
+    """A file over chunks, for the one decoder that pulls."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__()
+        self._chunks = iter(chunks)
+        self._held = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, fewer only at the end."""
+        parts = [self._held]
+        have = len(self._held)
+        while size < 0 or have < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            parts.append(chunk)
+            have += len(chunk)
+        data = b"".join(parts)
+        cut = len(data) if size < 0 else size
+        self._held = data[cut:]
+        return data[:cut]
+
+
+def _windows(chunks: Iterable[bytes]) -> Iterator[tuple[int, int, bool, bytes]]:
+    """Overlapping windows: offset of the first byte, context before what is new, last, bytes."""
+    base, context = 0, 0
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size < WINDOW_BYTES + 3 * OVERLAP_BYTES:
+            continue
+        window = b"".join(held)
+        yield base, context, False, window
+        keep = window[-2 * OVERLAP_BYTES :]
+        base += len(window) - len(keep)
+        held, size, context = [keep], len(keep), OVERLAP_BYTES
+    yield base, context, True, b"".join(held)
