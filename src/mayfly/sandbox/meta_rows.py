@@ -88,7 +88,7 @@ def read_people(payload: Any, *, refuse_first: bool = False) -> People:
     for name, column in zip(schema, columns, strict=True):
         for number in _bad_cells(name, column):
             invalid.setdefault(number, f"Invalid {name}")
-    if not all(map(any, zip(*columns, strict=True))):
+    if all("" in column for column in columns):
         for number, row in enumerate(zip(*columns, strict=True)):
             if not any(row):
                 invalid.setdefault(number, "Empty row")

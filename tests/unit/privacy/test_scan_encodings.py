@@ -8,6 +8,7 @@ import json
 import lzma
 import random
 import tarfile
+import time
 import zipfile
 import zlib
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mayfly.domain.errors import ConfigError
+from mayfly.privacy.scan import scan_bytes
 from mayfly.services.scan_paths import scan_paths, scan_values
 
 ADDRESS = b"ann.lee@example.com"
@@ -103,6 +105,14 @@ def test_noise_is_clean(tmp_path):
     (tmp_path / "hex").write_text("\n".join(d.hex() for d in digests))
     (tmp_path / "b64").write_text("\n".join(base64.b64encode(d).decode() for d in digests))
     assert scan_paths([tmp_path]) == []
+
+
+def test_many_escapes_cost_linear_time():
+    """A megabyte of escapes and of at-signs is scanned without piling up."""
+    began = time.process_time()
+    for text in (b"%41" * 200_000, b"\\u0041" * 100_000, b"a@" * 200_000, b"+1 " * 200_000):
+        assert scan_bytes(text) == []
+    assert time.process_time() - began < 20
 
 
 def test_each_value_in_a_long_file_counts_once(tmp_path):

@@ -23,9 +23,12 @@ _UTF16LE = re.compile(rb"(?:[\x20-\x7e]\x00){6,}")
 _UTF16BE = re.compile(rb"(?:\x00[\x20-\x7e]){6,}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{12,}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*")
-_PERCENT = re.compile(rb"[^\s\"<>]{0,512}?%[0-9A-Fa-f]{2}[^\s\"<>]{0,2048}")
+_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}[^\s\"<>]{0,2048}")
 _ESCAPE = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
-_ESCAPED = re.compile(rb"[^\r\n\"]{0,512}?\\[ux][0-9A-Fa-f]{2}[^\r\n\"]{0,2048}")
+# What stands before the first escape belongs to the value, too.
+_BEFORE_PERCENT = re.compile(rb"[^\s\"<>]{1,128}\Z")
+_BEFORE_ESCAPE = re.compile(rb"[^\r\n\"]{1,128}\Z")
+_ESCAPED = re.compile(rb"\\[ux][0-9A-Fa-f]{2}[^\r\n\"]{0,2048}")
 # Every value the finders take holds one of these; most decoded runs hold none.
 _LIKELY = re.compile(
     rb"@|\+[ (]{0,2}[1-9]|[0-9](?:[ -]?[0-9]){12}|[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11}"
@@ -125,8 +128,8 @@ def _views(data: bytes) -> Iterator[_View]:
         yield from _runs(data, _HEX, "hex", _unhex, 2, shift)
     for shift in range(4):
         yield from _runs(data, _BASE64, "base64", _unbase64, 4 / 3, shift)
-    yield from _runs(data, _PERCENT, "percent", unquote_to_bytes, 1)
-    yield from _runs(data, _ESCAPED, "escape", _unescape, 1)
+    yield from _runs(data, _PERCENT, "percent", unquote_to_bytes, 1, left=_BEFORE_PERCENT)
+    yield from _runs(data, _ESCAPED, "escape", _unescape, 1, left=_BEFORE_ESCAPE)
 
 
 def _runs(
@@ -136,10 +139,13 @@ def _runs(
     decode: Callable[[bytes], bytes],
     width: float,
     shift: int = 0,
+    left: re.Pattern[bytes] | None = None,
 ) -> Iterator[_View]:
     for run in pattern.finditer(data):
         first = run.start() + shift
-        decoded = decode(run.group()[shift:])
+        if left and (before := left.search(data, max(0, first - 128), first)):
+            first = before.start()
+        decoded = decode(data[first : run.end()])
 
         def place(at: int, first: int = first) -> int:
             return first + int(at * width)
