@@ -18,7 +18,7 @@ from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider, keys_directory
 from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
-from mayfly.adapters.stores.sql import SqlStore
+from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.config.load import load_project
 from mayfly.config.secrets import resolve
 from mayfly.connectors.destinations import (
@@ -199,29 +199,36 @@ def initialise(root: Path, *, target: str = "dev") -> list[str]:
     made: list[str] = []
     store = store_of(project)
     clock = SystemClock()
-    if not store.exists():
+    known = store.exists()
+    workspace_id = (
+        store.workspace().workspace_id
+        if known
+        else f"{project.workspace.name}-{secrets.token_hex(8)}"
+    )
+    directory = keys_directory(workspace_id, os.environ)
+    provider = LocalKeyProvider(directory, project_directory=project.root)
+    keyring = FileKeyring(provider, directory)
+    if known and not (provider.exists() and keyring.exists()):
+        # New keys in place of lost ones would change every digest: nothing is made silently.
+        raise PolicyError(
+            "key_missing",
+            "This workspace has a store, but its keys are not on this machine.",
+            hint="Restore the workspace's key directory from your backup of the keys.",
+        )
+    if not known:
+        # Keys first: a crash in between leaves keys that nothing uses, and never a store without.
+        provider.create()
+        keyring.create_all()
         store.create(
-            workspace_id=f"{project.workspace.name}-{secrets.token_hex(8)}",
+            workspace_id=workspace_id,
             name=project.workspace.name,
             installation_id=secrets.token_hex(16),
             now=clock.now(),
         )
-        made.append("store")
-    workspace = store.workspace()
-    directory = keys_directory(workspace.workspace_id, os.environ)
-    provider = LocalKeyProvider(directory, project_directory=project.root)
-    if not provider.exists():
-        provider.create()
-        made.append("key encryption key")
-    keyring = FileKeyring(provider, directory)
-    if not keyring.exists():
-        keyring.create_all()
-        made.append("workspace keys")
+        made += ["key encryption key", "workspace keys", "store"]
     path = ledger_path(project)
     if not (path / "checkpoint").exists():
-        signer = Signer.from_seed(
-            workspace=workspace.workspace_id, seed=keyring.key("ledger_signing")
-        )
+        signer = Signer.from_seed(workspace=workspace_id, seed=keyring.key("ledger_signing"))
         FolderLedger.create(path, signer, clock.now)
         made.append("ledger")
     return made

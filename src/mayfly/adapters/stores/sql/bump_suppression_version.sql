@@ -1,0 +1,1 @@
+UPDATE suppression_list SET version = version + 1

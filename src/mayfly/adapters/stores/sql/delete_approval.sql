@@ -1,0 +1,1 @@
+DELETE FROM approvals WHERE sync = :sync AND target = :target

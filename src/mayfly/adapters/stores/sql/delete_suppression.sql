@@ -1,0 +1,1 @@
+DELETE FROM suppressions WHERE kind = :kind AND digest = :digest

@@ -1,0 +1,2 @@
+INSERT INTO workspace (workspace_id, name, installation_id, created_at)
+VALUES (:workspace_id, :name, :installation_id, :created_at)

@@ -1,0 +1,3 @@
+SELECT sync, target, fingerprint, document, actor, self_approved, approved_at
+FROM approvals
+WHERE sync = :sync AND target = :target

@@ -1,0 +1,6 @@
+SELECT run_id, sync, target, mode, status, started_at, finished_at, counts, batches, seconds,
+       ages, error_code
+FROM runs
+WHERE sync = :sync AND target = :target
+ORDER BY started_at DESC, run_id DESC
+LIMIT 1

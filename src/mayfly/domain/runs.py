@@ -1,0 +1,48 @@
+"""What the store remembers of runs and approvals: ids, counts, codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceRecord:
+    """Who this installation is."""
+
+    workspace_id: str
+    name: str
+    installation_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One run; `counts` are rows under their public names."""
+
+    run_id: str
+    sync: str
+    target: str
+    mode: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    counts: Mapping[str, int] | None = None
+    batches: int = 0
+    seconds: float = 0.0
+    ages: Mapping[str, float] | None = None
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalRecord:
+    """One approval: a fingerprint, the names it was made from, and who made it."""
+
+    sync: str
+    target: str
+    fingerprint: str
+    document: Mapping[str, object]
+    actor: str
+    self_approved: bool
+    at: datetime

@@ -1,0 +1,74 @@
+"""The store of acts: runs, approvals, suppression. Metadata and keyed digests only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
+
+
+class Store(Protocol):
+    """Calls block, each is one transaction, and any may come from several processes.
+
+    Every call but `exists` and `create` raises PolicyError `not_initialised` where there is no
+    store, and ConfigError `store_newer` where a newer program made it.
+    """
+
+    def exists(self) -> bool:
+        """Whether the store was made."""
+
+    def create(self, *, workspace_id: str, name: str, installation_id: str, now: datetime) -> None:
+        """Make an empty store. Raises PolicyError `store_exists`."""
+
+    def workspace(self) -> WorkspaceRecord:
+        """Who this installation is."""
+
+    def start_run(
+        self, *, run_id: str, sync: str, target: str, mode: str, started_at: datetime
+    ) -> None:
+        """Record that a run began."""
+
+    def finish_run(
+        self,
+        *,
+        run_id: str,
+        status: str,
+        finished_at: datetime,
+        counts: Mapping[str, int],
+        batches: int,
+        seconds: float,
+        ages: Mapping[str, float],
+        error_code: str | None,
+    ) -> None:
+        """Record how it ended."""
+
+    def runs(self, limit: int) -> Sequence[RunRecord]:
+        """The newest runs, newest first."""
+
+    def last_run(self, sync: str, target: str) -> RunRecord | None:
+        """The newest run of a sync."""
+
+    def approve(self, record: ApprovalRecord) -> None:
+        """Record an approval; it replaces the earlier one of that sync and target."""
+
+    def approval(self, sync: str, target: str) -> ApprovalRecord | None:
+        """The approval in force."""
+
+    def add_suppressions(self, entries: Sequence[tuple[str, bytes]], now: datetime) -> int:
+        """Add (kind, keyed digest) pairs; how many were new."""
+
+    def remove_suppressions(self, entries: Sequence[tuple[str, bytes]]) -> int:
+        """Remove them; how many there were."""
+
+    def suppression_counts(self) -> Mapping[str, int]:
+        """Entries per kind."""
+
+    def suppression_digests(self) -> pa.Array:
+        """All keyed digests, 32-byte binary."""
+
+    def suppression_version(self) -> int:
+        """Changes whenever the list does."""
