@@ -1,0 +1,102 @@
+"""What an approval pins, as names only, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mayfly.domain.settings import Project
+
+
+def approval_document(
+    project: Project, sync_name: str, column_types: Mapping[str, str]
+) -> dict[str, Any]:
+    """Everything that decides what leaves a sync, and where to.
+
+    Args:
+        project: the project under one target.
+        sync_name: of the sync.
+        column_types: model column to the source engine's type name.
+    """
+    sync = project.syncs[sync_name]
+    model = project.models[sync.model]
+    destination = project.destinations[sync.destination]
+    columns = []
+    for field, name in sorted(sync.mapping.items()):
+        column = model.columns[name]
+        columns.append(
+            {
+                "field": field,
+                "column": name,
+                "type": column_types.get(name, ""),
+                "class": column.cls,
+                "rule": column.rule,
+                "default_country": column.default_country,
+                "default_country_column": column.default_country_column,
+                "reason": column.reason,
+                "values": list(column.values or ()),
+                "minimum": column.minimum,
+                "maximum": column.maximum,
+            }
+        )
+    binding = model.consent.get(sync.purpose) if sync.purpose else None
+    query = hashlib.sha256(model.sql.encode()).hexdigest() if model.sql else None
+    return {
+        "workspace": project.workspace.name,
+        "target": project.target,
+        "sync": sync.id,
+        "mode": sync.mode,
+        "source": model.source,
+        "table": list(model.table) if model.table else None,
+        "query_sha256": query,
+        "primary_key": list(model.primary_key),
+        "columns": columns,
+        "purpose": sync.purpose,
+        "consent": None
+        if binding is None
+        else {
+            "column": binding.column,
+            "equals": binding.equals,
+            "in": list(binding.in_ or ()),
+            "lawful_basis": binding.lawful_basis,
+        },
+        "destination": {
+            "name": destination.name,
+            "type": destination.type,
+            "kind": destination.kind,
+            "owner": destination.owner,
+            "reason": destination.reason,
+            "endpoint": destination.endpoint,
+            "address": {
+                k: str(destination.options.get(k) or "")
+                for k in ("account_id", "dsn", "schema", "path", "format")
+            },
+        },
+        "object": sync.audience or sync.table,
+        "key": list(sync.key),
+        "outside_repertoire": sync.outside_repertoire,
+    }
+
+
+def fingerprint(document: Mapping[str, Any]) -> str:
+    """SHA-256 of the document's canonical JSON, in hex."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
+    """Names of what changed; columns are named by destination field."""
+    changed = [key for key in sorted({*old, *new} - {"columns"}) if old.get(key) != new.get(key)]
+    before = {c["field"]: c for c in old.get("columns", ())}
+    after = {c["field"]: c for c in new.get("columns", ())}
+    for name in sorted({*before, *after}):
+        if name not in before:
+            changed.append(f"column {name} added")
+        elif name not in after:
+            changed.append(f"column {name} removed")
+        elif before[name] != after[name]:
+            parts = [k for k in after[name] if before[name].get(k) != after[name][k]]
+            changed.append(f"column {name} ({', '.join(parts)})")
+    return changed
