@@ -211,6 +211,22 @@ def test_a_job_survives_the_worker_that_submitted_it(made: FakeContract) -> None
     asyncio.run(scenario())
 
 
+def test_a_job_stays_pending_as_often_as_planned(made: FakeContract) -> None:
+    """With three polls to go, the fourth answers, and nothing has arrived before it."""
+
+    async def scenario() -> None:
+        destination = FakeDestination(made.world, made.context(), asynchronous=True, polls=3)
+        submitted = await destination.write(made.added([1]), Progress(rows=1))
+        assert isinstance(submitted, Submitted)
+        for _ in range(3):
+            assert isinstance(await destination.poll(submitted.job), Pending)
+            assert await made.contents() == set()
+        assert isinstance(await destination.poll(submitted.job), Done)
+        assert await made.contents() == {made.name_of(1)}
+
+    asyncio.run(scenario())
+
+
 def test_a_lost_job_is_deferred(made: FakeContract) -> None:
     """A job that was taken and forgotten, and one never heard of, answer DEFERRED for each row."""
 

@@ -146,6 +146,8 @@ def test_other_spellings_of_an_address_do_not_slip_through() -> None:
             assert refused(lambda: socket.getaddrinfo("graph.facebook.com.example.com", 443))
             assert refused(lambda: socket.getaddrinfo("xgraph.facebook.com", 443))
             assert refused(lambda: socket.getaddrinfo(b"example.org", 443))
+        with allow_hosts(["127.0.0.1"]):
+            assert not refused(lambda: connect("::ffff:127.0.0.1", PORT))
         """
     )
 
@@ -235,6 +237,12 @@ class _Handler(BaseHTTPRequestHandler):
         content = b"x" * (5_000 if self.path == "/large" else 2)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if self.path == "/drip":
+            server.hang.wait(0.5)
+            self.wfile.write(content[:1])
+            self.wfile.flush()
+            server.hang.wait(0.5)
+            content = content[1:]
         self.wfile.write(content)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -325,9 +333,10 @@ def test_a_reply_is_bounded(server: LoopbackServer, path: str, code: str) -> Non
 
 
 def test_a_server_that_hangs_or_hangs_up_is_transient(server: LoopbackServer) -> None:
-    """The total deadline and a cut connection give their own codes, with no other error behind."""
+    """A silent server, one that drips past the total deadline, and a cut have their own codes."""
     for path, seconds, code in (
         ("/hang", 0.2, "destination_timeout"),
+        ("/drip", 0.8, "destination_timeout"),
         ("/reset", 10.0, "destination_unreachable"),
     ):
         with pytest.raises(TransientError) as raised:

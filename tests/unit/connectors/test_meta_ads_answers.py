@@ -137,6 +137,7 @@ def test_each_documented_answer_says_what_to_do(
     [
         (refusal(80003), None),
         (refusal(368), LONG_PAUSE_SECONDS),
+        (ok({"error": {"code": 368}}, 400, retry_after="900"), 900.0),
         (ok({}, 429, retry_after="17"), 17.0),
         (ok({}, 503, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), None),
         (ok({}, 429, x_business_use_case_usage=USAGE), 180.0),
