@@ -143,3 +143,6 @@ def test_what_cannot_be_read_is_not_clean(tmp_path):
     (tmp_path / "bad.zip").write_bytes(data)
     with pytest.raises(ConfigError):
         scan_paths([tmp_path / "bad.zip"])
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(random.Random(3).randbytes(5_000))[:2_000])
+    with pytest.raises(ConfigError):
+        scan_paths([tmp_path / "cut.gz"])

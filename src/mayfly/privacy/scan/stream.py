@@ -24,6 +24,9 @@ _MAGIC = re.compile(
     rb"|(?P<xz>\xfd7zXZ\x00)|(?P<zstd>\x28\xb5\x2f\xfd)"
 )
 
+# Magics too long to stand at a file's beginning by chance: such a file must unpack to its end.
+_STRONG = frozenset({"gzip", "bz2", "xz"})
+
 
 def scan_bytes(data: bytes, known: Sequence[bytes] = ()) -> list[Hit]:
     """Every hit in some bytes held in memory."""
@@ -63,20 +66,26 @@ def scan_chunks(
     if first and depth < _DEPTH_MAX:
         kind = str(first.lastgroup)
         yield from scan_chunks(
-            lambda: unpacked(chunks(), kind),
+            lambda: unpacked(chunks(), kind, whole=depth == 0 and kind in _STRONG),
             known,
             member=f"{member}/{kind}".lstrip("/"),
             depth=depth + 1,
         )
 
 
-def unpacked(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
-    """What a compressed stream holds, up to its first fault; 1 GiB at most."""
-    steps = _unpacked_zstd(chunks) if kind == "zstd" else _unpacked(chunks, kind)
+def unpacked(chunks: Iterable[bytes], kind: str, *, whole: bool = False) -> Iterator[bytes]:
+    """What a compressed stream holds, up to its first fault; 1 GiB at most.
+
+    Raises:
+        ValueError: where `whole` is asked and the stream is damaged, cut or too large.
+    """
+    steps = _unpacked_zstd(chunks) if kind == "zstd" else _unpacked(chunks, kind, whole)
     total = 0
     for part in steps:
         total += len(part)
         if total > _OUT_BYTES_MAX:
+            if whole:
+                raise ValueError("compressed stream too large")
             return
         yield part
 
@@ -93,8 +102,9 @@ def _inside(
     )
 
 
-def _unpacked(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
+def _unpacked(chunks: Iterable[bytes], kind: str, whole: bool) -> Iterator[bytes]:
     decoder = _decoder(kind)
+    ended = False
     for chunk in chunks:
         data = chunk
         while data:
@@ -105,11 +115,16 @@ def _unpacked(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
                 while not decoder.eof and (out := _pending(decoder)):
                     yield out
             except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError):
+                if whole and not ended:
+                    raise ValueError("compressed stream damaged") from None
                 return
             if not decoder.eof:
                 break
+            ended = True
             data = decoder.unused_data
             decoder = _decoder(kind)
+    if whole and not ended:
+        raise ValueError("compressed stream cut")
 
 
 def _pending(decoder: Any) -> bytes:
