@@ -30,6 +30,22 @@ class Problem:
     message: str
     hint: str = ""
 
+    def to_dict(self) -> dict[str, str | int]:
+        """The finding as the JSON outputs print it."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+    def to_text(self) -> str:
+        """`file:line:column: message [code]`, with the hint indented below where there is one."""
+        text = f"{self.file}:{self.line}:{self.column}: {self.message} [{self.code}]"
+        return f"{text}\n  \u2192 {self.hint}" if self.hint else text
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
