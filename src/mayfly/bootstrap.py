@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import mayfly
 from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.http import HttpxClient
@@ -33,6 +32,7 @@ from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
+from mayfly.domain.version import VERSION
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.sql.dialect import SqlDialect
@@ -148,7 +148,7 @@ class App:
                 "sync": compiled.sync.id,
                 "run": run,
                 "destination": compiled.sync.destination,
-                "software": f"mayfly/{mayfly.__version__}",
+                "software": f"mayfly/{VERSION}",
             }
             return Entry(type=type_, **(known | fields))  # type: ignore[arg-type]
 

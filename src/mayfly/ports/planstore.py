@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from mayfly.domain.batch import Batch
@@ -68,6 +68,10 @@ class PlanStore(Protocol):
         """Merge what was answered, mark what is in doubt, drop the rest. Without an open plan a
         no-op.
         """
+
+    def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
+        """Name of the table that shows rejected keys, and rows per reason: `reason`, `vendor`,
+        `rows`."""
 
     def forget_rejections(self) -> int:
         """Let rejected rows be tried again; how many there were."""

@@ -7,12 +7,26 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from mayfly.crypto.keyed import keyed_digest_one
 from mayfly.domain.errors import ConfigError
 from mayfly.ports.store import Store
+from mayfly.privacy.rules import worker_canonical
 from mayfly.privacy.suppression import SUPPRESSION_KINDS, primary_key_canonical
 
 Canonical = Callable[[str, str, str | None], bytes | None]
+
+
+def canonical_of(kind: str, value: str, country: str | None) -> bytes | None:
+    """Canonical digest of one e-mail address or phone number; None where it is none."""
+    if kind not in ("email", "phone"):
+        return None
+    made = worker_canonical(
+        "email" if kind == "email" else "phone", pa.array([value]), default_country=country
+    )
+    found: bytes | None = made[0].as_py()
+    return found
 
 
 def entries_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -222,6 +222,18 @@ class SourcePlanStore:
                 f"WHERE sid = {literal(self._identity.sid)}"
             )
             return report
+
+    def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
+        """See `PlanStore.rejections`."""
+        name = self._names.of("rejected")
+        with self._source.session(write=False) as session:
+            if not self._state_exists(session):
+                return name, []
+            found = session.table(
+                f"SELECT reason, vendor, CAST(count(*) AS bigint) AS rows FROM {name} "
+                f"GROUP BY reason, vendor ORDER BY reason, vendor"
+            )
+        return name, found.to_pylist()
 
     def forget_rejections(self) -> int:
         """See `PlanStore.forget_rejections`."""

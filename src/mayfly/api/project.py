@@ -1,148 +1,28 @@
-"""Mayfly from Python: `mayfly.load(dir)` gives a `Project`.
-
-Results have `.to_dict()`, equal to what the commands print as JSON. Commands are thin covers of
-the calls here.
-"""
+"""A project and what can be done with it."""
 
 from __future__ import annotations
 
 import asyncio
 import fnmatch
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from mayfly.adapters.processes import holder_name, is_alive
-from mayfly.bootstrap import SPECS, App, open_app
+from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
+from mayfly.bootstrap import SPECS, App
 from mayfly.domain.errors import EngineError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import PlanCounts
 from mayfly.services import approve as approvals
+from mayfly.services import suppress as suppressions
 from mayfly.services.advance_run import Run, RunOptions, advance
 from mayfly.services.compile_sync import CompiledSync, Refusal, first_refusal
 from mayfly.services.run_tally import RunTally
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyncPlan:
-    """What one sync would do, as a bill."""
-
-    compiled: CompiledSync
-    destination: Mapping[str, Any]
-    counts: PlanCounts | None
-    refusals: tuple[Refusal, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `mayfly plan --output json` prints one sync."""
-        counts = self.counts or PlanCounts()
-        return {
-            "sync": self.compiled.sync.name,
-            "mode": self.compiled.sync.mode,
-            "destination": dict(self.destination),
-            "purpose": self.compiled.sync.purpose,
-            "columns": [c.to_dict() for c in self.compiled.columns],
-            "rows": counts.to_dict(),
-            "refusals": [r.to_dict() for r in self.refusals],
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanResult:
-    """Plans of some syncs."""
-
-    syncs: tuple[SyncPlan, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is refused."""
-        return not any(s.refusals for s in self.syncs)
-
-    @property
-    def changes(self) -> bool:
-        """Whether a run would send anything."""
-        return any(
-            s.counts is not None and s.counts.added + s.counts.changed + s.counts.removed
-            for s in self.syncs
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `mayfly plan --output json` prints it."""
-        return {
-            "schema": "mayfly/plan/1",
-            "ok": self.ok,
-            "syncs": [s.to_dict() for s in self.syncs],
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyncRun:
-    """How the run of one sync ended."""
-
-    sync: str
-    run: str
-    tally: RunTally | None
-    status: str
-    error: EngineError | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """Exit code that this sync asks for."""
-        if self.error is not None and self.status in ("refused", "failed"):
-            return type(self.error).exit_code
-        return {"succeeded": 0, "no_changes": 0, "partial": 1, "failed": 1}.get(self.status, 4)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `mayfly run --output json` prints one sync."""
-        tally = self.tally or RunTally(started_ms=0)
-        document: dict[str, Any] = {
-            "sync": self.sync,
-            "run": self.run,
-            "status": self.status,
-            "rows": tally.rows(),
-            "batches": tally.batches,
-            "seconds": max(0.0, (tally.finished_ms - tally.started_ms) / 1000),
-            "age_at_purge_seconds": tally.ages(),
-        }
-        if self.error is not None:
-            document["error"] = self.error.to_dict()
-        elif tally.error_code:
-            document["error"] = {
-                "code": tally.error_code,
-                "message": tally.error_message,
-                "hint": "Run again once it is back; what was in doubt is looked at first.",
-            }
-        return document
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunResult:
-    """How some runs ended."""
-
-    syncs: tuple[SyncRun, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every run is done."""
-        return self.exit_code == 0
-
-    @property
-    def exit_code(self) -> int:
-        """0 done; else refusals before what is held, and that before failures."""
-        codes = {s.exit_code for s in self.syncs}
-        return next((c for c in (2, 3, 4, 1) if c in codes), 0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `mayfly run --output json` prints it."""
-        return {
-            "schema": "mayfly/run/1",
-            "ok": self.ok,
-            "syncs": [s.to_dict() for s in self.syncs],
-        }
 
 
 @dataclass(kw_only=True)
@@ -229,29 +109,93 @@ class Project:
     def approve(self, *names: str, actor: str) -> dict[str, Any]:
         """Pin columns, classes, mapping, consent and address of some syncs as they are now."""
         syncs = self.select(names)
-        types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
-        result = approvals.approve_syncs(
+        records = approvals.approve_syncs(
             self.app.project,
             self.app.store,
             [s.name for s in syncs],
             actor=actor,
             now=self.app.clock.now(),
-            types_of=lambda name: types[name],
+            types_of=self._types(syncs),
         )
-        return result
+        approved = [
+            {
+                "sync": r.sync,
+                "fingerprint": r.fingerprint,
+                "actor": r.actor,
+                "self_approved": r.self_approved,
+            }
+            for r in records
+        ]
+        return {"schema": "mayfly/approve/1", "ok": True, "pending": [], "approved": approved}
 
     def pending(self, *names: str) -> dict[str, Any]:
         """What waits for approval."""
         syncs = self.select(names)
-        types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
         found = approvals.pending(
-            self.app.project, self.app.store, types_of=lambda name: types.get(name, {})
+            self.app.project,
+            self.app.store,
+            [s.name for s in syncs],
+            types_of=self._types(syncs),
+            now=self.app.clock.now(),
         )
+        pending = [p.to_dict() for p in found]
+        return {"schema": "mayfly/approve/1", "ok": True, "pending": pending, "approved": []}
+
+    def _types(self, syncs: Sequence[SyncSettings]) -> approvals.TypesOf:
+        types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
+        return types.__getitem__
+
+    def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
+        """Add to, remove from or count the suppression list."""
+        store = self.app.store
+        if act == "list":
+            return suppressions.listing(store)
+        entries = suppressions.entries_of(
+            lines,
+            key=self.app.keyring.key("suppression"),
+            canonical=suppressions.canonical_of,
+        )
+        return suppressions.change(store, act, entries, self.app.clock.now())
+
+    def runs(self, limit: int = 20) -> dict[str, Any]:
+        """Past runs, newest first."""
+        found = [
+            {
+                "run": r.run_id,
+                "sync": r.sync,
+                "target": r.target,
+                "mode": r.mode,
+                "status": r.status,
+                "started_at": r.started_at.isoformat(),
+                "finished_at": r.finished_at.isoformat() if r.finished_at else None,
+                "rows": dict(r.counts or {}),
+                "batches": r.batches,
+                "seconds": r.seconds,
+                "error_code": r.error_code,
+            }
+            for r in self.app.store.runs(limit)
+        ]
+        return {"schema": "mayfly/runs/1", "ok": True, "runs": found}
+
+    def rejected(self, name: str) -> dict[str, Any]:
+        """Rejected and withheld rows of a sync by reason, and the view that shows their keys."""
+        [sync] = self.select([name])
+        compiled = self.app.compile(sync, run="rejected")
+        view, reasons = self.app.plan_store(compiled).rejections()
         return {
-            "schema": "mayfly/approve/1",
-            "ok": not found,
-            "pending": [p.to_dict() for p in found],
+            "schema": "mayfly/rejected/1",
+            "ok": True,
+            "sync": sync.name,
+            "view": view,
+            "reasons": list(reasons),
         }
+
+    def retry(self, name: str) -> dict[str, Any]:
+        """Let the rejected rows of a sync be tried again by the next run."""
+        [sync] = self.select([name])
+        compiled = self.app.compile(sync, run="retry")
+        rows = self.app.plan_store(compiled).forget_rejections()
+        return {"schema": "mayfly/retry/1", "ok": True, "sync": sync.name, "rows": rows}
 
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""
@@ -304,9 +248,7 @@ class Project:
 
     def _advance(self, sync: SyncSettings, run_id: str, asked: RunRequest) -> RunTally:
         app = self.app
-        compiled = app.compile(
-            sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh
-        )
+        compiled = app.compile(sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh)
         refused = first_refusal(compiled)
         if refused is not None:
             raise refused
@@ -362,16 +304,6 @@ class Project:
                 }
             )
         return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": []}
-
-
-def load(project_dir: str | Path, *, target: str = "dev") -> Project:
-    """The project in a folder, which `mayfly init` has prepared.
-
-    Raises:
-        ConfigProblemsError: the project files are faulty; `.problems` lists them.
-        PolicyError: `not_initialised`.
-    """
-    return Project(open_app(Path(project_dir), target=target))
 
 
 def new_run_id() -> str:

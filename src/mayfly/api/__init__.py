@@ -1,0 +1,25 @@
+"""Mayfly from Python: `mayfly.load(dir)` gives a `Project`.
+
+Results have `.to_dict()`, equal to what the commands print as JSON. Commands are thin covers of
+the calls here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mayfly.api.project import Project, RunRequest
+from mayfly.api.results import PlanResult, RunResult
+from mayfly.bootstrap import open_app
+
+__all__ = ["PlanResult", "Project", "RunRequest", "RunResult", "load"]
+
+
+def load(project_dir: str | Path, *, target: str = "dev") -> Project:
+    """The project in a folder, which `mayfly init` has prepared.
+
+    Raises:
+        ConfigProblemsError: the project files are faulty; `.problems` lists them.
+        PolicyError: `not_initialised`.
+    """
+    return Project(open_app(Path(project_dir), target=target))

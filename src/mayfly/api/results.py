@@ -1,0 +1,129 @@
+"""Results of plans and runs; `.to_dict()` equals what the commands print as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mayfly.domain.errors import EngineError
+from mayfly.planning.spec import PlanCounts
+from mayfly.services.compile_sync import CompiledSync, Refusal
+from mayfly.services.run_tally import RunTally
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncPlan:
+    """What one sync would do, as a bill."""
+
+    compiled: CompiledSync
+    destination: Mapping[str, Any]
+    counts: PlanCounts | None
+    refusals: tuple[Refusal, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `mayfly plan --output json` prints one sync."""
+        counts = self.counts or PlanCounts()
+        return {
+            "sync": self.compiled.sync.name,
+            "mode": self.compiled.sync.mode,
+            "destination": dict(self.destination),
+            "purpose": self.compiled.sync.purpose,
+            "columns": [c.to_dict() for c in self.compiled.columns],
+            "rows": counts.to_dict(),
+            "refusals": [r.to_dict() for r in self.refusals],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanResult:
+    """Plans of some syncs."""
+
+    syncs: tuple[SyncPlan, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is refused."""
+        return not any(s.refusals for s in self.syncs)
+
+    @property
+    def changes(self) -> bool:
+        """Whether a run would send anything."""
+        return any(
+            s.counts is not None and s.counts.added + s.counts.changed + s.counts.removed
+            for s in self.syncs
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `mayfly plan --output json` prints it."""
+        return {
+            "schema": "mayfly/plan/1",
+            "ok": self.ok,
+            "syncs": [s.to_dict() for s in self.syncs],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRun:
+    """How the run of one sync ended."""
+
+    sync: str
+    run: str
+    tally: RunTally | None
+    status: str
+    error: EngineError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code that this sync asks for."""
+        if self.error is not None and self.status in ("refused", "failed"):
+            return type(self.error).exit_code
+        return {"succeeded": 0, "no_changes": 0, "partial": 1, "failed": 1}.get(self.status, 4)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `mayfly run --output json` prints one sync."""
+        tally = self.tally or RunTally(started_ms=0)
+        document: dict[str, Any] = {
+            "sync": self.sync,
+            "run": self.run,
+            "status": self.status,
+            "rows": tally.rows(),
+            "batches": tally.batches,
+            "seconds": max(0.0, (tally.finished_ms - tally.started_ms) / 1000),
+            "age_at_purge_seconds": tally.ages(),
+        }
+        if self.error is not None:
+            document["error"] = self.error.to_dict()
+        elif tally.error_code:
+            document["error"] = {
+                "code": tally.error_code,
+                "message": tally.error_message,
+                "hint": "Run again once it is back; what was in doubt is looked at first.",
+            }
+        return document
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How some runs ended."""
+
+    syncs: tuple[SyncRun, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every run is done."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; else refusals before what is held, and that before failures."""
+        codes = {s.exit_code for s in self.syncs}
+        return next((c for c in (2, 3, 4, 1) if c in codes), 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `mayfly run --output json` prints it."""
+        return {
+            "schema": "mayfly/run/1",
+            "ok": self.ok,
+            "syncs": [s.to_dict() for s in self.syncs],
+        }

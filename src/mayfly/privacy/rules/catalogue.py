@@ -1,0 +1,276 @@
+"""Every rule, once. `RULES_VERSION` changes whenever an output of any rule does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mayfly.privacy.rules import expression as e
+from mayfly.privacy.rules.tables import COUNTRY_CODES, COUNTRY_NAMES, GENDERS, US_STATES
+
+RULES_VERSION = "1"
+
+Encoding = Literal["sha256-hex", "sha256-base64", "none", "md5-hex"]
+PhoneForm = Literal["none", "plus", "digits"]
+
+_V = e.Value()
+_ANY = e.Length(_V, 1, 10_000)
+_NONE = e.Only(_V, "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How one platform wants one field.
+
+    Args:
+        platform, field: names as the test vectors spell them.
+        normal: the normalised text.
+        valid: what it must fulfil; else the value is absent or refused.
+        inside: of the raw value: true where SQL's text functions are proven equal.
+        phone: for phones, the platform's form; `normal` is not used then.
+        phone_digits: bounds of the digits of a phone.
+        bare_international: phones without `+` may be international already.
+        encoding: how the platform writes the digest; `none` where it takes the value in clear.
+        prehashed_only: takes digests only, never a clear value.
+    """
+
+    platform: str
+    field: str
+    normal: e.Text = _V
+    valid: e.Condition = _ANY
+    inside: e.Condition = _NONE
+    phone: PhoneForm = "none"
+    phone_digits: tuple[int, int] = (8, 15)
+    bare_international: bool = False
+    encoding: Encoding = "sha256-hex"
+    prehashed_only: bool = False
+
+    @property
+    def version(self) -> str:
+        """Version of the rule."""
+        return RULES_VERSION
+
+
+def _email(normal: e.Text, *, dot: bool = True) -> dict[str, object]:
+    """Exactly one @, something on both sides, no white space inside."""
+    local, domain = e.Before(normal, "@"), e.After(normal, "@")
+    conditions: list[e.Condition] = [
+        e.Count(normal, "@", 1),
+        e.Length(local, 1, 1_000),
+        e.Length(domain, 1, 1_000),
+    ]
+    conditions += [e.Not(e.Has(normal, c)) for c in e.SPACES]
+    if dot:
+        conditions += [
+            e.Has(domain, "."),
+            e.Length(e.Before(domain, "."), 1, 1_000),
+            e.Not(e.Has(domain, "..")),
+        ]
+    return {
+        "normal": normal,
+        "valid": e.All(tuple(conditions)),
+        "inside": e.Only(_V, e.PRINTABLE + e.SPACES),
+    }
+
+
+def _without_tag(normal: e.Text, domains: tuple[str, ...]) -> e.Text:
+    """Without dots and `+tag` in the local part, at some domains only."""
+    local = e.Remove(e.Before(e.Before(normal, "@"), "+"), ".")
+    domain = e.After(normal, "@")
+    return e.Case(e.In(domain, domains), e.Join((local, "@", domain)), normal)
+
+
+_TRIMMED = e.Lower(e.Strip(_V, e.SPACES))
+_UID2 = e.Lower(e.Strip(_V, " "), ascii_only=True)
+_NAME = e.LettersOnly(e.Lower(e.StripWide(_V)))
+_NAME_INSIDE = e.Only(_V, e.NAME_LETTERS + e.NAME_MARKS + e.DIGITS)
+_CITY = e.LettersOnly(e.Lower(e.StripWide(_V)), digits=False)
+_ASCII_NAME = e.Only(_V, e.UPPER + e.LOWER + e.NAME_MARKS + e.DIGITS)
+_WORD = e.Remove(e.Lower(e.Strip(_V, e.SPACES)), " .,-'")
+_ZIP = e.Remove(e.Lower(e.Strip(_V, e.SPACES)), " ")
+_ZIP_US = e.All(
+    (
+        e.Length(_ZIP, 10, 10),
+        e.Only(_ZIP, e.DIGITS + "-"),
+        e.Count(_ZIP, "-", 1),
+        e.Length(e.Before(_ZIP, "-"), 5, 5),
+    )
+)
+_DIGITS_STRIPPED = e.Strip(_V, e.SPACES)
+_ISO_DATE = e.All(
+    (
+        e.Length(_DIGITS_STRIPPED, 10, 10),
+        e.Count(_DIGITS_STRIPPED, "-", 2),
+        e.Only(_DIGITS_STRIPPED, e.DIGITS + "-"),
+    )
+)
+_YEAR = e.Case(_ISO_DATE, e.Left(_DIGITS_STRIPPED, 4), _DIGITS_STRIPPED)
+_MONTH = e.Case(_ISO_DATE, e.Left(e.After(_DIGITS_STRIPPED, "-"), 2), _DIGITS_STRIPPED)
+_DAY = e.Case(_ISO_DATE, e.After(e.After(_DIGITS_STRIPPED, "-"), "-"), _DIGITS_STRIPPED)
+_DATE_INSIDE = e.Only(_V, e.DIGITS + "-" + e.SPACES)
+_COUNTRY = e.Lookup(e.LettersOnly(e.Lower(e.StripWide(_V)), digits=False), COUNTRY_NAMES)
+_MADID = e.Lower(e.Strip(_V, e.SPACES))
+_IS_MADID = e.All(
+    (
+        e.Length(_MADID, 36, 36),
+        e.Count(_MADID, "-", 4),
+        e.Only(_MADID, "0123456789abcdef-"),
+    )
+)
+
+
+def _meta() -> list[Rule]:
+    m = "meta"
+    two = e.Length(e.Strip(_V, e.SPACES), 0, 2)
+    short_country = e.All((two, e.Only(_V, e.UPPER + e.LOWER + e.SPACES)))
+    gender = e.Lookup(e.Lower(e.Strip(_V, e.SPACES)), GENDERS, keep=False)
+    return [
+        Rule(platform=m, field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+        Rule(platform=m, field="phone", phone="digits", bare_international=True),
+        Rule(platform=m, field="first_name", normal=_NAME, inside=_NAME_INSIDE),
+        Rule(platform=m, field="last_name", normal=_NAME, inside=_NAME_INSIDE),
+        Rule(platform=m, field="first_initial", normal=e.Left(_NAME, 1), inside=_NAME_INSIDE),
+        Rule(platform=m, field="f5first", normal=e.Left(_NAME, 5), inside=_NAME_INSIDE),
+        Rule(platform=m, field="city", normal=_CITY, inside=_ASCII_NAME),
+        Rule(
+            platform=m,
+            field="state",
+            normal=e.Lookup(e.LettersOnly(e.Lower(e.StripWide(_V)), digits=False), US_STATES),
+            inside=_ASCII_NAME,
+        ),
+        Rule(
+            platform=m,
+            field="zip",
+            normal=e.Case(_ZIP_US, e.Left(_ZIP, 5), e.Remove(_ZIP, "-")),
+            valid=e.Length(e.Remove(_ZIP, "-"), 2, 12),
+            inside=e.Only(_V, e.UPPER + e.LOWER + e.DIGITS + " -"),
+        ),
+        Rule(
+            platform=m,
+            field="country",
+            normal=_COUNTRY,
+            valid=e.In(_COUNTRY, COUNTRY_CODES),
+            inside=short_country,
+        ),
+        Rule(
+            platform=m,
+            field="gender",
+            normal=gender,
+            inside=e.Only(_V, e.UPPER + e.LOWER + e.SPACES),
+        ),
+        Rule(
+            platform=m,
+            field="dob_year",
+            normal=_YEAR,
+            valid=e.All((e.Length(_YEAR, 4, 4), e.Between(_YEAR, 1900, 2100))),
+            inside=_DATE_INSIDE,
+        ),
+        Rule(
+            platform=m,
+            field="dob_month",
+            normal=e.Pad(_MONTH, 2),
+            valid=e.All((e.Length(_MONTH, 1, 2), e.Between(_MONTH, 1, 12))),
+            inside=_DATE_INSIDE,
+        ),
+        Rule(
+            platform=m,
+            field="dob_day",
+            normal=e.Pad(_DAY, 2),
+            valid=e.All((e.Length(_DAY, 1, 2), e.Between(_DAY, 1, 31))),
+            inside=_DATE_INSIDE,
+        ),
+        Rule(platform=m, field="dob"),
+        Rule(platform=m, field="email_hash", prehashed_only=True),
+        Rule(platform=m, field="phone_hash", prehashed_only=True),
+        Rule(platform=m, field="external_id", normal=e.Lower(e.StripWide(_V))),
+        Rule(platform=m, field="madid", normal=_MADID, valid=_IS_MADID, encoding="none"),
+    ]
+
+
+def _google() -> list[Rule]:
+    g = "google"
+    email = _email(_without_tag(_TRIMMED, ("gmail.com", "googlemail.com")))
+    region = e.Upper(e.Strip(_V, e.SPACES))
+    code = e.All((e.Length(region, 2, 2), e.In(e.Lower(region), COUNTRY_CODES)))
+    zip_code = e.Strip(_V, e.SPACES)
+    return [
+        Rule(platform=g, field="email", **email),  # type: ignore[arg-type]
+        Rule(platform=g, field="phone", phone="plus"),
+        Rule(platform=g, field="first_name"),
+        Rule(platform=g, field="last_name"),
+        Rule(platform=g, field="country", normal=region, valid=code, encoding="none"),
+        Rule(
+            platform=g,
+            field="zip",
+            normal=zip_code,
+            valid=e.All(
+                (
+                    e.Length(zip_code, 2, 12),
+                    e.Only(zip_code, e.UPPER + e.LOWER + e.DIGITS + " -"),
+                )
+            ),
+            encoding="none",
+        ),
+        Rule(platform=g, field="email_hash", prehashed_only=True),
+        Rule(platform=g, field="phone_hash", prehashed_only=True),
+    ]
+
+
+def _uid2(platform: str) -> list[Rule]:
+    email = _email(_without_tag(_UID2, ("gmail.com",)), dot=False)
+    base64: Encoding = "sha256-base64"
+    return [
+        Rule(platform=platform, field="email", encoding=base64, **email),  # type: ignore[arg-type]
+        Rule(
+            platform=platform, field="phone", phone="plus", phone_digits=(10, 15), encoding=base64
+        ),
+        Rule(platform=platform, field="email_hash", prehashed_only=True, encoding=base64),
+        Rule(platform=platform, field="phone_hash", prehashed_only=True, encoding=base64),
+    ]
+
+
+def _others() -> list[Rule]:
+    spaceless = e.Lower(e.Remove(_V, e.SPACES))
+    by_name: Mapping[str, Rule] = {r.field: r for r in _meta()}
+    made = [
+        Rule(platform="tiktok", field="email", **_email(spaceless)),  # type: ignore[arg-type]
+        Rule(platform="tiktok", field="phone", phone="digits", bare_international=True),
+        Rule(platform="tiktok", field="maid", normal=_MADID, valid=_IS_MADID),
+        Rule(platform="linkedin", field="email", **_email(spaceless)),  # type: ignore[arg-type]
+        Rule(platform="linkedin", field="maid", normal=_MADID, valid=_IS_MADID, encoding="none"),
+        Rule(platform="snap", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+        Rule(platform="snap", field="phone", phone="digits", bare_international=True),
+        Rule(platform="snap", field="maid", normal=_MADID, valid=_IS_MADID),
+        Rule(platform="pinterest", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+        Rule(platform="pinterest", field="phone", phone="digits", bare_international=True),
+        Rule(platform="microsoft-ads", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+    ]
+    for field in ("first_name", "last_name", "city", "state", "country", "gender", "zip"):
+        rule = by_name[field]
+        made.append(
+            Rule(
+                platform="pinterest",
+                field=field,
+                normal=rule.normal,
+                valid=rule.valid,
+                inside=rule.inside,
+            )
+        )
+    for platform in ("tiktok", "linkedin", "snap", "pinterest", "microsoft-ads"):
+        for field in ("email_hash", "phone_hash"):
+            made.append(Rule(platform=platform, field=field, prehashed_only=True))
+    return made
+
+
+RULES: Mapping[tuple[str, str], Rule] = {
+    (rule.platform, rule.field): rule
+    for rule in (
+        *_meta(),
+        *_google(),
+        *_uid2("uid2"),
+        *_uid2("euid"),
+        *_uid2("the-trade-desk"),
+        *_others(),
+    )
+}

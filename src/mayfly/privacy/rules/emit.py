@@ -1,0 +1,215 @@
+"""The rules as SQL: one small emitter a dialect. The guard keeps what SQL may not touch away."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from mayfly.privacy.rules import expression as e
+
+
+def text_literal(text: str) -> str:
+    """A text literal of a rule's own characters, control characters escaped by `chr`."""
+    if all(c.isprintable() for c in text):
+        return "'" + text.replace("'", "''") + "'"
+    return "(" + " || ".join(f"chr({ord(c)})" for c in text) + ")"
+
+
+class Emitter(ABC):
+    """Walks a rule's tree and writes one expression over a column."""
+
+    def text(self, node: e.Text, column: str) -> str:
+        """SQL of a text node."""
+        match node:
+            case e.Value():
+                return column
+            case e.Case(condition, then, other):
+                return (
+                    f"CASE WHEN {self.condition(condition, column)} THEN "
+                    f"{self.text(then, column)} ELSE {self.text(other, column)} END"
+                )
+            case e.Join(parts):
+                made = [
+                    text_literal(p) if isinstance(p, str) else self.text(p, column) for p in parts
+                ]
+                return "(" + " || ".join(made) + ")"
+        return self._apply(node, self.text(node.text, column))
+
+    def _apply(self, node: e.Text, text: str) -> str:
+        match node:
+            case e.Strip(characters=characters):
+                return f"trim(BOTH {text_literal(characters)} FROM {text})"
+            case e.StripWide():
+                return f"trim(BOTH {text_literal(e.SPACES)} FROM {text})"
+            case e.Remove(characters=characters):
+                return self.remove(text, characters)
+            case e.LettersOnly(digits=digits):
+                marks = e.NAME_MARKS + e.SPACES.strip(" ")
+                return self.remove(text, marks if digits else marks + e.DIGITS)
+            case e.Lower():
+                return self.lower(text)
+            case e.Upper():
+                return self.upper(text)
+            case e.Left(length=length):
+                return f"substr({text}, 1, {length})"
+            case e.Before(mark=mark):
+                return f"split_part({text}, {text_literal(mark)}, 1)"
+            case e.After(mark=mark):
+                rest = f"length(split_part({text}, {text_literal(mark)}, 1)) + {len(mark) + 1}"
+                return f"substr({text}, {rest})"
+            case e.Pad(length=length):
+                return f"lpad({text}, greatest({length}, length({text})::integer), '0')"
+            case e.Lookup(table=table, keep=keep):
+                whens = " ".join(
+                    f"WHEN {text_literal(k)} THEN {text_literal(v)}" for k, v in table.items()
+                )
+                return f"CASE {text} {whens} ELSE {text if keep else 'NULL'} END"
+        raise TypeError("not a text node")
+
+    def condition(self, node: e.Condition, column: str) -> str:
+        """SQL of a condition; it may be null where the text is."""
+        match node:
+            case e.All(conditions):
+                return "(" + " AND ".join(self.condition(c, column) for c in conditions) + ")"
+            case e.Not(condition):
+                return f"(NOT {self.condition(condition, column)})"
+        text = self.text(node.text, column)
+        match node:
+            case e.Only(characters=""):
+                return f"({text} = '')"
+            case e.Only(characters=characters):
+                return self.only(text, characters)
+            case e.Length(least=least, most=most):
+                return f"(length({text}) BETWEEN {least} AND {most})"
+            case e.Count(mark=mark, number=number):
+                without = f"replace({text}, {text_literal(mark)}, '')"
+                return f"(length({text}) - length({without}) = {number * len(mark)})"
+            case e.Has(part=part):
+                return f"({self.position(text, part)} > 0)"
+            case e.In(values=values):
+                return f"({text} IN ({', '.join(text_literal(v) for v in values)}))"
+            case e.Between(least=least, most=most):
+                digits = f"(length({text}) BETWEEN 1 AND 4 AND {self.only(text, e.DIGITS)})"
+                return (
+                    f"(CASE WHEN {digits} THEN CAST({text} AS integer) "
+                    f"BETWEEN {least} AND {most} ELSE FALSE END)"
+                )
+        raise TypeError("not a condition")
+
+    def position(self, text: str, part: str) -> str:
+        """Position of a part from 1, 0 where absent."""
+        return f"strpos({text}, {text_literal(part)})"
+
+    @abstractmethod
+    def remove(self, text: str, characters: str) -> str:
+        """Without some characters."""
+
+    @abstractmethod
+    def only(self, text: str, characters: str) -> str:
+        """Whether a text is made of some characters alone."""
+
+    @abstractmethod
+    def lower(self, text: str) -> str:
+        """Lower case on the repertoire: ASCII and the Latin-1 letters."""
+
+    @abstractmethod
+    def upper(self, text: str) -> str:
+        """Upper case of ASCII letters."""
+
+    @abstractmethod
+    def sha256(self, text: str) -> str:
+        """SHA-256 of UTF-8 as 32 bytes."""
+
+    @abstractmethod
+    def unhex(self, text: str) -> str:
+        """Bytes of hex text."""
+
+    @abstractmethod
+    def full_match(self, text: str, pattern: str) -> str:
+        """Whether the whole text matches a pattern of ASCII classes and counts."""
+
+
+class DuckdbEmitter(Emitter):
+    """RE2 classes instead of `translate`, whose cost grows with the set; `lower` is proven."""
+
+    def remove(self, text: str, characters: str) -> str:
+        """One pass of RE2."""
+        return f"regexp_replace({text}, {text_literal(_class(characters))}, '', 'g')"
+
+    def only(self, text: str, characters: str) -> str:
+        """One pass of RE2."""
+        return f"regexp_full_match({text}, {text_literal(_class(characters) + '*')})"
+
+    def lower(self, text: str) -> str:
+        """DuckDB's own differs at U+0130 only, which is outside the repertoire."""
+        return f"lower({text})"
+
+    def upper(self, text: str) -> str:
+        """On ASCII."""
+        return f"upper({text})"
+
+    def sha256(self, text: str) -> str:
+        """`sha256` gives hex."""
+        return f"unhex(sha256({text}))"
+
+    def unhex(self, text: str) -> str:
+        """Bytes of hex text."""
+        return f"unhex({text})"
+
+    def full_match(self, text: str, pattern: str) -> str:
+        """RE2."""
+        return f"regexp_full_match({text}, {text_literal(pattern)})"
+
+
+class PostgresEmitter(Emitter):
+    """`translate` with explicit sets, and the C collation: the same in every locale."""
+
+    def remove(self, text: str, characters: str) -> str:
+        """Characters without a partner are removed."""
+        return f"translate({text}, {text_literal(characters)}, '')"
+
+    def only(self, text: str, characters: str) -> str:
+        """Nothing is left when the set is removed."""
+        return f"(translate({text}, {text_literal(characters)}, '') = '')"
+
+    def lower(self, text: str) -> str:
+        """ASCII and Latin-1 by table: `lower` depends on the locale."""
+        return self._mapped(text, e.UPPER + e.LATIN_UPPER, e.LOWER + e.LATIN_LOWER)
+
+    def upper(self, text: str) -> str:
+        """ASCII by table."""
+        return self._mapped(text, e.LOWER, e.UPPER)
+
+    def sha256(self, text: str) -> str:
+        """`sha256` takes bytes."""
+        return f"sha256(convert_to({text}, 'UTF8'))"
+
+    def unhex(self, text: str) -> str:
+        """Bytes of hex text."""
+        return f"decode({text}, 'hex')"
+
+    def full_match(self, text: str, pattern: str) -> str:
+        """Anchored at both ends; `~` of the C collation."""
+        return f'(({text}) COLLATE "C" ~ {text_literal("^(?:" + pattern + ")$")})'
+
+    def _mapped(self, text: str, before: str, after: str) -> str:
+        return f"translate({text}, {text_literal(before)}, {text_literal(after)})"
+
+
+def _class(characters: str) -> str:
+    """A character class of RE2; every ASCII mark is escaped, control characters by code."""
+    return "[" + "".join(_escaped(c) for c in characters) + "]"
+
+
+def _escaped(character: str) -> str:
+    if not character.isprintable():
+        return f"\\x{{{ord(character):x}}}"
+    if character.isascii() and not character.isalnum() and character != " ":
+        return "\\" + character
+    return character
+
+
+EMITTERS: dict[str, Callable[[], Emitter]] = {
+    "duckdb": DuckdbEmitter,
+    "postgres": PostgresEmitter,
+}

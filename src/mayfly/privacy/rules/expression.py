@@ -1,0 +1,214 @@
+"""The expression a match-hash rule is made of: explicit character sets, no engine's own trim.
+
+A value is `Value()`; each node takes text and gives text, each condition takes text and gives a
+truth. SQL emitters and the Python evaluator walk the same tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SPACES = " \t\n\r\f\v"
+DIGITS = "0123456789"
+UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LOWER = UPPER.lower()
+LATIN_UPPER = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞ"
+LATIN_LOWER = LATIN_UPPER.lower()
+PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F))
+NAME_MARKS = " '-.,"
+NAME_LETTERS = UPPER + LOWER + LATIN_UPPER + LATIN_LOWER + "ßÿ"
+
+
+@dataclass(frozen=True)
+class Value:
+    """The input."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Without these characters at both ends."""
+
+    text: Text
+    characters: str
+
+
+@dataclass(frozen=True)
+class StripWide:
+    """Without white space of any script at both ends; SQL handles its repertoire's only."""
+
+    text: Text
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Without these characters anywhere."""
+
+    text: Text
+    characters: str
+
+
+@dataclass(frozen=True)
+class LettersOnly:
+    """Without white space, punctuation, symbols and, if asked, digits, of any script."""
+
+    text: Text
+    digits: bool = True
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Lower case; ASCII only where asked."""
+
+    text: Text
+    ascii_only: bool = False
+
+
+@dataclass(frozen=True)
+class Upper:
+    """Upper case of ASCII letters."""
+
+    text: Text
+
+
+@dataclass(frozen=True)
+class Left:
+    """The first characters."""
+
+    text: Text
+    length: int
+
+
+@dataclass(frozen=True)
+class Before:
+    """What stands before the first occurrence; all of it where there is none."""
+
+    text: Text
+    mark: str
+
+
+@dataclass(frozen=True)
+class After:
+    """What stands after the first occurrence; empty where there is none."""
+
+    text: Text
+    mark: str
+
+
+@dataclass(frozen=True)
+class Join:
+    """Parts in a row."""
+
+    parts: tuple[Text | str, ...]
+
+
+@dataclass(frozen=True)
+class Pad:
+    """With zeros on the left up to a length."""
+
+    text: Text
+    length: int
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A closed table; what is not in it stays, or is absent."""
+
+    text: Text
+    table: Mapping[str, str] = field(hash=False)
+    keep: bool = True
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of two, by a condition."""
+
+    condition: Condition
+    then: Text
+    other: Text
+
+
+Text = (
+    Value
+    | Strip
+    | StripWide
+    | Remove
+    | LettersOnly
+    | Lower
+    | Upper
+    | Left
+    | Before
+    | After
+    | Join
+    | Pad
+    | Lookup
+    | Case
+)
+
+
+@dataclass(frozen=True)
+class Only:
+    """Made of these characters alone, or empty."""
+
+    text: Text
+    characters: str
+
+
+@dataclass(frozen=True)
+class Length:
+    """So many characters."""
+
+    text: Text
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """So many occurrences of one character."""
+
+    text: Text
+    mark: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Has:
+    """Holds a text."""
+
+    text: Text
+    part: str
+
+
+@dataclass(frozen=True)
+class In:
+    """Is one of a closed list."""
+
+    text: Text
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Between:
+    """Is digits, and the number lies within bounds."""
+
+    text: Text
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class All:
+    """Every condition holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """The condition does not hold."""
+
+    condition: Condition
+
+
+Condition = Only | Length | Count | Has | In | Between | All | Not

