@@ -20,7 +20,7 @@ def test_smallest_project_is_accepted(tmp_path: Path) -> None:
 def test_unknown_and_repeated_keys_are_refused(tmp_path: Path) -> None:
     """A misspelt key and a key that stands twice are problems."""
     assert _codes(tmp_path, HEAD + "sorces: {}\n") == ["unknown_key"]
-    assert _codes(tmp_path, HEAD + "version: 1\n") == ["yaml"]
+    assert _codes(tmp_path, HEAD + "version: 1\n") == ["duplicate_key"]
 
 
 def test_literal_secret_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Parsed project files as the values the layers above read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mayfly.config import models as m
+from mayfly.config.files import Merged, read_text
+from mayfly.config.findings import Findings, Spot
+from mayfly.config.parse import Parsed
+from mayfly.config.secrets import parse_reference
+from mayfly.domain import settings as s
+
+
+def read_sql_files(merged: Merged, parsed: Parsed, findings: Findings) -> dict[str, str]:
+    """The text of each model's SQL file by the model's name; refuses SQL that no model names."""
+    texts: dict[str, str] = {}
+    named: set[str] = set()
+    for name, model in parsed.models.items():
+        if model.file is None:
+            continue
+        path = Path(os.path.normpath(merged.root / model.file))
+        spot = merged.spots.value("models", name, "file")
+        if not path.is_relative_to(merged.root) or path.suffix != ".sql":
+            message = f"models.{name}.file: expected a .sql file below the project's folder"
+            findings.add(spot, "bad_file", message)
+            continue
+        named.add(path.relative_to(merged.root).as_posix())
+        if not os.path.lexists(path):
+            findings.add(spot, "missing_file", f"models.{name}.file: there is no such file")
+            continue
+        text = read_text(merged.root, path, findings)
+        if text is not None:
+            texts[name] = text
+    if len(parsed.models) == len(merged.section("models")):
+        for file in sorted(merged.sql_files - named):
+            message = "no model names this SQL file"
+            hint = f"Name it with `file: {file}`, or remove it."
+            findings.add(Spot(file=file), "stray_file", message, hint)
+    return texts
+
+
+def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) -> s.Project:
+    """The project under `target`; its parts have been checked.
+
+    Raises:
+        ValueError: the project could not be read as a whole.
+    """
+    head = parsed.complete
+    if head is None:
+        raise ValueError("a faulty project cannot be built")
+    workspace, residency = head.workspace, head.workspace.residency
+    return s.Project(
+        root=merged.root,
+        workspace=s.Workspace(
+            name=workspace.name,
+            plan=workspace.plan,
+            provider=residency.provider,
+            geography=residency.geography,
+            region=residency.region,
+        ),
+        keys=s.KeysSettings(provider=head.keys.provider),
+        store=s.StoreSettings(url=head.store.url),
+        target=target,
+        sources={n: _source(merged.root, n, x) for n, x in parsed.sources.items()},
+        models={n: _model(parsed, n, x, texts) for n, x in parsed.models.items()},
+        destinations={n: _destination(merged.root, n, x) for n, x in parsed.destinations.items()},
+        syncs={
+            n: s.SyncSettings(
+                name=n, **(x.model_dump() | {"key": tuple(x.key), "tags": tuple(x.tags)})
+            )
+            for n, x in parsed.syncs.items()
+        },
+        warnings=tuple(_warnings(merged, parsed)),
+    )
+
+
+def _source(root: Path, name: str, source: m.SourceFile) -> s.SourceSettings:
+    postgres = source if isinstance(source, m.PostgresSource) else None
+    files = source if isinstance(source, m.FilesSource) else None
+    return s.SourceSettings(
+        name=name,
+        type=source.type,
+        path=None if isinstance(source, m.PostgresSource) else root / source.path,
+        dsn=parse_reference(postgres.dsn) if postgres else None,
+        schema=postgres.schema_ if postgres else "public",
+        state=source.state,
+        memory_limit=None if isinstance(source, m.PostgresSource) else source.memory_limit,
+        state_schema="_mayfly" if isinstance(source, m.FilesSource) else source.state_schema,
+        classify=source.classify if files is None else files.classify,
+    )
+
+
+def _model(parsed: Parsed, name: str, model: m.ModelFile, texts: dict[str, str]) -> s.ModelSettings:
+    source = parsed.sources[model.source]
+    table: tuple[str | None, str] | None = None
+    if model.table is not None:
+        # A folder has no schemas: a dot belongs to the file's name.
+        schema, _, last = ("", "", model.table)
+        if source.type != "files":
+            schema, _, last = model.table.rpartition(".")
+        table = (schema or None, last)
+    columns = {
+        k: s.ColumnSettings(
+            name=k,
+            **(c.model_dump() | {"values": None if c.values is None else tuple(c.values)}),
+        )
+        for k, c in model.columns.items()
+    }
+    consent = {
+        k: s.ConsentBinding(
+            purpose=k, **(c.model_dump() | {"in_": None if c.in_ is None else tuple(c.in_)})
+        )
+        for k, c in model.consent.items()
+    }
+    return s.ModelSettings(
+        name=name,
+        source=model.source,
+        table=table,
+        sql=texts.get(name, model.sql),
+        primary_key=tuple(model.primary_key),
+        columns=columns,
+        consent=consent,
+    )
+
+
+_SECRETS = ("access_token", "app_secret", "dsn")
+_COMMON = ("type", "kind", "owner", "reason", "endpoint")
+
+
+def _destination(root: Path, name: str, d: m.DestinationFile) -> s.DestinationSettings:
+    options: dict[str, object] = {}
+    for key, value in d.model_dump(by_alias=True, exclude_none=True).items():
+        if key in _SECRETS:
+            options[key] = parse_reference(value)
+        elif key not in _COMMON:
+            options[key] = root / value if key == "path" else value
+    owned = d if isinstance(d, m.Owned) else None
+    return s.DestinationSettings(
+        name=name,
+        type=d.type,
+        kind=d.kind,
+        owner=owned.owner if owned else None,
+        reason=owned.reason if owned else None,
+        endpoint=_endpoint(d),
+        options=options,
+    )
+
+
+def _endpoint(d: m.DestinationFile) -> str | None:
+    """The loopback address chosen; None is the vendor's own."""
+    if not isinstance(d, m.MetaAdsDestination) or d.endpoint in m.VENDOR_ENDPOINTS.values():
+        return None
+    return m.SANDBOX if d.endpoint == "sandbox" else d.endpoint
+
+
+def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
+    """What is accepted and has no effect yet."""
+    head = parsed.complete
+    paths: list[tuple[str, ...]] = []
+    if head is not None:
+        if head.workspace.plan is not None:
+            paths.append(("workspace", "plan"))
+        for key in ("provider", "geography", "region"):
+            if getattr(head.workspace.residency, key) is not None:
+                paths.append(("workspace", "residency", key))
+        if head.keys.provider != "local":
+            paths.append(("keys", "provider"))
+    paths += [("sources", n, "classify") for n, x in parsed.sources.items() if x.classify]
+    paths += [("syncs", n, "schedule") for n, x in parsed.syncs.items() if x.schedule]
+    for path in paths:
+        spot = merged.spots.key(*path)
+        yield s.Problem(
+            file=spot.file,
+            line=spot.line,
+            column=spot.column,
+            code="not_enforced",
+            message=f"{'.'.join(path)} is accepted, but this release does not act on it",
+            hint=_HINTS.get(path[-1], "Do not rely on it yet."),
+        )
+
+
+_HINTS = {"schedule": "Start `mayfly run` from your own scheduler."}

@@ -1,0 +1,178 @@
+"""Rules between the parts of a project: what is named exists, what belongs together is there."""
+
+from __future__ import annotations
+
+from mayfly.config import models as m
+from mayfly.config.files import Merged
+from mayfly.config.findings import Findings, shown
+from mayfly.config.parse import Parsed
+
+_MODES = {
+    "meta_ads": ("audience", "upsert"),
+    "postgres": ("upsert", "mirror", "append"),
+    "duckdb": ("upsert", "mirror", "append"),
+    "sqlite": ("upsert", "mirror", "append"),
+    "files": ("upsert", "mirror", "append"),
+}
+_DATABASES = ("postgres", "duckdb", "sqlite")
+
+
+class Checker:
+    """Checks a parsed project; an entry that could not be read is passed over in silence."""
+
+    def __init__(self, merged: Merged, parsed: Parsed, findings: Findings) -> None:
+        self._merged = merged
+        self._spots = merged.spots
+        self._parsed = parsed
+        self._findings = findings
+
+    def check(self) -> None:
+        """Every rule, on every part."""
+        for name, model in self._parsed.models.items():
+            self._model(name, model)
+        for name, destination in self._parsed.destinations.items():
+            self._destination(name, destination)
+        for name, sync in self._parsed.syncs.items():
+            self._sync(name, sync)
+        self._ids()
+
+    def _reference(self, section: str, name: str, *path: str) -> None:
+        """`name` is an entry of the section, even one that is faulty itself."""
+        known = list(self._merged.section(section))
+        if name in known or self._merged.broken:
+            return
+        one = section.removesuffix("s")
+        label = ".".join(path)
+        self._findings.add_unknown(
+            self._spots.value(*path), f"unknown_{one}", f"{label}: no such {one}", name, known
+        )
+
+    def _model(self, name: str, model: m.ModelFile) -> None:
+        at = ("models", name)
+        self._reference("sources", model.source, *at, "source")
+        bodies = [key for key in ("table", "sql", "file") if getattr(model, key) is not None]
+        if len(bodies) != 1:
+            found = " and ".join(bodies) or "none"
+            spot = self._spots.key(*at, *bodies[1:2])
+            message = f"models.{name}: expected one of table, sql and file, found {found}"
+            self._findings.add(spot, "model_body", message)
+        if model.sql is not None and not model.sql.strip():
+            self._findings.add(
+                self._spots.value(*at, "sql"), "empty", f"models.{name}.sql is empty"
+            )
+        source = self._parsed.sources.get(model.source)
+        if model.table is not None and (source is None or source.type != "files"):
+            self._table(f"models.{name}.table", model.table, *at, "table")
+        for index, column in enumerate(model.primary_key):
+            self._key_column(name, model, index, column)
+        for column_name, column_file in model.columns.items():
+            self._column(name, column_name, column_file)
+        for purpose, consent in model.consent.items():
+            if (consent.equals is None) == (consent.in_ is None):
+                message = f"models.{name}.consent.{purpose}: expected one of equals and in"
+                twice = ("in",) if consent.in_ is not None else ()
+                spot = self._spots.key(*at, "consent", purpose, *twice)
+                self._findings.add(spot, "consent_values", message)
+
+    def _table(self, label: str, table: str, *path: str) -> None:
+        parts = table.split(".")
+        if len(parts) > 2 or not all(part.strip() for part in parts):
+            message = f"{label}: expected name or schema.name"
+            self._findings.add(self._spots.value(*path), "bad_table", message)
+
+    def _key_column(self, name: str, model: m.ModelFile, index: int, column: str) -> None:
+        spot = self._spots.value("models", name, "primary_key", index)
+        label = f"models.{name}.primary_key"
+        if column not in model.columns:
+            message = f"{label}: column {shown(column)} does not stand in columns"
+            self._findings.add_unknown(spot, "unknown_column", message, column, model.columns)
+        elif column in model.primary_key[:index]:
+            message = f"{label}: column {shown(column)} stands twice"
+            self._findings.add(spot, "duplicate_column", message)
+
+    def _column(self, name: str, column_name: str, column: m.ColumnFile) -> None:
+        at = ("models", name, "columns", column_name)
+        label = f"models.{name}.columns.{column_name}"
+        if column.default_country is not None and column.default_country_column is not None:
+            message = f"{label}: expected one of default_country and default_country_column"
+            self._findings.add(
+                self._spots.key(*at, "default_country_column"), "two_countries", message
+            )
+        low, high = column.minimum, column.maximum
+        if low is not None and high is not None and low > high:
+            message = f"{label}: minimum is above maximum"
+            self._findings.add(self._spots.value(*at, "minimum"), "out_of_range", message)
+
+    def _destination(self, name: str, destination: m.DestinationFile) -> None:
+        at = ("destinations", name)
+        if isinstance(destination, m.Owned) and destination.kind == "internal":
+            for key in ("owner", "reason"):
+                if getattr(destination, key) is None:
+                    message = f"destinations.{name}: kind internal needs `{key}`"
+                    hint = "Say who answers for it, and why it is your own system."
+                    self._findings.add(self._spots.key(*at, "kind"), "missing_key", message, hint)
+
+    def _sync(self, name: str, sync: m.SyncFile) -> None:
+        at = ("syncs", name)
+        self._reference("models", sync.model, *at, "model")
+        self._reference("destinations", sync.destination, *at, "destination")
+        model = self._parsed.models.get(sync.model)
+        for field, column in sync.mapping.items() if model else ():
+            if model and column not in model.columns:
+                message = f"syncs.{name}.mapping: model {sync.model} has no column {shown(column)}"
+                self._findings.add_unknown(
+                    self._spots.value(*at, "mapping", field),
+                    "unknown_column",
+                    message,
+                    column,
+                    model.columns,
+                )
+        for index, field in enumerate(sync.key):
+            self._key_field(name, sync, index, field)
+        destination = self._parsed.destinations.get(sync.destination)
+        if destination is not None:
+            self._fit(name, sync, destination.type)
+
+    def _key_field(self, name: str, sync: m.SyncFile, index: int, field: str) -> None:
+        spot = self._spots.value("syncs", name, "key", index)
+        if field not in sync.mapping:
+            message = f"syncs.{name}.key: field {shown(field)} is not mapped"
+            self._findings.add_unknown(spot, "key_not_mapped", message, field, sync.mapping)
+        elif field in sync.key[:index]:
+            message = f"syncs.{name}.key: field {shown(field)} stands twice"
+            self._findings.add(spot, "duplicate_column", message)
+
+    def _fit(self, name: str, sync: m.SyncFile, kind: str) -> None:
+        """The sync's own keys are those its destination's type needs."""
+        at = ("syncs", name)
+        modes = _MODES[kind]
+        if sync.mode not in modes:
+            message = f"syncs.{name}.mode: a destination of type {kind} has no such mode"
+            self._findings.add_unknown(
+                self._spots.value(*at, "mode"), "mode_not_supported", message, "", modes
+            )
+        needed = {"meta_ads": ("audience",), "files": ()}.get(kind, ("table",))
+        if kind in _DATABASES and sync.mode in ("upsert", "mirror"):
+            needed = (*needed, "key")
+        for key in ("audience", "table", "key"):
+            given = getattr(sync, key) not in (None, [])
+            if key in needed and not given:
+                message = f"syncs.{name}: key `{key}` is missing; destination type {kind} needs it"
+                self._findings.add(self._spots.key(*at), "missing_key", message)
+            unused = (key == "audience") != (kind == "meta_ads")
+            if given and key not in needed and unused and kind != "files":
+                message = f"syncs.{name}: `{key}` means nothing to destination type {kind}"
+                self._findings.add(self._spots.key(*at, key), "key_of_other_type", message)
+        if sync.table is not None and kind in _DATABASES:
+            self._table(f"syncs.{name}.table", sync.table, *at, "table")
+
+    def _ids(self) -> None:
+        seen: dict[str, str] = {}
+        for name, sync in self._parsed.syncs.items():
+            if sync.id in seen:
+                message = f"syncs.{name}.id: sync {seen[sync.id]} has this id, too"
+                hint = "An id names a sync's state; give each sync its own."
+                self._findings.add(
+                    self._spots.value("syncs", name, "id"), "duplicate_id", message, hint
+                )
+            seen.setdefault(sync.id, name)

@@ -1,0 +1,285 @@
+"""The merged files as typed parts; each fault becomes a problem at its own place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from mayfly.config import models as m
+from mayfly.config.files import SECTIONS, Merged
+from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
+from mayfly.domain.names import is_name
+
+NAME_HINT = "Use a-z, 0-9 and _, begin with a letter, at most 63 characters."
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    "sources": TypeAdapter(m.SourceFile),
+    "models": TypeAdapter(m.ModelFile),
+    "destinations": TypeAdapter(m.DestinationFile),
+    "syncs": TypeAdapter(m.SyncFile),
+}
+_REFERENCE_HINT = "Use env:NAME or file:/PATH (vault:, gcp-sm: and aws-sm: are known, too)."
+_HINTS = {
+    "bad_name": NAME_HINT,
+    "literal_secret": _REFERENCE_HINT,
+    "bad_reference": "Write env:META_TOKEN, for instance.",
+    "relative_secret": "Write file:/run/secrets/token or file:~/token.",
+    "store_url": "Use sqlite, postgresql+psycopg://HOST/NAME without a password, or env:NAME.",
+    "endpoint_refused": "Use sandbox, http://127.0.0.1:PORT, or leave it out for the vendor's own.",
+    "bad_country": "Write FR, for instance.",
+}
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "finite_number": "a finite number",
+}
+
+
+@dataclass(kw_only=True)
+class Parsed:
+    """What could be read; `complete` is None where the project as a whole is faulty."""
+
+    complete: m.ProjectFile | None = None
+    sources: dict[str, m.SourceFile] = field(default_factory=dict)
+    models: dict[str, m.ModelFile] = field(default_factory=dict)
+    destinations: dict[str, m.DestinationFile] = field(default_factory=dict)
+    syncs: dict[str, m.SyncFile] = field(default_factory=dict)
+
+
+def parse(merged: Merged, findings: Findings) -> Parsed:
+    """Read every part on its own, so that one fault does not hide another."""
+    parsed = Parsed()
+    head = {key: value for key, value in merged.data.items() if key not in SECTIONS}
+    try:
+        parsed.complete = m.ProjectFile.model_validate(head)
+    except ValidationError as error:
+        _explain_all(error, (), merged, findings)
+    for section in SECTIONS:
+        for name in merged.section(section):
+            parse_entry(merged, section, name, parsed, findings)
+    return parsed
+
+
+def parse_entry(
+    merged: Merged, section: str, name: str, parsed: Parsed, findings: Findings
+) -> None:
+    """Read one entry of a section into `parsed`."""
+    if not is_name(name):
+        message = f"{section}: {shown(name)} cannot be a name"
+        findings.add(merged.spots.key(section, name), "bad_name", message, NAME_HINT)
+        return
+    try:
+        entry = _ADAPTERS[section].validate_python(merged.section(section)[name])
+    except ValidationError as error:
+        _explain_all(error, (section, name), merged, findings)
+        return
+    getattr(parsed, section)[name] = entry
+
+
+def _explain_all(error: ValidationError, base: Path, merged: Merged, findings: Findings) -> None:
+    for item in error.errors(include_input=False, include_url=False):
+        path, rest = _written(base, item["loc"], merged)
+        _explain(str(item["type"]), item.get("ctx", {}), path, rest, merged, findings)
+
+
+def _written(base: Path, loc: Path, merged: Merged) -> tuple[Path, Path]:
+    """The part of pydantic's location that stands in the files, and what follows it.
+
+    Its locations also hold the tags of unions, which nobody wrote.
+    """
+    path, rest = base, list[str | int]()
+    for part in loc:
+        if (*path, part) in merged.spots:
+            path = (*path, part)
+            rest = []
+        else:
+            rest.append(part)
+    return path, tuple(rest)
+
+
+def _explain(
+    kind: str,
+    context: Mapping[str, Any],
+    path: Path,
+    rest: Path,
+    merged: Merged,
+    findings: Findings,
+) -> None:
+    spots, label = merged.spots, label_of(path)
+    if rest[-1:] == ("[key]",):
+        message = f"{label}: this key cannot be used here"
+        findings.add(spots.key(*path), kind, message, _HINTS.get(kind, ""))
+    elif kind in ("missing", "union_tag_not_found"):
+        key = "type" if kind == "union_tag_not_found" else rest[-1]
+        spot = spots.key(*path) if path else Spot()
+        hint = suggestion("", _tags(context)) if kind == "union_tag_not_found" else ""
+        findings.add(spot, "missing_key", f"{prefix(label)}key `{key}` is missing", hint)
+    elif kind == "extra_forbidden":
+        _unknown_key(path, merged, findings)
+    elif kind in ("literal_error", "union_tag_invalid"):
+        path = (*path, "type") if kind == "union_tag_invalid" else path
+        value = value_at(merged.data, path)
+        findings.add(
+            spots.value(*path),
+            "not_allowed",
+            f"{label_of(path)}: this value is not allowed",
+            suggestion(value if isinstance(value, str) else "", _tags(context)),
+        )
+    elif kind in _EXPECTED:
+        found = value_at(merged.data, path)
+        number_for_text = kind == "string_type" and isinstance(found, int | float)
+        findings.add(
+            spots.value(*path),
+            "wrong_type",
+            f"{prefix(label)}expected {_EXPECTED[kind]}, found {_described(found)}",
+            "Quote it." if number_for_text else "",
+        )
+    else:
+        _explain_value(kind, context, path, merged, findings)
+
+
+def _explain_value(
+    kind: str, context: Mapping[str, Any], path: Path, merged: Merged, findings: Findings
+) -> None:
+    spot, label = merged.spots.value(*path), label_of(path)
+    if kind == "too_short":
+        findings.add(spot, "empty", f"{label}: expected at least one member")
+    elif kind.startswith(("greater_than", "less_than")):
+        words = {
+            "gt": "more than",
+            "ge": "at least",
+            "lt": "less than",
+            "le": "at most",
+        }
+        limits = [f"{words[key]} {context[key]:,}" for key in words if key in context]
+        findings.add(spot, "out_of_range", f"{label}: expected {' and '.join(limits)}")
+    else:
+        message = _CUSTOM.get(kind, "this value is not allowed")
+        code = kind if kind in _CUSTOM else "not_allowed"
+        findings.add(spot, code, f"{label}: {message}", _HINTS.get(kind, ""))
+
+
+_CUSTOM = {
+    "bad_name": "this cannot be a name",
+    "literal_secret": "a secret must be a reference, never the secret itself",
+    "bad_reference": "expected the name of an environment variable after env:",
+    "relative_secret": "expected an absolute path, or one from ~/, after file:",
+    "store_url": "this is not an address of a store",
+    "endpoint_refused": "this endpoint is refused",
+    "bad_country": "expected a country code of two capital letters",
+    "bad_text": "expected 1 to 255 characters on one line",
+    "wrong_type": "expected true, false, a whole number or text",
+}
+
+
+def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
+    key, spot = str(path[-1]), merged.spots.key(*path)
+    parent, allowed = label_of(path[:-1]), keys_at(path[:-1], merged)
+    owners = _owners(path, key)
+    if owners and key not in allowed:
+        kind = value_at(merged.data, (*path[:2], "type"))
+        message = f"{parent}: `{key}` is no key of type {kind}, but of {', '.join(owners)}"
+        findings.add(spot, "key_of_other_type", message, suggestion("", allowed))
+        return
+    message = f"{prefix(parent)}unknown key {shown(key)}"
+    findings.add_unknown(spot, "unknown_key", message, key, allowed)
+
+
+def _owners(path: Path, key: str) -> list[str]:
+    """The types of the same section that do have the key."""
+    if len(path) != 3 or path[0] not in ("sources", "destinations"):
+        return []
+    return [tag for tag, model in variants(str(path[0])).items() if key in keys_of(model)]
+
+
+def variants(section: str) -> dict[str, type[m.Part]]:
+    """The models of a section by the `type` that chooses them."""
+    union = get_args(m.SourceFile if section == "sources" else m.DestinationFile)[0]
+    return {get_args(x.model_fields["type"].annotation)[0]: x for x in get_args(union)}
+
+
+def keys_of(model: type[m.Part]) -> list[str]:
+    """The keys of a part, as they are written."""
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def keys_at(path: Path, merged: Merged) -> list[str]:
+    """The keys that may stand at a place of the files."""
+    match path:
+        case ():
+            return keys_of(m.ProjectFile)
+        case ("workspace",):
+            return keys_of(m.WorkspaceFile)
+        case ("workspace", "residency"):
+            return keys_of(m.Residency)
+        case ("keys",):
+            return keys_of(m.KeysFile)
+        case ("store",) | ("targets", _, "store"):
+            return keys_of(m.StoreFile)
+        case ("targets", _):
+            return keys_of(m.TargetFile)
+        case ("sources" | "destinations", _):
+            model = variants(str(path[0])).get(str(value_at(merged.data, (*path, "type"))))
+            return keys_of(model) if model else ["type"]
+        case ("models", _):
+            return keys_of(m.ModelFile)
+        case ("models", _, "columns", _):
+            return keys_of(m.ColumnFile)
+        case ("models", _, "consent", _):
+            return keys_of(m.ConsentFile)
+        case _:
+            return keys_of(m.SyncFile)
+
+
+def label_of(path: Path) -> str:
+    """A place as messages name it: `syncs.vip.mode`."""
+    parts = [str(part) if re.fullmatch(r"\w{1,63}", str(part)) else shown(part) for part in path]
+    return ".".join(parts)
+
+
+def prefix(label: str) -> str:
+    """`label: `, or nothing for the whole project."""
+    return f"{label}: " if label else ""
+
+
+def value_at(data: object, path: Path) -> object:
+    """The value at a place, None where there is none."""
+    for part in path:
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int):
+            data = data[part] if part < len(data) else None
+        else:
+            return None
+    return data
+
+
+def _tags(context: Mapping[str, Any]) -> list[str]:
+    text = str(context.get("expected_tags") or context.get("expected") or "")
+    return re.findall(r"'([^']*)'", text) or ([text] if text else [])
+
+
+def _described(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "keys and values"
