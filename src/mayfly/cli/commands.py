@@ -70,13 +70,15 @@ def init(
 ) -> None:
     """Make what is missing: project files from a template, store, keys, ledger."""
     from mayfly.bootstrap import initialise
-    from mayfly.services.init_project import write_missing
+    from mayfly.config.load import project_schema
+    from mayfly.services.init_project import write_missing, write_schema
 
     project.mkdir(parents=True, exist_ok=True)
     files: list[str] = []
     if template is not None:
         files = write_missing(project, template=template.value)
     made = initialise(project, target=target)
+    write_schema(project, project_schema())
     document = {"schema": "mayfly/init/1", "ok": True, "files": files, "made": made}
     _print(output, document, _made_lines(files, made))
 
@@ -114,7 +116,7 @@ def doctor(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Connect to everything, check rights, and say how to repair what is wrong."""
-    from mayfly.services_doctor import examine
+    from mayfly.api.examine import examine
 
     problems = examine(project, target=target)
     failed = [p for p in problems if p["code"] != "not_enforced"]
@@ -142,7 +144,7 @@ def discover(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List tables, columns and types of a source. Reads no row."""
-    from mayfly.services_discover import discover_source
+    from mayfly.api.examine import discover_source
 
     document = discover_source(project, source, target=target)
     lines = []

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mayfly.api import PlanResult, RunResult, SyncPlan
+from mayfly.api.results import PlanResult, RunResult, SyncPlan
 
 
 def to_json(document: Mapping[str, Any]) -> str:

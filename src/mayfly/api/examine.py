@@ -1,0 +1,135 @@
+"""`doctor` and `discover`: what can be reached, and what a source holds."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+from mayfly.adapters.clock import SystemClock
+from mayfly.api.project import Project
+from mayfly.bootstrap import App, open_app, open_source
+from mayfly.config.load import load_project
+from mayfly.domain.errors import EngineError
+from mayfly.services.compile_sync import first_refusal
+
+Finding = dict[str, Any]
+
+
+def examine(root: Path, *, target: str) -> list[Finding]:
+    """Every problem that would keep a run from succeeding now, each with its repair."""
+    project = load_project(root, target=target)
+    found = [
+        _finding(w.code, w.message, w.hint, file=w.file, line=w.line, column=w.column)
+        for w in project.warnings
+    ]
+    try:
+        app = open_app(root, target=target)
+    except EngineError as error:
+        return [*found, _of(error)]
+    found += _sources(app)
+    found += _syncs(app)
+    last = app.ledger.last_time()
+    if last is not None and last > SystemClock().now():
+        found.append(
+            _finding(
+                "clock_backwards",
+                "The system's clock stands before the ledger's last entry.",
+                "Set the clock; runs are refused until it has passed that time.",
+            )
+        )
+    return found
+
+
+def _sources(app: App) -> list[Finding]:
+    found = []
+    for name, settings in app.project.sources.items():
+        try:
+            app.source(name).check(write=settings.state == "source")
+        except EngineError as error:
+            found.append(_of(error, where=f"source {name}"))
+    return found
+
+
+def _syncs(app: App) -> list[Finding]:
+    found = []
+    project = Project(app)
+    for sync in project.select(()):
+        try:
+            compiled = app.compile(sync, run="doctor")
+            refused = first_refusal(compiled)
+            if refused is not None:
+                raise refused
+            with app.destination(compiled) as make:
+                asyncio.run(_check(make))
+        except EngineError as error:
+            found.append(_of(error, where=f"sync {sync.name}"))
+    return found
+
+
+async def _check(make: Any) -> None:
+    destination = make()
+    try:
+        await destination.check()
+    finally:
+        await destination.close()
+
+
+def _of(error: EngineError, *, where: str = "") -> Finding:
+    message = f"{where}: {error.message}" if where else error.message
+    return _finding(error.code, message, error.hint)
+
+
+def _finding(
+    code: str, message: str, hint: str, *, file: str = "", line: int = 0, column: int = 0
+) -> Finding:
+    return {
+        "file": file,
+        "line": line,
+        "column": column,
+        "code": code,
+        "message": message,
+        "hint": hint,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what matters to a report."""
+    import duckdb
+    import polars
+    import pyarrow
+
+    return {
+        "duckdb": duckdb.__version__,
+        "polars": polars.__version__,
+        "pyarrow": pyarrow.__version__,
+        "openssl": ssl.OPENSSL_VERSION,
+    }
+
+
+def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
+    """Tables, columns and types of a source; whether a model of the project names each column."""
+    from mayfly.domain.errors import UsageError
+
+    project = load_project(root, target=target)
+    if name not in project.sources:
+        raise UsageError(
+            "unknown_source",
+            f"There is no source {name!r}.",
+            hint=f"The project has: {', '.join(sorted(project.sources)) or 'none'}.",
+        )
+    allowed = {
+        (m.table[1], column)
+        for m in project.models.values()
+        if m.source == name and m.table is not None
+        for column in m.columns
+    }
+    tables = []
+    for table in open_source(project, name).tables():
+        columns = [
+            {"name": c.name, "type": c.sql_type, "approved": (table.name, c.name) in allowed}
+            for c in table.columns
+        ]
+        tables.append({"schema": table.schema, "name": table.name, "columns": columns})
+    return {"schema": "mayfly/discover/1", "ok": True, "source": name, "tables": tables}
