@@ -27,6 +27,7 @@ class Merged:
         data: the mapping.
         spots: of its keys.
         sql_files: SQL files found under `models/`, by their path from `root`.
+        main: `mayfly.yml` could be read.
         broken: files were left out because they are unreadable, so that names may be missing.
     """
 
@@ -34,6 +35,7 @@ class Merged:
     data: dict[str, object] = field(default_factory=dict)
     spots: Spots = field(default_factory=Spots)
     sql_files: set[str] = field(default_factory=set)
+    main: bool = False
     broken: bool = False
 
     def section(self, name: str) -> dict[str, object]:
@@ -46,6 +48,7 @@ def read_files(root: Path, findings: Findings) -> Merged:
     """Read `mayfly.yml` and the files beside it; every fault goes to `findings`."""
     merged = Merged(root=root.resolve())
     main = _main_file(merged.root, findings)
+    merged.broken = main is None
     paths = list(_yaml_files(merged, findings))
     for path in [main, *paths] if main else paths:
         text = read_text(merged.root, path, findings)
@@ -56,12 +59,15 @@ def read_files(root: Path, findings: Findings) -> Merged:
         before = len(findings)
         tree, spots = read_tree(text, file, findings)
         if tree is None:
-            merged.broken |= len(findings) > before
+            failed = len(findings) > before
+            merged.broken |= failed
+            merged.main |= path == main and not failed
             continue
         if not isinstance(tree, dict):
             findings.add(Spot(file=file), "wrong_type", "expected keys and values, as in `key: …`")
             merged.broken = True
             continue
+        merged.main |= path == main
         _merge(merged, tree, spots, file, findings)
     return merged
 

@@ -59,11 +59,12 @@ class Parsed:
 def parse(merged: Merged, findings: Findings) -> Parsed:
     """Read every part on its own, so that one fault does not hide another."""
     parsed = Parsed()
-    head = {key: value for key, value in merged.data.items() if key not in SECTIONS}
-    try:
-        parsed.complete = m.ProjectFile.model_validate(head)
-    except ValidationError as error:
-        _explain_all(error, (), merged, findings)
+    if merged.main:
+        head = {key: value for key, value in merged.data.items() if key not in SECTIONS}
+        try:
+            parsed.complete = m.ProjectFile.model_validate(head)
+        except ValidationError as error:
+            _explain_all(error, (), merged, findings)
     for section in SECTIONS:
         for name in merged.section(section):
             parse_entry(merged, section, name, parsed, findings)

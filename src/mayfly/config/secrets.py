@@ -9,6 +9,7 @@ from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 
 KINDS = ("env", "file", "vault", "gcp-sm", "aws-sm")
+BYTES_MAX = 65_536
 
 
 class Secret:
@@ -34,18 +35,49 @@ def parse_reference(text: str) -> SecretRef | None:
 
 
 def resolve(ref: SecretRef, env: Mapping[str, str]) -> Secret:
-    """The secret that `ref` names; ConfigError where it is missing or its kind unsupported."""
-    if ref.kind == "env":
-        if value := env.get(ref.name):
-            return Secret(value)
-        raise ConfigError("secret_missing", "a referenced environment variable is not set")
-    if ref.kind == "file":
-        try:
-            return Secret(Path(ref.name).read_text("utf-8").rstrip("\r\n"))
-        except (OSError, ValueError):
-            raise ConfigError("secret_missing", "a referenced secret file is unreadable") from None
-    raise ConfigError(
-        "secret_kind_unsupported",
-        f"references of kind {ref.kind} are not supported",
-        hint="use env:NAME or file:PATH",
-    )
+    """The secret that `ref` names.
+
+    Args:
+        ref: where it stands.
+        env: the environment; `env:` reads it, and `~/` in `file:` is its HOME.
+
+    Raises:
+        ConfigError: `secret_missing`, `secret_kind_unsupported`. The message names the
+            reference, which stands in the project files anyway, and never the value.
+    """
+    match ref.kind:
+        case "env":
+            value = env.get(ref.name, "")
+        case "file":
+            value = _from_file(ref.name, env)
+        case _:
+            raise ConfigError(
+                "secret_kind_unsupported",
+                f"References of kind {ref.kind} are not supported by this release.",
+                hint="Use env:NAME or file:/PATH.",
+            )
+    if not value:
+        place = f"Environment variable {ref.name}" if ref.kind == "env" else f"File {ref.name}"
+        raise ConfigError(
+            "secret_missing",
+            f"{place} is not set, empty or unreadable; the project names it as a secret.",
+            hint=f"export {ref.name}=…" if ref.kind == "env" else "Check path and permissions.",
+        )
+    return Secret(value)
+
+
+def _from_file(name: str, env: Mapping[str, str]) -> str:
+    """The file's text without the line end; empty where there is none."""
+    path = Path(env.get("HOME", ""), name[2:]) if name.startswith("~/") else Path(name)
+    if not path.is_absolute():
+        # What a relative path means would depend on where the command was started.
+        raise ConfigError(
+            "secret_missing",
+            "A secret file must be named by an absolute path, or by one from ~/.",
+            hint="Write file:/run/secrets/token or file:~/token.",
+        )
+    try:
+        with path.open("rb") as file:
+            return file.read(BYTES_MAX).decode("utf-8").rstrip("\r\n")
+    except (OSError, ValueError):
+        return ""
