@@ -1,0 +1,226 @@
+"""Tables of a DuckDB file, opened for one batch and closed again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from mayfly.connectors.destinations.databases import (
+    MARKERS,
+    STAGE,
+    Engine,
+    Found,
+    TableDestination,
+    TableSession,
+    quote,
+    table_spec,
+)
+from mayfly.domain.batch import BatchHead
+from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.ports.destination import DestinationContext
+
+SPEC_DUCKDB = table_spec("duckdb")
+LOCK_WAIT_SECONDS = 30.0
+_SETTINGS = {
+    "temp_directory": "",
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+class DuckdbEngine(Engine):
+    """One DuckDB file and one table of it."""
+
+    def __init__(
+        self, path: Path, table: str, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS
+    ) -> None:
+        self._path = path
+        self._table = table
+        self._wait = lock_wait_seconds
+
+    @contextmanager
+    def session(self) -> Iterator[TableSession]:
+        """See `Engine.session`."""
+        with _translated():
+            connection = self._connect()
+            try:
+                connection.execute("BEGIN")
+                yield DuckdbTableSession(connection, self._table)
+            finally:
+                connection.close()
+
+    def check(self) -> None:
+        """Without making the file."""
+        if not self._path.parent.is_dir():
+            raise _no_folder()
+        if self._path.exists():
+            super().check()
+
+    def name(self, table: str) -> str:
+        """Tables stand in the main schema."""
+        return f"main.{quote(table)}"
+
+    def sql_type(self, kind: pa.DataType) -> str:
+        """DuckDB's own name of an Arrow type."""
+        if pa.types.is_decimal(kind):
+            return f"DECIMAL({kind.precision}, {kind.scale})"
+        for check, name in _TYPES:
+            if check(kind):
+                return name
+        if pa.types.is_timestamp(kind):
+            return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+        return "VARCHAR"
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        if not self._path.parent.is_dir() or self._path.is_symlink():
+            raise _no_folder()
+        made = not self._path.exists()
+        until = time.monotonic() + self._wait
+        pause = 0.05
+        while True:
+            try:
+                connection = duckdb.connect(str(self._path), config=dict(_SETTINGS))
+                break
+            except duckdb.IOException:
+                if time.monotonic() > until:
+                    raise TransientError(
+                        "database_locked",
+                        "The destination's DuckDB file is open in another program.",
+                        hint="Close that program, or write to another file.",
+                    ) from None
+                time.sleep(pause)
+                pause = min(pause * 2, 1.0)
+        if made:
+            os.chmod(self._path, 0o600)
+        return connection
+
+
+_TYPES = (
+    (pa.types.is_boolean, "BOOLEAN"),
+    (pa.types.is_int8, "TINYINT"),
+    (pa.types.is_int16, "SMALLINT"),
+    (pa.types.is_int32, "INTEGER"),
+    (pa.types.is_int64, "BIGINT"),
+    (pa.types.is_uint8, "UTINYINT"),
+    (pa.types.is_uint16, "USMALLINT"),
+    (pa.types.is_uint32, "UINTEGER"),
+    (pa.types.is_uint64, "UBIGINT"),
+    (pa.types.is_float32, "FLOAT"),
+    (pa.types.is_floating, "DOUBLE"),
+    (pa.types.is_date, "DATE"),
+    (pa.types.is_time, "TIME"),
+    (pa.types.is_binary, "BLOB"),
+    (pa.types.is_large_binary, "BLOB"),
+    (pa.types.is_nested, "JSON"),
+)
+
+
+class DuckdbTableSession(TableSession):
+    """One transaction on one connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        self._connection = connection
+        self._table = table
+
+    def execute(self, sql: str) -> None:
+        """See `TableSession.execute`."""
+        self._connection.execute(sql)
+
+    def has_batch(self, head: BatchHead) -> bool:
+        """See `TableSession.has_batch`."""
+        if not self._exists(MARKERS):
+            return False
+        found = self._connection.execute(
+            f"SELECT count(*) FROM main.{MARKERS} WHERE run = ? AND batch = ? AND sync = ?",
+            [head.run, head.number, head.sync],
+        ).fetchone()
+        return bool(found and found[0])
+
+    def mark_batch(self, head: BatchHead, at: str) -> None:
+        """See `TableSession.mark_batch`."""
+        values = [head.run, head.number, head.sync, head.rows, at]
+        self._connection.execute(f"INSERT INTO main.{MARKERS} VALUES (?, ?, ?, ?, ?)", values)
+
+    def find(self) -> Found | None:
+        """See `TableSession.find`."""
+        if not self._exists(self._table):
+            return None
+        columns = self._connection.execute(
+            "SELECT column_name FROM duckdb_columns() "
+            "WHERE schema_name = 'main' AND table_name = ?",
+            [self._table],
+        ).fetchall()
+        unique = self._connection.execute(
+            "SELECT constraint_column_names FROM duckdb_constraints() WHERE schema_name = 'main' "
+            "AND table_name = ? AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')",
+            [self._table],
+        ).fetchall()
+        return Found(
+            columns=frozenset(c[0] for c in columns),
+            unique=tuple(frozenset(u[0]) for u in unique),
+        )
+
+    def stage(self, rows: pa.Table) -> None:
+        """See `TableSession.stage`."""
+        self._connection.register(STAGE, rows)
+
+    def commit(self) -> None:
+        """See `TableSession.commit`."""
+        self._connection.execute("COMMIT")
+
+    def _exists(self, table: str) -> bool:
+        found = self._connection.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = ?",
+            [table],
+        ).fetchone()
+        return bool(found and found[0])
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """DuckDB's texts carry values; none is passed on."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except (duckdb.ConversionException, duckdb.ConstraintException, duckdb.OutOfRangeException):
+        raise _refused() from None
+    except duckdb.IOException:
+        raise TransientError(
+            "database_unavailable",
+            "The destination's DuckDB file cannot be read or written.",
+            hint="Check that its disk has room and the file is whole.",
+        ) from None
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.InvalidInputException | duckdb.BinderException):
+            raise _refused() from None
+        raise ContractError(
+            "database_error", f"DuckDB refused a statement ({type(error).__name__})."
+        ) from None
+
+
+def _refused() -> ContractError:
+    return ContractError(
+        "batch_refused",
+        "The destination's table refused a value of a batch.",
+        hint="Compare the types of its columns with the model's.",
+    )
+
+
+def _no_folder() -> ConfigError:
+    return ConfigError(
+        "folder_missing",
+        "The destination's DuckDB file must lie in a folder that exists, and be no symbolic link.",
+    )
+
+
+def make(*, path: Path, context: DestinationContext) -> TableDestination:
+    """The connector for one table of a DuckDB file."""
+    return TableDestination(DuckdbEngine(path, context.object_name), context)

@@ -1,0 +1,277 @@
+"""Tables of PostgreSQL, through psycopg: COPY into a temporary table, then one statement."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import orjson
+import polars as pl
+import psycopg
+import pyarrow as pa
+from psycopg import conninfo
+
+from mayfly.connectors.destinations.databases import (
+    MARKERS,
+    STAGE,
+    Engine,
+    Found,
+    TableDestination,
+    TableSession,
+    quote,
+    rows_with_nul,
+    table_spec,
+)
+from mayfly.domain.batch import BatchHead
+from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.ports.destination import DestinationContext
+
+SPEC_POSTGRES = table_spec("postgres")
+_COLUMNS_MAX = 1_600
+_NULL = "\\N"
+_OPTIONS = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=3 -c lock_timeout=60000"
+
+
+class Revealable(Protocol):
+    """A secret; only what connects asks for its text."""
+
+    def reveal(self) -> str:
+        """The secret's text."""
+
+
+def hosts_of(dsn: Revealable) -> frozenset[str]:
+    """Hosts that a dsn names; none for a Unix socket."""
+    try:
+        given = conninfo.conninfo_to_dict(dsn.reveal())
+    except psycopg.Error:
+        raise ConfigError("bad_dsn", "A dsn is not in PostgreSQL's form.") from None
+    hosts = f"{given.get('host') or ''},{given.get('hostaddr') or ''}".split(",")
+    return frozenset(h for h in hosts if h and not h.startswith("/"))
+
+
+class PostgresEngine(Engine):
+    """One database and one table of it."""
+
+    def __init__(self, dsn: Revealable, schema: str, context: DestinationContext) -> None:
+        self._dsn = dsn
+        self._schema = schema
+        self._context = context
+
+    @contextmanager
+    def session(self) -> Iterator[TableSession]:
+        """See `Engine.session`."""
+        with _translated(self._schema):
+            # The own connection's settings never reach a message: they hold the password.
+            connection = psycopg.connect(
+                self._dsn.reveal(),
+                connect_timeout=10,
+                application_name="mayfly",
+                options=_OPTIONS,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+            try:
+                yield PostgresTableSession(connection, self, self._context.object_name)
+            finally:
+                connection.close()
+
+    def check(self) -> None:
+        """Connect and look; names the missing grant."""
+        if len(self._context.columns) > _COLUMNS_MAX:
+            raise ConfigError(
+                "too_many_columns",
+                f"The mapping has {len(self._context.columns)} fields; PostgreSQL's tables have "
+                f"at most {_COLUMNS_MAX} columns.",
+            )
+        super().check()
+
+    def name(self, table: str) -> str:
+        """In the configured schema."""
+        return f"{quote(self._schema)}.{quote(table)}"
+
+    @property
+    def schema(self) -> str:
+        """The configured schema."""
+        return self._schema
+
+    def sql_type(self, kind: pa.DataType) -> str:
+        """PostgreSQL's type for an Arrow type."""
+        if pa.types.is_decimal(kind):
+            return f"numeric({kind.precision}, {kind.scale})"
+        for check, name in _TYPES:
+            if check(kind):
+                return name
+        if pa.types.is_timestamp(kind):
+            return "timestamptz" if kind.tz else "timestamp"
+        return "text"
+
+    def unstorable(self, rows: pa.Table) -> list[int]:
+        """Text with a NUL character."""
+        return rows_with_nul(rows)
+
+
+_TYPES = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_int8, "smallint"),
+    (pa.types.is_int16, "smallint"),
+    (pa.types.is_uint8, "smallint"),
+    (pa.types.is_int32, "integer"),
+    (pa.types.is_uint16, "integer"),
+    (pa.types.is_int64, "bigint"),
+    (pa.types.is_uint32, "bigint"),
+    (pa.types.is_uint64, "numeric(20, 0)"),
+    (pa.types.is_float32, "real"),
+    (pa.types.is_floating, "double precision"),
+    (pa.types.is_date, "date"),
+    (pa.types.is_time, "time"),
+    (pa.types.is_binary, "bytea"),
+    (pa.types.is_large_binary, "bytea"),
+    (pa.types.is_nested, "jsonb"),
+)
+
+
+class PostgresTableSession(TableSession):
+    """One transaction on one connection."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], engine: PostgresEngine, table: str
+    ) -> None:
+        self._connection = connection
+        self._engine = engine
+        self._table = table
+
+    def execute(self, sql: str) -> None:
+        """See `TableSession.execute`."""
+        self._connection.execute(sql.encode())
+
+    def has_batch(self, head: BatchHead) -> bool:
+        """See `TableSession.has_batch`."""
+        if not self._exists(MARKERS):
+            return False
+        name = self._engine.name(MARKERS)
+        sql = f"SELECT 1 FROM {name} WHERE run = %s AND batch = %s AND sync = %s"
+        found = self._connection.execute(sql.encode(), (head.run, head.number, head.sync))
+        return found.fetchone() is not None
+
+    def mark_batch(self, head: BatchHead, at: str) -> None:
+        """See `TableSession.mark_batch`."""
+        sql = f"INSERT INTO {self._engine.name(MARKERS)} VALUES (%s, %s, %s, %s, %s)"
+        values = (head.run, head.number, head.sync, head.rows, at)
+        self._connection.execute(sql.encode(), values)
+
+    def find(self) -> Found | None:
+        """See `TableSession.find`."""
+        if not self._exists(self._table):
+            return None
+        columns = self._connection.execute(
+            "SELECT a.attname FROM pg_attribute a WHERE a.attrelid = %s::regclass "
+            "AND a.attnum > 0 AND NOT a.attisdropped",
+            (self._engine.name(self._table),),
+        ).fetchall()
+        unique = self._connection.execute(
+            "SELECT array_agg(a.attname::text) FROM pg_index i "
+            "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) "
+            "WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL "
+            "AND i.indisvalid GROUP BY i.indexrelid",
+            (self._engine.name(self._table),),
+        ).fetchall()
+        return Found(
+            columns=frozenset(c[0] for c in columns),
+            unique=tuple(frozenset(u[0]) for u in unique),
+        )
+
+    def stage(self, rows: pa.Table) -> None:
+        """COPY of whole columns as CSV; null is written as itself and '' as a quoted text."""
+        columns = ", ".join(quote(n) for n in rows.column_names)
+        like = f"SELECT {columns} FROM {self._engine.name(self._table)} LIMIT 0"
+        self.execute(f"CREATE TEMP TABLE {STAGE} ON COMMIT DROP AS {like}")
+        buffer = io.BytesIO()
+        _csv_frame(rows).write_csv(
+            buffer, include_header=False, null_value=_NULL, quote_style="non_numeric"
+        )
+        sql = f"COPY {STAGE} FROM STDIN (FORMAT csv, NULL '{_NULL}')"
+        with self._connection.cursor().copy(sql.encode()) as copy:
+            copy.write(buffer.getbuffer())
+
+    def commit(self) -> None:
+        """See `TableSession.commit`."""
+        self._connection.commit()
+
+    def _exists(self, table: str) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'f', 'v')",
+            (self._engine.schema, table),
+        ).fetchone()
+        return found is not None
+
+
+def _csv_frame(rows: pa.Table) -> pl.DataFrame:
+    """Columns as CSV can hold them: JSON for nested ones, hex for bytes, ISO for times."""
+    columns: dict[str, pl.Series] = {}
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        kind = column.type
+        if pa.types.is_nested(kind):
+            texts = [
+                None if v is None else orjson.dumps(v, default=str).decode()
+                for v in column.to_pylist()
+            ]
+            columns[name] = pl.Series(texts, dtype=pl.String)
+        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            columns[name] = "\\x" + pl.Series(column.cast(pa.binary())).bin.encode("hex")
+        elif pa.types.is_timestamp(kind):
+            zone = "+00" if kind.tz else ""
+            series = pl.Series(column.cast(pa.timestamp("us")))
+            columns[name] = series.dt.to_string(f"%Y-%m-%d %H:%M:%S%.6f{zone}")
+        elif pa.types.is_floating(kind):
+            columns[name] = pl.Series(column.cast(pa.float64())).cast(pl.String)
+        elif pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
+            columns[name] = pl.Series(column.cast(pa.string()))
+        else:
+            columns[name] = pl.Series(column)
+    return pl.DataFrame(columns)
+
+
+@contextmanager
+def _translated(schema: str) -> Iterator[None]:
+    """Psycopg's texts carry values and dsn; only the SQLSTATE is passed on."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except psycopg.errors.InsufficientPrivilege:
+        raise ConfigError(
+            "missing_grant",
+            f"The role may not read, write or create tables in schema {schema}.",
+            hint=f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO <role>; "
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {quote(schema)} "
+            "TO <role>",
+        ) from None
+    except (psycopg.errors.InvalidSchemaName, psycopg.errors.InvalidCatalogName):
+        raise ConfigError(
+            "schema_missing", f"The destination has no schema {schema}, or no such database."
+        ) from None
+    except (psycopg.errors.InvalidPassword, psycopg.errors.InvalidAuthorizationSpecification):
+        raise ConfigError("login_refused", "PostgreSQL refused the login of the dsn.") from None
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise ContractError(
+            "batch_refused",
+            "The destination's table refused a value of a batch.",
+            hint=f"SQLSTATE {error.sqlstate}: compare its types and constraints with the model's.",
+        ) from None
+    except (psycopg.OperationalError, psycopg.InterfaceError):
+        raise TransientError(
+            "database_unavailable", "PostgreSQL is away, busy, locked or full."
+        ) from None
+    except psycopg.Error as error:
+        raise ContractError(
+            "database_error", f"PostgreSQL refused a statement (SQLSTATE {error.sqlstate})."
+        ) from None
+
+
+def make(*, dsn: Revealable, schema: str, context: DestinationContext) -> TableDestination:
+    """The connector for one table of PostgreSQL."""
+    return TableDestination(PostgresEngine(dsn, schema, context), context)

@@ -1,0 +1,198 @@
+"""Tables of an SQLite file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mayfly.connectors.destinations.databases import (
+    MARKERS,
+    STAGE,
+    Engine,
+    Found,
+    TableDestination,
+    TableSession,
+    quote,
+    table_spec,
+)
+from mayfly.domain.batch import BatchHead
+from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.ports.destination import DestinationContext
+
+SPEC_SQLITE = table_spec("sqlite")
+_BUSY_SECONDS = 30.0
+
+
+class SqliteEngine(Engine):
+    """One SQLite file and one table of it."""
+
+    def __init__(self, path: Path, table: str, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+        self._path = path
+        self._table = table
+        self._busy = busy_seconds
+
+    @contextmanager
+    def session(self) -> Iterator[TableSession]:
+        """See `Engine.session`."""
+        with _translated():
+            if not self._path.parent.is_dir() or self._path.is_symlink():
+                raise _no_folder()
+            made = not self._path.exists()
+            connection = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None)
+            try:
+                if made:
+                    os.chmod(self._path, 0o600)
+                connection.execute("PRAGMA temp_store = MEMORY")
+                connection.execute("BEGIN IMMEDIATE")
+                yield SqliteTableSession(connection, self._table)
+            finally:
+                connection.close()
+
+    def check(self) -> None:
+        """Without making the file."""
+        if not self._path.parent.is_dir():
+            raise _no_folder()
+        if self._path.exists():
+            super().check()
+
+    def name(self, table: str) -> str:
+        """Tables stand in the main database."""
+        return f"main.{quote(table)}"
+
+    def sql_type(self, kind: pa.DataType) -> str:
+        """SQLite's affinity for an Arrow type; decimals and times are exact as text."""
+        if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+            return "INTEGER"
+        if pa.types.is_floating(kind):
+            return "REAL"
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return "BLOB"
+        return "TEXT"
+
+
+class SqliteTableSession(TableSession):
+    """One transaction on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, table: str) -> None:
+        self._connection = connection
+        self._table = table
+
+    def execute(self, sql: str) -> None:
+        """See `TableSession.execute`."""
+        self._connection.execute(sql)
+
+    def has_batch(self, head: BatchHead) -> bool:
+        """See `TableSession.has_batch`."""
+        if not self._exists(MARKERS):
+            return False
+        found = self._connection.execute(
+            f"SELECT 1 FROM main.{MARKERS} WHERE run = ? AND batch = ? AND sync = ?",
+            (head.run, head.number, head.sync),
+        ).fetchone()
+        return found is not None
+
+    def mark_batch(self, head: BatchHead, at: str) -> None:
+        """See `TableSession.mark_batch`."""
+        values = (head.run, head.number, head.sync, head.rows, at)
+        self._connection.execute(f"INSERT INTO main.{MARKERS} VALUES (?, ?, ?, ?, ?)", values)
+
+    def find(self) -> Found | None:
+        """See `TableSession.find`."""
+        if not self._exists(self._table):
+            return None
+        columns = self._connection.execute(
+            "SELECT name, pk FROM pragma_table_info(?)", (self._table,)
+        ).fetchall()
+        unique = [frozenset(name for name, pk in columns if pk)]
+        indexes = self._connection.execute(
+            'SELECT name FROM pragma_index_list(?) WHERE "unique" = 1', (self._table,)
+        ).fetchall()
+        for (index,) in indexes:
+            parts = self._connection.execute(
+                "SELECT name FROM pragma_index_info(?)", (index,)
+            ).fetchall()
+            unique.append(frozenset(p[0] for p in parts))
+        return Found(columns=frozenset(c[0] for c in columns), unique=tuple(unique))
+
+    def stage(self, rows: pa.Table) -> None:
+        """See `TableSession.stage`."""
+        names = ", ".join(quote(n) for n in rows.column_names)
+        self._connection.execute(f"CREATE TEMP TABLE {STAGE} ({names})")
+        marks = ", ".join("?" * rows.num_columns)
+        columns = [_plain(c) for c in rows.columns]
+        self._connection.executemany(
+            f"INSERT INTO {STAGE} VALUES ({marks})", zip(*columns, strict=True)
+        )
+
+    def commit(self) -> None:
+        """See `TableSession.commit`."""
+        self._connection.execute("COMMIT")
+
+    def _exists(self, table: str) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?", (table,)
+        ).fetchone()
+        return found is not None
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    """Values as SQLite holds them."""
+    if pa.types.is_nested(column.type):
+        return [None if v is None else json.dumps(v, default=str) for v in column.to_pylist()]
+    return [_value(v) for v in column.to_pylist()]
+
+
+def _value(value: Any) -> Any:
+    match value:
+        case decimal.Decimal():
+            return str(value)
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat()
+        case _:
+            return value
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """SQLite's texts may carry values; none is passed on."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, sqlite3.InterfaceError):
+        raise ContractError(
+            "batch_refused",
+            "The destination's table refused a value of a batch.",
+            hint="Compare its constraints and types with the model's.",
+        ) from None
+    except sqlite3.OperationalError:
+        raise TransientError(
+            "database_unavailable",
+            "The destination's SQLite file is locked, full or not writable.",
+            hint="Close other programs that write it, and check that its disk has room.",
+        ) from None
+    except sqlite3.Error as error:
+        raise ContractError(
+            "database_error", f"SQLite refused a statement ({type(error).__name__})."
+        ) from None
+
+
+def _no_folder() -> ConfigError:
+    return ConfigError(
+        "folder_missing",
+        "The destination's SQLite file must lie in a folder that exists, and be no symbolic link.",
+    )
+
+
+def make(*, path: Path, context: DestinationContext) -> TableDestination:
+    """The connector for one table of an SQLite file."""
+    return TableDestination(SqliteEngine(path, context.object_name), context)

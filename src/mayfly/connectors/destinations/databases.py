@@ -1,0 +1,258 @@
+"""Tables of a database: one algorithm, with a small engine for each kind of database behind it.
+
+A batch is one transaction: its rows and its number in `_mayfly_batches` are committed together,
+so that a repeat is a no-op and `applied` can answer after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mayfly.domain.batch import BatchHead, Operation, SyncMode
+from mayfly.domain.errors import ConfigError, ContractError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.ports.checks import require_protected
+from mayfly.ports.destination import (
+    DestinationContext,
+    DestinationSpec,
+    Done,
+    Erasure,
+    JobRef,
+    Pending,
+    Progress,
+    RequestLimits,
+    Submitted,
+)
+from mayfly.privacy.gate import Form, ProtectedBatch
+
+MARKERS = "_mayfly_batches"
+STAGE = "mayfly_stage"
+
+
+def table_spec(name: str) -> DestinationSpec:
+    """The specification all databases share."""
+    return DestinationSpec(
+        name=name,
+        modes=frozenset({SyncMode.UPSERT, SyncMode.MIRROR, SyncMode.APPEND}),
+        fields=(),
+        request=RequestLimits(rows_max=50_000, bytes_max=1_000_000_000),
+        hosts=frozenset(),
+        processor=None,
+        erasure=Erasure.BY_KEY,
+        batch_marker=True,
+    )
+
+
+def quote(identifier: str) -> str:
+    """A quoted identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What stands in the database under the table's name."""
+
+    columns: frozenset[str]
+    unique: tuple[frozenset[str], ...]
+
+
+class TableSession(ABC):
+    """One transaction. Errors are translated; leaving without commit undoes it."""
+
+    @abstractmethod
+    def execute(self, sql: str) -> None:
+        """One statement without values."""
+
+    @abstractmethod
+    def has_batch(self, head: BatchHead) -> bool:
+        """Whether the marker of a batch is there; false where there are no markers."""
+
+    @abstractmethod
+    def mark_batch(self, head: BatchHead, at: str) -> None:
+        """Insert the marker of a batch."""
+
+    @abstractmethod
+    def find(self) -> Found | None:
+        """The target table, None where there is none."""
+
+    @abstractmethod
+    def stage(self, rows: pa.Table) -> None:
+        """Load rows into the temporary table STAGE, in bulk."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make it durable."""
+
+
+class Engine(ABC):
+    """A kind of database."""
+
+    marker_types: str = "run text, batch integer, sync text, rows integer, at text"
+
+    @abstractmethod
+    def session(self) -> AbstractContextManager[TableSession]:
+        """Open one transaction."""
+
+    @abstractmethod
+    def name(self, table: str) -> str:
+        """Quoted, qualified name of a table."""
+
+    @abstractmethod
+    def sql_type(self, kind: pa.DataType) -> str:
+        """Column type for an Arrow type."""
+
+    def check(self) -> None:
+        """Raise what a run would meet. Writes nothing."""
+        with self.session() as session:
+            session.find()
+
+    def unstorable(self, rows: pa.Table) -> list[int]:
+        """Rows this database cannot hold at all, whatever the table."""
+        del rows
+        return []
+
+
+class TableDestination:
+    """Writes batches into one table."""
+
+    def __init__(self, engine: Engine, context: DestinationContext) -> None:
+        self._engine = engine
+        self._context = context
+        self._lock = asyncio.Lock()
+
+    async def check(self) -> None:
+        """See `Destination.check`."""
+        async with self._lock:
+            await asyncio.to_thread(self._engine.check)
+
+    async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
+        """See `Destination.write`: all or nothing; a repeat is a no-op."""
+        require_protected(batch)
+        async with self._lock:
+            outcomes = await asyncio.to_thread(self._write, batch)
+        progress.rows_done(outcomes)
+        return progress.done()
+
+    async def poll(self, job: JobRef) -> Done | Pending:
+        """Databases answer at once."""
+        raise ContractError("no_jobs", f"Batch {job.batch} was not submitted as a job.")
+
+    async def applied(self, head: BatchHead) -> bool | None:
+        """See `Destination.applied`."""
+
+        def ask() -> bool:
+            with self._engine.session() as session:
+                return session.has_batch(head)
+
+        async with self._lock:
+            return await asyncio.to_thread(ask)
+
+    async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
+        """Remove rows by key."""
+        return await self.write(identifiers, Progress(rows=len(identifiers)))
+
+    async def close(self) -> None:
+        """Nothing stays open between batches."""
+
+    def _write(self, batch: ProtectedBatch) -> Outcomes:
+        rows = batch.rendered()
+        refused = self._engine.unstorable(rows)
+        kept = _without(rows, refused)
+        head = batch.head
+        with self._engine.session() as session:
+            if not session.has_batch(head):
+                session.execute(
+                    f"CREATE TABLE IF NOT EXISTS {self._engine.name(MARKERS)} "
+                    f"({self._engine.marker_types})"
+                )
+                self._prepare(session)
+                session.stage(kept)
+                for statement in self._statements(head.operation, kept.column_names):
+                    session.execute(statement)
+                session.mark_batch(head, datetime.now(UTC).isoformat())
+            session.commit()
+        return _outcomes(len(batch), refused)
+
+    def _prepare(self, session: TableSession) -> None:
+        """Create the table, or check that the one that is there fits."""
+        found = session.find()
+        table, key = self._context.object_name, self._context.key
+        if found is None:
+            columns = [f"{quote(name)} {self._column_type(name)}" for name in self._context.columns]
+            if self._context.mode is not SyncMode.APPEND and key:
+                columns.append(f"PRIMARY KEY ({_list(key)})")
+            session.execute(f"CREATE TABLE {self._engine.name(table)} ({', '.join(columns)})")
+            return
+        missing = sorted(set(self._context.columns) - found.columns)
+        if missing:
+            raise ConfigError(
+                "column_missing",
+                f"The destination's table has no column {', '.join(missing[:10])}.",
+                hint="Add it there, or take it out of the mapping.",
+            )
+        if self._context.mode is not SyncMode.APPEND and frozenset(key) not in found.unique:
+            raise ConfigError(
+                "key_not_unique",
+                f"The destination's table has no unique index on {', '.join(key)}.",
+                hint=f"CREATE UNIQUE INDEX ON {self._engine.name(table)} ({_list(key)})",
+            )
+
+    def _column_type(self, name: str) -> str:
+        if self._context.forms.get(name) is not Form.CLEAR:
+            return self._engine.sql_type(pa.string())
+        return self._engine.sql_type(self._context.columns[name])
+
+    def _statements(self, operation: Operation, columns: Sequence[str]) -> Iterator[str]:
+        table, key = self._engine.name(self._context.object_name), self._context.key
+        names = _list(columns)
+        if operation is Operation.REMOVE:
+            same = " AND ".join(f"{table}.{quote(k)} = s.{quote(k)}" for k in columns)
+            yield f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM {STAGE} s WHERE {same})"
+            return
+        insert = f"INSERT INTO {table} ({names}) SELECT {names} FROM {STAGE} WHERE TRUE"
+        if operation is Operation.INSERT:
+            yield insert
+            return
+        others = [c for c in columns if c not in key]
+        update = ", ".join(f"{quote(c)} = excluded.{quote(c)}" for c in others)
+        action = f"DO UPDATE SET {update}" if others else "DO NOTHING"
+        yield f"{insert} ON CONFLICT ({_list(key)}) {action}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(quote(n) for n in names)
+
+
+def _without(rows: pa.Table, refused: Sequence[int]) -> pa.Table:
+    if not refused:
+        return rows
+    index = pa.array(range(rows.num_rows))
+    return rows.filter(pc.invert(pc.is_in(index, value_set=pa.array(list(refused)))))
+
+
+def _outcomes(rows: int, refused: Sequence[int]) -> Outcomes:
+    if not refused:
+        return Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
+    codes = [int(OutcomeCode.ACCEPTED)] * rows
+    for row in refused:
+        codes[row] = int(OutcomeCode.REJECTED)
+    reasons = dict.fromkeys(refused, Reason(code="nul_character"))
+    return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+
+
+def rows_with_nul(rows: pa.Table) -> list[int]:
+    """Rows with a NUL character in a text, which PostgreSQL cannot hold."""
+    found: set[int] = set()
+    for column in rows.columns:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            hits = pc.fill_null(pc.match_substring(column, "\x00"), False)
+            found |= set(pc.indices_nonzero(hits).to_pylist())
+    return sorted(found)
