@@ -154,13 +154,13 @@ class Checker:
         needed = {"meta_ads": ("audience",), "files": ()}.get(kind, ("table",))
         if kind in _DATABASES and sync.mode in ("upsert", "mirror"):
             needed = (*needed, "key")
+        useful = {"meta_ads": ("audience",), "files": ("key",)}.get(kind, ("table", "key"))
         for key in ("audience", "table", "key"):
             given = getattr(sync, key) not in (None, [])
             if key in needed and not given:
                 message = f"syncs.{name}: key `{key}` is missing; destination type {kind} needs it"
                 self._findings.add(self._spots.key(*at), "missing_key", message)
-            unused = (key == "audience") != (kind == "meta_ads")
-            if given and key not in needed and unused and kind != "files":
+            elif given and key not in useful:
                 message = f"syncs.{name}: `{key}` means nothing to destination type {kind}"
                 self._findings.add(self._spots.key(*at, key), "key_of_other_type", message)
         if sync.table is not None and kind in _DATABASES:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mayfly.config.build import build, read_sql_files
 from mayfly.config.check import Checker
 from mayfly.config.files import read_files
 from mayfly.config.findings import ConfigProblemsError, Findings
-from mayfly.config.models import ProjectFile
 from mayfly.config.parse import parse
+from mayfly.config.schema import project_schema
 from mayfly.config.targets import check_others, check_target, with_target
 from mayfly.domain.settings import Problem, Project
 
 __all__ = ["ConfigProblemsError", "load_project", "project_schema", "validate_project"]
-
-SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def load_project(root: Path, *, target: str = "dev") -> Project:
@@ -49,9 +46,3 @@ def validate_project(root: Path, *, target: str = "dev") -> list[Problem]:
     except ConfigProblemsError as error:
         return list(error.problems)
     return []
-
-
-def project_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the project files, merged into one document."""
-    schema = ProjectFile.model_json_schema(by_alias=True)
-    return {"$schema": SCHEMA_DIALECT, **schema}

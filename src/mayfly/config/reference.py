@@ -1,0 +1,147 @@
+"""The reference page of the project files and their JSON Schema, made from the models.
+
+`python -m mayfly.config.reference docs/reference` writes both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from mayfly.config import models as m
+from mayfly.config.parse import variants
+from mayfly.config.schema import project_schema
+
+PAGE = "project.md"
+SCHEMA = "json/project.schema.json"
+_WORDS: dict[object, str] = {
+    m.Name: "name",
+    m.Reference: "secret reference",
+    m.StoreUrl: "address",
+    m.Endpoint: "address",
+    m.Country: "country code",
+    m.StateSchema: "name",
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+}
+_INTRODUCTION = """\
+# Project files
+
+Made from the code by `python -m mayfly.config.reference docs/reference`; a test fails where it is
+out of date. How to write them: [project-files.md](../howto/project-files.md).
+
+A key without a default must be given. A *name* is `[a-z][a-z0-9_]{0,62}`. A *secret reference* is
+`env:NAME`, `file:/PATH` or `file:~/PATH`; `vault:`, `gcp-sm:` and `aws-sm:` are accepted and not
+resolved by this release.
+"""
+
+
+def reference_page() -> str:
+    """The page as Markdown."""
+    parts = [_INTRODUCTION]
+    parts.append(_section("The project", m.ProjectFile))
+    parts.append(_section("`workspace`", m.WorkspaceFile))
+    parts.append(_section("`workspace.residency`", m.Residency))
+    parts.append(_section("`keys`", m.KeysFile))
+    parts.append(_section("`store`", m.StoreFile))
+    parts.append(_section("`targets.NAME`", m.TargetFile))
+    for tag, model in variants("sources").items():
+        parts.append(_section(f"`sources.NAME`, type `{tag}`", model))
+    parts.append(_section("`models.NAME`", m.ModelFile))
+    parts.append(_section("`models.NAME.columns.COLUMN`", m.ColumnFile))
+    parts.append(_section("`models.NAME.consent.PURPOSE`", m.ConsentFile))
+    for tag, model in variants("destinations").items():
+        parts.append(_section(f"`destinations.NAME`, type `{tag}`", model))
+    parts.append(_section("`syncs.NAME`", m.SyncFile))
+    return "\n".join(parts)
+
+
+def schema_text() -> str:
+    """The JSON Schema as it is stored."""
+    return json.dumps(project_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _section(title: str, model: type[m.Part]) -> str:
+    lines = [f"## {title}", "", re.sub(r"\s+", " ", model.__doc__ or "").strip(), ""]
+    lines += ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
+    lines += list(_rows(model))
+    return "\n".join(lines) + "\n"
+
+
+def _rows(model: type[m.Part]) -> Iterator[str]:
+    fields = sorted(model.model_fields.items(), key=lambda item: item[0] != "type")
+    for name, info in fields:
+        key = info.alias or name
+        meaning = (info.description or "").replace("|", "\\|")
+        if info.examples:
+            meaning += f" Example: `{json.dumps(info.examples[0]).strip(chr(34))}`."
+        yield f"| `{key}` | {_takes(_declared(model, name))} | {_default(info)} | {meaning} |"
+
+
+def _declared(model: type[m.Part], name: str) -> Any:
+    """The annotation as written: pydantic takes `Annotated` apart, and our names with it."""
+    info = model.model_fields[name]
+    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return ""
+    default = info.get_default(call_default_factory=True, validated_data={})
+    if default in (None, "", [], {}) or isinstance(default, m.Part):
+        return "none"
+    return f"`{default}`"
+
+
+def _takes(kind: Any) -> str:
+    for known, word in _WORDS.items():
+        if kind == known:
+            return word
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _annotated(kind, inner)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin is list:
+        return f"list of {_takes(inner[0])}"
+    if origin is dict:
+        return "keys" if inner[1] is object else f"{_takes(inner[0])}: {_takes(inner[1])}"
+    if origin in (Union, UnionType):
+        return " or ".join(_takes(x) for x in inner if x is not type(None))
+    return "keys"
+
+
+def _annotated(kind: Any, inner: tuple[Any, ...]) -> str:
+    if kind == m.Line:
+        return "text"
+    if kind == m.Scalar:
+        return "true, false, whole number or text"
+    functions = {getattr(x, "func", None) for x in inner[1:]}
+    for known, word in _WORDS.items():
+        if get_origin(known) is Annotated:
+            (check,) = {getattr(x, "func", None) for x in get_args(known)[1:]} - {None}
+            if check in functions:
+                return word
+    if any(getattr(x, "discriminator", None) for x in inner[1:]):
+        return "keys"
+    return _takes(inner[0])
+
+
+def write(folder: Path) -> None:
+    """Write page and schema below `folder`."""
+    (folder / SCHEMA).parent.mkdir(parents=True, exist_ok=True)
+    (folder / PAGE).write_text(reference_page(), encoding="utf-8")
+    (folder / SCHEMA).write_text(schema_text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
