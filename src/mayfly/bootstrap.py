@@ -355,7 +355,7 @@ def make_destination(
         case "files":
             return files_destination.make(
                 path=project.root / str(options["path"]),
-                format=str(options.get("format") or "parquet"),
+                file_format=str(options.get("format") or "parquet"),
                 context=context,
             )
         case other:

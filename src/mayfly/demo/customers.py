@@ -53,6 +53,8 @@ def make_warehouse(path: Path, rows: int) -> None:
     """A new DuckDB file with table `customers`, readable by its owner only."""
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
+        # Uncompressed, so that the scan of the demo finds what lies in it.
+        connection.execute("SET force_compression = 'uncompressed'")
         connection.execute(_CREATE.format(rows=int(rows)))
     os.chmod(path, 0o600)
 

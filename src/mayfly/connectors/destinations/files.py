@@ -115,9 +115,9 @@ class Files:
                 return
             folder = self._folder(head.run)
             folder.mkdir(mode=0o700, exist_ok=True)
-            with _atomic(folder / f"{head.number:06d}.arrow") as file:
-                with pa.ipc.new_file(file, rows.schema) as writer:
-                    writer.write_table(rows)
+            part = folder / f"{head.number:06d}.arrow"
+            with _atomic(part) as file, pa.ipc.new_file(file, rows.schema) as writer:
+                writer.write_table(rows)
             self._assemble(head.run, head.of)
 
     def _clear_others(self, run: str) -> None:
@@ -193,6 +193,6 @@ def _translated() -> Iterator[None]:
         ) from None
 
 
-def make(*, path: Path, format: str, context: DestinationContext) -> Files:
+def make(*, path: Path, file_format: str, context: DestinationContext) -> Files:
     """The connector for one folder."""
-    return Files(path, format, context)
+    return Files(path, file_format, context)
