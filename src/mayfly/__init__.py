@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mayfly.domain.version import VERSION as __version__
+from mayfly.domain import version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mayfly.api import Project
 
 __all__ = ["__version__", "load"]
+
+__version__ = version.VERSION
 
 
 def load(project_dir: str | Path, *, target: str = "dev") -> Project:

@@ -19,19 +19,21 @@ from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.config.load import load_project
-from mayfly.config.secrets import resolve
+from mayfly.config.secrets import Secret, resolve
 from mayfly.connectors.destinations import (
     database_duckdb,
     database_postgres,
     database_sqlite,
-    files as files_destination,
     meta_ads,
+)
+from mayfly.connectors.destinations import (
+    files as files_destination,
 )
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, PolicyError
-from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
+from mayfly.domain.settings import DestinationSettings, Project, SecretRef, SyncSettings
 from mayfly.domain.version import VERSION
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
@@ -300,13 +302,20 @@ def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...
     return (*parts, sync.audience or sync.table or "")
 
 
+def _secret(reference: object) -> Secret:
+    """The secret behind a reference of a destination's options."""
+    if not isinstance(reference, SecretRef):
+        raise ConfigError("secret_missing", "A destination needs a secret that is not set.")
+    return resolve(reference, os.environ)
+
+
 def destination_hosts(settings: DestinationSettings) -> frozenset[str]:
     """Hosts a destination needs."""
     if settings.endpoint:
         return frozenset({"127.0.0.1"})
     spec = SPECS[settings.type]
     if settings.type == "postgres":
-        return database_postgres.hosts_of(resolve(settings.options["dsn"], os.environ))
+        return database_postgres.hosts_of(_secret(settings.options["dsn"]))
     return spec.hosts
 
 
@@ -333,8 +342,8 @@ def make_destination(
             return meta_ads.MetaAds(
                 meta_ads.MetaAdsSettings(
                     account_id=str(options["account_id"]),
-                    access_token=resolve(options["access_token"], os.environ),
-                    app_secret=resolve(secret, os.environ) if secret else None,
+                    access_token=_secret(options["access_token"]),
+                    app_secret=_secret(secret) if secret else None,
                     audience=sync.audience or "",
                     api_version=str(options.get("api_version") or meta_ads.API_VERSION),
                     endpoint=endpoint,
@@ -344,7 +353,7 @@ def make_destination(
             )
         case "postgres":
             return database_postgres.make(
-                dsn=resolve(options["dsn"], os.environ),
+                dsn=_secret(options["dsn"]),
                 schema=str(options.get("schema") or "public"),
                 context=context,
             )

@@ -1,5 +1,6 @@
 """One rule, three machines: DuckDB, PostgreSQL and Python give the same digest, or SQL stands
-aside and says so."""
+aside and says so.
+"""
 
 from __future__ import annotations
 

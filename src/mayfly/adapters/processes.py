@@ -1,4 +1,4 @@
-"""This process among others: its name in leases, and what the operating system is told.
+"""The own process: its name in leases, and what the operating system is told of it.
 
 What is Linux-only stands here behind a check and is skipped elsewhere.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -91,20 +90,6 @@ def _finding(
         "code": code,
         "message": message,
         "hint": hint,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what matters to a report."""
-    import duckdb
-    import polars
-    import pyarrow
-
-    return {
-        "duckdb": duckdb.__version__,
-        "polars": polars.__version__,
-        "pyarrow": pyarrow.__version__,
-        "openssl": ssl.OPENSSL_VERSION,
     }
 
 

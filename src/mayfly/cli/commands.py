@@ -55,9 +55,9 @@ def root(
 ) -> None:
     """Moves customer data, and keeps none of it."""
     if version:
-        from mayfly import __version__
+        from mayfly.domain.version import VERSION
 
-        typer.echo(__version__)
+        typer.echo(VERSION)
         raise typer.Exit
 
 
@@ -220,7 +220,9 @@ def run(
     target: TargetOption = "dev",
     output: OutputOption = Output.TEXT,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and gate; send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Plan and gate; send nothing.")
+    ] = False,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Compare everything, send it again.")
     ] = False,
@@ -306,7 +308,9 @@ def rejected(
     from mayfly.api import load
 
     document = load(project, target=target).rejected(sync)
-    lines = [f"{r['rows']}  {r['reason']}  {r['vendor'] or ''}".rstrip() for r in document["reasons"]]
+    lines = [
+        f"{r['rows']}  {r['reason']}  {r['vendor'] or ''}".rstrip() for r in document["reasons"]
+    ]
     if lines:
         lines.append(f"Keys: SELECT * FROM {document['view']} (in the warehouse).")
     _print(output, document, lines or ["No rejected row."])
@@ -459,7 +463,7 @@ def demo(
     rows: Annotated[int, typer.Option(min=1_000, help="Customers.")] = 100_000,
 ) -> None:
     """Show the main job on synthetic customers: plan, approve, run, prove."""
-    from mayfly.demo.main import run_demo
+    from mayfly.cli.demo.main import run_demo
 
     raise typer.Exit(run_demo(folder, rows))
 

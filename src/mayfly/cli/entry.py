@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 from typer.main import get_command
@@ -67,7 +68,7 @@ def _report(error: EngineError, *, as_json: bool, command: str) -> int:
 
 def _asks_for_json(given: Sequence[str]) -> bool:
     return "--output=json" in given or any(
-        a == "--output" and b == "json" for a, b in zip(given, given[1:], strict=False)
+        a == "--output" and b == "json" for a, b in pairwise(given)
     )
 
 

@@ -71,7 +71,8 @@ class PlanStore(Protocol):
 
     def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
         """Name of the table that shows rejected keys, and rows per reason: `reason`, `vendor`,
-        `rows`."""
+        `rows`.
+        """
 
     def forget_rejections(self) -> int:
         """Let rejected rows be tried again; how many there were."""

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from mayfly.api import Project, RunResult, load
 from mayfly.bootstrap import initialise
+from mayfly.cli.demo.customers import change_few, change_some, make_warehouse
 from mayfly.cli.render import plan_text, run_text
 from mayfly.config.load import project_schema
-from mayfly.demo.customers import change_few, change_some, make_warehouse
 from mayfly.domain.errors import ConfigError
 from mayfly.ledger.verify import verify_ledger
 from mayfly.sandbox.server import DEFAULT_PORT, SandboxServer
@@ -184,5 +184,3 @@ def _post(url: str, body: dict[str, Any]) -> None:
 def run_demo(folder: Path, rows: int) -> int:
     """Show the main job in a folder; 0 where every promise was kept."""
     return _Demo(folder, rows).run()
-
-
