@@ -6,6 +6,7 @@ from mayfly.config import models as m
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
 from mayfly.config.parse import Parsed
+from mayfly.domain.names import is_name
 
 _MODES = {
     "meta_ads": ("audience", "upsert"),
@@ -39,7 +40,8 @@ class Checker:
     def _reference(self, section: str, name: str, *path: str) -> None:
         """`name` is an entry of the section, even one that is faulty itself."""
         known = list(self._merged.section(section))
-        if name in known or self._merged.broken:
+        faulty = self._merged.broken or not all(map(is_name, known))
+        if name in known or faulty:
             return
         one = section.removesuffix("s")
         label = ".".join(path)

@@ -142,7 +142,7 @@ def _yaml_files(merged: Merged, findings: Findings) -> Iterator[Path]:
                 message = f"expected at most {FILES_MAX:,} project files"
                 findings.add(Spot(file=file), "too_many_files", message)
                 return
-            if path.suffix in _YAML:
+            if path.is_symlink() or path.suffix in _YAML:
                 yield path
             elif path.suffix == ".sql" and section == "models":
                 merged.sql_files.add(file)

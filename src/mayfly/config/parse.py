@@ -118,23 +118,24 @@ def _explain(
 ) -> None:
     spots, label = merged.spots, label_of(path)
     if rest[-1:] == ("[key]",):
-        message = f"{label}: this key cannot be used here"
+        message = f"{label}: {_CUSTOM.get(kind, 'this key cannot be used here')}"
         findings.add(spots.key(*path), kind, message, _HINTS.get(kind, ""))
     elif kind in ("missing", "union_tag_not_found"):
         key = "type" if kind == "union_tag_not_found" else rest[-1]
         spot = spots.key(*path) if path else Spot()
-        hint = suggestion("", _tags(context)) if kind == "union_tag_not_found" else ""
+        hint = suggestion("", variants(str(path[0]))) if key == "type" and path else ""
         findings.add(spot, "missing_key", f"{prefix(label)}key `{key}` is missing", hint)
     elif kind == "extra_forbidden":
         _unknown_key(path, merged, findings)
     elif kind in ("literal_error", "union_tag_invalid"):
         path = (*path, "type") if kind == "union_tag_invalid" else path
         value = value_at(merged.data, path)
+        tags = _tags(context)
         findings.add(
             spots.value(*path),
             "not_allowed",
             f"{label_of(path)}: this value is not allowed",
-            suggestion(value if isinstance(value, str) else "", _tags(context)),
+            suggestion(value if isinstance(value, str) and len(tags) > 1 else "", tags),
         )
     elif kind in _EXPECTED:
         found = value_at(merged.data, path)
@@ -162,7 +163,7 @@ def _explain_value(
             "lt": "less than",
             "le": "at most",
         }
-        limits = [f"{words[key]} {context[key]:,}" for key in words if key in context]
+        limits = [f"{words[key]} {context[key]:,g}" for key in words if key in context]
         findings.add(spot, "out_of_range", f"{label}: expected {' and '.join(limits)}")
     else:
         message = _CUSTOM.get(kind, "this value is not allowed")

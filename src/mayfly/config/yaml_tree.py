@@ -90,7 +90,10 @@ def _check_events(text: str, file: str, findings: Findings) -> bool:
             findings.add(spot, "too_deep", f"expected at most {DEPTH_MAX} levels")
             return False
         if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
-            findings.add(spot, "directive", "YAML directives are refused", "Remove the % lines.")
+            lines = enumerate(text.split("\n"), start=1)
+            line = next((n for n, x in lines if x.startswith("%")), spot.line)
+            at = Spot(file=file, line=line)
+            findings.add(at, "directive", "YAML directives are refused", "Remove the % lines.")
             clean = False
         if isinstance(event, NodeEvent) and event.anchor is not None:
             message = "anchors and aliases are refused"
@@ -194,7 +197,7 @@ class _Reader:
             if control and character not in "\n\r\t":
                 message = "control characters are refused"
                 self._findings.add(self._at(node), "control_character", message)
-                return ""
+                return "?"
         return text
 
 
