@@ -20,6 +20,7 @@ from mayfly.config.findings import Findings, Path, Place, Spot, Spots, shown
 DEPTH_MAX = 30
 _TAG = "tag:yaml.org,2002:"
 _TEXTS = {f"{_TAG}str", f"{_TAG}timestamp"}
+_INDENTED = "this does not fit the lines above: look at its indentation and their quotes"
 _REASONS = (
     ("mapping values are not allowed", "a second ':' stands on the line", "Quote the text."),
     ("could not find expected ':'", "expected a ':' after the key", ""),
@@ -27,8 +28,8 @@ _REASONS = (
     ("found unexpected end of stream", "a quote or bracket is not closed", ""),
     ("another document", "expected one document", "Remove what follows the `---`."),
     ("expected ',' or", "a bracket is not closed, or a comma is missing", ""),
-    ("expected <block end>", "the line is indented differently than its neighbours", ""),
-    ("block mapping start", "the line is indented differently than its neighbours", ""),
+    ("expected <block end>", _INDENTED, ""),
+    ("block mapping start", _INDENTED, ""),
 )
 
 
