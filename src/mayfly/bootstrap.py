@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ from mayfly.ports.destination import Destination, DestinationContext, Destinatio
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.services.compile_sync import CompiledSync, CompileRequest, compile_sync
+from mayfly.services.deliver import Sleep
 from mayfly.services.sync_worker import SyncWorker
 
 SPECS: dict[str, DestinationSpec] = {
@@ -70,6 +72,7 @@ class App:
     workspace_id: str
     installation_id: str
     clock: SystemClock = field(default_factory=SystemClock)
+    sleep: Sleep = asyncio.sleep
 
     def source(self, name: str) -> Source:
         """The source of that name."""

@@ -278,6 +278,7 @@ class Project:
                             in_doubt=asked.in_doubt,
                         ),
                         stop=asked.stop,
+                        sleep=app.sleep,
                         progress=None
                         if progress is None
                         else lambda done, planned: progress(sync.name, done, planned),

@@ -26,7 +26,7 @@ from mayfly.ports.destination import Destination, Done, JobRef, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate.gate import Gated, GatePolicy, pass_gate
-from mayfly.services.deliver import Sender, spread
+from mayfly.services.deliver import Sender, Sleep, spread
 from mayfly.services.run_tally import RunTally
 
 P = ParamSpec("P")
@@ -81,6 +81,7 @@ class Run:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     progress: Callable[[int, int], None] | None = None
     sender: Sender | None = None
+    sleep: Sleep = asyncio.sleep
     withheld_share_max: float = 1.0
 
 
@@ -329,7 +330,9 @@ def _groups(batches: Sequence[BatchInfo]) -> list[list[BatchInfo]]:
 def _sender(run: Run) -> Sender:
     if run.sender is None:
         run.sender = Sender(
-            destination=run.destination, splittable=run.spec.mode is not SyncMode.APPEND
+            destination=run.destination,
+            sleep=run.sleep,
+            splittable=run.spec.mode is not SyncMode.APPEND,
         )
     return run.sender
 

@@ -117,7 +117,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
     error = outcome.exception() if outcome is not None else None
     if isinstance(error, TransientError) and error.retry_after_seconds is not None:
         return max(0.0, error.retry_after_seconds)
-    return tenacity.wait_exponential_jitter(initial=0.5, max=20.0, jitter=0.5)(state)
+    return tenacity.wait_exponential_jitter(multiplier=0.5, max=20.0, jitter=0.5)(state)
 
 
 def spread(

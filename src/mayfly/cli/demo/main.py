@@ -23,6 +23,7 @@ from mayfly.sandbox.server import DEFAULT_PORT, SandboxServer
 from mayfly.services.init_project import write_missing, write_schema
 from mayfly.services.scan_paths import scan_paths
 
+SANDBOX_PORT = 8765
 TOKEN = "sandbox-token"  # noqa: S105 - the sandbox takes any token; it opens nothing
 
 
@@ -56,6 +57,7 @@ class _Demo:
         """All steps; exit code 0 where every promise was kept."""
         self.prepare()
         with SandboxServer(port=DEFAULT_PORT) as sandbox:
+            self.point_at(sandbox.url)
             project = self.open()
             self.first_run(project)
             self.second_run(project)
@@ -83,6 +85,13 @@ class _Demo:
         write_schema(self.folder, project_schema())
         self.say(f"made {', '.join(made)}")
         os.environ.setdefault("META_TOKEN", TOKEN)
+
+    def point_at(self, url: str) -> None:
+        """Another port than the usual one stands in the project file by its address."""
+        if not url.endswith(f":{SANDBOX_PORT}"):
+            path = self.folder / "mayfly.yml"
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace("endpoint: sandbox", f'endpoint: "{url}"'), "utf-8")
 
     def open(self) -> Project:
         """The project, planned and approved."""

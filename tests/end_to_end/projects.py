@@ -1,0 +1,80 @@
+"""Small projects for end-to-end tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import duckdb
+
+from mayfly.api import Project, load
+from mayfly.bootstrap import initialise
+
+FILES = """
+version: 1
+workspace: {name: shop}
+sources:
+  shop: {type: duckdb, path: shop.duckdb}
+models:
+  people:
+    source: shop
+    table: people
+    primary_key: [id]
+    columns: {id: {}, email: {class: email}, phone: {class: phone, default_country: FR}, city: {}}
+    consent:
+      ads: {column: ads, equals: true, lawful_basis: consent}
+destinations:
+  meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
+  crm: {type: sqlite, path: crm.sqlite, kind: internal, owner: care, reason: answers}
+syncs:
+  to_meta:
+    id: to_meta
+    model: people
+    destination: meta
+    mode: audience
+    audience: People
+    purpose: ads
+    mapping: {EMAIL: email, PHONE: phone}
+  to_crm:
+    id: to_crm
+    model: people
+    destination: crm
+    mode: mirror
+    table: people
+    key: [id]
+    purpose: ads
+    mapping: {id: id, email: email, city: city}
+"""
+
+
+def make_people(path: Path, rows: int) -> None:
+    """A warehouse with `people`."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "CREATE OR REPLACE TABLE people AS SELECT i AS id, "
+            "'p' || i || '@example.com' AS email, "
+            "'06 39 98 ' || lpad((i // 100 % 100)::VARCHAR, 2, '0') || ' ' "
+            "|| lpad((i % 100)::VARCHAR, 2, '0') AS phone, "
+            f"'Lyon' AS city, TRUE AS ads FROM range({int(rows)}) AS r(i)"
+        )
+
+
+def make_project(root: Path, url: str, *, rows: int = 100, text: str = FILES) -> Path:
+    """Project files and warehouse, initialised."""
+    root.mkdir(parents=True, exist_ok=True)
+    make_people(root / "shop.duckdb", rows)
+    (root / "mayfly.yml").write_text(dedent(text).replace("URL", url), encoding="utf-8")
+    initialise(root)
+    return root
+
+
+def approved(root: Path) -> Project:
+    """The project with every sync approved."""
+    project = load(root)
+    project.app.sleep = _no_sleep
+    project.approve(actor="tester")
+    return project
+
+
+async def _no_sleep(seconds: float) -> None:
+    """Retries follow at once."""

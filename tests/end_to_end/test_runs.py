@@ -1,0 +1,221 @@
+"""Runs as a person sees them: real warehouse files, the sandbox, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from end_to_end.projects import approved, make_people, make_project
+from mayfly.api import load
+from mayfly.domain.errors import ConfigError, PolicyError
+from mayfly.sandbox.server import SandboxServer
+from mayfly.services.scan_paths import scan_paths
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("META_TOKEN", "t0ken")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """A sandbox on a free port."""
+    with SandboxServer(port=0) as server:
+        yield server
+
+
+def get(url: str) -> dict[str, object]:
+    """JSON of a sandbox page."""
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        return json.loads(reply.read())
+
+
+def members(sandbox: SandboxServer) -> set[str]:
+    """E-mail digests of the only audience."""
+    [audience] = get(f"{sandbox.url}/_sandbox/audiences")  # type: ignore[misc]
+    found = get(f"{sandbox.url}/_sandbox/members?audience={audience['id']}")
+    return set(found["fields"].get("EMAIL", []))  # type: ignore[union-attr,attr-defined]
+
+
+def test_a_run_delivers_once_and_then_only_changes(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """First everything, then nothing, then what changed, and removals for who left."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    first = project.run().to_dict()
+    assert [s["status"] for s in first["syncs"]] == ["succeeded", "succeeded"]
+    assert len(members(sandbox)) == 100
+    assert {s["status"] for s in project.run().to_dict()["syncs"]} == {"no_changes"}
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute("DELETE FROM people WHERE id < 5")
+        connection.execute("UPDATE people SET ads = FALSE WHERE id = 7")
+        connection.execute("UPDATE people SET email = 'new@example.com' WHERE id = 9")
+    rows = {s["sync"]: s["rows"] for s in project.run().to_dict()["syncs"]}
+    assert rows["to_crm"]["delivered"] == 1
+    assert rows["to_crm"]["removed"] == 6
+    assert len(members(sandbox)) == 94
+    with sqlite3.connect(tmp_path / "crm.sqlite") as crm:
+        assert crm.execute("SELECT count(*) FROM people").fetchone() == (94,)
+        assert crm.execute("SELECT email FROM people WHERE id = 9").fetchone() == (
+            "new@example.com",
+        )
+
+
+def test_an_unapproved_or_changed_sync_is_refused(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Nothing leaves before approval, nor after the mapping changed."""
+    root = make_project(tmp_path, sandbox.url)
+    ended = load(root).run("to_meta").to_dict()["syncs"][0]
+    assert (ended["status"], ended["error"]["code"]) == ("refused", "not_approved")
+    approved(root)
+    path = root / "mayfly.yml"
+    path.write_text(path.read_text().replace("PHONE: phone}", "PHONE: phone, FN: city}"))
+    result = load(root).run("to_meta")
+    assert result.exit_code == 3
+    assert result.to_dict()["syncs"][0]["error"]["code"] == "approval_changed"
+    assert get(f"{sandbox.url}/_sandbox/requests") == [] or not members_exist(sandbox)
+
+
+def members_exist(sandbox: SandboxServer) -> bool:
+    """Whether any audience was made."""
+    return bool(get(f"{sandbox.url}/_sandbox/audiences"))
+
+
+def test_no_consent_binding_no_third_party(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """An external sync without a bound purpose is refused when planned."""
+    root = make_project(tmp_path, sandbox.url)
+    path = root / "mayfly.yml"
+    path.write_text(
+        path.read_text().replace("    purpose: ads\n    mapping: {EMAIL", "    mapping: {EMAIL")
+    )
+    plan = load(root).plan("to_meta").to_dict()
+    assert "consent_not_bound" in [r["code"] for r in plan["syncs"][0]["refusals"]]
+
+
+def test_suppression_takes_out_and_keeps_out(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """A suppressed person is removed where delivered, and never sent again."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    project.run()
+    line = json.dumps({"kind": "email", "value": " P3@example.com "}).encode()
+    assert project.suppress("add", [line])["total"] == 1
+    rows = {s["sync"]: s["rows"] for s in project.run().to_dict()["syncs"]}
+    assert rows["to_meta"]["suppressed"] == 1
+    assert len(members(sandbox)) == 99
+    with sqlite3.connect(tmp_path / "crm.sqlite") as crm:
+        assert crm.execute("SELECT count(*) FROM people WHERE id = 3").fetchone() == (0,)
+
+
+def test_a_mass_change_is_refused_until_accepted(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Losing most of the model does not empty the audience by accident."""
+    from mayfly.api import RunRequest
+
+    project = approved(make_project(tmp_path, sandbox.url, rows=1000))
+    project.run("to_meta")
+    make_people(tmp_path / "shop.duckdb", 100)
+    ended = project.run("to_meta").to_dict()["syncs"][0]
+    assert (ended["status"], ended["error"]["code"]) == ("refused", "mass_change")
+    assert len(members(sandbox)) == 1000
+    done = project.run("to_meta", request=RunRequest(accept_removals=900))
+    assert done.exit_code == 0
+    assert len(members(sandbox)) == 100
+
+
+def test_duplicate_and_null_keys_are_refused(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """A key that is not a key stops the plan, with a count."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute("INSERT INTO people SELECT * FROM people WHERE id = 1")
+        connection.execute("INSERT INTO people VALUES (NULL, 'n@example.com', NULL, 'x', TRUE)")
+    ended = project.run("to_crm").to_dict()["syncs"][0]
+    assert (ended["status"], ended["error"]["code"]) == ("refused", "key_null")
+    codes = [r["code"] for r in project.plan("to_crm").to_dict()["syncs"][0]["refusals"]]
+    assert codes == ["key_null", "key_duplicate"]
+
+
+def test_a_destination_that_stays_away_is_held_and_made_up(
+    tmp_path: Path, sandbox: SandboxServer
+) -> None:
+    """Five 503 answers: held, exit 4; the next run closes, plans anew and delivers."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    body = json.dumps({"path": "/*/users", "kind": "503", "count": 5}).encode()
+    request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request, timeout=10).read()
+    result = project.run("to_meta")
+    assert result.exit_code == 4
+    assert result.to_dict()["syncs"][0]["status"] == "held"
+    assert project.run("to_meta").exit_code == 0
+    assert len(members(sandbox)) == 100
+
+
+def test_dry_run_sends_nothing_and_writes_nothing(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Every row passes the gate, and neither platform nor warehouse sees a change."""
+    from mayfly.api import RunRequest
+
+    project = approved(make_project(tmp_path, sandbox.url))
+    before = (tmp_path / "shop.duckdb").read_bytes()
+    ended = project.run(request=RunRequest(dry_run=True)).to_dict()
+    assert [s["rows"]["planned"] for s in ended["syncs"]] == [100, 100]
+    assert not members_exist(sandbox)
+    assert (tmp_path / "shop.duckdb").read_bytes() == before
+
+
+def test_nothing_of_a_person_stays_in_what_mayfly_writes(
+    tmp_path: Path, sandbox: SandboxServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Marked values in every column are in no file of ours and in no output, even when failing;
+    the destination and the warehouse have them, so the scan works.
+    """
+    project = approved(make_project(tmp_path, sandbox.url))
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute(
+            "UPDATE people SET email = 'mark' || id || '@example.com', city = 'MARKEDCITY'"
+        )
+    project.run()
+    body = json.dumps({"path": "/*/users", "kind": "garbage", "count": 9}).encode()
+    request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request, timeout=10).read()
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute("UPDATE people SET email = 'mark9' || id || '@example.com'")
+    project.run("to_meta")
+    marks = ["mark1@example.com", "mark91@example.com", "MARKEDCITY"]
+    assert scan_paths([tmp_path / ".mayfly", tmp_path / "approvals.lock"], known_values=marks) == []
+    shown = capfd.readouterr()
+    assert not any(m in shown.out + shown.err for m in marks)
+    assert scan_paths([tmp_path / "crm.sqlite"], known_values=marks)
+
+
+def test_a_project_that_was_not_initialised_says_so(tmp_path: Path) -> None:
+    """Exit 3, and the command to run."""
+    (tmp_path / "mayfly.yml").write_text("version: 1\nworkspace: {name: shop}\n")
+    with pytest.raises(PolicyError, match="not_initialised"):
+        load(tmp_path)
+
+
+def test_lost_keys_are_never_replaced(
+    tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the store here and the keys gone, neither a run nor init goes on."""
+    from mayfly.bootstrap import initialise
+
+    root = make_project(tmp_path / "p", sandbox.url)
+    monkeypatch.setenv("MAYFLY_KEYS_DIR", str(tmp_path / "elsewhere"))
+    with pytest.raises(PolicyError, match="key_missing"):
+        load(root)
+    with pytest.raises(PolicyError, match="key_missing"):
+        initialise(root)
+
+
+def test_a_missing_table_is_told_with_its_name(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """A model whose table is gone fails in one clear sentence."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute("DROP TABLE people")
+    with pytest.raises(ConfigError):
+        project.plan("to_crm")
+    ended = project.run("to_crm").to_dict()["syncs"][0]
+    assert ended["status"] == "failed"
