@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mayfly.config.codes import CODES
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.names import nearest
 from mayfly.domain.settings import Problem
@@ -94,7 +95,8 @@ class Findings:
         return len(self._problems)
 
     def add(self, spot: Spot, code: str, message: str, hint: str = "") -> None:
-        """Remember one problem."""
+        """Remember one problem; `code` is one of `CODES`."""
+        assert code in CODES, code
         problem = Problem(
             file=spot.file,
             line=spot.line,

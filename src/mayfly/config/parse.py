@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from mayfly.config import models as m
+from mayfly.config.codes import CODES
 from mayfly.config.files import SECTIONS, Merged
 from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
 from mayfly.domain.names import is_name
@@ -119,7 +120,8 @@ def _explain(
     spots, label = merged.spots, label_of(path)
     if rest[-1:] == ("[key]",):
         message = f"{label}: {_CUSTOM.get(kind, 'this key cannot be used here')}"
-        findings.add(spots.key(*path), kind, message, _HINTS.get(kind, ""))
+        code = kind if kind in CODES else "bad_key"
+        findings.add(spots.key(*path), code, message, _HINTS.get(kind, ""))
     elif kind in ("missing", "union_tag_not_found"):
         key = "type" if kind == "union_tag_not_found" else rest[-1]
         spot = spots.key(*path) if path else Spot()

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from mayfly.config import models as m
+from mayfly.config.codes import CODES
 from mayfly.config.parse import variants
 from mayfly.config.schema import project_schema
 
@@ -62,6 +63,9 @@ def reference_page() -> str:
     for tag, model in variants("destinations").items():
         parts.append(_section(f"`destinations.NAME`, type `{tag}`", model))
     parts.append(_section("`syncs.NAME`", m.SyncFile))
+    lines = ["## Codes of problems", "", "| Code | Found |", "|---|---|"]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]
+    parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 

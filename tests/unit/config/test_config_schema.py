@@ -7,10 +7,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from mayfly.config.load import project_schema
+from mayfly.config.codes import CODES
+from mayfly.config.load import project_schema, validate_project
 from mayfly.config.reference import PAGE, SCHEMA, reference_page, schema_text, write
 
-REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+ROOT = Path(__file__).parents[3]
+REFERENCE = ROOT / "docs" / "reference"
+HOWTO = ROOT / "docs" / "howto" / "project-files.md"
+CONFIG = ROOT / "src" / "mayfly" / "config"
 EXAMPLE = Path(__file__).parent / "example.yml"
 
 
@@ -92,3 +96,25 @@ def test_page_names_every_key() -> None:
         for key in definition["properties"]:
             assert f"| `{key}` |" in page
     assert "|  |\n" not in page
+
+
+def test_every_code_is_used() -> None:
+    """The closed list of codes has none that no rule reports, and is in order."""
+    source = "".join(
+        path.read_text("utf-8") for path in CONFIG.glob("*.py") if path.name != "codes.py"
+    )
+    built = {"unknown_source", "unknown_model", "unknown_destination"}
+    assert {code for code in CODES if f'"{code}"' not in source} == built
+    assert list(CODES) == sorted(CODES)
+
+
+def test_how_to_example_loads(tmp_path: Path) -> None:
+    """The project of the how-to page is sound, and a slip in it is reported as shown there."""
+    page = HOWTO.read_text("utf-8")
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "mayfly.yml").write_text(text, "utf-8")
+    assert validate_project(tmp_path) == []
+    slip = text.replace("mode: audience", "mode: audiance")
+    (tmp_path / "mayfly.yml").write_text(slip, "utf-8")
+    (problem,) = validate_project(tmp_path)
+    assert f"$ mayfly validate\n{problem.to_text()}\n```" in page
