@@ -15,6 +15,7 @@ SECTIONS = ("sources", "models", "destinations", "syncs")
 MAIN_ONLY = ("workspace", "keys", "store", "targets")
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000
+FOLDERS_MAX = 10
 _YAML = (".yml", ".yaml")
 
 
@@ -167,6 +168,9 @@ def _walk(root: Path, folder: Path, findings: Findings) -> Iterator[Path]:
         members = sorted(folder.iterdir())
     except OSError:
         findings.add(spot, "unreadable", "the folder cannot be read", "Check its permissions.")
+        return
+    if len(folder.relative_to(root).parts) > FOLDERS_MAX:
+        findings.add(spot, "too_deep", f"expected at most {FOLDERS_MAX} folders in each other")
         return
     for member in members:
         if member.is_dir() and not member.is_symlink():

@@ -72,6 +72,24 @@ def _country(text: str) -> str:
     return text
 
 
+def _account(text: str) -> str:
+    return _formed(text, r"(act_)?[0-9]{1,32}")
+
+
+def _api_version(text: str) -> str:
+    return _formed(text, r"v[0-9]{1,3}\.[0-9]{1,2}")
+
+
+def _memory(text: str) -> str:
+    return _formed(text, r"[0-9]{1,9}(\.[0-9]{1,3})? ?([KMGT]i?B)")
+
+
+def _formed(text: str, pattern: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise PydanticCustomError("bad_format", "this text has another form")
+    return text
+
+
 def _line(text: str) -> str:
     if not text.strip() or len(text) > 255 or "\n" in text or "\r" in text:
         raise PydanticCustomError("bad_text", "expected 1 to 255 characters on one line")
@@ -136,6 +154,21 @@ StateSchema = Annotated[
     AfterValidator(_schema),
     WithJsonSchema({"type": "string", "pattern": "^_?[a-z][a-z0-9_]{0,62}$"}),
 ]
+Account = Annotated[
+    str,
+    AfterValidator(_account),
+    WithJsonSchema({"type": "string", "pattern": "^(act_)?[0-9]{1,32}$"}),
+]
+ApiVersion = Annotated[
+    str,
+    AfterValidator(_api_version),
+    WithJsonSchema({"type": "string", "pattern": r"^v[0-9]{1,3}\.[0-9]{1,2}$"}),
+]
+Memory = Annotated[
+    str,
+    AfterValidator(_memory),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B$"}),
+]
 Scalar = Annotated[
     bool | int | str,
     BeforeValidator(_scalar),
@@ -194,7 +227,7 @@ class DuckdbSource(Part):
     state_schema: StateSchema = Field(
         default="_mayfly", description="Schema of state in the source."
     )
-    memory_limit: Line | None = Field(
+    memory_limit: Memory | None = Field(
         default=None, description="Memory of a session.", examples=["2GB"]
     )
     classify: bool | dict[str, object] | None = Field(
@@ -208,7 +241,7 @@ class FilesSource(Part):
     type: Literal["files"] = Field(description="Kind of source.")
     path: Line = Field(description="The folder, from the project's folder.", examples=["exports"])
     state: Literal["local"] = Field(default="local", description="A folder takes no writes.")
-    memory_limit: Line | None = Field(
+    memory_limit: Memory | None = Field(
         default=None, description="Memory of a session.", examples=["2GB"]
     )
     classify: bool | dict[str, object] | None = Field(
@@ -291,10 +324,10 @@ class MetaAdsDestination(Part):
 
     type: Literal["meta_ads"] = Field(description="Kind of destination.")
     kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
-    account_id: Line = Field(description="The ad account, quoted.", examples=["1234567890"])
+    account_id: Account = Field(description="The ad account, quoted.", examples=["1234567890"])
     access_token: Reference = Field(description="Reference to the token.")
     app_secret: Reference | None = Field(default=None, description="Reference to the app secret.")
-    api_version: Line | None = Field(
+    api_version: ApiVersion | None = Field(
         default=None, description="Of the Graph API.", examples=["v26.0"]
     )
     endpoint: Endpoint | None = Field(

@@ -170,9 +170,15 @@ def _explain_value(
     else:
         message = _CUSTOM.get(kind, "this value is not allowed")
         code = kind if kind in _CUSTOM else "not_allowed"
-        findings.add(spot, code, f"{label}: {message}", _HINTS.get(kind, ""))
+        hint = _FORMS.get(str(path[-1]), "") if kind == "bad_format" else _HINTS.get(kind, "")
+        findings.add(spot, code, f"{label}: {message}", hint)
 
 
+_FORMS = {
+    "account_id": "Write the digits Ads Manager shows, in quotes.",
+    "api_version": "Write v26.0, for instance.",
+    "memory_limit": "Write 2GB, for instance.",
+}
 _CUSTOM = {
     "bad_name": "this cannot be a name",
     "literal_secret": "a secret must be a reference, never the secret itself",
@@ -181,6 +187,7 @@ _CUSTOM = {
     "store_url": "this is not an address of a store",
     "endpoint_refused": "this endpoint is refused",
     "bad_country": "expected a country code of two capital letters",
+    "bad_format": "this text has another form than expected",
     "bad_text": "expected 1 to 255 characters on one line",
     "wrong_type": "expected true, false, a whole number or text",
 }

@@ -66,6 +66,25 @@ def resolve(ref: SecretRef, env: Mapping[str, str]) -> Secret:
     return Secret(value)
 
 
+def resolve_store_url(url: str, env: Mapping[str, str]) -> str:
+    """The store's address: `url` itself, or what it refers to.
+
+    Raises:
+        ConfigError: as `resolve`, or `store_url` where a reference leads to another address.
+    """
+    ref = parse_reference(url)
+    if ref is None:
+        return url
+    found = resolve(ref, env).reveal()
+    if found != "sqlite" and not found.startswith("postgresql+psycopg://"):
+        raise ConfigError(
+            "store_url",
+            "The store's address that the project refers to is not one.",
+            hint="Use sqlite or postgresql+psycopg://….",
+        )
+    return found
+
+
 def _from_file(name: str, env: Mapping[str, str]) -> str:
     """The file's text without the line end; empty where there is none."""
     path = Path(env.get("HOME", ""), name[2:]) if name.startswith("~/") else Path(name)

@@ -11,8 +11,7 @@ DEFAULT_TARGET = "dev"
 
 def declared(merged: Merged) -> list[str]:
     """Names of the targets that stand in the files."""
-    targets = merged.data.get("targets")
-    return list(targets) if isinstance(targets, dict) else []
+    return list(_targets(merged))
 
 
 def check_target(merged: Merged, target: str, findings: Findings) -> None:
@@ -41,6 +40,10 @@ def with_target(merged: Merged, target: str) -> Merged:
     for key in ("store", *SECTIONS):
         if isinstance(overlay.get(key), dict):
             changed.data[key] = _overlaid(changed.data.get(key), overlay[key])
+    if "store" in overlay:
+        # It is checked where it takes effect, and would be reported twice.
+        targets = {**_targets(merged), target: {k: v for k, v in overlay.items() if k != "store"}}
+        changed.data["targets"] = targets
     start = ("targets", target)
     for path, place in merged.spots.items():
         if path[:2] != start or len(path) < 3 or path[2] not in ("store", *SECTIONS):
@@ -64,8 +67,12 @@ def check_others(merged: Merged, target: str, findings: Findings) -> None:
 
 
 def _of(merged: Merged, target: str) -> dict[str, object]:
-    targets = merged.data.get("targets")
-    found = targets.get(target) if isinstance(targets, dict) else None
+    found = _targets(merged).get(target)
+    return found if isinstance(found, dict) else {}
+
+
+def _targets(merged: Merged) -> dict[str, object]:
+    found = merged.data.get("targets")
     return found if isinstance(found, dict) else {}
 
 

@@ -146,6 +146,14 @@ def test_stray_files_are_refused(tmp_path: Path, name: str) -> None:
     assert _found(tmp_path) == [(f"syncs/{name}", 1, 1, "stray_file")]
 
 
+def test_folders_too_deep_are_refused(tmp_path: Path) -> None:
+    """Folders are followed ten levels down."""
+    _write(tmp_path, mayfly_yml=HEAD)
+    (tmp_path / "syncs" / "/".join("a" * 200)).mkdir(parents=True)
+    (problem,) = validate_project(tmp_path)
+    assert (problem.code, problem.file) == ("too_deep", "syncs" + "/a" * 10)
+
+
 def test_placeholder_of_an_empty_folder_is_accepted(tmp_path: Path) -> None:
     """Git keeps no empty folder, so that its placeholder may stand there."""
     _write(tmp_path, mayfly_yml=HEAD)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mayfly.config.load import load_project, validate_project
-from mayfly.config.secrets import Secret, parse_reference, resolve
+from mayfly.config.secrets import Secret, parse_reference, resolve, resolve_store_url
 from mayfly.domain.classes import CLASSES
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.names import is_name, nearest
@@ -183,6 +183,17 @@ def test_secret_that_cannot_be_read_is_refused(kind: str, name: str, code: str) 
     with pytest.raises(ConfigError) as caught:
         resolve(SecretRef(kind=kind, name=name), {})
     assert caught.value.code == code
+
+
+def test_store_address_may_be_a_secret() -> None:
+    """A reference is followed once, and must lead to an address of a store."""
+    url = "postgresql+psycopg://a:b@db.example.com/mayfly"
+    assert resolve_store_url("sqlite", {}) == "sqlite"
+    assert resolve_store_url("env:STORE", {"STORE": url}) == url
+    with pytest.raises(ConfigError) as caught:
+        resolve_store_url("env:STORE", {"STORE": "mysql://hunter2"})
+    assert caught.value.code == "store_url"
+    assert "hunter2" not in str(caught.value)
 
 
 def test_secret_does_not_print() -> None:
