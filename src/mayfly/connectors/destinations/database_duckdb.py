@@ -28,10 +28,10 @@ from mayfly.ports.destination import DestinationContext
 SPEC_DUCKDB = table_spec("duckdb")
 LOCK_WAIT_SECONDS = 30.0
 _SETTINGS = {
-    "temp_directory": "",
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "temp_directory": "",
 }
 
 

@@ -95,7 +95,7 @@ class TableSession(ABC):
 class Engine(ABC):
     """A kind of database."""
 
-    marker_types: str = "run text, batch integer, sync text, rows integer, at text"
+    marker_types: str = "run text, batch integer, sync text, row_count integer, written_at text"
 
     @abstractmethod
     def session(self) -> AbstractContextManager[TableSession]:
