@@ -125,7 +125,9 @@ def _explain(
     elif kind in ("missing", "union_tag_not_found"):
         key = "type" if kind == "union_tag_not_found" else rest[-1]
         spot = spots.key(*path) if path else Spot()
-        hint = suggestion("", variants(str(path[0]))) if key == "type" and path else ""
+        tagged = key == "type" and path
+        hint = suggestion("", variants(str(path[0]))) if tagged else ""
+        hint = hint or meaning_of(path, str(key), merged)
         findings.add(spot, "missing_key", f"{prefix(label)}key `{key}` is missing", hint)
     elif kind == "extra_forbidden":
         _unknown_key(path, merged, findings)
@@ -226,30 +228,46 @@ def keys_of(model: type[m.Part]) -> list[str]:
 
 def keys_at(path: Path, merged: Merged) -> list[str]:
     """The keys that may stand at a place of the files."""
+    model = model_at(path, merged)
+    return keys_of(model) if model else ["type"]
+
+
+def model_at(path: Path, merged: Merged) -> type[m.Part] | None:
+    """The part that stands at a place; None where its `type` does not tell."""
     match path:
         case ():
-            return keys_of(m.ProjectFile)
+            return m.ProjectFile
         case ("workspace",):
-            return keys_of(m.WorkspaceFile)
+            return m.WorkspaceFile
         case ("workspace", "residency"):
-            return keys_of(m.Residency)
+            return m.Residency
         case ("keys",):
-            return keys_of(m.KeysFile)
+            return m.KeysFile
         case ("store",) | ("targets", _, "store"):
-            return keys_of(m.StoreFile)
+            return m.StoreFile
         case ("targets", _):
-            return keys_of(m.TargetFile)
+            return m.TargetFile
         case ("sources" | "destinations", _):
-            model = variants(str(path[0])).get(str(value_at(merged.data, (*path, "type"))))
-            return keys_of(model) if model else ["type"]
+            tag = value_at(merged.data, (*path, "type"))
+            return variants(str(path[0])).get(str(tag))
         case ("models", _):
-            return keys_of(m.ModelFile)
+            return m.ModelFile
         case ("models", _, "columns", _):
-            return keys_of(m.ColumnFile)
+            return m.ColumnFile
         case ("models", _, "consent", _):
-            return keys_of(m.ConsentFile)
+            return m.ConsentFile
         case _:
-            return keys_of(m.SyncFile)
+            return m.SyncFile
+
+
+def meaning_of(path: Path, key: str, merged: Merged) -> str:
+    """What a key means, with an example where there is one; empty where it is not known."""
+    model = model_at(path, merged)
+    for name, info in model.model_fields.items() if model else ():
+        if (info.alias or name) == key:
+            example = f" For instance {info.examples[0]}." if info.examples else ""
+            return f"{info.description}{example}"
+    return ""
 
 
 def label_of(path: Path) -> str:
