@@ -67,7 +67,11 @@ def sql_digest(
     """A rule as SQL; `column_sql` is a text expression."""
     emitter = EMITTERS[dialect]()
     stripped = emitter.text(e.Strip(e.Value(), e.SPACES), column_sql)
-    is_hex = emitter.full_match(stripped, "[0-9a-fA-F]{64}")
+    # The length is looked at first: most values are no digest, and a pattern costs more.
+    is_hex = (
+        f"(CASE WHEN length({column_sql}) >= 64 "
+        f"THEN {emitter.full_match(stripped, '[0-9a-fA-F]{64}')} ELSE FALSE END)"
+    )
     known = emitter.unhex(emitter.lower(stripped))
     if rule.phone != "none":
         made, inside, canonical = _phone_sql(rule, emitter, column_sql, default_country)

@@ -7,6 +7,10 @@ from collections.abc import Callable
 
 from mayfly.privacy.rules import expression as e
 
+# Printable ASCII without `@`, and without `@` and `.`: the guard keeps all else away.
+_PLAIN = "[!-?A-~]+@[!-?A-~]+"
+_LABELS = "[!-?A-~]+@[!-\\-/-?A-~]+([.][!-\\-/-?A-~]+)+"
+
 
 def text_literal(text: str) -> str:
     """A text literal of a rule's own characters, control characters escaped by `chr`."""
@@ -88,6 +92,8 @@ class Emitter(ABC):
                 return f"({self.position(text, part)} > 0)"
             case e.In(values=values):
                 return f"({text} IN ({', '.join(text_literal(v) for v in values)}))"
+            case e.EmailShape(labels=labels):
+                return self.full_match(text, _LABELS if labels else _PLAIN)
             case e.Between(least=least, most=most):
                 digits = f"(length({text}) BETWEEN 1 AND 4 AND {self.only(text, e.DIGITS)})"
                 return (

@@ -69,9 +69,18 @@ def holds(node: e.Condition, value: str) -> bool:
             return part in text
         case e.In(values=values):
             return text in values
+        case e.EmailShape(labels=labels):
+            return _is_email(text, labels=labels)
         case e.Between(least=least, most=most):
             return 0 < len(text) <= 4 and set(text) <= set(e.DIGITS) and least <= int(text) <= most
     raise TypeError("not a condition")
+
+
+def _is_email(text: str, *, labels: bool) -> bool:
+    local, _, domain = text.partition("@")
+    if not local or not domain or "@" in domain or set(text) & set(e.SPACES):
+        return False
+    return not labels or ("." in domain and all(domain.split(".")))
 
 
 def letters_only(text: str, *, digits: bool) -> str:

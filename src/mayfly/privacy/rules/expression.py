@@ -198,6 +198,14 @@ class Between:
 
 
 @dataclass(frozen=True)
+class EmailShape:
+    """One `@` with something on both sides and no white space; perhaps a domain of labels."""
+
+    text: Text
+    labels: bool = True
+
+
+@dataclass(frozen=True)
 class All:
     """Every condition holds."""
 
@@ -211,4 +219,4 @@ class Not:
     condition: Condition
 
 
-Condition = Only | Length | Count | Has | In | Between | All | Not
+Condition = Only | Length | Count | Has | In | Between | EmailShape | All | Not
