@@ -1,0 +1,163 @@
+"""What the commands print as JSON is what the schemas in the docs say."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+from typer.testing import CliRunner
+
+from mayfly.cli.commands import app
+from mayfly.services.hash_values import hash_lines
+
+FOLDER = Path(__file__).parents[3] / "docs/reference/json"
+SCHEMAS = sorted(p for p in FOLDER.glob("*.schema.json") if p.name != "project.schema.json")
+PROJECT = """version: 1
+workspace: {name: shop}
+keys: {provider: local}
+store: {url: sqlite}
+targets: {dev: {}}
+sources:
+  shop: {type: duckdb, path: shop.duckdb}
+models:
+  customers:
+    source: shop
+    table: customers
+    primary_key: [id]
+    columns: {id: {}, email: {class: email}}
+    consent:
+      service: {column: ok, equals: true, lawful_basis: contract}
+destinations:
+  crm: {type: duckdb, path: crm.duckdb, kind: internal, owner: care, reason: they answer customers}
+syncs:
+  to_crm:
+    id: to_crm
+    model: customers
+    destination: crm
+    mode: mirror
+    table: people
+    key: [id]
+    purpose: service
+    mapping: {id: id, email: email}
+"""
+Call = Callable[..., dict[str, Any]]
+
+
+def check(name: str, document: object) -> None:
+    """Raise where a document is not as its schema says."""
+    schema = json.loads((FOLDER / f"{name}.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(document)
+
+
+def open_objects(schema: object) -> list[object]:
+    """Objects of a schema that would let unknown fields through."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in open_objects(item)]
+    if not isinstance(schema, dict):
+        return []
+    closed = schema.get("additionalProperties") is False or schema.get("maxProperties") == 0
+    found = [] if schema.get("type") != "object" or closed else [schema]
+    return found + [inner for value in schema.values() for inner in open_objects(value)]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Runs a command in a small project and gives its one JSON document."""
+    monkeypatch.setenv("MAYFLY_KEYS_DIR", str(tmp_path / "keys"))
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "mayfly.yml").write_text(PROJECT, encoding="utf-8")
+    with duckdb.connect(str(folder / "shop.duckdb")) as con:
+        con.execute("CREATE TABLE customers (id BIGINT, email VARCHAR, ok BOOLEAN)")
+        con.execute("INSERT INTO customers VALUES (1, 'a@example.com', true)")
+    monkeypatch.chdir(folder)
+
+    def run(*words: str, text: str | None = None) -> dict[str, Any]:
+        result = CliRunner().invoke(app, [*words, "--output", "json"], input=text)
+        document: dict[str, Any] = json.loads(result.stdout)
+        return document
+
+    return run
+
+
+def test_the_commands_have_schemas() -> None:
+    """Each command whose output is described has its file."""
+    wanted = "approve discover doctor hash init plan rejected run runs scan status suppress"
+    names = {p.name.partition(".")[0] for p in SCHEMAS}
+    assert names >= {*wanted.split(), "validate", "verify"}
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda p: p.name)
+def test_schemas_are_valid_and_closed(path: Path) -> None:
+    """Each is a JSON Schema 2020-12 in which no object takes unknown fields."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    assert open_objects(schema) == []
+
+
+def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
+    """From init to status, each document is as described, and says that it went well."""
+    entry = '{"kind": "email", "value": "b@example.com"}\n'
+    steps: list[tuple[str, ...]] = [
+        ("init",),
+        ("validate",),
+        ("discover", "shop"),
+        ("approve",),
+        ("approve", "--all"),
+        ("plan",),
+        ("doctor",),
+        ("run",),
+        ("run",),
+        ("status",),
+        ("runs",),
+        ("rejected", "to_crm"),
+        ("scan", "mayfly.yml"),
+        ("verify", ".mayfly/ledger", "--key", ".mayfly/ledger/key.pub"),
+        ("suppress", "list"),
+    ]
+    for words in steps:
+        document = call(*words)
+        check(words[0], document)
+        assert document["ok"], words
+    for act in ("add", "remove"):
+        check("suppress", call("suppress", act, text=entry))
+
+
+def test_what_goes_wrong_is_described_too(call: Call) -> None:
+    """Refusals of a plan and of a run, faults of project files and findings of a scan."""
+    call("init")
+    refused = call("plan"), call("run")
+    assert refused[0]["syncs"][0]["refusals"]
+    check("plan", refused[0])
+    check("run", refused[1])
+    Path("mayfly.yml").write_text(PROJECT.replace("mode:", "mod:"), encoding="utf-8")
+    faulty = call("validate")
+    assert faulty["problems"]
+    check("validate", faulty)
+    Path("list.csv").write_text("c@example.com\n", encoding="utf-8")
+    found = call("scan", "list.csv")
+    assert found["findings"]
+    check("scan", found)
+
+
+def test_hash_lines_are_described() -> None:
+    """A digest, a refusal and a line that is no JSON."""
+    good = {"platform": "meta", "field": "email", "value": "a@example.com"}
+    lines = [json.dumps(good), json.dumps(good | {"value": None}), "{"]
+    answers = list(hash_lines(io.BytesIO("\n".join(lines).encode())))
+    assert [a["digest"] is None for a in answers] == [False, True, True]
+    for answer in answers:
+        check("hash", answer)
+
+
+def test_an_unknown_field_is_noticed(call: Call) -> None:
+    """A field that the schema does not know makes it fail: the checks above can fail."""
+    document = call("init") | {"more": 1}
+    with pytest.raises(ValidationError):
+        check("init", document)
