@@ -87,8 +87,9 @@ def fingerprint(document: Mapping[str, Any]) -> str:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
-    """Names of what changed; columns are named by destination field."""
-    changed = [key for key in sorted({*old, *new} - {"columns"}) if old.get(key) != new.get(key)]
+    """Names of what changed, never what it was or is; columns are named by destination field."""
+    keys = sorted({*old, *new} - {"columns"})
+    changed = [_named(k, old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)]
     before = {c["field"]: c for c in old.get("columns", ())}
     after = {c["field"]: c for c in new.get("columns", ())}
     for name in sorted({*before, *after}):
@@ -100,3 +101,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]
             parts = [k for k in after[name] if before[name].get(k) != after[name][k]]
             changed.append(f"column {name} ({', '.join(parts)})")
     return changed
+
+
+def _named(key: str, old: object, new: object) -> str:
+    """`key`, with the names of its parts that differ where it has parts on both sides."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return key
+    parts = [part for part in sorted({*old, *new}) if old.get(part) != new.get(part)]
+    return f"{key} ({', '.join(parts)})"

@@ -103,8 +103,8 @@ def approve_syncs(
 
     The only member of a workspace may approve his own change; that is recorded and shown.
     """
-    records = []
     lock = read_lock(project.root)
+    records = []
     for name in names:
         document = approval_document(project, name, types_of(name))
         record = ApprovalRecord(
@@ -116,9 +116,11 @@ def approve_syncs(
             self_approved=True,
             at=now,
         )
+        records.append(record)
+    # Nothing is recorded before everything could be described.
+    for record in records:
         store.approve(record)
         lock[(record.sync, record.target)] = record.fingerprint
-        records.append(record)
     write_lock(project.root, lock)
     return records
 
@@ -175,7 +177,7 @@ def read_lock(root: Path) -> dict[tuple[str, str], str]:
         try:
             entry = json.loads(line)
             found[str(entry["sync"]), str(entry["target"])] = str(entry["fingerprint"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ConfigError(
                 "approvals_lock_unreadable",
                 f"{LOCK_FILE}:{number} is not an approval.",
@@ -185,18 +187,35 @@ def read_lock(root: Path) -> dict[tuple[str, str], str]:
 
 
 def write_lock(root: Path, lock: Mapping[tuple[str, str], str]) -> None:
-    """Write the file whole or not at all."""
+    """Write the file whole or not at all, and durably.
+
+    Raises:
+        ConfigError: `approvals_lock_unwritable`.
+    """
     lines = ["# Fingerprints of approved syncs; written by `mayfly approve`. Commit this file."]
     for (sync, target), mark in sorted(lock.items()):
         entry = {"sync": sync, "target": target, "fingerprint": mark}
         lines.append(json.dumps(entry, sort_keys=True))
     partial = root / f".{LOCK_FILE}.part"
     try:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write("\n".join(lines) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(partial, root / LOCK_FILE)
+        _sync_directory(root)
     except OSError as error:
         raise ConfigError(
             "approvals_lock_unwritable",
             f"{LOCK_FILE} cannot be written (error {error.errno}).",
             hint="The project's folder must be writable and its disk have room.",
         ) from None
+
+
+def _sync_directory(directory: Path) -> None:
+    """Without it a crash may bring the earlier file back."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -96,6 +96,10 @@ def _parse(number: int, line: bytes) -> tuple[str, str, str | None]:
         raise _bad(number, "has no value")
     if country is not None and not isinstance(country, str):
         raise _bad(number, "has a default_country that is not text")
+    try:
+        f"{value}{country}".encode()
+    except UnicodeEncodeError:
+        raise _bad(number, "holds half of a surrogate pair, which is no text") from None
     return str(kind), value, country
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,27 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import IntegrityError as DuplicateError
 from sqlalchemy.exc import SQLAlchemyError
 
-from mayfly.domain.errors import ConfigError, PolicyError, TransientError
+from mayfly.domain.errors import (
+    ConfigError,
+    EngineError,
+    IntegrityError,
+    PolicyError,
+    TransientError,
+)
 from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
 
 SCHEMA_VERSION = 1
 _HERE = Path(__file__).parent
+# The wait comes first: the change to WAL needs the file for itself.
 _PRAGMAS = (
+    "busy_timeout=30000",
     "journal_mode=WAL",
     "synchronous=FULL",
     "secure_delete=ON",
     "temp_store=MEMORY",
-    "busy_timeout=30000",
 )
+_SQLITE_DAMAGED = frozenset({1, 11, 26})  # no such table, malformed, not a database
+_POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
 class SqlStore:
@@ -48,16 +57,18 @@ class SqlStore:
         """See `Store.exists`."""
         if self._file is not None and not self._file.exists():
             return False
-        with self._translated():
-            return inspect(self._open()).has_table("workspace")
+        with self._begin(write=False) as connection:
+            return inspect(connection).has_table("workspace")
 
     def create(self, *, workspace_id: str, name: str, installation_id: str, now: datetime) -> None:
         """See `Store.create`."""
         if self._file is not None:
             self._make_file(self._file)
-        if self.exists():
-            raise PolicyError("store_exists", "There is a store already; it is never replaced.")
-        with self._translated(), self._open().begin() as connection:
+        with self._begin(write=True) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_statement("lock_creation"))
+            if inspect(connection).has_table("workspace"):
+                raise PolicyError("store_exists", "There is a store already; it is never replaced.")
             for migration in sorted((_HERE / "migrations").glob("*.sql")):
                 for statement in migration.read_text(encoding="ascii").split(";\n"):
                     if statement.strip():
@@ -72,8 +83,10 @@ class SqlStore:
 
     def workspace(self) -> WorkspaceRecord:
         """See `Store.workspace`."""
-        with self._transaction() as connection:
-            row = connection.execute(_statement("select_workspace")).mappings().one()
+        rows = self._rows("select_workspace", {})
+        if len(rows) != 1:
+            raise _damaged()
+        row = rows[0]
         return WorkspaceRecord(
             workspace_id=row["workspace_id"],
             name=row["name"],
@@ -139,9 +152,7 @@ class SqlStore:
             "self_approved": int(record.self_approved),
             "approved_at": _time(record.at),
         }
-        with self._transaction() as connection:
-            connection.execute(_statement("delete_approval"), values)
-            connection.execute(_statement("insert_approval"), values)
+        self._execute("upsert_approval", values)
 
     def approval(self, sync: str, target: str) -> ApprovalRecord | None:
         """See `Store.approval`."""
@@ -185,11 +196,16 @@ class SqlStore:
         """See `Store.suppression_version`."""
         return int(self._rows("select_suppression_version", {})[0]["version"])
 
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        if self._engine is not None:
+            self._engine.dispose()
+
     # -- helpers --------------------------------------------------------------------------------
 
     def _change_list(self, name: str, values: Sequence[Mapping[str, Any]]) -> int:
         changed = 0
-        with self._transaction() as connection:
+        with self._transaction(write=True) as connection:
             for entry in values:
                 changed += max(connection.execute(_statement(name), dict(entry)).rowcount, 0)
             if changed:
@@ -197,24 +213,25 @@ class SqlStore:
         return changed
 
     def _execute(self, name: str, values: Mapping[str, Any]) -> None:
-        with self._transaction() as connection:
+        with self._transaction(write=True) as connection:
             connection.execute(_statement(name), dict(values))
 
     def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        with self._transaction() as connection:
+        with self._transaction(write=False) as connection:
             found = connection.execute(_statement(name), dict(values)).mappings().all()
         return [dict(row) for row in found]
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        if not self.exists():
-            raise PolicyError(
-                "not_initialised",
-                "This project was not initialised on this machine: it has no store.",
-                hint="Run `mayfly init`; it makes what is missing and changes nothing else.",
-            )
-        with self._translated(), self._open().begin() as connection:
-            version = connection.execute(_statement("select_schema_version")).scalar_one()
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        """A transaction on a store that is there and that this program knows."""
+        if self._file is not None and not self._file.exists():
+            raise _not_initialised()
+        with self._begin(write=write) as connection:
+            if not inspect(connection).has_table("workspace"):
+                raise _not_initialised()
+            version = connection.execute(_statement("select_schema_version")).scalar()
+            if version is None:
+                raise _damaged()
             if version > SCHEMA_VERSION:
                 raise ConfigError(
                     "store_newer",
@@ -224,24 +241,24 @@ class SqlStore:
             yield connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _begin(self, *, write: bool) -> Iterator[Connection]:
         """Texts of the database carry statements and values; none is passed on."""
         try:
-            yield
+            with self._open().connect() as connection:
+                connection.execution_options(mayfly_write=write)
+                with connection.begin():
+                    yield connection
         except DuplicateError:
             raise ConfigError("store_conflict", "The store has that record already.") from None
         except SQLAlchemyError as error:
-            raise TransientError(
-                "store_unavailable",
-                f"The store does not answer ({type(error).__name__}).",
-                hint="Check that its disk has room and its database is up, then run again.",
-            ) from None
+            raise _translate(error) from None
 
     def _open(self) -> Engine:
         if self._engine is None:
             self._engine = create_engine(self._url, hide_parameters=True)
             if self._file is not None:
-                event.listen(self._engine, "connect", _pragmas)
+                event.listen(self._engine, "connect", _prepare)
+                event.listen(self._engine, "begin", _begin_sqlite)
         return self._engine
 
     def _make_file(self, file: Path) -> None:
@@ -249,7 +266,11 @@ class SqlStore:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._folder.chmod(0o700)
-            os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            try:
+                os.fchmod(descriptor, 0o600)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise ConfigError(
                 "store_unwritable",
@@ -258,10 +279,47 @@ class SqlStore:
             ) from None
 
 
-def _pragmas(connection: Any, record: object) -> None:
+def _prepare(connection: Any, record: object) -> None:
+    """The driver would begin transactions by its own rules, and none for a CREATE TABLE."""
     del record
+    connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes its lock at once: one that read first cannot wait for another's end."""
+    write = connection.get_execution_options().get("mayfly_write", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _translate(error: SQLAlchemyError) -> EngineError:
+    cause = getattr(error, "orig", None)
+    code = getattr(cause, "sqlite_errorcode", None)
+    damaged = code is not None and code & 0xFF in _SQLITE_DAMAGED
+    if damaged or getattr(cause, "sqlstate", None) in _POSTGRES_DAMAGED:
+        return _damaged()
+    return TransientError(
+        "store_unavailable",
+        f"The store does not answer ({type(error).__name__}).",
+        hint="Check that its disk has room and its database is up, then run again.",
+    )
+
+
+def _damaged() -> IntegrityError:
+    return IntegrityError(
+        "store_damaged",
+        "The store is not one that Mayfly made, or parts of it are lost.",
+        hint="Restore it from your backup; nothing was changed.",
+    )
+
+
+def _not_initialised() -> PolicyError:
+    return PolicyError(
+        "not_initialised",
+        "This project was not initialised on this machine: it has no store.",
+        hint="Run `mayfly init`; it makes what is missing and changes nothing else.",
+    )
 
 
 @cache
@@ -288,4 +346,5 @@ def _run(row: Mapping[str, Any]) -> RunRecord:
 
 
 def _time(at: datetime) -> str:
-    return at.isoformat()
+    """Of one length and one zone, so that the order of texts is that of times."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")

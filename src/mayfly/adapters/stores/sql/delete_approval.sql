@@ -1,1 +1,0 @@
-DELETE FROM approvals WHERE sync = :sync AND target = :target

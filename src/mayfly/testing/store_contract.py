@@ -1,0 +1,302 @@
+"""What every store promises, as a suite of tests. Subclass it and give a `StoreWorld`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, PolicyError
+from mayfly.domain.runs import ApprovalRecord, WorkspaceRecord
+from mayfly.ports.store import Store
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+_FINISHED = {"delivered": 7, "withheld_consent": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreWorld:
+    """A place without a store.
+
+    Args:
+        open: a new `Store` of that place, as another process would open it.
+        execute: run one statement on the database behind the store's back.
+    """
+
+    open: Callable[[], Store]
+    execute: Callable[[str], None]
+
+    def made(self) -> Store:
+        """The store, created."""
+        store = self.open()
+        create(store)
+        return store
+
+
+def create(store: Store) -> None:
+    """Create it as `shop-1`."""
+    store.create(workspace_id="shop-1", name="shop", installation_id="installation", now=NOW)
+
+
+def entry(text: str, kind: str = "email") -> tuple[str, bytes]:
+    """An entry of the suppression list."""
+    return kind, hashlib.sha256(text.encode()).digest()
+
+
+def approval(mark: str = "a" * 64, sync: str = "vip", target: str = "dev") -> ApprovalRecord:
+    """An approval with this fingerprint."""
+    return ApprovalRecord(
+        sync=sync,
+        target=target,
+        fingerprint=mark,
+        document={"columns": [{"field": "EMAIL", "minimum": None}], "key": ["é"]},
+        actor="operator",
+        self_approved=True,
+        at=NOW,
+    )
+
+
+def start(store: Store, run: str, *, sync: str = "vip", at: datetime = NOW) -> None:
+    """Start a run of target `dev`."""
+    store.start_run(run_id=run, sync=sync, target="dev", mode="audience", started_at=at)
+
+
+def finish(store: Store, run: str, *, error: str | None = None) -> None:
+    """Finish a run one minute after `NOW`."""
+    store.finish_run(
+        run_id=run,
+        status="failed" if error else "succeeded",
+        finished_at=NOW + timedelta(minutes=1),
+        counts=_FINISHED,
+        batches=3,
+        seconds=1.5,
+        ages={"p50": 0.1, "p95": 0.2, "max": 0.3},
+        error_code=error,
+    )
+
+
+_CALLS: dict[str, Callable[[Store], object]] = {
+    "workspace": lambda s: s.workspace(),
+    "start_run": lambda s: start(s, "r1"),
+    "finish_run": lambda s: finish(s, "r1"),
+    "runs": lambda s: s.runs(5),
+    "last_run": lambda s: s.last_run("vip", "dev"),
+    "approve": lambda s: s.approve(approval()),
+    "approval": lambda s: s.approval("vip", "dev"),
+    "add_suppressions": lambda s: s.add_suppressions([entry("a")], NOW),
+    "remove_suppressions": lambda s: s.remove_suppressions([entry("a")]),
+    "suppression_counts": lambda s: s.suppression_counts(),
+    "suppression_digests": lambda s: s.suppression_digests(),
+    "suppression_version": lambda s: s.suppression_version(),
+}
+
+
+def _codes(store: Store) -> dict[str, str]:
+    """What each call refuses with."""
+    found = {}
+    for name, call in _CALLS.items():
+        try:
+            call(store)
+        except (PolicyError, ConfigError) as error:
+            found[name] = error.code
+        else:
+            found[name] = "done"
+    return found
+
+
+class StoreContract:
+    """The tests. Each gets a place without a store."""
+
+    @pytest.fixture
+    def world(self) -> StoreWorld:
+        """The place under test."""
+        raise NotImplementedError
+
+    def test_every_method_is_in_the_list_of_calls(self) -> None:
+        """A method added to the port without a line in this suite fails here."""
+        methods = {name for name in vars(Store) if not name.startswith("_")}
+        assert methods - {"exists", "create"} == set(_CALLS)
+
+    def test_nothing_works_before_it_is_made(self, world: StoreWorld) -> None:
+        """Every call refuses with `not_initialised`, and makes nothing."""
+        store = world.open()
+        assert _codes(store) == dict.fromkeys(_CALLS, "not_initialised")
+        assert not store.exists()
+
+    def test_a_newer_store_is_refused(self, world: StoreWorld) -> None:
+        """Every call refuses a store of a newer program."""
+        store = world.made()
+        world.execute("UPDATE schema_version SET version = version + 1")
+        assert _codes(store) == dict.fromkeys(_CALLS, "store_newer")
+
+    @pytest.mark.parametrize("table", ["workspace", "schema_version"])
+    def test_a_store_without_its_one_row_is_damaged(self, world: StoreWorld, table: str) -> None:
+        """A row that is always there and is not makes an integrity error, not a retry."""
+        store = world.made()
+        world.execute(f"DELETE FROM {table}")
+        with pytest.raises(IntegrityError) as caught:
+            store.workspace()
+        assert caught.value.code == "store_damaged"
+
+    def test_a_store_without_a_table_is_damaged(self, world: StoreWorld) -> None:
+        """The message names neither the table nor the statement."""
+        store = world.made()
+        world.execute("DROP TABLE approvals")
+        with pytest.raises(IntegrityError) as caught:
+            store.approval("vip", "dev")
+        assert caught.value.code == "store_damaged"
+        assert "SELECT" not in str(caught.value)
+
+    def test_it_is_made_once(self, world: StoreWorld) -> None:
+        """A second `create` refuses and changes nothing."""
+        store = world.open()
+        assert not store.exists()
+        create(store)
+        again = world.open()
+        assert again.exists()
+        with pytest.raises(PolicyError) as caught:
+            again.create(workspace_id="other", name="other", installation_id="x", now=NOW)
+        assert caught.value.code == "store_exists"
+        assert world.open().workspace() == WorkspaceRecord(
+            workspace_id="shop-1", name="shop", installation_id="installation", created_at=NOW
+        )
+
+    def test_a_failed_creation_leaves_nothing(self, world: StoreWorld) -> None:
+        """What fails after the tables were made takes them away again; the next one works."""
+        store = world.open()
+        nobody: Any = None
+        with pytest.raises(EngineError):
+            store.create(workspace_id=nobody, name="shop", installation_id="i", now=NOW)
+        assert not world.open().exists()
+        create(world.open())
+        assert world.open().workspace().workspace_id == "shop-1"
+
+    def test_of_many_that_make_it_one_does(self, world: StoreWorld) -> None:
+        """Creations at the same moment end in one store and refusals."""
+
+        def attempt(_: int) -> str:
+            try:
+                create(world.open())
+            except PolicyError as error:
+                return error.code
+            return "made"
+
+        with ThreadPoolExecutor(4) as pool:
+            ends = sorted(pool.map(attempt, range(4)))
+        assert ends == ["made", "store_exists", "store_exists", "store_exists"]
+
+    def test_a_run_is_kept_as_told(self, world: StoreWorld) -> None:
+        """Running first, then with its end; another handle reads the same."""
+        store = world.made()
+        start(store, "r1")
+        (running,) = world.open().runs(10)
+        assert (running.status, running.finished_at, running.counts) == ("running", None, None)
+        finish(store, "r1", error="source_away")
+        ended = world.open().last_run("vip", "dev")
+        assert ended is not None
+        assert (ended.run_id, ended.mode, ended.status) == ("r1", "audience", "failed")
+        assert ended.started_at == NOW
+        assert ended.finished_at == NOW + timedelta(minutes=1)
+        assert (ended.counts, ended.batches, ended.seconds) == (_FINISHED, 3, 1.5)
+        assert ended.ages == {"p50": 0.1, "p95": 0.2, "max": 0.3}
+        assert ended.error_code == "source_away"
+
+    def test_a_run_is_started_once(self, world: StoreWorld) -> None:
+        """The same id again is a conflict; the first record stays."""
+        store = world.made()
+        start(store, "r1")
+        with pytest.raises(ConfigError) as caught:
+            start(store, "r1", sync="other")
+        assert caught.value.code == "store_conflict"
+        assert [r.sync for r in store.runs(5)] == ["vip"]
+
+    def test_runs_come_newest_first(self, world: StoreWorld) -> None:
+        """By moment, whatever zone and precision it was told in; no more than asked for."""
+        store = world.made()
+        start(store, "r2", at=NOW + timedelta(microseconds=1))
+        start(store, "r1", at=NOW.astimezone(timezone(timedelta(hours=9))))
+        start(
+            store, "r3", at=(NOW + timedelta(seconds=1)).astimezone(timezone(-timedelta(hours=5)))
+        )
+        assert [r.run_id for r in store.runs(10)] == ["r3", "r2", "r1"]
+        assert [r.run_id for r in store.runs(2)] == ["r3", "r2"]
+
+    def test_the_last_run_is_of_its_sync_and_target(self, world: StoreWorld) -> None:
+        """Runs of other syncs and targets are not taken for it."""
+        store = world.made()
+        start(store, "r1")
+        start(store, "r2", sync="other", at=NOW + timedelta(seconds=1))
+        found = store.last_run("vip", "dev")
+        assert found is not None
+        assert found.run_id == "r1"
+        assert store.last_run("vip", "prod") is None
+
+    def test_an_approval_is_kept_as_told(self, world: StoreWorld) -> None:
+        """Document, actor and self-approval included; other syncs and targets have none."""
+        world.made().approve(approval())
+        store = world.open()
+        assert store.approval("vip", "dev") == approval()
+        assert store.approval("vip", "prod") is None
+        assert store.approval("other", "dev") is None
+
+    def test_a_new_approval_replaces_its_own_only(self, world: StoreWorld) -> None:
+        """Of the same sync and target; another target's stays."""
+        store = world.made()
+        store.approve(approval("a" * 64, target="prod"))
+        store.approve(approval("b" * 64))
+        store.approve(approval("c" * 64))
+        assert store.approval("vip", "dev") == approval("c" * 64)
+        assert store.approval("vip", "prod") == approval("a" * 64, target="prod")
+
+    def test_suppressions_are_a_set(self, world: StoreWorld) -> None:
+        """What is there is not counted as new, nor is what is not there as removed."""
+        store = world.made()
+        assert store.add_suppressions([entry("a"), entry("b"), entry("a")], NOW) == 2
+        assert store.add_suppressions([entry("b"), entry("a", "phone")], NOW) == 1
+        assert store.suppression_counts() == {"email": 2, "phone": 1}
+        assert store.remove_suppressions([entry("a"), entry("c")]) == 1
+        assert store.suppression_counts() == {"email": 1, "phone": 1}
+
+    def test_digests_are_32_bytes_each(self, world: StoreWorld) -> None:
+        """They come back as they went in, also from an empty list."""
+        store = world.made()
+        assert store.suppression_digests().type == pa.binary(32)
+        assert len(store.suppression_digests()) == 0
+        entries = [entry("a"), entry("b", "primary_key")]
+        store.add_suppressions(entries, NOW)
+        found = world.open().suppression_digests()
+        assert found.type == pa.binary(32)
+        assert sorted(found.to_pylist()) == sorted(digest for _, digest in entries)
+
+    def test_the_version_moves_only_with_the_list(self, world: StoreWorld) -> None:
+        """Calls that change nothing leave it; each that does changes it, also back to empty."""
+        store = world.made()
+        seen = [store.suppression_version()]
+        store.add_suppressions([], NOW)
+        store.remove_suppressions([entry("a")])
+        assert store.suppression_version() == seen[-1]
+        store.add_suppressions([entry("a")], NOW)
+        seen.append(store.suppression_version())
+        store.add_suppressions([entry("a")], NOW)
+        assert store.suppression_version() == seen[-1]
+        store.remove_suppressions([entry("a")])
+        seen.append(world.open().suppression_version())
+        assert len(set(seen)) == 3
+
+    def test_writers_at_once_wait_for_each_other(self, world: StoreWorld) -> None:
+        """No addition is lost and none fails."""
+        world.made()
+
+        def add(number: int) -> int:
+            return world.open().add_suppressions([entry(str(number))], NOW)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(add, range(16))) == 16
+        assert world.open().suppression_counts() == {"email": 16}
+        assert world.open().suppression_version() == 16
