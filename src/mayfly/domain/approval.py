@@ -98,8 +98,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]
         elif name not in after:
             changed.append(f"column {name} removed")
         elif before[name] != after[name]:
-            parts = [k for k in after[name] if before[name].get(k) != after[name][k]]
-            changed.append(f"column {name} ({', '.join(parts)})")
+            changed.append(_named(f"column {name}", before[name], after[name]))
     return changed
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -205,6 +206,8 @@ def write_lock(root: Path, lock: Mapping[tuple[str, str], str]) -> None:
         os.replace(partial, root / LOCK_FILE)
         _sync_directory(root)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise ConfigError(
             "approvals_lock_unwritable",
             f"{LOCK_FILE} cannot be written (error {error.errno}).",

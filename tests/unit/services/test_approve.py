@@ -1,0 +1,399 @@
+"""Approval: what is pinned, what is refused, and what the lock file says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mayfly.adapters.stores.sql_store import SqlStore
+from mayfly.domain.errors import ConfigError, PolicyError, TransientError
+from mayfly.domain.settings import (
+    ColumnSettings,
+    ConsentBinding,
+    DestinationSettings,
+    KeysSettings,
+    ModelSettings,
+    Project,
+    SecretRef,
+    SourceSettings,
+    StoreSettings,
+    SyncSettings,
+    Workspace,
+)
+from mayfly.services.approve import (
+    LOCK_FILE,
+    approve_syncs,
+    pending,
+    read_lock,
+    require_approved,
+    write_lock,
+)
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+TYPES = {"email": "VARCHAR", "phone": "VARCHAR", "loyalty_no": "INTEGER"}
+SYNC = "vip"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqlStore:
+    """An empty store."""
+    made = SqlStore("sqlite", tmp_path / ".mayfly")
+    made.create(workspace_id="shop-1", name="shop", installation_id="i", now=NOW)
+    return made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """One model, one destination of each kind of address, two syncs."""
+    columns = {
+        "email": ColumnSettings(name="email", cls="email"),
+        "phone": ColumnSettings(name="phone", cls="phone", default_country="FR"),
+        "loyalty_no": ColumnSettings(name="loyalty_no", rule="pseudonym", maximum=10.0),
+    }
+    consent = ConsentBinding(
+        purpose="ads", column="ads_opt_in", equals=True, lawful_basis="consent"
+    )
+    model = ModelSettings(
+        name="customers",
+        source="shop",
+        table=(None, "customers"),
+        primary_key=("customer_id",),
+        columns=columns,
+        consent={"ads": consent},
+    )
+    options = {"account_id": "1", "dsn": SecretRef(kind="env", name="CRM_DSN"), "schema": "crm"}
+    meta = DestinationSettings(name="meta", type="meta_ads", endpoint="sandbox", options=options)
+    sync = SyncSettings(
+        name=SYNC,
+        id="vip_id",
+        model="customers",
+        destination="meta",
+        mode="audience",
+        audience="VIP",
+        key=("EMAIL",),
+        purpose="ads",
+        mapping={"EMAIL": "email", "PHONE": "phone"},
+    )
+    return Project(
+        root=tmp_path,
+        workspace=Workspace(name="shop"),
+        keys=KeysSettings(),
+        store=StoreSettings(),
+        target="dev",
+        sources={"shop": SourceSettings(name="shop", type="duckdb")},
+        models={"customers": model},
+        destinations={"meta": meta},
+        syncs={SYNC: sync, "other": replace(sync, name="other", id="other_id")},
+    )
+
+
+def types_of(name: str) -> Mapping[str, str]:
+    """Column types, the same for each sync."""
+    del name
+    return TYPES
+
+
+def approve_it(project: Project, store: SqlStore, *names: str) -> None:
+    """Approve as `operator`."""
+    approve_syncs(project, store, names or (SYNC,), actor="operator", now=NOW, types_of=types_of)
+
+
+def with_sync(project: Project, **changes: Any) -> Project:
+    """The project with another sync of the same name."""
+    return replace(project, syncs={**project.syncs, SYNC: replace(project.syncs[SYNC], **changes)})
+
+
+def with_model(project: Project, **changes: Any) -> Project:
+    """The project with another model of the same name."""
+    return replace(project, models={"customers": replace(project.models["customers"], **changes)})
+
+
+def with_column(project: Project, name: str = "email", **changes: Any) -> Project:
+    """The project with another declaration of a column."""
+    columns = project.models["customers"].columns
+    return with_model(project, columns={**columns, name: replace(columns[name], **changes)})
+
+
+def with_consent(project: Project, **changes: Any) -> Project:
+    """The project with another consent binding."""
+    consent = project.models["customers"].consent
+    return with_model(project, consent={"ads": replace(consent["ads"], **changes)})
+
+
+def with_destination(project: Project, **changes: Any) -> Project:
+    """The project with another destination of the same name."""
+    return replace(project, destinations={"meta": replace(project.destinations["meta"], **changes)})
+
+
+def with_option(project: Project, name: str, value: object) -> Project:
+    """The project with another part of the address."""
+    options = project.destinations["meta"].options
+    return with_destination(project, options={**options, name: value})
+
+
+_NEW_COLUMN = {"EMAIL": "email", "PHONE": "phone", "EXTERN_ID": "loyalty_no"}
+CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
+    "class": (lambda p: with_column(p, cls="none"), "column EMAIL (class)"),
+    "rule": (lambda p: with_column(p, rule="clear"), "column EMAIL (rule)"),
+    "country": (
+        lambda p: with_column(p, "phone", default_country="DE"),
+        "column PHONE (default_country)",
+    ),
+    "country column": (
+        lambda p: with_column(p, "phone", default_country_column="land"),
+        "column PHONE (default_country_column)",
+    ),
+    "reason": (lambda p: with_column(p, reason="asked"), "column EMAIL (reason)"),
+    "values": (lambda p: with_column(p, values=("a",)), "column EMAIL (values)"),
+    "minimum": (lambda p: with_column(p, minimum=1.0), "column EMAIL (minimum)"),
+    "maximum": (lambda p: with_column(p, maximum=1.0), "column EMAIL (maximum)"),
+    "mapping": (
+        lambda p: with_sync(p, mapping={"EMAIL": "loyalty_no", "PHONE": "phone"}),
+        "column EMAIL (class, column, maximum, rule, type)",
+    ),
+    "field added": (lambda p: with_sync(p, mapping=_NEW_COLUMN), "column EXTERN_ID added"),
+    "field removed": (lambda p: with_sync(p, mapping={"EMAIL": "email"}), "column PHONE removed"),
+    "mode": (lambda p: with_sync(p, mode="mirror"), "mode"),
+    "audience": (lambda p: with_sync(p, audience="All"), "object"),
+    "key": (lambda p: with_sync(p, key=("PHONE",)), "key"),
+    "repertoire": (lambda p: with_sync(p, outside_repertoire="withhold"), "outside_repertoire"),
+    "purpose": (lambda p: with_sync(p, purpose=None), "consent; purpose"),
+    "source": (lambda p: with_model(p, source="other"), "source"),
+    "table": (lambda p: with_model(p, table=("crm", "customers")), "table"),
+    "query": (lambda p: with_model(p, sql="SELECT 1"), "query_sha256"),
+    "primary key": (lambda p: with_model(p, primary_key=("email",)), "primary_key"),
+    "consent column": (lambda p: with_consent(p, column="terms"), "consent (column)"),
+    "consent value": (lambda p: with_consent(p, equals=False), "consent (equals)"),
+    "consent values": (lambda p: with_consent(p, in_=("yes",)), "consent (in)"),
+    "lawful basis": (
+        lambda p: with_consent(p, lawful_basis="contract"),
+        "consent (lawful_basis)",
+    ),
+    "destination kind": (lambda p: with_destination(p, kind="internal"), "destination (kind)"),
+    "destination type": (lambda p: with_destination(p, type="files"), "destination (type)"),
+    "destination owner": (lambda p: with_destination(p, owner="crm"), "destination (owner)"),
+    "destination reason": (lambda p: with_destination(p, reason="r"), "destination (reason)"),
+    "endpoint": (
+        lambda p: with_destination(p, endpoint="http://127.0.0.1:9"),
+        "destination (endpoint)",
+    ),
+    "account": (lambda p: with_option(p, "account_id", "2"), "destination (address)"),
+    "dsn": (
+        lambda p: with_option(p, "dsn", SecretRef(kind="env", name="OTHER")),
+        "destination (address)",
+    ),
+    "schema": (lambda p: with_option(p, "schema", "other"), "destination (address)"),
+    "path": (lambda p: with_option(p, "path", "out"), "destination (address)"),
+    "format": (lambda p: with_option(p, "format", "csv"), "destination (address)"),
+    "workspace": (lambda p: replace(p, workspace=Workspace(name="shop2")), "workspace"),
+}
+
+
+def refusal(project: Project, store: SqlStore, types: Mapping[str, str] = TYPES) -> PolicyError:
+    """How a run of the sync is refused."""
+    with pytest.raises(PolicyError) as caught:
+        require_approved(project, store, SYNC, types)
+    return caught.value
+
+
+def test_a_sync_never_approved_is_refused(project: Project, store: SqlStore) -> None:
+    """An approval of another sync does not count, and the hint names the command."""
+    approve_it(project, store, "other")
+    error = refusal(project, store)
+    assert error.code == "not_approved"
+    assert error.exit_code == 3
+    assert "mayfly approve vip" in error.hint
+
+
+def test_an_approved_sync_passes(project: Project, store: SqlStore) -> None:
+    """In this process and, from the files alone, in another."""
+    approve_it(project, store)
+    require_approved(project, store, SYNC, TYPES)
+    require_approved(project, SqlStore("sqlite", project.root / ".mayfly"), SYNC, TYPES)
+
+
+def test_another_target_is_not_approved(project: Project, store: SqlStore) -> None:
+    """An approval for dev says nothing of prod."""
+    approve_it(project, store)
+    assert refusal(replace(project, target="prod"), store).code == "not_approved"
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_each_pinned_thing_is_refused_when_changed(
+    project: Project, store: SqlStore, name: str
+) -> None:
+    """The refusal says exactly what changed; so does the list of what waits."""
+    change, words = CHANGES[name]
+    approve_it(project, store)
+    changed = change(project)
+    error = refusal(changed, store)
+    assert error.code == "approval_changed"
+    assert error.message.endswith(f" Changed: {words}.")
+    waiting = pending(changed, store, [SYNC], types_of=types_of, now=NOW)
+    assert [p.change for p in waiting] == [f"changed: {w}" for w in words.split("; ")]
+    approve_it(changed, store)
+    require_approved(changed, store, SYNC, TYPES)
+    assert refusal(project, store).code == "approval_changed"
+
+
+def test_another_column_type_is_refused(project: Project, store: SqlStore) -> None:
+    """A column that became another in the source is not what was approved."""
+    approve_it(project, store)
+    error = refusal(project, store, {**TYPES, "email": "BLOB"})
+    assert error.code == "approval_changed"
+    assert "column EMAIL (type)" in error.message
+    require_approved(project, store, SYNC, {**TYPES, "not_mapped": "BLOB"})
+
+
+def test_a_column_that_is_not_sent_is_not_pinned(project: Project, store: SqlStore) -> None:
+    """What does not leave may change without an approval."""
+    approve_it(project, store)
+    require_approved(with_column(project, "loyalty_no", rule="clear"), store, SYNC, TYPES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", '{"sync": "vip_id", "target": "dev", "fingerprint": "0"}\n', None],
+    ids=["empty", "another fingerprint", "missing"],
+)
+def test_a_lock_that_differs_is_refused(
+    project: Project, store: SqlStore, text: str | None
+) -> None:
+    """The store alone does not approve; approving again restores the file."""
+    approve_it(project, store)
+    file = project.root / LOCK_FILE
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text, "utf-8")
+    assert refusal(project, store).code == "approvals_lock_differs"
+    (waiting,) = pending(project, store, [SYNC], types_of=types_of, now=NOW)
+    assert waiting.change == "approvals.lock differs from the store"
+    approve_it(project, store)
+    require_approved(project, store, SYNC, TYPES)
+
+
+def test_a_lock_alone_does_not_approve(project: Project, store: SqlStore, tmp_path: Path) -> None:
+    """A file from Git does not stand for the act."""
+    approve_it(project, store)
+    fresh = SqlStore("sqlite", tmp_path / "fresh")
+    fresh.create(workspace_id="shop-2", name="shop", installation_id="i", now=NOW)
+    assert refusal(project, fresh).code == "not_approved"
+
+
+def test_self_approval_is_recorded(project: Project, store: SqlStore) -> None:
+    """With the actor and the moment, in what is returned and in the store."""
+    (record,) = approve_syncs(project, store, [SYNC], actor="operator", now=NOW, types_of=types_of)
+    assert (record.self_approved, record.actor, record.at) == (True, "operator", NOW)
+    assert store.approval("vip_id", "dev") == record
+
+
+def test_nothing_waits_after_approval(project: Project, store: SqlStore) -> None:
+    """Before it each sync waits once, with the fingerprint that will be in the lock file."""
+    names = [SYNC, "other"]
+    before = pending(project, store, names, types_of=types_of, now=NOW)
+    assert [(p.sync, p.change) for p in before] == [(n, "never approved") for n in names]
+    approve_it(project, store, *names)
+    assert pending(project, store, names, types_of=types_of, now=NOW) == []
+    marks = [p.fingerprint for p in before]
+    lock = read_lock(project.root)
+    assert [lock["vip_id", "dev"], lock["other_id", "dev"]] == marks
+    assert before[0].to_dict()["expires_at"] == "2026-03-31T00:00:00+00:00"
+
+
+def test_nothing_is_recorded_when_one_sync_cannot_be_described(
+    project: Project, store: SqlStore
+) -> None:
+    """A source that is away for the second sync leaves the first unapproved, too."""
+
+    def away(name: str) -> Mapping[str, str]:
+        if name == "other":
+            raise TransientError("source_away", "The source does not answer.")
+        return TYPES
+
+    with pytest.raises(TransientError):
+        approve_syncs(project, store, [SYNC, "other"], actor="o", now=NOW, types_of=away)
+    assert store.approval("vip_id", "dev") is None
+    assert not (project.root / LOCK_FILE).exists()
+
+
+def test_the_lock_keeps_what_it_held(tmp_path: Path) -> None:
+    """Round trip in one order, one entry a line, with no other file left beside it."""
+    lock = {("b", "prod"): "2" * 64, ("a", "dev"): "1" * 64}
+    write_lock(tmp_path, lock)
+    assert read_lock(tmp_path) == lock
+    comment, *lines = (tmp_path / LOCK_FILE).read_text("utf-8").splitlines()
+    assert comment.startswith("#")
+    assert [json.loads(line)["sync"] for line in lines] == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
+
+
+def test_the_lock_is_synced_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File first, then the name, then the folder: no crash leaves half a file."""
+    acts: list[str] = []
+    fsync, rename = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        acts.append("fsync")
+        fsync(descriptor)
+
+    def noted_rename(old: Path, new: Path) -> None:
+        acts.append("replace")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    write_lock(tmp_path, {("a", "dev"): "1" * 64})
+    assert acts == ["fsync", "replace", "fsync"]
+
+
+def test_a_failed_write_leaves_the_old_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is told by its number and destroys nothing."""
+    write_lock(tmp_path, {("a", "dev"): "1" * 64})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigError) as caught:
+        write_lock(tmp_path, {})
+    assert caught.value.code == "approvals_lock_unwritable"
+    assert read_lock(tmp_path) == {("a", "dev"): "1" * 64}
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"marked", b"[]", b"{}", b'"marked"', b'{"sync": "marked"}', b"\xff", b"[" * 100_000],
+    ids=["text", "list", "object", "string", "part", "bytes", "deep"],
+)
+def test_a_damaged_lock_is_told_with_its_line(tmp_path: Path, line: bytes) -> None:
+    """And with nothing of what stands there; merge marks of Git are such lines."""
+    (tmp_path / LOCK_FILE).write_bytes(b"# comment\n" + line + b"\n")
+    with pytest.raises(ConfigError) as caught:
+        read_lock(tmp_path)
+    assert caught.value.code == "approvals_lock_unreadable"
+    assert "marked" not in str(caught.value)
+
+
+def test_a_lock_of_another_encoding_is_told(tmp_path: Path) -> None:
+    """UTF-16, as some editors write."""
+    (tmp_path / LOCK_FILE).write_bytes("# x".encode("utf-16"))
+    with pytest.raises(ConfigError):
+        read_lock(tmp_path)
+
+
+def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
+    """A project in which nothing was approved has no file."""
+    assert read_lock(tmp_path) == {}
