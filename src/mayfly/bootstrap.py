@@ -20,7 +20,7 @@ from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.config.load import load_project
-from mayfly.config.secrets import Secret, resolve
+from mayfly.config.secrets import Secret, resolve, resolve_store_url
 from mayfly.connectors.destinations import (
     database_duckdb,
     database_postgres,
@@ -241,7 +241,8 @@ def initialise(root: Path, *, target: str = "dev") -> list[str]:
 
 def store_of(project: Project) -> SqlStore:
     """The store of a project, which may not exist yet."""
-    return SqlStore(project.store.url, project.root / ".mayfly")
+    url = resolve_store_url(project.store.url, os.environ)
+    return SqlStore(url, project.root / ".mayfly")
 
 
 def open_store(project: Project) -> SqlStore:
@@ -288,7 +289,12 @@ def open_source(project: Project, name: str) -> Source:
     if settings.type == "postgres":
         if settings.dsn is None:
             raise ConfigError("dsn_missing", f"Source {name} needs a dsn.")
-        return PostgresSource(name, resolve(settings.dsn, os.environ), schema=settings.schema)
+        return PostgresSource(
+            name,
+            resolve(settings.dsn, os.environ),
+            schema=settings.schema,
+            state_schema=settings.state_schema,
+        )
     if settings.path is None:
         raise ConfigError("path_missing", f"Source {name} needs a path.")
     path = project.root / settings.path

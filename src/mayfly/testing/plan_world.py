@@ -104,6 +104,9 @@ def world_spec(
             inside_sql="TRUE",
         ),
     ]
+    if versions == "v1":
+        # Another mapping: a plan left open by the earlier one is closed by its own layout.
+        fields.reverse()
     if not by_identifier:
         fields.insert(0, PlanField(name="ID", column="id", arrow_type=pa.int64(), form=Form.CLEAR))
     return PlanSpec(

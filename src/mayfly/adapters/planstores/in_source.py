@@ -82,7 +82,10 @@ class SourcePlanStore:
             if not exists:
                 for statement in tables.create_state(spec, self._sql, names):
                     session.execute(statement)
-            flags = self._flags(session, spec) if exists else ScanFlags()
+            flags = ScanFlags()
+            if exists:
+                self._refuse_other_key(self._registry(session) or {}, spec)
+                flags = self._flags(session, spec)
             plan = PlanMaker(session, self._sql, spec, names, flags).make(worker)
             for info in plan.batches if inspect is not None else ():
                 of = len(plan.batches)
@@ -101,7 +104,7 @@ class SourcePlanStore:
             raise IntegrityError("bad_holder", "The name of a lease holder is not an identifier.")
         with self._source.session(write=True) as session:
             session.begin()
-            for statement in tables.create_registry(self._names, self._schema):
+            for statement in tables.create_registry(self._sql, self._names, self._schema):
                 session.execute(statement)
             row = self._registry(session)
             if row is None:
@@ -110,6 +113,9 @@ class SourcePlanStore:
                     session.execute(statement)
                 row = self._registry(session) or {}
             self._refuse_foreign(row)
+            self._refuse_other_key(row, spec)
+            for statement in tables.missing_digests(spec, self._sql, self._names):
+                session.execute(statement)
             held = row.get("holder")
             if held and held != holder and row["lease_until"] > now_ms and alive(str(held)):
                 raise TransientError(
@@ -164,7 +170,8 @@ class SourcePlanStore:
             session.execute(
                 f"UPDATE {self._names.registry} SET plan_run = {literal(spec.run)}, "
                 f"plan_versions = {literal(spec.versions)}, "
-                f"plan_suppression = {spec.suppression_version} "
+                f"plan_suppression = {spec.suppression_version}, "
+                f"plan_layout = {literal(tables.layout_text(spec))} "
                 f"WHERE sid = {literal(self._identity.sid)}"
             )
             return plan
@@ -208,7 +215,8 @@ class SourcePlanStore:
             if row.get("plan_run") is None:
                 return CloseReport()
             batches = self._batches(session)
-            closing = ClosingSql(spec, self._sql, self._names)
+            made_by = tables.spec_of_layout(spec, str(row["plan_layout"]))
+            closing = ClosingSql(made_by, self._sql, self._names)
             report = self._report(session, closing, batches)
             for statement in closing.statements(now_ms):
                 session.execute(statement)
@@ -280,8 +288,9 @@ class SourcePlanStore:
 
     def _registry(self, session: SqlSession) -> dict[str, Any] | None:
         found = session.table(
-            f"SELECT owner, fence, holder, lease_until, versions, suppression, format, plan_run "
-            f"FROM {self._names.registry} WHERE sid = {literal(self._identity.sid)}"
+            f"SELECT owner, fence, holder, lease_until, versions, suppression, format, plan_run, "
+            f"plan_layout, state_keys FROM {self._names.registry} "
+            f"WHERE sid = {literal(self._identity.sid)}"
         ).to_pylist()
         return found[0] if found else None
 
@@ -297,6 +306,16 @@ class SourcePlanStore:
                 "state_format",
                 f"The state has format {row['format']}; this program knows {tables.FORMAT}.",
                 hint="Use the release of Mayfly that wrote it, or a newer one.",
+            )
+
+    def _refuse_other_key(self, row: dict[str, Any], spec: PlanSpec) -> None:
+        if row["state_keys"] != tables.keys_text(spec):
+            raise PolicyError(
+                "key_changed",
+                "The model's primary key is not the one that the state of this sync was made "
+                "with: names or types of its columns differ.",
+                hint="Restore the key, or give the sync another id, which begins with an empty "
+                "state and sends everything.",
             )
 
     def _flags(self, session: SqlSession, spec: PlanSpec) -> ScanFlags:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
+import pyarrow as pa
+
+from mayfly.domain.batch import SyncMode
 from mayfly.planning.names import Names
 from mayfly.planning.scan import key_names
-from mayfly.planning.spec import PlanSpec
+from mayfly.planning.spec import PlanField, PlanSpec, SuppressionColumn
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.privacy.gate import Form
 
 FORMAT = 1
 
 
-def create_registry(names: Names, schema: str) -> list[str]:
+def create_registry(sql: SqlDialect, names: Names, schema: str) -> list[str]:
     """Our schema, and the table of states with their leases."""
     return [
         f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}",
@@ -19,7 +26,8 @@ def create_registry(names: Names, schema: str) -> list[str]:
         "destination varchar(64) NOT NULL, owner varchar(64) NOT NULL, fence bigint NOT NULL, "
         "holder varchar(128), lease_until bigint NOT NULL, versions varchar(64), "
         "suppression bigint NOT NULL, format integer NOT NULL, plan_run varchar(64), "
-        "plan_versions varchar(64), plan_suppression bigint)",
+        f"plan_versions varchar(64), plan_suppression bigint, plan_layout {sql.text}, "
+        f"state_keys {sql.text})",
     ]
 
 
@@ -61,5 +69,62 @@ def register(spec: PlanSpec, names: Names, owner: str) -> str:
     )
     return (
         f"INSERT INTO {names.registry} (sid, workspace, target, sync, destination, owner, fence, "
-        f"lease_until, versions, suppression, format) VALUES ({values}, 0, 0, NULL, 0, {FORMAT})"
+        f"lease_until, versions, suppression, format, state_keys) "
+        f"VALUES ({values}, 0, 0, NULL, 0, {FORMAT}, {literal(keys_text(spec))})"
+    )
+
+
+def keys_text(spec: PlanSpec) -> str:
+    """The state's key columns with their types, as the registry remembers them."""
+    return json.dumps([[k.name, k.sql_type] for k in spec.keys])
+
+
+def missing_digests(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
+    """Columns for canonical digests that the model has gained since the state was made."""
+    return [
+        f"ALTER TABLE {names.of('state')} ADD COLUMN IF NOT EXISTS s{j} {sql.blob}"
+        for j in range(len(spec.suppression))
+    ]
+
+
+def layout_text(spec: PlanSpec) -> str:
+    """What the working copies of a plan hold, for whoever closes it: names and flags only."""
+    return json.dumps(
+        {
+            "run": spec.run,
+            "mode": spec.mode.value,
+            "external": spec.external,
+            "by_identifier": spec.by_identifier,
+            "erase_withdrawn": spec.erase_withdrawn,
+            "versions": spec.versions,
+            "fields": [[f.name, f.identifier] for f in spec.fields],
+            "suppression": len(spec.suppression),
+        }
+    )
+
+
+def spec_of_layout(spec: PlanSpec, text: str) -> PlanSpec:
+    """The specification a plan was made by, as far as closing it needs.
+
+    Mapping, mode and rules may have changed since: columns of the working copies are named by
+    their position in the plan's own mapping, not in today's.
+    """
+    known = json.loads(text)
+    fields = tuple(
+        PlanField(
+            name=name, column="", arrow_type=pa.null(), form=Form.DIGEST, identifier=identifier
+        )
+        for name, identifier in known["fields"]
+    )
+    digest = SuppressionColumn(kind="email", column="", canonical_sql="", inside_sql="")
+    return replace(
+        spec,
+        run=known["run"],
+        mode=SyncMode(known["mode"]),
+        external=known["external"],
+        by_identifier=known["by_identifier"],
+        erase_withdrawn=known["erase_withdrawn"],
+        versions=known["versions"],
+        fields=fields,
+        suppression=(digest,) * known["suppression"],
     )
