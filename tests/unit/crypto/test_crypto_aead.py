@@ -41,7 +41,9 @@ def test_one_bit_changed_is_found(position: int, bit: int) -> None:
         unseal(KEY, bytes(sealed), AAD)
 
 
-@pytest.mark.parametrize("sealed", [b"", b"x" * 27, seal(KEY, b"hello", AAD)[:-1]])
+@pytest.mark.parametrize(
+    "sealed", [b"", b"x" * 27, seal(KEY, b"hello", AAD)[:-1]], ids=["none", "short", "cut"]
+)
 def test_short_bytes_are_refused(sealed: bytes) -> None:
     """Truncated bytes fail as altered ones do."""
     with pytest.raises(IntegrityError, match="unseal_failed"):
