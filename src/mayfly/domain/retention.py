@@ -1,0 +1,340 @@
+"""The one registry of what Mayfly writes, and how long each of it may stay.
+
+A table, file kind or log stream that is not listed here must not be written; tests compare this
+list with the tables of the store, the tables of a warehouse and the files of a made project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Final
+
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
+
+
+class RetentionClass(StrEnum):
+    """Why something is there, which decides how long it may be.
+
+    `KEPT_BY_NEED` is personal data without which a removal, an erasure or a suppression could
+    not be carried out: digests in the customer's own warehouse, and keyed digests. It has no
+    date on which it ends by itself, so that every entry names the act that ends it.
+    """
+
+    CUSTOMER_DATA = "customer_data"
+    TEMPORARY = "temporary"
+    KEPT_BY_NEED = "kept_by_need"
+    ACCESS_KEYS = "access_keys"
+    METADATA = "metadata"
+
+
+class Place(StrEnum):
+    """Where it is written."""
+
+    STORE = "store"  # a table of our store
+    WAREHOUSE = "warehouse"  # a table of our schema in the customer's warehouse
+    DESTINATION = "destination"  # a table or file beside what a destination receives
+    PROJECT = "project"  # a file of the project's folder
+    KEYS = "keys"  # a file of the key directory
+    STREAM = "stream"  # an output of the process
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """Both in seconds from the start of the clock; None is no limit in time.
+
+    Args:
+        target_seconds: past it an operator is told.
+        cap_seconds: past it nothing of it may be there.
+    """
+
+    target_seconds: int | None
+    cap_seconds: int | None
+
+
+LIMITS: Final = MappingProxyType(
+    {
+        RetentionClass.CUSTOMER_DATA: Limit(target_seconds=8 * _HOUR, cap_seconds=30 * _DAY),
+        RetentionClass.TEMPORARY: Limit(target_seconds=24 * _HOUR, cap_seconds=30 * _DAY),
+        RetentionClass.KEPT_BY_NEED: Limit(target_seconds=None, cap_seconds=None),
+        RetentionClass.ACCESS_KEYS: Limit(target_seconds=None, cap_seconds=None),
+        RetentionClass.METADATA: Limit(target_seconds=None, cap_seconds=None),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """One thing that Mayfly writes.
+
+    Args:
+        place: where.
+        name: of the table, the file (a pattern with `*`, relative to its place) or the stream.
+            Tables in a warehouse have the id of their state after it.
+        cls: its class.
+        holds: what stands in it.
+        clock_starts: the moment from which its limits count.
+        ends_when: what takes it away, or ends its use.
+    """
+
+    place: Place
+    name: str
+    cls: RetentionClass
+    holds: str
+    clock_starts: str
+    ends_when: str
+
+    @property
+    def target_seconds(self) -> int | None:
+        """Past it an operator is told; None is no target."""
+        return LIMITS[self.cls].target_seconds
+
+    @property
+    def cap_seconds(self) -> int | None:
+        """Past it nothing of it may be there; None is no cap."""
+        return LIMITS[self.cls].cap_seconds
+
+
+def _entries(
+    place: Place, cls: RetentionClass, *, starts: str, ends: str, **holds: str
+) -> tuple[Retention, ...]:
+    return tuple(
+        Retention(place=place, name=name, cls=cls, holds=text, clock_starts=starts, ends_when=ends)
+        for name, text in holds.items()
+    )
+
+
+_STORE = (
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="creation of the workspace",
+        ends="deletion of the workspace",
+        schema_version="number of the store's form",
+        workspace="ids and name of the workspace",
+        suppression_list="number of changes of the suppression list",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="start of the run",
+        ends="deletion of the workspace",
+        runs="ids, counts, times and codes of runs",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="approval",
+        ends="the next approval of the sync and target; deletion of the workspace",
+        approvals="names of what may leave, its fingerprint, name of the operator",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.KEPT_BY_NEED,
+        starts="mayfly suppress add",
+        ends="mayfly suppress remove; deletion of the workspace",
+        suppressions="keyed digests of identifiers that may not leave",
+    ),
+)
+
+_WAREHOUSE = (
+    *_entries(
+        Place.WAREHOUSE,
+        RetentionClass.TEMPORARY,
+        starts="creation, at the plan",
+        ends="drop at the end of the run, or when the next run closes the open plan",
+        scan="keys, fingerprints and digests of the model's rows",
+        plan="keys, operations and digests of rows to send",
+        drop="keys of rows that a plan leaves out",
+        gone="identifiers to remove",
+        batches="numbers and row counts of batches",
+        intents="numbers of batches about to be sent, and a vendor's job ids",
+        acks="numbers of batches that were answered",
+        codes="codes of rows that were not plainly accepted",
+    ),
+    *_entries(
+        Place.WAREHOUSE,
+        RetentionClass.KEPT_BY_NEED,
+        starts="first delivery of the row",
+        ends="erasure of the person; mayfly state drop",
+        state="keys, fingerprints and digests of delivered rows",
+        pairs="keys and delivered identifiers, as digests",
+    ),
+    *_entries(
+        Place.WAREHOUSE,
+        RetentionClass.KEPT_BY_NEED,
+        starts="the rejection",
+        ends="acceptance of the row; erasure of the person; mayfly state drop",
+        rejected="keys, fingerprints and codes of rows that were refused",
+    ),
+    *_entries(
+        Place.WAREHOUSE,
+        RetentionClass.METADATA,
+        starts="first run of the sync",
+        ends="mayfly state drop",
+        states="ids, versions and leases of states",
+    ),
+)
+
+_DESTINATION = (
+    Retention(
+        place=Place.DESTINATION,
+        name="mayfly_stage",
+        cls=RetentionClass.CUSTOMER_DATA,
+        holds="rows of one batch, in a temporary table of the session",
+        clock_starts="read from the source",
+        ends_when="end of the batch's transaction",
+    ),
+    Retention(
+        place=Place.DESTINATION,
+        name="_mayfly_batches",
+        cls=RetentionClass.METADATA,
+        holds="ids of syncs and runs, numbers of delivered batches",
+        clock_starts="delivery of the batch",
+        ends_when="the destination's owner drops it",
+    ),
+    Retention(
+        place=Place.DESTINATION,
+        name=".mayfly-*/*.arrow",
+        cls=RetentionClass.CUSTOMER_DATA,
+        holds="rows of one batch of a run whose file is not whole yet",
+        clock_starts="read from the source",
+        ends_when="the run's file is whole, or the sync's next run begins to write",
+    ),
+    Retention(
+        place=Place.DESTINATION,
+        name="*.part",
+        cls=RetentionClass.CUSTOMER_DATA,
+        holds="a file that is being written",
+        clock_starts="read from the source",
+        ends_when="it takes its name, or its writing fails",
+    ),
+)
+
+
+def _file(
+    name: str,
+    cls: RetentionClass,
+    holds: str,
+    ends_when: str,
+    *,
+    place: Place = Place.PROJECT,
+) -> Retention:
+    return Retention(
+        place=place,
+        name=name,
+        cls=cls,
+        holds=holds,
+        clock_starts="creation",
+        ends_when=ends_when,
+    )
+
+
+_WITH_WORKSPACE = "deletion of the workspace"
+_WRITTEN = "it takes its name, or its writing fails"
+_FILES = (
+    _file("approvals.lock", RetentionClass.METADATA, "fingerprints of approvals", _WITH_WORKSPACE),
+    _file(".approvals.lock.part", RetentionClass.TEMPORARY, "the same, being written", _WRITTEN),
+    _file(
+        ".mayfly/project.schema.json",
+        RetentionClass.METADATA,
+        "JSON Schema of the project files",
+        _WITH_WORKSPACE,
+    ),
+    _file(
+        ".mayfly/store.sqlite",
+        RetentionClass.KEPT_BY_NEED,
+        "the tables of the store, which name what ends each",
+        _WITH_WORKSPACE,
+    ),
+    _file(
+        ".mayfly/store.sqlite-*",
+        RetentionClass.KEPT_BY_NEED,
+        "changes of the store that SQLite has yet to write into it",
+        "SQLite's checkpoint, at the latest when the last connection closes",
+    ),
+    _file(
+        ".mayfly/ledger/entries.jsonl",
+        RetentionClass.METADATA,
+        "ids, counts and times of what was made, delivered and dropped",
+        _WITH_WORKSPACE,
+    ),
+    _file(
+        ".mayfly/ledger/checkpoint",
+        RetentionClass.METADATA,
+        "signed root of the ledger",
+        "the next checkpoint",
+    ),
+    _file(
+        ".mayfly/ledger/key.pub",
+        RetentionClass.METADATA,
+        "public key of the ledger",
+        _WITH_WORKSPACE,
+    ),
+    _file(".mayfly/ledger/lock", RetentionClass.METADATA, "nothing", _WITH_WORKSPACE),
+    _file(
+        ".mayfly/ledger/.*.new",
+        RetentionClass.TEMPORARY,
+        "a checkpoint or key, being written",
+        _WRITTEN,
+    ),
+    _file(
+        "kek",
+        RetentionClass.ACCESS_KEYS,
+        "key encryption key of this machine",
+        "its destruction by the operator",
+        place=Place.KEYS,
+    ),
+    _file(
+        "*.key",
+        RetentionClass.ACCESS_KEYS,
+        "one key of the workspace, wrapped",
+        "its destruction by the operator",
+        place=Place.KEYS,
+    ),
+    _file(
+        "complete",
+        RetentionClass.METADATA,
+        "the mark that every key was made",
+        _WITH_WORKSPACE,
+        place=Place.KEYS,
+    ),
+    _file(
+        ".*",
+        RetentionClass.ACCESS_KEYS,
+        "a key file, being written",
+        _WRITTEN,
+        place=Place.KEYS,
+    ),
+)
+
+_STREAMS = _entries(
+    Place.STREAM,
+    RetentionClass.TEMPORARY,
+    starts="output",
+    ends="output: Mayfly keeps no copy, and what receives it decides",
+    stdout="results of a command: names, counts, codes",
+    stderr="progress, warnings and errors: names, counts, codes",
+)
+
+REGISTRY: Final[tuple[Retention, ...]] = (*_STORE, *_WAREHOUSE, *_DESTINATION, *_FILES, *_STREAMS)
+"""Everything that Mayfly writes."""
+
+
+def retention_of(place: Place, name: str) -> Retention | None:
+    """The entry of a table, file or stream; None where it has none and must not be written.
+
+    Args:
+        place: where it is.
+        name: of the table without its state's id, or of the file relative to its place with `/`.
+    """
+    exact = (e for e in REGISTRY if e.place is place and e.name == name)
+    pattern = (
+        e
+        for e in REGISTRY
+        if e.place is place and e.name.count("/") == name.count("/") and fnmatchcase(name, e.name)
+    )
+    return next(exact, None) or next(pattern, None)
