@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
-import click
+import typer
+from typer.exceptions import TyperException
 from typer.main import get_command
 
 from mayfly.domain.errors import EngineError
@@ -26,21 +27,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = get_command(app).main(given, prog_name="mayfly", standalone_mode=False)
     except EngineError as error:
         sys.exit(_report(error, as_json=as_json, command=_command(given)))
-    except click.exceptions.Exit as ended:
+    except typer.Exit as ended:
         sys.exit(ended.exit_code)
-    except click.ClickException as error:
-        click.echo(f"mayfly: {error.format_message()}", err=True)
-        click.echo("Try `mayfly --help`.", err=True)
+    except TyperException as error:
+        said = getattr(error, "format_message", lambda: "The command line is wrong.")
+        typer.echo(f"mayfly: {said()}", err=True)
+        typer.echo("Try `mayfly --help`.", err=True)
         sys.exit(USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. `mayfly run` goes on from here; nothing was lost.", err=True)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("Stopped. `mayfly run` goes on from here; nothing was lost.", err=True)
         sys.exit(4)
     except BrokenPipeError:
         sys.exit(1)
     except Exception as error:
         # The text of a foreign error may carry a value: its type and place are all that is said.
         place = _place(error)
-        click.echo(
+        typer.echo(
             f"mayfly: unexpected {type(error).__name__} at {place}. This is a fault of Mayfly; "
             "please report it with this line.",
             err=True,
@@ -55,14 +57,14 @@ def _report(error: EngineError, *, as_json: bool, command: str) -> int:
         document = {"schema": f"mayfly/{command}/1", "ok": False, "error": error.to_dict()}
         if problems is not None:
             document["problems"] = [p.to_dict() for p in problems]
-        click.echo(json.dumps(document, indent=2))
+        typer.echo(json.dumps(document, indent=2))
     else:
         for problem in problems or ():
-            click.echo(problem.to_text(), err=True)
+            typer.echo(problem.to_text(), err=True)
         if not problems:
-            click.echo(f"mayfly: {error.message} [{error.code}]", err=True)
+            typer.echo(f"mayfly: {error.message} [{error.code}]", err=True)
             if error.hint:
-                click.echo(f"  → {error.hint}", err=True)
+                typer.echo(f"  → {error.hint}", err=True)
     return type(error).exit_code
 
 
