@@ -82,14 +82,13 @@ def approval_document(
 
 def fingerprint(document: Mapping[str, Any]) -> str:
     """SHA-256 of the document's canonical JSON, in hex."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_canonical(document).encode("ascii")).hexdigest()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
     """Names of what changed, never what it was or is; columns are named by destination field."""
     keys = sorted({*old, *new} - {"columns"})
-    changed = [_named(k, old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)]
+    changed = [_named(k, old.get(k), new.get(k)) for k in keys if _differ(old.get(k), new.get(k))]
     before = {c["field"]: c for c in old.get("columns", ())}
     after = {c["field"]: c for c in new.get("columns", ())}
     for name in sorted({*before, *after}):
@@ -97,7 +96,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]
             changed.append(f"column {name} added")
         elif name not in after:
             changed.append(f"column {name} removed")
-        elif before[name] != after[name]:
+        elif _differ(before[name], after[name]):
             changed.append(_named(f"column {name}", before[name], after[name]))
     return changed
 
@@ -106,5 +105,14 @@ def _named(key: str, old: object, new: object) -> str:
     """`key`, with the names of its parts that differ where it has parts on both sides."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return key
-    parts = [part for part in sorted({*old, *new}) if old.get(part) != new.get(part)]
+    parts = [part for part in sorted({*old, *new}) if _differ(old.get(part), new.get(part))]
     return f"{key} ({', '.join(parts)})"
+
+
+def _differ(old: object, new: object) -> bool:
+    """As the fingerprint sees it: to Python 1, 1.0 and True are equal."""
+    return _canonical(old) != _canonical(new)
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

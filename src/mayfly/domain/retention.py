@@ -147,9 +147,9 @@ _WAREHOUSE = (
         starts="creation, at the plan",
         ends="drop at the end of the run, or when the next run closes the open plan",
         scan="keys, fingerprints and digests of the model's rows",
-        plan="keys, operations and digests of rows to send",
-        drop="keys of rows that a plan leaves out",
-        gone="identifiers to remove",
+        plan="keys and digests of rows to send, and fields that a platform takes in clear",
+        drop="removals: digests of identifiers, or keys",
+        gone="keys and digests that a row delivered and does not want any more",
         batches="numbers and row counts of batches",
         intents="numbers of batches about to be sent, and a vendor's job ids",
         acks="numbers of batches that were answered",
@@ -236,6 +236,19 @@ def _file(
 _WITH_WORKSPACE = "deletion of the workspace"
 _WRITTEN = "it takes its name, or its writing fails"
 _FILES = (
+    *(
+        _file(
+            name, RetentionClass.METADATA, "settings, first written by a template", _WITH_WORKSPACE
+        )
+        for name in (
+            ".gitignore",
+            "mayfly.yml",
+            "sources/*.yml",
+            "models/*.yml",
+            "destinations/*.yml",
+            "syncs/*.yml",
+        )
+    ),
     _file("approvals.lock", RetentionClass.METADATA, "fingerprints of approvals", _WITH_WORKSPACE),
     _file(".approvals.lock.part", RetentionClass.TEMPORARY, "the same, being written", _WRITTEN),
     _file(

@@ -15,6 +15,7 @@ from mayfly.bootstrap import initialise
 from mayfly.connectors.destinations.databases import MARKERS, STAGE
 from mayfly.domain.retention import LIMITS, REGISTRY, Place, RetentionClass, retention_of
 from mayfly.planning.names import WORKING_COPIES
+from mayfly.services.init_project import TEMPLATES, plan_files
 
 SOURCE = Path(mayfly.__file__).parent
 STATE_TABLES = {"state", "pairs", "rejected", "states"}
@@ -81,13 +82,22 @@ def test_every_file_of_a_new_project_is_registered(
     (project / "mayfly.yml").write_text(PROJECT, "utf-8")
     monkeypatch.setenv("MAYFLY_KEYS_DIR", str(keys))
     initialise(project)
-    made = files(project) - {"mayfly.yml"}
+    made = files(project)
     assert {".mayfly/store.sqlite", ".mayfly/ledger/entries.jsonl"} <= made
     assert [name for name in made if retention_of(Place.PROJECT, name) is None] == []
     (workspace,) = keys.iterdir()
     made_keys = files(workspace)
     assert "kek" in made_keys
     assert [name for name in made_keys if retention_of(Place.KEYS, name) is None] == []
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_every_file_of_a_template_is_registered(template: str) -> None:
+    """The project files that `mayfly init --template` writes are metadata."""
+    for name in plan_files(template):
+        entry = retention_of(Place.PROJECT, name)
+        assert entry is not None, name
+        assert entry.cls is RetentionClass.METADATA
 
 
 def test_no_module_opens_a_log_of_its_own() -> None:

@@ -171,6 +171,7 @@ CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
     "primary key": (lambda p: with_model(p, primary_key=("email",)), "primary_key"),
     "consent column": (lambda p: with_consent(p, column="terms"), "consent (column)"),
     "consent value": (lambda p: with_consent(p, equals=False), "consent (equals)"),
+    "consent of another type": (lambda p: with_consent(p, equals=1), "consent (equals)"),
     "consent values": (lambda p: with_consent(p, in_=("yes",)), "consent (in)"),
     "lawful basis": (
         lambda p: with_consent(p, lawful_basis="contract"),
