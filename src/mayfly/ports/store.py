@@ -15,14 +15,21 @@ class Store(Protocol):
     """Calls block, each is one transaction, and any may come from several processes.
 
     Every call but `exists` and `create` raises PolicyError `not_initialised` where there is no
-    store, and ConfigError `store_newer` where a newer program made it.
+    store, and ConfigError `store_newer` where a newer program made it. Any call may raise
+    IntegrityError `store_damaged`, what is there is no store or not a whole one, and
+    TransientError `store_unavailable`.
     """
 
     def exists(self) -> bool:
         """Whether the store was made."""
 
     def create(self, *, workspace_id: str, name: str, installation_id: str, now: datetime) -> None:
-        """Make an empty store. Raises PolicyError `store_exists`."""
+        """Make an empty store, whole or not at all.
+
+        Raises:
+            PolicyError: `store_exists`; of several calls at once one makes it.
+            ConfigError: `store_unwritable`.
+        """
 
     def workspace(self) -> WorkspaceRecord:
         """Who this installation is."""
@@ -30,7 +37,7 @@ class Store(Protocol):
     def start_run(
         self, *, run_id: str, sync: str, target: str, mode: str, started_at: datetime
     ) -> None:
-        """Record that a run began."""
+        """Record that a run began. Raises ConfigError `store_conflict`, the id is taken."""
 
     def finish_run(
         self,
