@@ -19,10 +19,16 @@ WINDOW_BYTES = 1 << 20
 OVERLAP_BYTES = 1 << 13
 _DEPTH_MAX = 4
 _OUT_BYTES_MAX = 1 << 30
-_MAGIC = re.compile(
-    rb"(?P<gzip>\x1f\x8b\x08)|(?P<zlib>\x78[\x01\x5e\x9c\xda])|(?P<bz2>BZh[1-9]1AY&SY)"
-    rb"|(?P<xz>\xfd7zXZ\x00)|(?P<zstd>\x28\xb5\x2f\xfd)"
-)
+# One pattern each: with fixed first bytes `re` is fast, with alternatives it is not.
+_MAGICS = {
+    "gzip": re.compile(rb"\x1f\x8b\x08"),
+    "zlib": re.compile(rb"\x78[\x01\x5e\x9c\xda]"),
+    "bz2": re.compile(rb"BZh[1-9]1AY&SY"),
+    "xz": re.compile(rb"\xfd7zXZ\x00"),
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
+}
+# Most magics are chance and fail at once, so the decoder is first given little.
+_PROBE_BYTES = 1 << 12
 
 # Magics too long to stand at a file's beginning by chance: such a file must unpack to its end.
 _STRONG = frozenset({"gzip", "bz2", "xz"})
@@ -58,13 +64,12 @@ def scan_chunks(
                 yield replace(hit, offset=base + hit.offset, member=member)
         if depth >= _DEPTH_MAX:
             continue
-        for found in _MAGIC.finditer(window, context, limit):
-            at = base + found.start()
-            if at:
-                yield from _inside(window[found.start() :], found, at, known, member, depth)
-    first = _MAGIC.match(head)
-    if first and depth < _DEPTH_MAX:
-        kind = str(first.lastgroup)
+        for at, kind in _magics(window, context, limit):
+            if base + at:
+                place = f"{member}/{kind}@{base + at}".lstrip("/")
+                yield from _inside(window[at:], kind, place, known, depth)
+    kind = next((name for name, magic in _MAGICS.items() if magic.match(head)), "")
+    if kind and depth < _DEPTH_MAX:
         yield from scan_chunks(
             lambda: unpacked(chunks(), kind, whole=depth == 0 and kind in _STRONG),
             known,
@@ -90,14 +95,22 @@ def unpacked(chunks: Iterable[bytes], kind: str, *, whole: bool = False) -> Iter
         yield part
 
 
+def _magics(window: bytes, start: int, end: int) -> list[tuple[int, str]]:
+    """Where a compressed stream may begin, and of which kind, in order."""
+    return sorted(
+        (found.start(), kind)
+        for kind, magic in _MAGICS.items()
+        for found in magic.finditer(window, start, end)
+    )
+
+
 def _inside(
-    data: bytes, found: re.Match[bytes], at: int, known: Sequence[bytes], member: str, depth: int
+    data: bytes, kind: str, member: str, known: Sequence[bytes], depth: int
 ) -> Iterator[Hit]:
-    kind = str(found.lastgroup)
     yield from scan_chunks(
-        lambda: unpacked([data], kind),
+        lambda: unpacked([data[:_PROBE_BYTES], data[_PROBE_BYTES:]], kind),
         known,
-        member=f"{member}/{kind}@{at}".lstrip("/"),
+        member=member,
         depth=depth + 1,
     )
 
