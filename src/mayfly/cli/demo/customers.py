@@ -69,7 +69,7 @@ def change_some(path: Path) -> tuple[int, int]:
         withdrawn = connection.execute(
             "UPDATE customers SET ads_opt_in = FALSE WHERE customer_id % 200 = 3 AND ads_opt_in"
         ).fetchone()
-    return (changed or (0,))[0], (withdrawn or (0,))[0]
+    return int((changed or (0,))[0]), int((withdrawn or (0,))[0])
 
 
 def change_few(path: Path) -> int:
@@ -79,4 +79,4 @@ def change_few(path: Path) -> int:
             "UPDATE customers SET email = 'again.' || customer_id || '@example.net' "
             "WHERE customer_id % 100 = 2"
         ).fetchone()
-    return (changed or (0,))[0]
+    return int((changed or (0,))[0])
