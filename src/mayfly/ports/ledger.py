@@ -29,6 +29,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def open_runs(self, sync: str, target: str) -> Sequence[str]:
+        """Runs of a sync whose working copy was recorded as created and not as dropped."""
+        ...
+
     def last_time(self) -> datetime | None:
         """Time of the newest entry in UTC; None where there is none."""
         ...

@@ -134,6 +134,7 @@ async def _dry(run: Run, tally: RunTally) -> None:
 async def _close_left_open(run: Run, tally: RunTally) -> None:
     """A plan that another run left open is never finished; what is in doubt is marked."""
     left_open = await _store(run.store.open_plan)
+    await _drop_never_made(run, left_open)
     if left_open is None:
         return
     for batch in left_open.batches:
@@ -143,6 +144,18 @@ async def _close_left_open(run: Run, tally: RunTally) -> None:
     tally.recovered = report.in_doubt
     entry = run.entry(EntryType.DROPPED, run=left_open.run, rows=report.rows, reason="closed_anew")
     await _store(run.ledger.append, [entry])
+
+
+async def _drop_never_made(run: Run, left_open: OpenPlan | None) -> None:
+    """Runs killed while their working copy was announced in the ledger and not in the warehouse.
+
+    The lease is ours, so that no other run of this sync can be at that point now.
+    """
+    announced = await _store(run.ledger.open_runs, run.spec.identity.sync, run.spec.identity.target)
+    lost = [r for r in announced if left_open is None or r != left_open.run]
+    if lost:
+        entries = [run.entry(EntryType.DROPPED, run=r, reason="not_there") for r in lost]
+        await _store(run.ledger.append, entries)
 
 
 async def _settle(run: Run, left_open: OpenPlan, batch: BatchInfo) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from typing import NoReturn
 
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
 from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
-from mayfly.ledger.entry import Entry, parse_time
+from mayfly.ledger.entry import Entry, EntryType, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -110,6 +111,21 @@ class FolderLedger:
             size = position.frontier.size
             placed = [e.placed(seq=size + n, at=at) for n, e in enumerate(entries)]
             self._position = self._written(position, [e.to_line() for e in placed], at)
+
+    def open_runs(self, sync: str, target: str) -> Sequence[str]:
+        """See the port. Reads the whole ledger once."""
+        found: dict[str, None] = {}
+        with _translated(), self._locked():
+            self._position = self._refreshed(self._position)
+            for line in _whole_lines(self._path / _ENTRIES, 0):
+                entry = json.loads(line)
+                if entry["sync"] != sync or entry["target"] != target:
+                    continue
+                if entry["type"] == EntryType.CREATED.value:
+                    found[entry["run"]] = None
+                elif entry["type"] == EntryType.DROPPED.value:
+                    found.pop(entry["run"], None)
+        return list(found)
 
     def last_time(self) -> datetime | None:
         """Time of the newest entry in UTC; None where there is none."""

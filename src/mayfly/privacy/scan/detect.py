@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,9 @@ _TLDS = frozenset(
     ("com", "org", "net", "edu", "gov", "info", "biz", "name", "example", "test", "invalid", "app")
 )
 _PREFIXES = ("com", "org", "net", "edu", "gov", "info", "example")
-_LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
-_DOMAIN = re.compile(r"((?:[A-Za-z0-9-]{1,63}\.){1,8})([A-Za-z]{2,24})")
+_LOCAL_SIGNS = (string.ascii_letters + string.digits + ".!#$%&'*+/=?^_`{|}~-").encode()
+_LOCAL_MAX = 64
+_DOMAIN = re.compile(rb"((?:[A-Za-z0-9-]{1,63}\.){1,8})([A-Za-z]{2,24})")
 _NOT_ASCII = bytes(range(128, 256))
 # Bytes around a place that decide whether a value begins there: a card may lie in a UUID.
 _BEFORE = 40
@@ -96,14 +98,13 @@ def _emails(data: bytes) -> Iterator[Span]:
     strict: bool | None = None
     for found in AT.finditer(data):
         at = found.start()
-        first = max(0, at - 64)
-        text = data[first : at + 256].decode("ascii", "replace")
-        local = _LOCAL.search(text, 0, at - first)
-        domain = _DOMAIN.match(text, at - first + 1)
+        before = data[max(0, at - _LOCAL_MAX) : at]
+        local = len(before) - len(before.rstrip(_LOCAL_SIGNS))
+        domain = _DOMAIN.match(data, at + 1, at + 256)
         if strict is None:
             strict = _binary(data)
-        if local and domain and _sane(local.group(), domain, strict=strict):
-            yield first + local.start(), first + domain.end()
+        if local and domain and _sane(local, domain, strict=strict):
+            yield at - local, domain.end()
 
 
 def _binary(data: bytes) -> bool:
@@ -111,13 +112,13 @@ def _binary(data: bytes) -> bool:
     return b"\x00" in data or beyond * 20 > len(data)
 
 
-def _sane(local: str, domain: re.Match[str], *, strict: bool) -> bool:
+def _sane(local: int, domain: re.Match[bytes], *, strict: bool) -> bool:
     """Chance alone must not look like an address: in binary data, more is asked."""
-    label, top = domain[1], domain[2].lower()
-    if label.startswith(("-", ".")):
+    label, top = domain[1], domain[2].lower().decode()
+    if label.startswith((b"-", b".")):
         return False
     if not strict:
         return True
     if top in _TLDS or top.startswith(_PREFIXES):
-        return len(local) >= 1 and len(label) >= 3
-    return len(top) == 2 and len(local) >= 3 and len(label) >= 5
+        return len(label) >= 3
+    return len(top) == 2 and local >= 3 and len(label) >= 5

@@ -22,31 +22,29 @@ _DIGITS = (re.compile(b"ddd"), re.compile(b"dsd"))
 _ACCOUNT = re.compile(b"lldd(?:s?[ld]){11}")
 # The longest stretch of thirteen digits and what may stand between them, less one.
 _REACH = 24
-# In text, numbers and accounts begin where a word does.
-_CARD_STARTS = (re.compile(b"xd(?=(?:s?d){12})"), re.compile(b"sd(?=(?:s?d){12})"))
-_IBAN_STARTS = (
-    re.compile(b"xlldd(?=(?:s?[ld]){11})"),
-    re.compile(b"slldd(?=(?:s?[ld]){11})"),
+# In text, numbers and accounts begin where a word does, and cards with one of the digits c.
+_CARD_STARTS = (
+    re.compile(b"xc(?=(?:s?[cd]){12})"),
+    re.compile(b"sc(?<![cd]sc)(?=(?:s?[cd]){12})"),
+)
+_IBAN_STARTS = tuple(
+    re.compile(sign + b"ll[cd][cd](?=(?:s?[lcd]){11})") for sign in (b"x", b"s", b"p")
 )
 
 
-def _kinds(plus: bytes) -> bytes:
-    """A table: d for a digit, l for a letter, s for what separates groups, x for all else."""
+def _kinds(**signs_of: bytes) -> bytes:
+    """A table from each byte to its kind, x where none is given."""
     kinds = bytearray(b"x" * 256)
-    for signs, kind in (
-        (string.digits.encode(), b"d"),
-        (string.ascii_letters.encode(), b"l"),
-        (b" -", b"s"),
-        (b"+", plus),
-    ):
+    for kind, signs in signs_of.items():
         for sign in signs:
-            kinds[sign] = kind[0]
+            kinds[sign] = ord(kind)
     return bytes(kinds)
 
 
-_KINDS = _kinds(b"x")
+_LETTERS = string.ascii_letters.encode()
+_KINDS = _kinds(d=b"0123456789", l=_LETTERS, s=b" -")
 # No card number begins behind a plus, so there it is no start of a word.
-_WORD_KINDS = _kinds(b"p")
+_WORD_KINDS = _kinds(c=b"2345678", d=b"019", l=_LETTERS, s=b" -", p=b"+")
 
 
 def likely(data: bytes, known: Sequence[bytes] = ()) -> Iterator[Span]:

@@ -8,7 +8,6 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -61,7 +60,12 @@ def scan_chunks(
             head = window[:16]
         for hit in hits_in(window, known):
             if context <= hit.offset < limit:
-                yield replace(hit, offset=base + hit.offset, member=member)
+                yield Hit(
+                    offset=base + hit.offset,
+                    class_name=hit.class_name,
+                    encoding=hit.encoding,
+                    member=member,
+                )
         if depth >= _DEPTH_MAX:
             continue
         for at, kind in _magics(window, context, limit):
