@@ -1,0 +1,293 @@
+"""What every table destination promises, on DuckDB, SQLite and a real PostgreSQL; and files."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import decimal
+import sqlite3
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import psycopg
+import pyarrow as pa
+import pytest
+
+from mayfly.connectors.destinations import (
+    database_duckdb,
+    database_postgres,
+    database_sqlite,
+    files,
+)
+from mayfly.domain.batch import BatchHead, Operation, SyncMode
+from mayfly.domain.errors import ConfigError, ContractError
+from mayfly.domain.outcomes import OutcomeCode
+from mayfly.ports.destination import DestinationContext, Done, Progress, Submitted
+from mayfly.privacy.gate import Form, ProtectedBatch
+from mayfly.privacy.gate.seal import THE_SEAL
+
+ENGINES = ("duckdb", "sqlite", "postgres")
+ROWS = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "name": ["a", 'q"uote', None]})
+
+
+class _Dsn:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The dsn."""
+        return self._text
+
+
+class Bench:
+    """One kind of database, with a way to look into it."""
+
+    def __init__(self, kind: str, tmp_path: Path, dsn: str) -> None:
+        self.kind = kind
+        self.path = tmp_path / f"crm.{kind}"
+        self.dsn = dsn
+
+    def make(self, context: DestinationContext) -> Any:
+        """The connector."""
+        if self.kind == "postgres":
+            return database_postgres.make(dsn=_Dsn(self.dsn), schema="public", context=context)
+        module = database_duckdb if self.kind == "duckdb" else database_sqlite
+        return module.make(path=self.path, context=context)
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        if self.kind == "postgres":
+            with psycopg.connect(self.dsn, autocommit=True) as con:
+                cursor = con.execute(sql.encode())
+                return cursor.fetchall() if cursor.description else []
+        if self.kind == "duckdb":
+            with duckdb.connect(str(self.path)) as con:
+                return con.execute(sql).fetchall()
+        with sqlite3.connect(self.path) as con:
+            return con.execute(sql).fetchall()
+
+
+@pytest.fixture(params=ENGINES)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    """Each engine in turn."""
+    dsn = request.getfixturevalue("postgres_database") if request.param == "postgres" else ""
+    return Bench(request.param, tmp_path, dsn)
+
+
+def context(rows: pa.Table = ROWS, **more: Any) -> DestinationContext:
+    """A mirror of table `people` by id."""
+    made = DestinationContext(
+        workspace="w",
+        sync="s",
+        mode=SyncMode.MIRROR,
+        object_name="people",
+        key=("id",),
+        columns={f.name: f.type for f in rows.schema},
+        forms=dict.fromkeys(rows.column_names, Form.CLEAR),
+    )
+    return replace(made, **more)
+
+
+def batch(
+    rows: pa.Table = ROWS, *, number: int = 0, operation: Operation = Operation.WRITE
+) -> ProtectedBatch:
+    """A batch that passed the gate."""
+    head = BatchHead(
+        sync="s", run="r1", number=number, of=9, operation=operation, rows=rows.num_rows
+    )
+    return ProtectedBatch(head, rows, dict.fromkeys(rows.column_names, Form.CLEAR), seal=THE_SEAL)
+
+
+def write(destination: Any, given: ProtectedBatch) -> Done | Submitted:
+    """Hand over a batch."""
+    return asyncio.run(destination.write(given, Progress(rows=len(given))))
+
+
+def test_rows_arrive_and_a_repeat_changes_nothing(bench: Bench) -> None:
+    """The same batch twice is the same as once, and its marker answers."""
+    destination = bench.make(context())
+    asyncio.run(destination.check())
+    for _ in range(2):
+        done = write(destination, batch())
+        assert isinstance(done, Done)
+        assert done.outcomes.count(OutcomeCode.ACCEPTED) == 3
+    assert bench.ask("SELECT id, name FROM people ORDER BY id") == [
+        (1, "a"),
+        (2, 'q"uote'),
+        (3, None),
+    ]
+    assert bench.ask("SELECT count(*) FROM _mayfly_batches") == [(1,)]
+    assert asyncio.run(destination.applied(batch().head)) is True
+    assert asyncio.run(destination.applied(batch(number=5).head)) is False
+
+
+def test_an_upsert_replaces_by_key(bench: Bench) -> None:
+    """A second batch changes what it names and leaves the rest."""
+    destination = bench.make(context())
+    write(destination, batch())
+    changed = pa.table({"id": pa.array([2, 4], pa.int64()), "name": ["b", "😊"]})
+    write(destination, batch(changed, number=1))
+    assert bench.ask("SELECT id, name FROM people ORDER BY id") == [
+        (1, "a"),
+        (2, "b"),
+        (3, None),
+        (4, "😊"),
+    ]
+
+
+def test_a_removal_takes_rows_by_key(bench: Bench) -> None:
+    """Only the named keys go; an absent one is accepted."""
+    destination = bench.make(context())
+    write(destination, batch())
+    gone = pa.table({"id": pa.array([1, 99], pa.int64())})
+    done = write(destination, batch(gone, number=1, operation=Operation.REMOVE))
+    assert isinstance(done, Done)
+    assert done.outcomes.count(OutcomeCode.ACCEPTED) == 2
+    assert bench.ask("SELECT id FROM people ORDER BY id") == [(2,), (3,)]
+
+
+def test_an_append_inserts_once_for_each_batch(bench: Bench) -> None:
+    """No key is needed; two batches are two inserts, a repeat is none."""
+    destination = bench.make(context(mode=SyncMode.APPEND, key=()))
+    for number in (0, 1, 1):
+        write(destination, batch(number=number, operation=Operation.INSERT))
+    assert bench.ask("SELECT count(*) FROM people") == [(6,)]
+
+
+def test_odd_values_arrive(bench: Bench) -> None:
+    """Decimals, infinity, dates, time zones, bytes, empty text and quotes are kept."""
+    at = dt.datetime(2026, 3, 29, 0, 30, tzinfo=dt.UTC)
+    rows = pa.table(
+        {
+            "id": pa.array([1], pa.int64()),
+            "amount": pa.array([decimal.Decimal("12.50")], pa.decimal128(10, 2)),
+            "ratio": pa.array([float("inf")], pa.float64()),
+            "born": pa.array([dt.date(1999, 12, 31)]),
+            "seen": pa.array([at], pa.timestamp("us", tz="UTC")),
+            "raw": pa.array([b"\x00\xff"], pa.binary()),
+            "empty": [""],
+            "tricky": ["a,b\n'c' \"d\" \\N"],
+            "flag": [True],
+        }
+    )
+    destination = bench.make(context(rows))
+    write(destination, batch(rows))
+    [(amount, ratio, born, seen, raw, empty, tricky, flag)] = bench.ask(
+        "SELECT amount, ratio, born, seen, raw, empty, tricky, flag FROM people"
+    )
+    assert decimal.Decimal(str(amount)) == decimal.Decimal("12.50")
+    assert ratio == float("inf")
+    assert str(born) == "1999-12-31"
+    seen = dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen
+    assert seen.astimezone(dt.UTC) == at
+    assert bytes(raw) == b"\x00\xff"
+    assert (empty, tricky, bool(flag)) == ("", "a,b\n'c' \"d\" \\N", True)
+
+
+def test_names_are_quoted(bench: Bench) -> None:
+    """A table named like an attack is a table."""
+    name = 'x"; drop table people; --'
+    destination = bench.make(context(object_name=name))
+    write(destination, batch())
+    quoted = '"' + name.replace('"', '""') + '"'
+    assert bench.ask(f"SELECT count(*) FROM {quoted}") == [(3,)]
+
+
+def test_a_table_without_the_column_is_refused(bench: Bench) -> None:
+    """The message names the column, and nothing was written."""
+    bench.ask("CREATE TABLE people (id BIGINT PRIMARY KEY)")
+    with pytest.raises(ConfigError, match="column_missing"):
+        write(bench.make(context()), batch())
+    assert bench.ask("SELECT count(*) FROM people") == [(0,)]
+
+
+def test_a_table_without_a_unique_key_is_refused(bench: Bench) -> None:
+    """An upsert needs a unique index on its key."""
+    bench.ask("CREATE TABLE people (id BIGINT, name VARCHAR(50))")
+    with pytest.raises(ConfigError, match="key_not_unique"):
+        write(bench.make(context()), batch())
+
+
+def test_a_refused_value_undoes_the_whole_batch(bench: Bench) -> None:
+    """All or nothing: a broken constraint leaves neither rows nor marker, and tells no value."""
+    bench.ask("CREATE TABLE people (id BIGINT PRIMARY KEY, name VARCHAR(50) NOT NULL)")
+    destination = bench.make(context())
+    with pytest.raises(ContractError, match="batch_refused") as caught:
+        write(destination, batch())
+    assert "uote" not in str(caught.value) + caught.value.hint
+    assert bench.ask("SELECT count(*) FROM people") == [(0,)]
+    assert asyncio.run(destination.applied(batch().head)) is False
+
+
+def test_a_nul_character_is_refused_for_its_row_only(postgres_database: str) -> None:
+    """PostgreSQL cannot hold it; the other rows go."""
+    bench = Bench("postgres", Path(), postgres_database)
+    rows = pa.table({"id": pa.array([1, 2], pa.int64()), "name": ["a\x00b", "fine"]})
+    done = write(bench.make(context(rows)), batch(rows))
+    assert isinstance(done, Done)
+    assert done.outcomes.codes.to_pylist() == [OutcomeCode.REJECTED, OutcomeCode.ACCEPTED]
+    assert done.outcomes.reasons[0].code == "nul_character"
+
+
+def read_csv(path: Path) -> list[dict[str, Any]]:
+    """Rows of a CSV file."""
+    return pl.read_csv(path).to_dicts()
+
+
+READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+    "parquet": lambda p: pl.read_parquet(p).to_dicts(),
+    "csv": read_csv,
+    "jsonl": lambda p: pl.read_ndjson(p).to_dicts(),
+}
+
+
+@pytest.mark.parametrize("file_format", sorted(READERS))
+def test_files_appear_whole_and_once(tmp_path: Path, file_format: str) -> None:
+    """Two batches make one file of mode 0600, only when both are there; a repeat changes
+    nothing and nothing else is left in the folder.
+    """
+    destination = files.make(
+        path=tmp_path, file_format=file_format, context=context(mode=SyncMode.APPEND, key=())
+    )
+
+    def part(number: int) -> ProtectedBatch:
+        head = replace(batch().head, number=number, of=2, operation=Operation.INSERT)
+        return ProtectedBatch(
+            head, ROWS, dict.fromkeys(ROWS.column_names, Form.CLEAR), seal=THE_SEAL
+        )
+
+    first = write(destination, part(0))
+    final = tmp_path / f"s.r1.{file_format}"
+    assert isinstance(first, Submitted)
+    assert not final.exists()
+    write(destination, part(1))
+    before = final.read_bytes()
+    write(destination, part(1))
+    assert final.read_bytes() == before
+    done = asyncio.run(destination.poll(first.job))
+    assert isinstance(done, Done)
+    assert done.outcomes.count(OutcomeCode.ACCEPTED) == 3
+    assert stat.S_IMODE(final.stat().st_mode) == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == [final.name]
+    assert sorted(r["id"] for r in READERS[file_format](final)) == [1, 1, 2, 2, 3, 3]
+
+
+def test_lost_parts_are_deferred(tmp_path: Path) -> None:
+    """A run whose parts are gone has delivered nothing, and says so."""
+    destination = files.make(
+        path=tmp_path, file_format="jsonl", context=context(mode=SyncMode.APPEND, key=())
+    )
+    submitted = write(destination, batch(operation=Operation.INSERT))
+    assert isinstance(submitted, Submitted)
+    for folder in tmp_path.iterdir():
+        for item in folder.iterdir():
+            item.unlink()
+        folder.rmdir()
+    done = asyncio.run(destination.poll(submitted.job))
+    assert isinstance(done, Done)
+    assert done.outcomes.count(OutcomeCode.DEFERRED) == 3
