@@ -265,12 +265,12 @@ def test_rows_not_sent_are_rejected_in_their_places() -> None:
 
 
 def test_a_session_belongs_to_one_batch_of_one_run() -> None:
-    """The same batch has the same positive 63-bit session; other batches and parts have others."""
+    """The same batch has the same session of at most twelve digits; other batches and parts have others."""
     heads = [batch({"EMAIL": [digest(1)]}, number=n).head for n in range(200)]
     numbers = [session_id(head, requests) for head in heads for requests in (1, 2)]
     assert numbers == [session_id(head, requests) for head in heads for requests in (1, 2)]
     assert len(set(numbers)) == 400
-    assert all(0 < number < 2**63 for number in numbers)
+    assert all(0 < number < 10**12 for number in numbers)
 
 
 # -- calls ---------------------------------------------------------------------------------------

@@ -345,13 +345,14 @@ class Part:
 
 
 def session_id(head: BatchHead, requests: int) -> int:
-    """63 bits for one batch of one run: batches go in any order, so none can share a session.
+    """Twelve digits for one batch of one run: batches go in any order, and none shares a session.
 
-    The number of requests is part of it, so that a part of a batch has a session of its own.
+    Longer numbers could pass for a card number in a scan of what left. The number of requests is
+    part of it, so that a part of a batch has a session of its own.
     """
     text = f"{head.run}\x00{head.number}\x00{head.operation}\x00{head.identifier}\x00{requests}"
     digest = hashlib.sha256(text.encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1 or 1
+    return int.from_bytes(digest[:8], "big") % 10**12 or 1
 
 
 def checked_rows(batch: ProtectedBatch, schema: Sequence[str]) -> pa.Table:
