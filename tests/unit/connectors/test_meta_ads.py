@@ -265,7 +265,7 @@ def test_rows_not_sent_are_rejected_in_their_places() -> None:
 
 
 def test_a_session_belongs_to_one_batch_of_one_run() -> None:
-    """The same batch has the same session of at most twelve digits; other batches and parts have others."""
+    """The same batch has the same session of at most twelve digits; others have others."""
     heads = [batch({"EMAIL": [digest(1)]}, number=n).head for n in range(200)]
     numbers = [session_id(head, requests) for head in heads for requests in (1, 2)]
     assert numbers == [session_id(head, requests) for head in heads for requests in (1, 2)]
