@@ -96,6 +96,7 @@ class ClosingSql:
         for i, field in identifiers(self._spec):
             steps += self._pairs_added(self.doubtful("plan"), i, field.name, perhaps=True)
         steps.append(self._pairs_doubted_by_removal())
+        steps.append(self._pairs_outdated())
         steps.append(self._forget())
         steps += self._redo()
         return steps
@@ -106,13 +107,14 @@ class ClosingSql:
         doubt = "TRUE" if perhaps else "FALSE"
         keys = " AND ".join(f"{pairs}.{k} = q.{k}" for k in key_names(spec))
         same_row = "" if perhaps else f" AND {keys}"
+        current = "" if perhaps else ", stale = FALSE"
         mark = (
-            f"UPDATE {pairs} SET perhaps = {doubt} FROM ({query}) q "
+            f"UPDATE {pairs} SET perhaps = {doubt}{current} FROM ({query}) q "
             f"WHERE {pairs}.field = {name} AND {pairs}.digest = q.{value}{same_row}"
         )
         insert = (
-            f"INSERT INTO {pairs} ({key_list(spec)}, field, digest, perhaps) "
-            f"SELECT {key_list(spec, 'q')}, {name}, q.{value}, {doubt} FROM ({query}) q "
+            f"INSERT INTO {pairs} ({key_list(spec)}, field, digest, perhaps, stale) "
+            f"SELECT {key_list(spec, 'q')}, {name}, q.{value}, {doubt}, FALSE FROM ({query}) q "
             f"LEFT JOIN {pairs} p ON p.field = {name} AND p.digest = q.{value} "
             f"AND {same_key(spec, 'p', 'q')} WHERE q.{value} IS NOT NULL AND p.field IS NULL"
         )
@@ -131,6 +133,19 @@ class ClosingSql:
         return (
             f"UPDATE {pairs} SET perhaps = TRUE FROM ({self.doubtful('drop')}) q "
             f"WHERE q.field = {pairs}.field AND q.digest = {pairs}.digest"
+        )
+
+    def _pairs_outdated(self) -> str:
+        """Pairs of an earlier value, of rows whose new value the destination has.
+
+        Such a row looks unchanged to the next plan; its old pair must not count as wanted.
+        """
+        spec, pairs, gone = self._spec, self._names.of("pairs"), self._names.of("gone")
+        keys = " AND ".join(f"{pairs}.{k} = g.{k}" for k in key_names(spec))
+        return (
+            f"UPDATE {pairs} SET stale = TRUE FROM {gone} g "
+            f"JOIN ({self.accepted('plan')}) a ON {same_key(spec, 'g', 'a')} "
+            f"WHERE g.field = {pairs}.field AND g.digest = {pairs}.digest AND {keys}"
         )
 
     def _forget(self) -> str:

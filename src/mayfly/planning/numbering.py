@@ -115,7 +115,10 @@ class NumberingSql:
             f"WHEN p.field = {literal(f.name)} THEN q.v{i} IS NULL OR q.v{i} <> p.digest"
             for i, f in identifiers(spec)
         )
-        differs = f"(q.batch IS NOT NULL AND CASE {cases} ELSE TRUE END)"
+        # An unchanged row may hold a pair of an earlier value, kept while another row wanted it.
+        differs = (
+            f"(q.batch IS NOT NULL AND CASE {cases} ELSE TRUE END) OR (q.batch IS NULL AND p.stale)"
+        )
         if spec.mode is SyncMode.UPSERT:
             removed = (*spec.removes, *((RowClass.WITHHELD,) if spec.removes else ()))
             gone = f"s.c IN {_numbers(removed)}" if removed else "FALSE"

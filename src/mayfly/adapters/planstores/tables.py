@@ -44,7 +44,8 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
         f"redo boolean NOT NULL, present boolean NOT NULL, first_at bigint NOT NULL, "
         f"last_at bigint NOT NULL{digests})",
         f"{make} {names.of('pairs')} ({keys}, field {sql.text} NOT NULL, "
-        f"digest {sql.blob} NOT NULL, perhaps boolean NOT NULL)",
+        f"digest {sql.blob} NOT NULL, perhaps boolean NOT NULL, "
+        f"stale boolean NOT NULL)",
         f"{make} {names.of('rejected')} ({keys}, fp {sql.blob}, versions varchar(64) NOT NULL, "
         f"code integer NOT NULL, reason varchar(64), vendor varchar(64), run varchar(64), "
         f"noted_at bigint NOT NULL)",
