@@ -6,7 +6,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mayfly.privacy.rules import hash_value
+from mayfly.privacy.rules import RULES, hash_value
+
+_SIGNATURE = ("the-trade-desk", "TtdSignature")
+_PLATFORMS = frozenset(platform for platform, _ in RULES)
+_FIELDS = frozenset(field for _, field in (*RULES, _SIGNATURE))
 
 
 def hash_lines(
@@ -27,8 +31,11 @@ def _answer(line: bytes, *, show_normalised: bool) -> dict[str, Any]:
         return _refused(None, None, "bad_json")
     platform, field, value = entry.get("platform"), entry.get("field"), entry.get("value")
     context = entry.get("context") or {}
-    if not isinstance(platform, str) or not isinstance(field, str):
+    # An unknown name is not repeated: with its columns mixed up, a line may hold a value there.
+    if not isinstance(platform, str) or platform not in _PLATFORMS:
         return _refused(None, None, "unknown_platform")
+    if not isinstance(field, str) or field not in _FIELDS:
+        return _refused(platform, None, "unknown_field")
     if not isinstance(context, dict):
         return _refused(platform, field, "bad_context")
     if value is None:

@@ -75,3 +75,24 @@ def test_a_national_number_without_a_country_is_refused() -> None:
         platform="meta", field="phone", value="06 39 98 12 34", context={"default_country": "FR"}
     )
     assert made["digest"] == hashlib.sha256(b"33639981234").hexdigest()
+
+
+def test_unknown_names_are_not_repeated() -> None:
+    """With its columns mixed up a line holds values where names belong: none is printed."""
+    for platform, field in (("a@example.com", "b@example.com"), ("meta", "b@example.com")):
+        answer = ask(platform=platform, field=field, value="x")
+        assert "example.com" not in json.dumps(answer)
+        assert answer["reject"] in ("unknown_platform", "unknown_field")
+
+
+def test_half_a_character_never_breaks_the_stream() -> None:
+    """Lone surrogates in names and in the secret are refused; the answer is UTF-8."""
+    half = "\ud800"
+    answers = [
+        ask(platform=half, field=half, value="x"),
+        ask(platform="meta", field=half, value="x"),
+        ask(platform="the-trade-desk", field="TtdSignature", value="{}", context={"secret": half}),
+    ]
+    assert [a["digest"] for a in answers] == [None] * 3
+    assert all(a["reject"] for a in answers)
+    assert json.dumps(answers, ensure_ascii=False).encode()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.catalogue import RULES, RULES_VERSION, Rule
-from mayfly.privacy.rules.emit import EMITTERS, Emitter
+from mayfly.privacy.rules.emit import BASE64_DIGEST, EMITTERS, OTHER_DIGEST, Emitter
 from mayfly.privacy.rules.hashing import EMPTY, HashResult, hash_text, hash_value, normalise
 from mayfly.privacy.rules.phone import sql_e164
 
@@ -67,11 +67,16 @@ def sql_digest(
     """A rule as SQL; `column_sql` is a text expression."""
     emitter = EMITTERS[dialect]()
     stripped = emitter.text(e.Strip(e.Value(), e.SPACES), column_sql)
-    # The length is looked at first: most values are no digest, and a pattern costs more.
-    is_hex = (
-        f"(CASE WHEN length({column_sql}) >= 64 "
-        f"THEN {emitter.full_match(stripped, '[0-9a-fA-F]{64}')} ELSE FALSE END)"
-    )
+
+    def looks(least: int, pattern: str) -> str:
+        # The length is looked at first: most values are no digest, and a pattern costs more.
+        match = emitter.full_match(stripped, pattern)
+        return f"(CASE WHEN length({column_sql}) >= {least} THEN {match} ELSE FALSE END)"
+
+    is_hex = looks(64, "[0-9a-fA-F]{64}")
+    # SQL hashes no digest of another form: the worker reads base64, the rest is refused.
+    other = looks(32, f"(?:{BASE64_DIGEST}|{OTHER_DIGEST})")
+    base64 = looks(44, BASE64_DIGEST)
     known = emitter.unhex(emitter.lower(stripped))
     if rule.phone != "none":
         made, inside, canonical = _phone_sql(rule, emitter, column_sql, default_country)
@@ -80,20 +85,36 @@ def sql_digest(
         canonical = made
     # A digest is passed on as its bytes and never hashed again; the hash of nothing never leaves.
     passed = f"nullif({known}, {emitter.unhex(repr(EMPTY.hex()))})"
-    final = f"coalesce({is_hex}, FALSE) OR coalesce({inside}, FALSE) OR {column_sql} IS NULL"
+    final = f"coalesce({is_hex} OR ({inside} AND NOT {base64}), FALSE) OR {column_sql} IS NULL"
     canonical_hex = passed if rule.phone == "none" else "NULL"
     return SqlRule(
-        digest=f"CASE WHEN {is_hex} THEN {passed} WHEN {inside} THEN {made} END",
+        digest=f"CASE WHEN {is_hex} THEN {passed} WHEN {other} THEN NULL ELSE {made} END",
         in_repertoire=f"({final})",
-        canonical=f"CASE WHEN {is_hex} THEN {canonical_hex} WHEN {inside} THEN {canonical} END",
+        canonical=(
+            f"CASE WHEN {is_hex} THEN {canonical_hex} WHEN {other} THEN NULL ELSE {canonical} END"
+        ),
     )
 
 
 def _text_sql(rule: Rule, emitter: Emitter, column: str) -> tuple[str, str]:
+    """(Digest or null, guard)."""
     normal = emitter.text(rule.normal, column)
+    inside = emitter.condition(rule.inside, column)
     valid = emitter.condition(rule.valid, column)
-    made = f"CASE WHEN {valid} THEN {emitter.sha256(f'nullif({normal}, {_QUOTES})')} END"
-    return made, emitter.condition(rule.inside, column)
+    digest = emitter.sha256(f"nullif({normal}, {_QUOTES})")
+    guard = "" if _shape_of_input(rule.valid) else f"WHEN {inside} IS NOT TRUE THEN NULL "
+    return f"(CASE {guard}WHEN {valid} THEN {digest} END)", inside
+
+
+def _shape_of_input(valid: e.Condition) -> bool:
+    """Whether SQL matches an e-mail's shape, printable ASCII, on the raw value: a guard by itself.
+
+    Not so behind a fold: DuckDB's `lower` makes an ASCII letter of U+0130 and of U+212A.
+    """
+    match valid:
+        case e.EmailShape(text=e.Lower(text=e.Strip(text=e.Value()) | e.StripWide(text=e.Value()))):
+            return True
+    return False
 
 
 _QUOTES = "''"
@@ -102,9 +123,14 @@ _QUOTES = "''"
 def _phone_sql(
     rule: Rule, emitter: Emitter, column: str, country: str | None
 ) -> tuple[str, str, str]:
-    number, inside = sql_e164(emitter, column, country)
+    number, empty = sql_e164(emitter, column, country)
     form = number if rule.phone == "plus" else f"substr({number}, 2)"
-    return emitter.sha256(form), inside, emitter.sha256(number)
+    made = emitter.sha256(form)
+    least, most = rule.phone_digits
+    if (least, most) != (8, 15):  # what SQL recognises has 9 to 12 digits
+        fits = f"length({number}) BETWEEN {least + 1} AND {most + 1}"
+        made = f"(CASE WHEN {fits} THEN {made} END)"
+    return made, f"(({number}) IS NOT NULL OR {empty})", emitter.sha256(number)
 
 
 def worker_digest(

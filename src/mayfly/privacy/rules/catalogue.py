@@ -9,7 +9,7 @@ from typing import Literal
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.tables import COUNTRY_CODES, COUNTRY_NAMES, GENDERS, US_STATES
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 Encoding = Literal["sha256-hex", "sha256-base64", "none", "md5-hex"]
 PhoneForm = Literal["none", "plus", "digits"]
@@ -68,17 +68,17 @@ def _without_tag(normal: e.Text, domains: tuple[str, ...]) -> e.Text:
     return e.Case(e.In(domain, domains), e.Join((local, "@", domain)), normal)
 
 
-_TRIMMED = e.Lower(e.Strip(_V, e.SPACES))
+_TRIMMED = e.Lower(e.StripWide(_V))
 _UID2 = e.Lower(e.Strip(_V, " "), ascii_only=True)
 _NAME = e.LettersOnly(e.Lower(e.StripWide(_V)))
 _NAME_INSIDE = e.Only(_V, e.NAME_LETTERS + e.NAME_MARKS + e.DIGITS)
 _CITY = e.LettersOnly(e.Lower(e.StripWide(_V)), digits=False)
 _ASCII_NAME = e.Only(_V, e.UPPER + e.LOWER + e.NAME_MARKS + e.DIGITS)
 _WORD = e.Remove(e.Lower(e.Strip(_V, e.SPACES)), " .,-'")
-_ZIP = e.Remove(e.Lower(e.Strip(_V, e.SPACES)), " ")
+_ZIP = e.Remove(e.Lower(e.StripWide(_V)), e.SPACES + e.NO_BREAK)
+_ZIP_PLAIN = e.Remove(_ZIP, "-")
 _ZIP_US = e.All(
     (
-        e.Length(_ZIP, 10, 10),
         e.Only(_ZIP, e.DIGITS + "-"),
         e.Count(_ZIP, "-", 1),
         e.Length(e.Before(_ZIP, "-"), 5, 5),
@@ -135,8 +135,13 @@ def _meta() -> list[Rule]:
         Rule(
             platform=m,
             field="zip",
-            normal=e.Case(_ZIP_US, e.Left(_ZIP, 5), e.Remove(_ZIP, "-")),
-            valid=e.Length(e.Remove(_ZIP, "-"), 2, 12),
+            # The length is asked first: most postcodes are no ZIP+4, and SQL stops there.
+            normal=e.Case(
+                e.Length(_ZIP, 10, 10),
+                e.Case(_ZIP_US, e.Left(_ZIP, 5), _ZIP_PLAIN),
+                _ZIP_PLAIN,
+            ),
+            valid=e.All((e.Length(_ZIP_PLAIN, 2, 12), e.Only(_ZIP_PLAIN, e.LOWER + e.DIGITS))),
             inside=e.Only(_V, e.UPPER + e.LOWER + e.DIGITS + " -"),
         ),
         Rule(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 
 from mayfly.privacy.rules import expression as e
 
 # Printable ASCII without `@`, and without `@` and `.`: the guard keeps all else away.
 _PLAIN = "[!-?A-~]+@[!-?A-~]+"
+BASE64_DIGEST = "[A-Za-z0-9+/]{43}="
+OTHER_DIGEST = (
+    "(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{56}|[0-9a-fA-F]{96}|[0-9a-fA-F]{128})"
+)
 _LABELS = "[!-?A-~]+@[!-\\-/-?A-~]+([.][!-\\-/-?A-~]+)+"
 
 
@@ -37,6 +42,13 @@ class Emitter(ABC):
                     text_literal(p) if isinstance(p, str) else self.text(p, column) for p in parts
                 ]
                 return "(" + " || ".join(made) + ")"
+            case e.Remove(characters=characters):
+                return self.remove(
+                    self.text(_unstripped(node.text, characters), column), characters
+                )
+            case e.LettersOnly(digits=digits):
+                marks = e.NAME_MARKS + e.SPACES.strip(" ") + ("" if digits else e.DIGITS)
+                return self.remove(self.text(_unstripped(node.text, marks), column), marks)
         return self._apply(node, self.text(node.text, column))
 
     def _apply(self, node: e.Text, text: str) -> str:
@@ -45,11 +57,6 @@ class Emitter(ABC):
                 return f"trim(BOTH {text_literal(characters)} FROM {text})"
             case e.StripWide():
                 return f"trim(BOTH {text_literal(e.SPACES)} FROM {text})"
-            case e.Remove(characters=characters):
-                return self.remove(text, characters)
-            case e.LettersOnly(digits=digits):
-                marks = e.NAME_MARKS + e.SPACES.strip(" ")
-                return self.remove(text, marks if digits else marks + e.DIGITS)
             case e.Lower():
                 return self.lower(text)
             case e.Upper():
@@ -77,6 +84,8 @@ class Emitter(ABC):
                 return "(" + " AND ".join(self.condition(c, column) for c in conditions) + ")"
             case e.Not(condition):
                 return f"(NOT {self.condition(condition, column)})"
+            case e.EmailShape():
+                return self._email_shape(node, column)
         text = self.text(node.text, column)
         match node:
             case e.Only(characters=""):
@@ -92,8 +101,6 @@ class Emitter(ABC):
                 return f"({self.position(text, part)} > 0)"
             case e.In(values=values):
                 return f"({text} IN ({', '.join(text_literal(v) for v in values)}))"
-            case e.EmailShape(labels=labels):
-                return self.full_match(text, _LABELS if labels else _PLAIN)
             case e.Between(least=least, most=most):
                 digits = f"(length({text}) BETWEEN 1 AND 4 AND {self.only(text, e.DIGITS)})"
                 return (
@@ -101,6 +108,17 @@ class Emitter(ABC):
                     f"BETWEEN {least} AND {most} ELSE FALSE END)"
                 )
         raise TypeError("not a condition")
+
+    def _email_shape(self, node: e.EmailShape, column: str) -> str:
+        """The spaces that are stripped stand in the pattern: one pass over the raw column."""
+        shape = _LABELS if node.labels else _PLAIN
+        inner = node.text.text if isinstance(node.text, e.Lower) else node.text
+        match inner:
+            case e.Strip(text=inner, characters=characters):
+                shape = f"{_class(characters)}*{shape}{_class(characters)}*"
+            case e.StripWide(text=inner):
+                shape = f"{_class(e.SPACES)}*{shape}{_class(e.SPACES)}*"
+        return self.full_match(self.text(inner, column), shape)
 
     def position(self, text: str, part: str) -> str:
         """Position of a part from 1, 0 where absent."""
@@ -202,12 +220,29 @@ class PostgresEmitter(Emitter):
         return f"translate({text}, {text_literal(before)}, {text_literal(after)})"
 
 
+def _unstripped(node: e.Text, removed: str) -> e.Text:
+    """The text without stripping that a removal of the same characters makes needless."""
+    match node:
+        case e.Lower(text=inner):
+            return replace(node, text=_unstripped(inner, removed))
+        case e.Strip(text=inner, characters=characters) if set(characters) <= set(removed):
+            return _unstripped(inner, removed)
+        case e.StripWide(text=inner) if set(e.SPACES) <= set(removed):
+            return _unstripped(inner, removed)
+    return node
+
+
 def _class(characters: str) -> str:
-    """A character class of RE2; every ASCII mark is escaped, control characters by code."""
+    """A character class; every ASCII mark is escaped, control characters by code."""
     return "[" + "".join(_escaped(c) for c in characters) + "]"
 
 
+_NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f", "\v": "\\v"}
+
+
 def _escaped(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]  # the one spelling that both dialects read
     if not character.isprintable():
         return f"\\x{{{ord(character):x}}}"
     if character.isascii() and not character.isalnum() and character != " ":

@@ -78,9 +78,17 @@ def holds(node: e.Condition, value: str) -> bool:
 
 def _is_email(text: str, *, labels: bool) -> bool:
     local, _, domain = text.partition("@")
-    if not local or not domain or "@" in domain or set(text) & set(e.SPACES):
+    if not local or not domain or "@" in domain or any(_invisible(c) for c in text):
         return False
     return not labels or ("." in domain and all(domain.split(".")))
+
+
+def _invisible(character: str) -> bool:
+    return (
+        character.isspace()
+        or unicodedata.category(character) == "Cc"
+        or character in "\u00ad\u200b\u2060\ufeff"
+    )
 
 
 def letters_only(text: str, *, digits: bool) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SPACES = " \t\n\r\f\v"
+NO_BREAK = "\u00a0"
 DIGITS = "0123456789"
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOWER = UPPER.lower()
@@ -199,7 +200,11 @@ class Between:
 
 @dataclass(frozen=True)
 class EmailShape:
-    """One `@` with something on both sides and no white space; perhaps a domain of labels."""
+    """One `@` with something on both sides, perhaps a domain of labels; nothing invisible.
+
+    White space of any script, control characters and zero-width marks are refused: hashed as they
+    stand they would match nobody, and no entry of the suppression list either.
+    """
 
     text: Text
     labels: bool = True

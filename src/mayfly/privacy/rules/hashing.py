@@ -13,16 +13,16 @@ from datetime import date
 
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.catalogue import RULES, Rule
+from mayfly.privacy.rules.emit import BASE64_DIGEST, OTHER_DIGEST
 from mayfly.privacy.rules.evaluate import holds, letters_only, text_of
-from mayfly.privacy.rules.phone import e164
+from mayfly.privacy.rules.phone import SEPARATORS, e164
 
 EMPTY = hashlib.sha256(b"").digest()
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=")
-_OTHER_DIGEST = re.compile(
-    r"(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{56}|[0-9a-fA-F]{96}|"
-    r"[0-9a-fA-F]{128})"
-)
+_BASE64 = re.compile(BASE64_DIGEST)
+_OTHER_DIGEST = re.compile(OTHER_DIGEST)
+# Fields whose value may rightly look like a digest of another kind.
+_OPAQUE = ("external_id", "maid", "madid")
 _PREFIXES = ("mr", "mrs", "ms", "dr")
 _SUFFIXES = frozenset("jr sr 2nd 3rd ii iii iv v vi cpa dc dds vm jd md phd".split())
 _DATES = (
@@ -51,7 +51,7 @@ def hash_text(rule: Rule, value: str, context: Mapping[str, object]) -> Hashed:
         return Hashed(reject="empty_digest") if known == EMPTY else Hashed(digest=known)
     if rule.prehashed_only:
         return Hashed(reject="not_a_digest")
-    if _OTHER_DIGEST.fullmatch(stripped) and rule.field in ("email", "first_name", "last_name"):
+    if _OTHER_DIGEST.fullmatch(stripped) and rule.field not in _OPAQUE:
         return Hashed(reject="wrong_algorithm")
     normal = normalise(rule, value, context)
     if not normal:
@@ -107,7 +107,7 @@ def _phone(rule: Rule, value: str, context: Mapping[str, object]) -> str | None:
 
 def _uid2_phone(text: str) -> str | None:
     """UID2 checks a shape only; its reserved test numbers are no real numbers."""
-    compact = re.sub(r"[ ().\-]", "", text)
+    compact = text.translate(str.maketrans("", "", SEPARATORS + e.SPACES))
     if not re.fullmatch(r"\+[0-9]{10,15}", compact):
         return None
     if compact.startswith("+0"):
@@ -172,6 +172,9 @@ def hash_value(
     made = hash_text(rule, value, given)
     if made.digest is None:
         return HashResult(digest=None, encoding=encoding, reject=made.reject, normalised=None)
+    if encoding == "md5-hex" and made.normal is None:
+        # A SHA-256 cannot be turned into the MD5 that was asked for.
+        return HashResult(digest=None, encoding=encoding, reject="wrong_algorithm", normalised=None)
     return HashResult(
         digest=_written(made, encoding),
         encoding=encoding,
@@ -202,8 +205,9 @@ def _written(made: Hashed, encoding: str) -> str:
 def _signature(body: str, context: Mapping[str, object]) -> HashResult:
     encoding = "hmac-sha1-base64"
     secret = context.get("secret")
-    if not isinstance(secret, str) or not secret:
+    key = secret.encode("utf-8", "ignore") if isinstance(secret, str) else b""
+    if not key or key.decode() != secret:
         return HashResult(digest=None, encoding=encoding, reject="no_secret", normalised=None)
-    made = hmac.digest(secret.encode(), body.encode(), "sha1")
+    made = hmac.digest(key, body.encode(), "sha1")
     text = base64.b64encode(made).decode("ascii")
     return HashResult(digest=text, encoding=encoding, reject=None, normalised=body)

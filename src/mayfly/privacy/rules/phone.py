@@ -39,9 +39,9 @@ def e164(text: str, country: str | None, *, bare_international: bool = False) ->
     if not _SHAPE.fullmatch(compact):
         return None
     if compact.startswith("+"):
-        return _parsed(text, None)
+        return _parsed(compact, None)
     if country is not None:
-        return _parsed(text, country.strip().upper())
+        return _parsed(compact, country.strip().upper())
     if not bare_international or compact.startswith("0"):
         return None
     if _NANP.fullmatch(compact):
@@ -72,18 +72,13 @@ def _number(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
 
 
 def sql_e164(emitter: Emitter, column: str, country: str | None) -> tuple[str, str]:
-    """(E.164 or null, whether SQL recognised the value) of a text expression."""
+    """(E.164 or null, whether nothing is left without separators) of a text expression."""
     compact = emitter.remove(column, SEPARATORS + SPACES.strip(" "))
     whens = [f"WHEN {emitter.full_match(compact, SQL_INTERNATIONAL)} THEN {compact}"]
-    known = [emitter.full_match(compact, SQL_INTERNATIONAL)]
     if country in _SQL_NATIONAL:
         pattern, code, start = _SQL_NATIONAL[country]
         match = emitter.full_match(compact, pattern)
         whens.append(f"WHEN {match} THEN '+{code}' || substr({compact}, {start})")
-        known.append(match)
     # "(0)" is a trunk prefix that is not dialled from abroad: libphonenumber decides.
     trunk = f"({emitter.position(column, '(0)')} > 0)"
-    made = f"CASE WHEN {trunk} THEN NULL {' '.join(whens)} END"
-    recognised = f"(({' OR '.join(known)}) AND NOT {trunk})"
-    empty = f"({compact} = '')"
-    return made, f"({recognised} OR {empty})"
+    return f"(CASE WHEN {trunk} THEN NULL {' '.join(whens)} END)", f"({compact} = '')"
