@@ -291,3 +291,12 @@ def test_lost_parts_are_deferred(tmp_path: Path) -> None:
     done = asyncio.run(destination.poll(submitted.job))
     assert isinstance(done, Done)
     assert done.outcomes.count(OutcomeCode.DEFERRED) == 3
+
+
+def test_a_server_off_loopback_is_verified() -> None:
+    """TLS with a verified certificate, whatever the dsn leaves out; less is refused."""
+    made = database_postgres.verified_tls(_Dsn("postgresql://db.example.com/x"))
+    assert made == {"sslmode": "verify-full", "sslrootcert": "system"}
+    assert database_postgres.verified_tls(_Dsn("postgresql://127.0.0.1/x")) == {}
+    with pytest.raises(ConfigError, match="tls_not_verified"):
+        database_postgres.verified_tls(_Dsn("postgresql://db.example.com/x?sslmode=require"))

@@ -200,11 +200,11 @@ def test_a_damaged_key_file_is_named(
 
 def test_where_keys_lie() -> None:
     """Each workspace has its own folder, under the variable or under the home directory."""
-    home = {"HOME": "/home/x"}
-    assert keys_directory("w1", home) == Path("/home/x/.config/mayfly/keys/w1")
+    home = {"HOME": "/nowhere/x"}
+    assert keys_directory("w1", home) == Path("/nowhere/x/.config/mayfly/keys/w1")
     assert keys_directory("w1", home | {"MAYFLY_KEYS_DIR": ""}) == keys_directory("w1", home)
     assert keys_directory("w1", home | {"MAYFLY_KEYS_DIR": "/safe"}) == Path("/safe/w1")
-    assert keys_directory("w1", home | {"MAYFLY_KEYS_DIR": "~/k"}) == Path("/home/x/k/w1")
+    assert keys_directory("w1", home | {"MAYFLY_KEYS_DIR": "~/k"}) == Path("/nowhere/x/k/w1")
     with pytest.raises(ConfigError, match="keys_directory_unknown"):
         keys_directory("w1", {})
     for bad in ("", "..", "a/b", "a\n", "-a"):

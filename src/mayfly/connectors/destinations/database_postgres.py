@@ -51,6 +51,24 @@ def hosts_of(dsn: Revealable) -> frozenset[str]:
     return frozenset(h for h in hosts if h and not h.startswith("/"))
 
 
+def verified_tls(dsn: Revealable) -> dict[str, str]:
+    """Settings that verify the server's certificate off loopback; none for loopback or sockets.
+
+    Raises:
+        ConfigError: `tls_not_verified`, the dsn asks for less.
+    """
+    if hosts_of(dsn) <= {"127.0.0.1", "::1", "localhost"}:
+        return {}
+    given = conninfo.conninfo_to_dict(dsn.reveal())
+    if given.get("sslmode") not in (None, "verify-full"):
+        raise ConfigError(
+            "tls_not_verified",
+            "The destination's dsn does not verify the server's certificate.",
+            hint="Use sslmode=verify-full, with sslrootcert for an authority of your own.",
+        )
+    return {"sslmode": "verify-full", "sslrootcert": str(given.get("sslrootcert") or "system")}
+
+
 class PostgresEngine(Engine):
     """One database and one table of it."""
 
@@ -65,7 +83,7 @@ class PostgresEngine(Engine):
         with _translated(self._schema):
             # The own connection's settings never reach a message: they hold the password.
             connection = psycopg.connect(
-                self._dsn.reveal(),
+                conninfo.make_conninfo(self._dsn.reveal(), **verified_tls(self._dsn)),
                 connect_timeout=10,
                 application_name="mayfly",
                 options=_OPTIONS,
