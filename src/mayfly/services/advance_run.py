@@ -298,7 +298,9 @@ def check_plan(plan: Plan, run: Run) -> None:
                 f"Sync {run.spec.identity.sync}: {number} {what}.",
                 hint="Make the key unique in the model's SQL, or choose other key columns.",
             )
-    guarded = counts.resend
+    # A full refresh was asked for: that all rows go again is no surprise; who would leave still is.
+    resend = 0 if run.spec.full_refresh else counts.resend
+    guarded = resend
     if Operation.REMOVE in {b.operation for b in plan.batches}:
         guarded += counts.left + counts.unknown
     allowed = max(run.options.accept_removals, 0)
@@ -307,7 +309,7 @@ def check_plan(plan: Plan, run: Run) -> None:
             "mass_change",
             f"Sync {run.spec.identity.sync} would take back or send again {guarded} of "
             f"{counts.state_rows} rows: {counts.left} left the model, {counts.unknown} have no "
-            f"known consent any more, {counts.resend} by a changed rule or mapping.",
+            f"known consent any more, {resend} by a changed rule or mapping.",
             hint=f"If that is meant, run once with --accept removals={guarded}.",
         )
 
