@@ -32,6 +32,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/docs
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/mayfly bench
