@@ -256,6 +256,7 @@ class Project:
         if compiled.spec is None or compiled.policy is None:
             raise UsageError("not_compiled", "The sync could not be compiled.")
         progress = asked.progress
+        settings = app.project.destinations[sync.destination]
         with app.destination(compiled) as make:
 
             async def main() -> RunTally:
@@ -268,6 +269,7 @@ class Project:
                         worker=app.worker(compiled),
                         destination=destination,
                         ledger=app.ledger,
+                        batch_marker=SPECS[settings.type].batch_marker,
                         entry=app.entry(compiled, run_id),
                         now_ms=app.clock.now_ms,
                         holder=holder_name(),

@@ -48,13 +48,14 @@ class ClosingSql:
         )
 
     def doubtful(self, kind: str) -> str:
-        """Rows of batches with an intent and no answer."""
+        """Rows that were sent and not answered for."""
         n = self._names
         return (
             f"SELECT q.* FROM {n.of(kind)} q "
             f"JOIN (SELECT DISTINCT batch FROM {n.of('intents')}) i ON i.batch = q.batch "
             f"LEFT JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a ON a.batch = q.batch "
-            f"WHERE a.batch IS NULL"
+            f"LEFT JOIN {n.of('codes')} o ON o.batch = q.batch AND o.pos = q.pos "
+            f"WHERE a.batch IS NULL AND o.code IS NULL"
         )
 
     def count(self, query: str) -> str:
@@ -171,9 +172,14 @@ class ClosingSql:
         ]
 
     def _absent(self) -> list[str]:
-        """Rows that left or lost consent: the record of a past recipient stays, as absent."""
+        """Rows that left or lost consent: the record of a past recipient stays, as absent.
+
+        What was appended stays there: a row that comes back must not be appended again.
+        """
         spec, state = self._spec, self._names.of("state")
-        if spec.by_identifier or spec.mode in (SyncMode.UPSERT, SyncMode.APPEND):
+        if spec.mode is SyncMode.APPEND:
+            return []
+        if spec.by_identifier or spec.mode is SyncMode.UPSERT:
             source = f"SELECT {key_list(spec)} FROM {self._names.of('scan')} WHERE c IN " + (
                 f"({int(RowClass.LEFT)}, {int(RowClass.WITHDRAWN)}, {int(RowClass.UNKNOWN)}, "
                 f"{int(RowClass.SUPPRESSED)}, {int(RowClass.NO_IDENTIFIER)})"

@@ -14,7 +14,7 @@ from mayfly.planning.scan import (
     same_key,
     value_fields,
 )
-from mayfly.planning.spec import PlanField, PlanSpec, RowClass
+from mayfly.planning.spec import WANTED, PlanField, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
 from mayfly.privacy.gate import Form
 
@@ -111,13 +111,12 @@ class NumberingSql:
     def create_gone(self) -> str:
         """Delivered pairs that their own row no longer wants."""
         spec, names = self._spec, self._names
-        cases = " ".join(
-            f"WHEN p.field = {literal(f.name)} THEN q.v{i} IS NULL OR q.v{i} <> p.digest"
-            for i, f in identifiers(spec)
-        )
+        rejected = f"s.c = {int(RowClass.REJECTED_BEFORE)}"
         # An unchanged row may hold a pair of an earlier value, kept while another row wanted it.
         differs = (
-            f"(q.batch IS NOT NULL AND CASE {cases} ELSE TRUE END) OR (q.batch IS NULL AND p.stale)"
+            f"(q.batch IS NOT NULL AND {self._differs('q')}) "
+            f"OR ({rejected} AND {self._differs('s')}) "
+            f"OR (q.batch IS NULL AND NOT ({rejected}) AND p.stale)"
         )
         if spec.mode is SyncMode.UPSERT:
             removed = (*spec.removes, *((RowClass.WITHHELD,) if spec.removes else ()))
@@ -133,6 +132,15 @@ class NumberingSql:
             f"LEFT JOIN {names.of('scan')} s ON {same_key(spec, 'p', 's')} "
             f"LEFT JOIN {names.of('plan')} q ON {same_key(spec, 'p', 'q')} WHERE {gone}",
         )
+
+    def _differs(self, alias: str) -> str:
+        """Whether the pair p is not of the row's value."""
+        cases = " ".join(
+            f"WHEN p.field = {literal(f.name)} THEN {alias}.v{i} IS NULL "
+            f"OR {alias}.v{i} <> p.digest"
+            for i, f in identifiers(self._spec)
+        )
+        return f"CASE {cases} ELSE TRUE END"
 
     def create_drop(self) -> str:
         """An empty table of removals."""
@@ -215,7 +223,7 @@ class NumberingSql:
         )
 
 
-_KEPT = (RowClass.ADDED, RowClass.CHANGED, RowClass.UNCHANGED, RowClass.RESEND)
+_KEPT = (*WANTED, RowClass.REJECTED_BEFORE)
 
 
 def _numbers(classes: tuple[RowClass, ...]) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mayfly.domain.batch import SyncMode
 from mayfly.planning.names import Names
 from mayfly.planning.spec import PlanField, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.privacy.gate import Form
 
-NEEDED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND)
+# A rejected row is not sent, but what of it was delivered before must still be wanted by it.
+NEEDED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.REJECTED_BEFORE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +213,8 @@ class ScanSql:
             if self._flags.rejected
             else ""
         )
-        left = "NULL" if self._spec.limit is not None else str(int(RowClass.LEFT))
+        unseen = self._spec.limit is not None or self._spec.mode is SyncMode.APPEND
+        left = "NULL" if unseen else str(int(RowClass.LEFT))
         return (
             "CAST(CASE "
             f"WHEN m.here IS NULL AND s.present THEN {left} "

@@ -172,7 +172,10 @@ class PlanSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchInfo:
-    """One numbered batch of an open plan, with what is known of its delivery."""
+    """One numbered batch of an open plan, with what is known of its delivery.
+
+    `unsent` are the rows, by number, that its request did not hold; known until it is answered.
+    """
 
     number: int
     operation: Operation
@@ -181,6 +184,7 @@ class BatchInfo:
     intent: bool = False
     acknowledged: bool = False
     job: str | None = None
+    unsent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from mayfly.planning.spec import BatchInfo, CloseReport, OpenPlan, Plan, PlanSpe
 class PlanStore(Protocol):
     """State and open plan of one sync at one destination identity.
 
-    Every writing method is one transaction and checks the fence of the lease: a worker that was
-    overtaken gets IntegrityError `fenced` and has changed nothing. Plain functions, called in
-    threads, one at a time.
+    Every writing method is one transaction and checks the fence of the lease, as `read` does: a
+    worker that was overtaken gets IntegrityError `fenced` and has changed nothing. Plain
+    functions, called in threads, one at a time.
     """
 
     def count(
@@ -55,8 +55,10 @@ class PlanStore(Protocol):
         batches.
         """
 
-    def intent(self, batch: int) -> None:
-        """Committed before the first request of a batch."""
+    def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
+        """Committed before the first request of a batch. `unsent` is laid out over the planned
+        batch and has a code for each row that will not be sent; what it says of a row stays.
+        """
 
     def submitted(self, batch: int, reference: str) -> None:
         """An asynchronous job's reference, stored with the intent."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+import pyarrow as pa
+
 from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
@@ -60,6 +62,7 @@ class Run:
         spec: the compiled sync.
         policy: its approved way out.
         store, worker, destination, ledger: ports.
+        batch_marker: see `DestinationSpec`.
         entry: a ledger entry of this run, to be completed.
         now_ms: milliseconds since 1970, never running back.
         holder, alive: of the lease.
@@ -73,6 +76,7 @@ class Run:
     worker: PlanWorker
     destination: Destination
     ledger: Ledger
+    batch_marker: bool
     entry: Callable[..., Entry]
     now_ms: Callable[[], int]
     holder: str
@@ -161,9 +165,12 @@ async def _drop_never_made(run: Run, left_open: OpenPlan | None) -> None:
 async def _settle(run: Run, left_open: OpenPlan, batch: BatchInfo) -> None:
     """Ask for a submitted job; for an append, ask the destination's own marker."""
     if batch.job is not None:
-        job = JobRef(batch=batch.number, rows=batch.rows, reference=batch.job)
+        sent = sorted(set(range(batch.rows)).difference(batch.unsent))
+        job = JobRef(batch=batch.number, rows=len(sent), reference=batch.job)
         done = await _sender(run).wait(Submitted(job=job))
-        await _store(run.store.outcome, batch.number, done.outcomes)
+        _require_one_each(done.outcomes, len(sent))
+        laid_out = spread(done.outcomes, pa.array(sent, pa.int32()), batch.rows, {})
+        await _store(run.store.outcome, batch.number, laid_out)
         return
     if run.spec.mode is not SyncMode.APPEND:
         return
@@ -222,7 +229,7 @@ async def _deliver(run: Run, plan: Plan, tally: RunTally) -> None:
             read_ms = run.now_ms()
             gated = await asyncio.to_thread(pass_gate, batch, run.policy)
             _refuse_too_many_withheld(run, gated, info)
-            await _store(run.store.intent, info.number)
+            await _store(run.store.intent, info.number, _unsent(gated, info))
             sending = asyncio.ensure_future(_sender(run).send(gated.batch))
             try:
                 if position == len(group) - 1 and index + 1 < len(groups):
@@ -250,8 +257,7 @@ async def _acknowledge(
     run: Run, tally: RunTally, info: BatchInfo, gated: Gated, outcomes: Outcomes, read_ms: int
 ) -> None:
     """The answer is committed, counted, and its rows are let go."""
-    if len(outcomes) != len(gated.positions):
-        raise ContractError("outcome_count", "The destination answered for another number of rows.")
+    _require_one_each(outcomes, len(gated.positions))
     laid_out = spread(outcomes, gated.positions, info.rows, dict(gated.withheld))
     await _store(run.store.outcome, info.number, laid_out)
     delivered = laid_out.count(OutcomeCode.ACCEPTED) + laid_out.count(OutcomeCode.UNCONFIRMED)
@@ -267,6 +273,23 @@ async def _acknowledge(
             )
         ],
     )
+
+
+def _require_one_each(outcomes: Outcomes, rows: int) -> None:
+    if len(outcomes) != rows:
+        raise ContractError("outcome_count", "The destination answered for another number of rows.")
+
+
+def _unsent(gated: Gated, info: BatchInfo) -> Outcomes | None:
+    """Codes of the planned rows that the batch does not hold, None where it holds all.
+
+    Committed with the intent: whoever settles the batch after a crash has only its numbers.
+    """
+    sent = len(gated.positions)
+    if sent == info.rows:
+        return None
+    accepted = Outcomes.all_of(OutcomeCode.ACCEPTED, sent)
+    return spread(accepted, gated.positions, info.rows, dict(gated.withheld))
 
 
 async def _close(run: Run, tally: RunTally) -> None:
@@ -348,6 +371,7 @@ def _sender(run: Run) -> Sender:
             destination=run.destination,
             sleep=run.sleep,
             splittable=run.spec.mode is not SyncMode.APPEND,
+            repeatable=run.spec.mode is not SyncMode.APPEND or run.batch_marker,
         )
     return run.sender
 

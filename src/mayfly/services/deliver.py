@@ -31,6 +31,8 @@ class Sender:
         sleep: how to wait; tests give one that does not.
         attempts_max, away_seconds: after so many attempts or seconds the destination is away.
         splittable: whether a refused batch may be cut in two; never for appends.
+        repeatable: whether a batch may be sent again after an attempt without an answer; not for
+            appends where the destination keeps no marker of batches.
     """
 
     destination: Destination
@@ -38,6 +40,7 @@ class Sender:
     attempts_max: int = ATTEMPTS_MAX
     away_seconds: float = AWAY_SECONDS
     splittable: bool = True
+    repeatable: bool = True
 
     async def send(self, batch: ProtectedBatch) -> Done | Submitted:
         """The destination's answer for every row.
@@ -61,7 +64,7 @@ class Sender:
             raise IntegrityError("not_through_the_gate", "A batch did not pass the gate.")
         progress = Progress(rows=len(batch))
         retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self.attempts_max)
+            stop=tenacity.stop_after_attempt(self.attempts_max if self.repeatable else 1)
             | tenacity.stop_before_delay(self.away_seconds),
             wait=_wait,
             retry=tenacity.retry_if_exception_type(TransientError),

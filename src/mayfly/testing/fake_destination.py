@@ -68,6 +68,8 @@ class _Job:
     rows: list[Row]
     polls_left: int
     lost: bool
+    key: tuple[str, ...]
+    marker: bool
     outcomes: Outcomes | None = None
 
 
@@ -101,6 +103,12 @@ class FakeWorld:
         """Refuse the next calls of any kind, so many."""
         self._away += calls
 
+    def be_back(self) -> None:
+        """Answer again; faults that were not due yet never come."""
+        self._away = 0
+        self._before.clear()
+        self._after.clear()
+
     def fail_before(self, *, skip: int = 0) -> None:
         """Cut the connection of one coming request, after `skip` others; nothing is applied."""
         self._before.append(skip)
@@ -110,7 +118,7 @@ class FakeWorld:
         self._after.append(skip)
 
     def reject_values(self, values: Iterable[str]) -> None:
-        """Refuse, from now on, each row that holds one of these values (digests as hex)."""
+        """Refuse, from now on, to take a row that holds one of these values (digests as hex)."""
         self._rejected_values.update(values)
 
     def accept_values(self, values: Iterable[str]) -> None:
@@ -124,6 +132,20 @@ class FakeWorld:
     def lose_jobs(self, count: int = 1) -> None:
         """Forget the next submitted jobs, so many: accepted, never applied."""
         self._lose += count
+
+    def finish_jobs(self) -> None:
+        """Work off every submitted job, whether or not anybody asks for it."""
+        for job in self._jobs.values():
+            job.polls_left = 0
+            if job.outcomes is None and not job.lost:
+                job.outcomes = self.apply(job.head, 0, job.rows, job.key, marker=job.marker)
+                if job.marker:
+                    self.mark(job.head)
+
+    def forget_jobs(self) -> None:
+        """Lose every submitted job that was not worked off."""
+        for job in self._jobs.values():
+            job.lost = job.lost or job.outcomes is None
 
     def reach(self) -> None:
         """Count one call. Raises TransientError while away."""
@@ -153,7 +175,11 @@ class FakeWorld:
             place
             for place, row in enumerate(rows)
             if first + place in self._rejected_rows.get(head.number, ())
-            or not self._rejected_values.isdisjoint(str(v) for v in row.values())
+            or (
+                # What a platform would not take it still lets go.
+                head.operation is not Operation.REMOVE
+                and not self._rejected_values.isdisjoint(str(v) for v in row.values())
+            )
         }
         if not (marker and self.has_marker(head)):
             for place, row in enumerate(rows):
@@ -170,12 +196,16 @@ class FakeWorld:
         """Leave the batch's marker."""
         self._markers.add((head.run, head.number))
 
-    def submit(self, head: BatchHead, rows: list[Row], polls: int) -> str:
+    def submit(
+        self, head: BatchHead, rows: list[Row], polls: int, key: tuple[str, ...], *, marker: bool
+    ) -> str:
         """Take a job; its reference."""
         reference = f"job-{len(self._jobs) + 1}"
         lost = self._lose > 0
         self._lose -= 1 if lost else 0
-        self._jobs[reference] = _Job(head=head, rows=rows, polls_left=polls, lost=lost)
+        self._jobs[reference] = _Job(
+            head=head, rows=rows, polls_left=polls, lost=lost, key=key, marker=marker
+        )
         return reference
 
     def job(self, reference: str) -> _Job | None:
@@ -282,7 +312,7 @@ class FakeDestination:
         self._world.reach()
         if self._world.cut_before():
             raise TransientError("destination_unreachable", "Cut before the job, as planned.")
-        reference = self._world.submit(head, rows, self._polls)
+        reference = self._world.submit(head, rows, self._polls, self._key, marker=self._marker)
         if self._world.cut_after():
             known = self._world.job(reference)
             if known is not None:

@@ -1,24 +1,23 @@
 """A small world for the protocol's property tests: one model, one destination, any plan store.
 
-The world holds what is true (who is in the model, who consented, what the destination has) and
-drives a plan store the way the runner does, with a crash at any step.
+The world holds what is true: who is in the model, who consented, what the destination has.
+`plan_driver` runs syncs in it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from mayfly.domain.batch import Batch, Operation, SyncMode
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.domain.batch import SyncMode
+from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.spec import (
     Consent,
     KeyColumn,
-    Plan,
     PlanField,
     PlanSpec,
     StateIdentity,
@@ -28,10 +27,10 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.privacy.gate import Form
+from mayfly.testing.fake_destination import FakeWorld
 
-
-class CrashError(Exception):
-    """The process is gone."""
+Person = tuple[str | None, str]
+ModelRow = tuple[int, str | None, str, bool | None]
 
 
 def digest(text: str) -> bytes:
@@ -71,12 +70,15 @@ def world_spec(
     *,
     run: str,
     mode: SyncMode,
-    by_identifier: bool,
     suppression_version: int = 0,
     versions: str = "v1",
     batch_rows: int = 3,
 ) -> PlanSpec:
-    """The world's one sync over table `people(id, email, city, ok)`."""
+    """The world's one sync over table `people(id, email, city, ok)`.
+
+    For an audience the city is the second identifier, which many share.
+    """
+    by_identifier = mode is SyncMode.AUDIENCE
     model = f"SELECT id, email, city, ok FROM {source.relation(None, 'people')}"
     keys = tuple(
         KeyColumn(name=c.name, sql_type=c.sql_type, arrow_type=c.arrow_type)
@@ -96,10 +98,11 @@ def world_spec(
             inside_sql=inside,
         ),
         PlanField(
-            name="CITY",
+            name="PHONE" if by_identifier else "CITY",
             column="city",
             arrow_type=pa.string(),
             form=Form.DIGEST if by_identifier else Form.CLEAR,
+            identifier=by_identifier,
             digest_sql=sql.sha256("{column}"),
             inside_sql="TRUE",
         ),
@@ -130,37 +133,82 @@ def world_spec(
     )
 
 
-@dataclass
-class World:
-    """Truth, and a driver of the protocol.
+def identifiers(name: str, people: Mapping[int, Person]) -> set[str]:
+    """What an audience holds of some people, under EMAIL or PHONE."""
+    values = [v[0] if name == "EMAIL" else v[1] for v in people.values()]
+    return {digest(v).hex() for v in values if v is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warehouse:
+    """A plan store under test, with the source its model is in.
 
     Args:
-        make_store: a plan store for an identity; called for each attempt, as a new process would.
-        write_model: replaces the model's table by rows (id, email, city, ok).
         source, sql: of the model.
+        write_model: replaces the model's table by rows (id, email, city, ok).
+        make_store: a plan store for an identity and a clock; called anew for each run, as a new
+            process would.
     """
 
-    make_store: Callable[[StateIdentity], PlanStore]
-    write_model: Callable[[list[tuple[int, str | None, str, bool | None]]], None]
     source: Source
     sql: SqlDialect
+    write_model: Callable[[Sequence[ModelRow]], None]
+    make_store: Callable[[StateIdentity, Callable[[], int]], PlanStore]
+
+
+class MemoryLedger:
+    """A ledger that outlives its processes."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """See `Ledger.append`."""
+        self.entries += entries
+
+    def open_runs(self, sync: str, target: str) -> Sequence[str]:
+        """See `Ledger.open_runs`."""
+        mine = [e for e in self.entries if (e.sync, e.target) == (sync, target)]
+        dropped = {e.run for e in mine if e.type is EntryType.DROPPED}
+        return [e.run for e in mine if e.type is EntryType.CREATED and e.run not in dropped]
+
+    def last_time(self) -> None:
+        """Entries have no time here."""
+
+    def size(self) -> int:
+        """Number of entries."""
+        return len(self.entries)
+
+
+@dataclass(kw_only=True)
+class World:
+    """What is true, whoever crashes.
+
+    Attributes:
+        people, consent: the model, and each key's consent (granted where it is not named).
+        rejected_emails: what the destination refuses, from now on.
+        history: what was wanted after each edit, so that a run can be held to its own time.
+        now_ms: a clock that moves with each run.
+    """
+
+    warehouse: Warehouse
     mode: SyncMode
-    by_identifier: bool
-    seed: int
-    people: dict[int, tuple[str | None, str]] = field(default_factory=dict)
+    people: dict[int, Person] = field(default_factory=dict)
     consent: dict[int, bool | None] = field(default_factory=dict)
-    bad: set[str] = field(default_factory=set)
-    members: set[bytes] = field(default_factory=set)
-    table: dict[int, tuple[str | None, str]] = field(default_factory=dict)
+    rejected_emails: set[str] = field(default_factory=set)
+    destination: FakeWorld = field(default_factory=FakeWorld)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
     worker: WorldWorker = field(default_factory=WorldWorker)
     list_version: int = 0
     versions: str = "v1"
     runs: int = 0
+    now_ms: int = 0
+    history: list[dict[int, Person]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
+        self.edited()
 
-    def wanted(self) -> dict[int, tuple[str | None, str]]:
+    def wanted(self) -> dict[int, Person]:
         """People who may be at the destination."""
         return {
             k: v
@@ -169,95 +217,85 @@ class World:
             and (v[0] is None or v[0] not in self.worker.suppressed_values)
         }
 
+    def edited(self) -> None:
+        """Write the model after a change of people or consent."""
+        self.history.append(self.wanted())
+        self.warehouse.write_model(
+            [(k, e, city, self.consent.get(k, True)) for k, (e, city) in self.people.items()]
+        )
+
     def suppress(self, email: str) -> None:
         """Put an identifier on the list."""
         self.worker.suppressed_values.add(email)
         self.list_version += 1
+        self.history.append(self.wanted())
 
-    def sync(self, crash_at: int | None = None) -> Plan:
-        """One run, as the runner does it; raises CrashError at the given step."""
-        self._store_model()
-        steps = 0
+    def reject(self, email: str) -> None:
+        """The destination refuses this e-mail from now on."""
+        self.rejected_emails.add(email)
+        self.destination.reject_values(self._as_sent([email]))
 
-        def tick() -> None:
-            nonlocal steps
-            steps += 1
-            if crash_at is not None and steps == crash_at:
-                raise CrashError
+    def accept(self, email: str) -> None:
+        """The destination takes this e-mail again."""
+        self.rejected_emails.discard(email)
+        self.destination.accept_values(self._as_sent([email]))
 
-        self.runs += 1
-        spec = world_spec(
-            self.source,
-            self.sql,
-            run=f"r{self.runs}",
+    def has_taken(self, email: str) -> bool:
+        """Whether the destination holds, or may still be given, this e-mail."""
+        held = (
+            self.destination.members.get("EMAIL", set())
+            if self.mode is SyncMode.AUDIENCE
+            else {
+                row["EMAIL"]
+                for row in (*self.destination.rows.values(), *self.destination.inserted)
+            }
+        )
+        return not held.isdisjoint(self._as_sent([email]))
+
+    def spec(self, run: str) -> PlanSpec:
+        """The sync, compiled for one run."""
+        return world_spec(
+            self.warehouse.source,
+            self.warehouse.sql,
+            run=run,
             mode=self.mode,
-            by_identifier=self.by_identifier,
             suppression_version=self.list_version,
             versions=self.versions,
         )
-        store = self.make_store(spec.identity)
-        store.acquire(spec, holder=f"h{self.runs}", now_ms=self.runs * 10, alive=lambda _: False)
-        tick()
-        if store.open_plan() is not None:
-            store.close(spec, now_ms=self.runs * 10)
-        tick()
-        plan = store.create(spec, self.worker, check=lambda _: None)
-        tick()
-        batches = list(plan.batches)
-        self.random.shuffle(batches)
-        for info in batches:
-            [batch] = store.read(spec, [info], self.worker, of=len(plan.batches))
-            store.intent(info.number)
-            tick()
-            outcomes = self._apply(batch, tick)
-            tick()
-            store.outcome(info.number, outcomes)
-            tick()
-        store.close(spec, now_ms=self.runs * 10)
-        tick()
-        store.release()
-        return plan
 
-    def _store_model(self) -> None:
-        rows = [
-            (k, email, city, self.consent.get(k, True)) for k, (email, city) in self.people.items()
-        ]
-        self.write_model(rows)
+    def store(self, identity: StateIdentity) -> PlanStore:
+        """A plan store of a process of its own."""
+        return self.warehouse.make_store(identity, lambda: self.now_ms)
 
-    def _apply(self, batch: Batch, tick: Callable[[], None]) -> Outcomes:
-        """The destination takes a batch row by row; a crash may fall between two rows."""
-        codes = [int(OutcomeCode.DEFERRED)] * batch.head.rows
-        reasons: dict[int, Reason] = {}
-        rows = batch.rows.to_pylist()
-        for position, row in zip(batch.positions.to_pylist(), rows, strict=True):
-            code = self._row(batch.head.operation, row)
-            codes[position] = int(code)
-            if code is OutcomeCode.REJECTED:
-                reasons[position] = Reason(code="bad")
-            if self.random.random() < 0.05:
-                tick()
-        return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+    def check_truth(self, *, in_doubt: str | None = None) -> None:
+        """What must hold after two undisturbed runs.
 
-    def _row(self, operation: Operation, row: dict[str, object]) -> OutcomeCode:
-        if self.by_identifier:
-            value = row["EMAIL"]
-            if not isinstance(value, bytes):
-                return OutcomeCode.REJECTED
-            if operation is Operation.REMOVE:
-                self.members.discard(value)
-            elif value in {digest(b) for b in self.bad}:
-                return OutcomeCode.REJECTED
-            else:
-                self.members.add(value)
-            return OutcomeCode.ACCEPTED
-        key = row["ID"]
-        if not isinstance(key, int):
-            raise AssertionError("a key is missing")
-        if operation is Operation.REMOVE:
-            self.table.pop(key, None)
-        elif row["EMAIL"] in self.bad:
-            return OutcomeCode.REJECTED
+        Args:
+            in_doubt: what was chosen for appends in doubt; None where the destination has markers.
+
+        Raises:
+            AssertionError: something is left behind, missing, or there twice.
+        """
+        wanted = self.wanted()
+        accepted = {k: v for k, v in wanted.items() if v[0] not in self.rejected_emails}
+        if self.mode is SyncMode.AUDIENCE:
+            for name, values in self.destination.members.items():
+                # What a rejected row shares with its earlier values may stay.
+                assert values <= identifiers(name, wanted), "an identifier is left behind"
+                assert values >= identifiers(name, accepted), "an identifier is missing"
+            emails = set(self._as_sent(self.rejected_emails))
+            assert emails.isdisjoint(self.destination.members.get("EMAIL", set()))
+        elif self.mode is SyncMode.APPEND:
+            times = Counter(row["ID"] for row in self.destination.inserted)
+            assert in_doubt == "skip" or set(times) >= set(accepted), "an appended row is missing"
+            assert in_doubt == "resend" or set(times.values()) <= {1}, "a row was appended twice"
         else:
-            email, city = row["EMAIL"], row["CITY"]
-            self.table[key] = (None if email is None else str(email), str(city))
-        return OutcomeCode.ACCEPTED
+            rows = {k: (r["EMAIL"], r["CITY"]) for (k,), r in self.destination.rows.items()}
+            # A row whose new values are rejected keeps its earlier ones.
+            assert {k: v for k, v in rows.items() if k in accepted} == accepted
+            assert self.mode is SyncMode.UPSERT or set(rows) <= set(wanted)
+
+    def _as_sent(self, emails: Iterable[str]) -> list[str]:
+        if self.mode is SyncMode.AUDIENCE:
+            return [digest(email).hex() for email in emails]
+        return list(emails)

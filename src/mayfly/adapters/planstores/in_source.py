@@ -181,11 +181,15 @@ class SourcePlanStore:
     ) -> list[Batch]:
         """See `PlanStore.read`."""
         with self._source.session(write=False) as session:
+            # Whoever took over has made tables of the same names, or dropped them.
+            self._require_fence(session)
             return read_batches(session, self._sql, spec, self._names, batches, worker, of)
 
-    def intent(self, batch: int) -> None:
+    def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
         """See `PlanStore.intent`."""
         with self._fenced() as session:
+            if unsent is not None:
+                self._insert_codes(session, batch, unsent)
             session.execute(f"INSERT INTO {self._names.of('intents')} VALUES ({int(batch)}, NULL)")
 
     def submitted(self, batch: int, reference: str) -> None:
@@ -199,13 +203,7 @@ class SourcePlanStore:
     def outcome(self, batch: int, outcomes: Outcomes) -> None:
         """See `PlanStore.outcome`."""
         with self._fenced() as session:
-            rows = outcomes.not_accepted()
-            if rows:
-                session.load("mf_codes", _codes_table(batch, outcomes, rows))
-                session.execute(
-                    f"INSERT INTO {self._names.of('codes')} SELECT CAST(batch AS integer), "
-                    f"CAST(pos AS integer), CAST(code AS integer), reason, vendor FROM mf_codes"
-                )
+            self._insert_codes(session, batch, outcomes)
             session.execute(f"INSERT INTO {self._names.of('acks')} VALUES ({int(batch)})")
 
     def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
@@ -267,16 +265,33 @@ class SourcePlanStore:
                 f"UPDATE {self._names.registry} SET lease_until = {self._clock_ms() + LEASE_MS} "
                 f"WHERE sid = {sid} AND fence = {self._fence}"
             )
-            fence = _number(
-                session, f"SELECT fence AS n FROM {self._names.registry} WHERE sid = {sid}"
-            )
-            if fence != self._fence:
-                raise IntegrityError(
-                    "fenced",
-                    "Another run took over this sync; this one changed nothing and stops.",
-                )
+            self._require_fence(session)
             yield session
             session.commit()
+
+    def _require_fence(self, session: SqlSession) -> None:
+        if self._fence is None:
+            raise IntegrityError("no_lease", "The state is not leased to this run.")
+        sid = literal(self._identity.sid)
+        query = f"SELECT fence AS n FROM {self._names.registry} WHERE sid = {sid}"
+        if _number(session, query) != self._fence:
+            raise IntegrityError(
+                "fenced",
+                "Another run took over this sync; this one changed nothing and stops.",
+            )
+
+    def _insert_codes(self, session: SqlSession, batch: int, outcomes: Outcomes) -> None:
+        """Codes of rows not plainly accepted; what the intent said of a row stays."""
+        rows = outcomes.not_accepted()
+        if not rows:
+            return
+        codes = self._names.of("codes")
+        session.load("mf_codes", _codes_table(batch, outcomes, rows))
+        session.execute(
+            f"INSERT INTO {codes} SELECT CAST(m.batch AS integer), CAST(m.pos AS integer), "
+            f"CAST(m.code AS integer), m.reason, m.vendor FROM mf_codes m "
+            f"LEFT JOIN {codes} o ON o.batch = m.batch AND o.pos = m.pos WHERE o.code IS NULL"
+        )
 
     def _state_exists(self, session: SqlSession) -> bool:
         schema, table = literal(self._schema), literal(f"state_{self._identity.sid}")
@@ -337,6 +352,12 @@ class SourcePlanStore:
             f"ON i.batch = b.batch LEFT JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a "
             f"ON a.batch = b.batch ORDER BY b.batch"
         ).to_pylist()
+        unsent: dict[int, list[int]] = {}
+        for r in session.table(
+            f"SELECT o.batch, o.pos FROM {n.of('codes')} o LEFT JOIN {n.of('acks')} a "
+            f"ON a.batch = o.batch WHERE a.batch IS NULL ORDER BY o.batch, o.pos"
+        ).to_pylist():
+            unsent.setdefault(r["batch"], []).append(r["pos"])
         return tuple(
             BatchInfo(
                 number=r["batch"],
@@ -346,6 +367,7 @@ class SourcePlanStore:
                 intent=r["intent"] is not None,
                 acknowledged=r["ack"] is not None,
                 job=r["job"],
+                unsent=tuple(unsent.get(r["batch"], ())),
             )
             for r in found
         )

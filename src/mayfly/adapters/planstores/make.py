@@ -12,6 +12,7 @@ from mayfly.domain.batch import Operation
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql, identifiers
 from mayfly.planning.scan import (
+    NEEDED,
     ScanFlags,
     ScanSql,
     outside_columns,
@@ -119,7 +120,7 @@ class PlanMaker:
 
     def _ask_worker(self, worker: PlanWorker) -> None:
         """Suppression and pseudonyms: digests come out in pieces, ordinals and digests go in."""
-        classes = [RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND]
+        classes = list(NEEDED)
         if self._flags.suppression_changed:
             classes.append(RowClass.UNCHANGED)
         query = self._scan.for_worker(classes)

@@ -1,0 +1,427 @@
+"""Runs of a sync in a small world, with anything happening between any two steps.
+
+A run is the runner's own `advance`, over a real plan store and a destination in memory. Each call
+of a port is two steps, before it and after it is committed; at any of them the process may die,
+another may take over, or the model may change. Everything is on one thread and in one order, so
+that a history found by chance can be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, ParamSpec, TypeVar
+
+from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
+from mayfly.domain.errors import EngineError, TransientError
+from mayfly.domain.outcomes import Outcomes
+from mayfly.ledger.entry import Entry, EntryType
+from mayfly.planning.spec import BatchInfo, CloseReport, OpenPlan, Plan, PlanSpec, PlanWorker
+from mayfly.ports.destination import (
+    DestinationContext,
+    Done,
+    JobRef,
+    Pending,
+    Progress,
+    Submitted,
+)
+from mayfly.ports.planstore import PlanStore
+from mayfly.privacy.gate import Form, ProtectedBatch
+from mayfly.privacy.gate.gate import GateField, GatePolicy
+from mayfly.services.advance_run import Run, RunOptions, advance
+from mayfly.services.run_tally import RunTally
+from mayfly.testing.fake_destination import FakeDestination
+from mayfly.testing.plan_world import Person, World, identifiers
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class CrashError(Exception):
+    """The process is gone."""
+
+
+@dataclass(kw_only=True)
+class Attempt:
+    """One process that runs the sync.
+
+    Args:
+        world: where it runs.
+        events: step to what happens there; a step beyond the run's end never comes.
+        asynchronous, markers: of the destination.
+        in_doubt: what is chosen for appends in doubt.
+        seed: of the order in which batches are sent.
+
+    Attributes:
+        holding: whether it took the lease, and has not given it back.
+        in_flight: whether the destination may be working on its batch; a lease outlasts that.
+        overtaken: whether another process took its lease.
+    """
+
+    world: World
+    events: Mapping[int, Callable[[Attempt], None]] = field(default_factory=dict)
+    asynchronous: bool = False
+    markers: bool = True
+    in_doubt: str | None = None
+    seed: int = 0
+    dead: bool = False
+    holding: bool = False
+    in_flight: bool = False
+    overtaken: bool = False
+    steps: list[str] = field(default_factory=list)
+    tally: RunTally | None = None
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.world.runs += 1
+        self.world.now_ms += 1_000
+        self.run = f"r{self.world.runs}"
+        self.holder = f"h{self.world.runs}"
+        self._began = len(self.world.history) - 1
+
+    def go(self) -> Attempt:
+        """Run to the end, a crash, or an error."""
+        try:
+            self.tally = _on_one_thread(advance(self._run()))
+        except (CrashError, EngineError) as error:
+            self.error = error
+        return self
+
+    def step(self, name: str) -> None:
+        """A moment in which anything may happen. Raises CrashError once the process is dead."""
+        if not self.dead:
+            self.steps.append(name)
+            event = self.events.get(len(self.steps))
+            if event is not None:
+                event(self)
+        if self.dead:
+            raise CrashError
+
+    def call(self, port: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a port, with a step before and after."""
+        name = getattr(port, "__name__", "")
+        self.step(f"before {name}")
+        result = port(*args, **kwargs)
+        self.step(f"after {name}")
+        return result
+
+    def crash(self, *, jobs: str = "kept") -> None:
+        """Die here; the destination's jobs are `lost`, `done`, or `kept` until somebody asks."""
+        self.dead = True
+        self._orphan(jobs)
+
+    def overtake(self, events: Mapping[int, Callable[[Attempt], None]], *, jobs: str) -> None:
+        """Another process finds the lease run out and runs the sync, while this one is paused."""
+        if self.in_flight:
+            return
+        self._orphan(jobs)
+        other = replace(self, events=events, dead=False, holding=False, overtaken=False, steps=[])
+        other.error = other.tally = None
+        # A loop of its own: this process is in the middle of one.
+        thread = threading.Thread(target=other.go)
+        thread.start()
+        thread.join()
+        other.check_end()
+        self.overtaken = self.overtaken or (self.holding and other.took_lease)
+
+    took_lease: bool = False
+
+    def knock(self) -> None:
+        """A process that believes this one alive is refused, and changes nothing."""
+        if not self.holding or self.overtaken:
+            return
+        spec = self.world.spec("knock")
+        store = self.world.store(spec.identity)
+        try:
+            store.acquire(spec, holder="k", now_ms=self.world.now_ms, alive=lambda _: True)
+            refused = False
+        except TransientError:
+            refused = True
+        assert refused, "two processes hold one lease"
+
+    def check_end(self) -> None:
+        """The only errors a run may end with are those of its history.
+
+        Raises:
+            AssertionError: another error.
+        """
+        if self.error is None or isinstance(self.error, CrashError):
+            return
+        code = getattr(self.error, "code", "")
+        expected = (code == "fenced" and self.overtaken) or (
+            code == "in_doubt" and self.in_doubt is None and not self.markers
+        )
+        if not expected:
+            raise AssertionError(f"a run ended with {code}") from self.error
+
+    def wanted_meanwhile(self) -> list[dict[int, Person]]:
+        """What was wanted, at each moment since this run began."""
+        return self.world.history[self._began :]
+
+    def _orphan(self, jobs: str) -> None:
+        if jobs == "done":
+            self.world.destination.finish_jobs()
+        elif jobs == "lost":
+            self.world.destination.forget_jobs()
+
+    def _run(self) -> Run:
+        world, spec = self.world, self.world.spec(self.run)
+
+        def entry(type_: EntryType, **fields: Any) -> Entry:
+            named = {"workspace": "w", "target": "dev", "sync": "people", "run": self.run}
+            return Entry(type=type_, **(named | fields))
+
+        return Run(
+            spec=spec,
+            policy=_policy(spec),
+            store=_Store(self, world.store(spec.identity)),
+            worker=world.worker,
+            destination=_Destination(self, spec),
+            ledger=_Ledger(self),
+            batch_marker=self.markers,
+            entry=entry,
+            now_ms=lambda: world.now_ms,
+            holder=self.holder,
+            alive=lambda _: False,
+            options=RunOptions(in_doubt=self.in_doubt),
+            sleep=_no_sleep,
+        )
+
+
+async def _no_sleep(seconds: float) -> None:
+    """Retries follow at once."""
+
+
+def _policy(spec: PlanSpec) -> GatePolicy:
+    return GatePolicy(
+        external=spec.external,
+        fields=tuple(
+            GateField(
+                name=f.name,
+                form=f.form,
+                shape="any" if f.form is Form.CLEAR else "digest",
+                identifier=f.identifier,
+            )
+            for f in spec.fields
+        ),
+    )
+
+
+class _Store:
+    """A plan store whose every call is two steps; what an overtaken process writes is a fault."""
+
+    def __init__(self, attempt: Attempt, store: PlanStore) -> None:
+        self._attempt = attempt
+        self._store = store
+
+    def count(self, *args: Any, **kwargs: Any) -> Plan:
+        """Not a part of a run that sends."""
+        raise NotImplementedError
+
+    def acquire(self, spec: PlanSpec, **kwargs: Any) -> None:
+        """See `PlanStore.acquire`."""
+        self._attempt.step("before acquire")
+        self._store.acquire(spec, **kwargs)
+        self._attempt.holding = self._attempt.took_lease = True
+        self._attempt.step("after acquire")
+
+    def release(self) -> None:
+        """See `PlanStore.release`."""
+        self._attempt.step("before release")
+        self._store.release()
+        self._attempt.holding = False
+        self._attempt.step("after release")
+
+    def open_plan(self) -> OpenPlan | None:
+        """See `PlanStore.open_plan`."""
+        return self._attempt.call(self._store.open_plan)
+
+    def create(self, spec: PlanSpec, worker: PlanWorker, **kwargs: Any) -> Plan:
+        """See `PlanStore.create`; the batches come in any order."""
+        plan = self._written(self._store.create, spec, worker, **kwargs)
+        batches = list(plan.batches)
+        random.Random(self._attempt.seed).shuffle(batches)
+        return replace(plan, batches=tuple(batches))
+
+    def read(
+        self, spec: PlanSpec, batches: Sequence[BatchInfo], *args: Any, of: int
+    ) -> list[Batch]:
+        """See `PlanStore.read`."""
+        return self._attempt.call(self._store.read, spec, batches, *args, of=of)
+
+    def intent(self, *args: Any) -> None:
+        """See `PlanStore.intent`."""
+        self._written(self._store.intent, *args)
+
+    def submitted(self, batch: int, reference: str) -> None:
+        """See `PlanStore.submitted`."""
+        self._written(self._store.submitted, batch, reference)
+
+    def outcome(self, batch: int, outcomes: Outcomes) -> None:
+        """See `PlanStore.outcome`."""
+        self._written(self._store.outcome, batch, outcomes)
+
+    def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
+        """See `PlanStore.close`."""
+        return self._written(self._store.close, spec, now_ms=now_ms)
+
+    def rejections(self) -> Any:
+        """Not a part of a run."""
+        raise NotImplementedError
+
+    def forget_rejections(self) -> int:
+        """Not a part of a run."""
+        raise NotImplementedError
+
+    def _written(self, port: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        name = getattr(port, "__name__", "")
+        self._attempt.step(f"before {name}")
+        self._attempt.in_flight = self._attempt.in_flight or name == "intent"
+        overtaken = self._attempt.overtaken
+        result = port(*args, **kwargs)
+        assert not overtaken, "an overtaken process wrote"
+        self._attempt.step(f"after {name}")
+        return result
+
+
+class _Ledger:
+    """The world's ledger; an entry is durable before the step after it."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._ledger = attempt.world.ledger
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """See `Ledger.append`."""
+        self._attempt.call(self._ledger.append, entries)
+
+    def open_runs(self, sync: str, target: str) -> Sequence[str]:
+        """See `Ledger.open_runs`."""
+        return self._ledger.open_runs(sync, target)
+
+    def last_time(self) -> None:
+        """Entries have no time here."""
+
+    def size(self) -> int:
+        """Number of entries."""
+        return self._ledger.size()
+
+
+class _Destination:
+    """The world's destination; a row that was never wanted while the run went is a fault."""
+
+    def __init__(self, attempt: Attempt, spec: PlanSpec) -> None:
+        self._attempt = attempt
+        context = DestinationContext(
+            workspace="w",
+            sync="people",
+            mode=spec.mode,
+            object_name="people",
+            key=("ID",),
+            columns={f.name: f.arrow_type for f in spec.fields},
+            forms={f.name: f.form for f in spec.fields},
+        )
+        self._fake = FakeDestination(
+            attempt.world.destination,
+            context,
+            asynchronous=attempt.asynchronous,
+            batch_marker=attempt.markers,
+            rows_max=2,
+        )
+
+    async def check(self) -> None:
+        """See `Destination.check`."""
+        await self._fake.check()
+
+    async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
+        """See `Destination.write`."""
+        self._attempt.step("before write")
+        self._check_rows(batch.head, batch.rendered().to_pylist())
+        # A platform works off what it took before what it takes now.
+        self._attempt.world.destination.finish_jobs()
+        try:
+            answer = await self._fake.write(batch, progress)
+        finally:
+            self._attempt.in_flight = False
+        self._attempt.step("after write")
+        return answer
+
+    async def poll(self, job: JobRef) -> Done | Pending:
+        """See `Destination.poll`."""
+        self._attempt.step("before poll")
+        answer = await self._fake.poll(job)
+        self._attempt.step("after poll")
+        return answer
+
+    async def applied(self, head: BatchHead) -> bool | None:
+        """See `Destination.applied`."""
+        self._attempt.step("before applied")
+        return await self._fake.applied(head)
+
+    async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
+        """Not a part of a run."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """See `Destination.close`."""
+        await self._fake.close()
+
+    def _check_rows(self, head: BatchHead, rows: list[dict[str, Any]]) -> None:
+        world = self._attempt.world
+        moments = self._attempt.wanted_meanwhile()
+        if head.operation is Operation.REMOVE:
+            # Whether the destination ever took a rejected row is not known.
+            taken = [
+                {k: v for k, v in m.items() if v[0] not in world.rejected_emails} for m in moments
+            ]
+            wanted, sent = _removable(head, taken, rows)
+            assert not sent & set.intersection(*wanted), "a row was removed that was always wanted"
+        else:
+            for name in ("EMAIL", "PHONE") if world.mode is SyncMode.AUDIENCE else ("",):
+                wanted, sent = _addable(name, moments, rows)
+                assert sent <= set.union(*wanted), "a row was sent that was not wanted"
+
+
+def _removable(
+    head: BatchHead, moments: list[dict[int, Person]], rows: list[dict[str, Any]]
+) -> tuple[list[set[Any]], set[Any]]:
+    """What was wanted at each moment, and what a removal takes back."""
+    if head.identifier is None:
+        return [set(m) for m in moments], {row["ID"] for row in rows}
+    return [identifiers(head.identifier, m) for m in moments], {r[head.identifier] for r in rows}
+
+
+def _addable(
+    name: str, moments: list[dict[int, Person]], rows: list[dict[str, Any]]
+) -> tuple[list[set[Any]], set[Any]]:
+    """What was wanted at each moment, and what is sent: of one identifier, or whole rows."""
+    if name:
+        return [identifiers(name, m) for m in moments], {row[name] for row in rows} - {None}
+    sent = {(row["ID"], row["EMAIL"], row["CITY"]) for row in rows}
+    return [{(k, *v) for k, v in m.items()} for m in moments], sent
+
+
+class _Inline(ThreadPoolExecutor):
+    """Runs everything where it is handed over, so that no two calls are ever under way."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See `Executor.submit`."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def _on_one_thread(work: Coroutine[Any, Any, T]) -> T:
+    loop = asyncio.new_event_loop()
+    try:
+        loop.set_default_executor(_Inline(max_workers=1))
+        return loop.run_until_complete(work)
+    finally:
+        loop.close()
