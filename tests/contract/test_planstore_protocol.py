@@ -9,6 +9,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -317,6 +319,46 @@ def test_a_rejected_row_keeps_what_it_still_shares_with_its_earlier_values(
         world.suppress(EMAILS[1])
         assert Attempt(world=world).go().error is None
         assert world.destination.members == {"EMAIL": set(), "PHONE": set()}
+
+
+def test_rejected_rows_are_shown_by_their_key(warehouse: MakeWarehouse) -> None:
+    """The view joins with the model, whatever keys other syncs have, and shows no value."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        spec = world.spec("other")
+        other = replace(
+            spec,
+            identity=replace(spec.identity, sync="orders"),
+            keys=(*spec.keys, replace(spec.keys[0], name="line")),
+        )
+        world.reject(EMAILS[1])
+        world.people = {1: (EMAILS[0], "c0"), 22: (EMAILS[1], "c0")}
+        world.edited()
+        assert Attempt(world=world).go().error is None
+        store = world.store(other.identity)
+        store.acquire(other, holder="h", now_ms=0, alive=lambda _: False)
+        store.release()
+        view, _ = world.store(spec.identity).rejections()
+        assert view == '"_mayfly"."rejected"'
+        with made.source.session(write=False) as session:
+            found = session.table(
+                f"SELECT r.*, p.id FROM {view} r JOIN people p "
+                f"ON r.key_1 = CAST(p.id AS {made.sql.text}) WHERE r.sync = 'people'"
+            ).to_pylist()
+    [row] = found
+    assert row.pop("noted_at") == datetime.fromtimestamp(world.now_ms / 1000, UTC)
+    assert row == {
+        "sync": "people",
+        "target": "dev",
+        "run": "r1",
+        "outcome": "rejected",
+        "reason": "refused_by_fake",
+        "vendor_code": None,
+        "key_columns": "id",
+        "key_1": "22",
+        "key_2": None,
+        "id": 22,
+    }
 
 
 def test_what_was_appended_is_not_appended_again_when_it_comes_back(

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from end_to_end.projects import approved, make_people, make_project
 from mayfly.api import load
+from mayfly.cli.commands import app
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.scan_paths import scan_paths
@@ -149,6 +151,27 @@ def test_a_destination_that_stays_away_is_held_and_made_up(
     assert result.to_dict()["syncs"][0]["status"] == "held"
     assert project.run("to_meta").exit_code == 0
     assert len(members(sandbox)) == 100
+
+
+def test_a_rejected_row_is_named_by_its_key_in_the_warehouse(
+    tmp_path: Path, sandbox: SandboxServer
+) -> None:
+    """The query that `mayfly rejected` prints gives the key of the row, and nothing of the row."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    body = json.dumps({"path": "/*/users", "kind": "partial_failure"}).encode()
+    request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request, timeout=10).read()
+    assert project.run("to_meta").exit_code == 1
+    text = CliRunner().invoke(app, ["rejected", "to_meta", "--project", str(tmp_path)]).output
+    query = text[text.index("SELECT") : text.index(" (in the warehouse)")]
+    with duckdb.connect(str(tmp_path / "shop.duckdb"), read_only=True) as connection:
+        [found] = connection.execute(query).fetchall()
+        columns = [c[0] for c in connection.description]
+    row = dict(zip(columns, found, strict=True))
+    assert (row["outcome"], row["reason"]) == ("rejected", "invalid_entry")
+    assert (row["key_columns"], row["key_1"].isdigit()) == ("id", True)
+    assert not any("example.com" in str(v) for v in found)
 
 
 def test_dry_run_sends_nothing_and_writes_nothing(tmp_path: Path, sandbox: SandboxServer) -> None:

@@ -307,12 +307,16 @@ def rejected(
     """Count rejected and withheld rows by reason, and name the view that shows their keys."""
     from mayfly.api import load
 
-    document = load(project, target=target).rejected(sync)
+    loaded = load(project, target=target)
+    document = loaded.rejected(sync)
     lines = [
         f"{r['rows']}  {r['reason']}  {r['vendor'] or ''}".rstrip() for r in document["reasons"]
     ]
     if lines:
-        lines.append(f"Keys: SELECT * FROM {document['view']} (in the warehouse).")
+        lines.append(
+            f"Keys: SELECT * FROM {document['view']} WHERE sync = '{loaded.select([sync])[0].id}' "
+            f"AND target = '{target}' (in the warehouse)."
+        )
     _print(output, document, lines or ["No rejected row."])
 
 

@@ -168,7 +168,8 @@ _WAREHOUSE = (
         RetentionClass.KEPT_BY_NEED,
         starts="the rejection",
         ends="acceptance of the row; erasure of the person; mayfly state drop",
-        rejected="keys, fingerprints and codes of rows that were refused",
+        rejected="keys, fingerprints and codes of rows that were refused; the view of the same "
+        "name shows the keys and codes of all syncs",
     ),
     *_entries(
         Place.WAREHOUSE,

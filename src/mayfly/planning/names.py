@@ -36,3 +36,8 @@ class Names:
     def registry(self) -> str:
         """The one table of all states."""
         return f"{quote(self.schema)}.{quote('states')}"
+
+    @property
+    def rejected_view(self) -> str:
+        """The one view of all rejections."""
+        return f"{quote(self.schema)}.{quote('rejected')}"

@@ -72,8 +72,8 @@ class PlanStore(Protocol):
         """
 
     def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
-        """Name of the table that shows rejected keys, and rows per reason: `reason`, `vendor`,
-        `rows`.
+        """Name of what shows rejected keys, with columns `sync` and `target`; and rows per reason:
+        `reason`, `vendor`, `rows`.
         """
 
     def forget_rejections(self) -> int:

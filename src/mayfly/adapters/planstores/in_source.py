@@ -107,11 +107,20 @@ class SourcePlanStore:
             for statement in tables.create_registry(self._sql, self._names, self._schema):
                 session.execute(statement)
             row = self._registry(session)
+            viewed = self._exists(session, "rejected")
+            if row is None or not viewed:
+                # Two syncs that begin at once would each make the view without the other.
+                lock = self._sql.lock(self._names.registry)
+                if lock is not None:
+                    session.execute(lock)
+                row = self._registry(session)
             if row is None:
                 session.execute(tables.register(spec, self._names, self._owner))
                 for statement in tables.create_state(spec, self._sql, self._names):
                     session.execute(statement)
-                row = self._registry(session) or {}
+                row, viewed = self._registry(session) or {}, False
+            if not viewed:
+                self._make_view(session)
             self._refuse_foreign(row)
             self._refuse_other_key(row, spec)
             for statement in tables.missing_digests(spec, self._sql, self._names):
@@ -231,15 +240,15 @@ class SourcePlanStore:
 
     def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
         """See `PlanStore.rejections`."""
-        name = self._names.of("rejected")
+        name, view = self._names.of("rejected"), self._names.rejected_view
         with self._source.session(write=False) as session:
             if not self._state_exists(session):
-                return name, []
+                return view, []
             found = session.table(
                 f"SELECT reason, vendor, CAST(count(*) AS bigint) AS rows FROM {name} "
                 f"GROUP BY reason, vendor ORDER BY reason, vendor"
             )
-        return name, found.to_pylist()
+        return view, found.to_pylist()
 
     def forget_rejections(self) -> int:
         """See `PlanStore.forget_rejections`."""
@@ -293,8 +302,17 @@ class SourcePlanStore:
             f"LEFT JOIN {codes} o ON o.batch = m.batch AND o.pos = m.pos WHERE o.code IS NULL"
         )
 
+    def _make_view(self, session: SqlSession) -> None:
+        states = session.table(
+            f"SELECT sid, sync, target, state_keys FROM {self._names.registry} ORDER BY sid"
+        ).to_pylist()
+        session.execute(tables.rejected_view(self._sql, self._schema, states))
+
     def _state_exists(self, session: SqlSession) -> bool:
-        schema, table = literal(self._schema), literal(f"state_{self._identity.sid}")
+        return self._exists(session, f"state_{self._identity.sid}")
+
+    def _exists(self, session: SqlSession, name: str) -> bool:
+        schema, table = literal(self._schema), literal(name)
         found = session.table(
             "SELECT count(*) AS n FROM information_schema.tables "
             f"WHERE table_schema = {schema} AND table_name = {table}"

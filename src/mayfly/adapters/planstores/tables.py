@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
 from mayfly.domain.batch import SyncMode
+from mayfly.domain.outcomes import OutcomeCode
 from mayfly.planning.names import Names
 from mayfly.planning.scan import key_names
 from mayfly.planning.spec import PlanField, PlanSpec, SuppressionColumn
@@ -86,6 +89,42 @@ def missing_digests(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
         f"ALTER TABLE {names.of('state')} ADD COLUMN IF NOT EXISTS s{j} {sql.blob}"
         for j in range(len(spec.suppression))
     ]
+
+
+def rejected_view(sql: SqlDialect, schema: str, states: Sequence[Mapping[str, Any]]) -> str:
+    """The view that shows rejected rows of every sync by their key, to be joined with the model.
+
+    Keys are shown as text, since each model has its own: `key_columns` names them, `key_1` and so
+    on hold them. No other value and no fingerprint is shown.
+
+    Args:
+        sql: the dialect.
+        schema: ours.
+        states: of the registry, at least one: `sid`, `sync`, `target`, `state_keys`.
+    """
+    keys = [[name for name, _ in json.loads(str(s["state_keys"]))] for s in states]
+    most = max(len(k) for k in keys)
+    parts = []
+    for state, columns in zip(states, keys, strict=True):
+        shown = [f"CAST(k{i} AS {sql.text}) AS key_{i + 1}" for i in range(len(columns))]
+        shown += [f"CAST(NULL AS {sql.text}) AS key_{i + 1}" for i in range(len(columns), most)]
+        outcomes = " ".join(
+            f"WHEN {int(c)} THEN {literal(c.name.lower())}"
+            for c in (OutcomeCode.REJECTED, OutcomeCode.WITHHELD)
+        )
+        names = Names(schema=schema, sid=str(state["sid"]))
+        parts.append(
+            f"SELECT CAST({literal(str(state['sync']))} AS {sql.text}) AS sync, "
+            f"CAST({literal(str(state['target']))} AS {sql.text}) AS target, "
+            f"CAST(run AS {sql.text}) AS run, {sql.from_ms('noted_at')} AS noted_at, "
+            f"CASE code {outcomes} END AS outcome, CAST(reason AS {sql.text}) AS reason, "
+            f"CAST(vendor AS {sql.text}) AS vendor_code, "
+            f"CAST({literal(', '.join(columns))} AS {sql.text}) AS key_columns, "
+            f"{', '.join(shown)} FROM {names.of('rejected')}"
+        )
+    view = Names(schema=schema, sid="").rejected_view
+    # Replaced, not dropped: what was granted on it stays. Columns are only ever added at the end.
+    return f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(parts)}"
 
 
 def layout_text(spec: PlanSpec) -> str:

@@ -65,8 +65,19 @@ class SqlDialect(ABC):
         """
 
     @abstractmethod
+    def from_ms(self, number_sql: str) -> str:
+        """Milliseconds since 1970 as a time with zone."""
+
+    @abstractmethod
     def div(self, left: str, right: int) -> str:
         """Integer division."""
+
+    def lock(self, table: str) -> str | None:
+        """Statement that keeps other transactions from writing a table; None where an engine has
+        one writer anyway.
+        """
+        del table
+        return None
 
     def fingerprint(self, rendered: Sequence[str]) -> str:
         """Fingerprint of several rendered values: length-prefixed, null apart from ''."""

@@ -58,6 +58,10 @@ class DuckdbDialect(SqlDialect):
         """DuckDB has no unlogged tables."""
         return f"CREATE TABLE {name}"
 
+    def from_ms(self, number_sql: str) -> str:
+        """`to_timestamp` takes seconds."""
+        return f"to_timestamp({number_sql} / 1000.0)"
+
     def div(self, left: str, right: int) -> str:
         """`/` would be float division."""
         return f"({left}) // {right}"

@@ -57,6 +57,14 @@ class PostgresDialect(SqlDialect):
         """Unlogged: emptied by the engine after a crash, and then planned anew."""
         return f"CREATE UNLOGGED TABLE {name}"
 
+    def from_ms(self, number_sql: str) -> str:
+        """`to_timestamp` takes seconds."""
+        return f"to_timestamp({number_sql} / 1000.0)"
+
     def div(self, left: str, right: int) -> str:
         """Integers divide to integers."""
         return f"({left}) / {right}"
+
+    def lock(self, table: str) -> str | None:
+        """Readers go on."""
+        return f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"
