@@ -137,10 +137,21 @@ def test_duplicate_and_null_keys_are_refused(tmp_path: Path, sandbox: SandboxSer
     assert codes == ["key_null", "key_duplicate"]
 
 
+def verified(root: Path) -> tuple[int, int, int]:
+    """Exit code of `mayfly verify`, and the runs it calls held and unpaired."""
+    ledger = root / ".mayfly" / "ledger"
+    words = ["verify", str(ledger), "--key", str(ledger / "key.pub"), "--output", "json"]
+    result = CliRunner().invoke(app, words)
+    report = json.loads(result.output)
+    return result.exit_code, report["held"], report["unpaired"]
+
+
 def test_a_destination_that_stays_away_is_held_and_made_up(
     tmp_path: Path, sandbox: SandboxServer
 ) -> None:
-    """Five 503 answers: held, exit 4; the next run closes, plans anew and delivers."""
+    """Five 503 answers: held, exit 4, and the ledger verifies and says so; the next run closes,
+    plans anew and delivers.
+    """
     project = approved(make_project(tmp_path, sandbox.url))
     body = json.dumps({"path": "/*/users", "kind": "503", "count": 5}).encode()
     request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
@@ -149,7 +160,9 @@ def test_a_destination_that_stays_away_is_held_and_made_up(
     result = project.run("to_meta")
     assert result.exit_code == 4
     assert result.to_dict()["syncs"][0]["status"] == "held"
+    assert verified(tmp_path) == (0, 1, 0)
     assert project.run("to_meta").exit_code == 0
+    assert verified(tmp_path) == (0, 0, 0)
     assert len(members(sandbox)) == 100
 
 

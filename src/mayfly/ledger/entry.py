@@ -27,19 +27,19 @@ _TEXT_FIELDS = (
 
 
 class EntryType(StrEnum):
-    """What an entry records. The last four are reserved for sealed batches and their keys."""
+    """What an entry records. The last three are reserved for sealed batches and their keys."""
 
     CREATED = "created"  # a working copy was made for a run
     DELIVERED = "delivered"  # a batch was acknowledged by its destination
     DROPPED = "dropped"  # the working copy of a run was dropped
     REFUSED = "refused"  # a run was refused by policy
-    HELD = "held"
+    HELD = "held"  # a run ended and its working copy waits; with a batch: reserved
     PURGED = "purged"
     EXPIRED = "expired"
     KEK_DESTROYED = "kek_destroyed"
 
 
-_OF_A_RUN = (EntryType.CREATED, EntryType.DELIVERED, EntryType.DROPPED)
+_OF_A_RUN = (EntryType.CREATED, EntryType.DELIVERED, EntryType.DROPPED, EntryType.HELD)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,8 @@ class Report:
         entries: number of well-formed entries.
         checkpoint: origin, size and base64 root that the ledger's own checkpoint states and the
             key signed; None where there is none.
-        unpaired: runs and sealed batches open at the last entry, and entries of unknown runs.
+        held: runs open at the last entry that said so; their working copies wait to be closed.
+        unpaired: other runs and sealed batches open at the last entry, and entries of unknown runs.
         overdue: working copies and sealed batches kept beyond 30 days.
         inconsistent: number of faults in form, order, hash or signature.
         problems: the first of what was counted, for people.
@@ -81,6 +82,7 @@ class Report:
     unpaired: int
     overdue: int
     inconsistent: int
+    held: int = 0
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -96,6 +98,7 @@ class Report:
             "anchored": self.anchored,
             "entries": self.entries,
             "checkpoint": self.checkpoint,
+            "held": self.held,
             "unpaired": self.unpaired,
             "overdue": self.overdue,
             "inconsistent": self.inconsistent,
@@ -110,6 +113,7 @@ class Report:
             f"ledger        {'verifies' if self.ok else 'DOES NOT VERIFY'}",
             f"anchored      {kept if self.anchored else loose}",
             f"entries       {self.entries}",
+            f"held          {self.held}",
             f"unpaired      {self.unpaired}",
             f"overdue       {self.overdue}",
             f"inconsistent  {self.inconsistent}",
@@ -152,6 +156,7 @@ def verify_ledger(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) 
         unpaired=faults.counts["unpaired"],
         overdue=faults.counts["overdue"],
         inconsistent=faults.counts["inconsistent"],
+        held=walk.held,
         problems=tuple(faults.listed),
     )
 
@@ -292,6 +297,8 @@ class _Walk:
     peaks: list[bytes] = field(default_factory=list)
     roots: dict[int, bytes] = field(default_factory=dict)
     runs: set[str] = field(default_factory=set)
+    holding: set[str] = field(default_factory=set)
+    held: int = 0
     open: dict[tuple[str, str, int | None], tuple[datetime, int]] = field(default_factory=dict)
 
     def read(self, stream: IO[bytes] | None) -> None:
@@ -318,8 +325,11 @@ class _Walk:
 
     def close(self) -> None:
         """Count what is open at the last entry."""
-        for opened, line in self.open.values():
-            self.faults.add("unpaired", "never_dropped", line)
+        for (kind, run, _), (opened, line) in self.open.items():
+            if kind == "run" and run in self.holding:
+                self.held += 1
+            else:
+                self.faults.add("unpaired", "never_dropped", line)
             if self.newest is not None and self.newest - opened > CAP:
                 self.faults.add("overdue", "open_beyond_cap", line)
 
@@ -356,11 +366,14 @@ class _Walk:
                 self.open.setdefault(("run", entry.run, None), (entry.at, self.lines))
             case "dropped":
                 self._closed(("run", entry.run, None), entry)
+            case "held" if entry.batch is None:
+                self.holding.add(entry.run)
             case "held":
                 self.open.setdefault(("batch", entry.run, entry.batch), (entry.at, self.lines))
             case "purged" | "expired":
                 self._closed(("batch", entry.run, entry.batch), entry)
-        if entry.type in _OF_A_RUN and entry.run not in self.runs:
+        of_a_run = entry.type in _OF_A_RUN or (entry.type == "held" and entry.batch is None)
+        if of_a_run and entry.run not in self.runs:
             self.faults.add("unpaired", "never_created", self.lines)
 
     def _closed(self, key: tuple[str, str, int | None], entry: _Entry) -> None:
@@ -395,7 +408,7 @@ def _parse_entry(line: bytes) -> _Entry:
     for count in (seq, document["rows"], *([] if batch is None else [batch])):
         if type(count) is not int or not 0 <= count <= _COUNT_MAX:
             raise ValueError("not a count")
-    if (kind in _OF_A_RUN and not run) or (kind == "delivered" and batch is None):
+    if (kind in (*_OF_A_RUN, "held") and not run) or (kind == "delivered" and batch is None):
         raise ValueError("a run or batch unnamed")
     at = datetime.fromisoformat(document["at"])
     return _Entry(seq=seq, type=kind, at=at, run=run, batch=batch)

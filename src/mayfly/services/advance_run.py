@@ -7,6 +7,7 @@ batches, and tells the run's end as a value; nothing it returns, logs or raises 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -110,14 +111,29 @@ async def advance(run: Run) -> RunTally:
         await _close(run, tally)
     except TransientError as error:
         tally.held_by(error)
+        await _record_left_open(run, tally, error)
     except EngineError as error:
         if isinstance(error, PolicyError):
             run.ledger.append([run.entry(EntryType.REFUSED, reason=error.code)])
+        await _record_left_open(run, tally, error)
         raise
     finally:
         await _store(_quietly, run.store.release)
         tally.finished_ms = run.now_ms()
     return tally
+
+
+async def _record_left_open(run: Run, tally: RunTally, error: EngineError) -> None:
+    """A working copy that is known to wait is told from one that was lost from sight.
+
+    A process that was overtaken knows nothing of it any more.
+    """
+    if tally.open_run is None or error.code == "fenced":
+        return
+    entry = run.entry(EntryType.HELD, run=tally.open_run, reason=error.code)
+    # Where the ledger itself is what failed, the plan shows as unpaired until it is closed.
+    with contextlib.suppress(TransientError):
+        await _store(run.ledger.append, [entry])
 
 
 async def _dry(run: Run, tally: RunTally) -> None:
@@ -141,10 +157,12 @@ async def _close_left_open(run: Run, tally: RunTally) -> None:
     await _drop_never_made(run, left_open)
     if left_open is None:
         return
+    tally.open_run = left_open.run
     for batch in left_open.batches:
         if batch.intent and not batch.acknowledged:
             await _settle(run, left_open, batch)
     report = await _store(run.store.close, run.spec, now_ms=run.now_ms())
+    tally.open_run = None
     tally.recovered = report.in_doubt
     entry = run.entry(EntryType.DROPPED, run=left_open.run, rows=report.rows, reason="closed_anew")
     await _store(run.ledger.append, [entry])
@@ -212,6 +230,7 @@ async def _plan(run: Run, tally: RunTally) -> Plan:
         await _store(run.ledger.append, [run.entry(EntryType.DROPPED, reason="not_made")])
         raise
     tally.planned(plan)
+    tally.open_run = run.spec.run
     return plan
 
 
@@ -294,6 +313,7 @@ def _unsent(gated: Gated, info: BatchInfo) -> Outcomes | None:
 
 async def _close(run: Run, tally: RunTally) -> None:
     report = await _store(run.store.close, run.spec, now_ms=run.now_ms())
+    tally.open_run = None
     entry = run.entry(EntryType.DROPPED, rows=report.rows, reason="done")
     await _store(run.ledger.append, [entry])
     tally.closed()

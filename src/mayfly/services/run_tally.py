@@ -12,7 +12,10 @@ from mayfly.planning.spec import BatchInfo, Plan
 
 @dataclass(kw_only=True)
 class RunTally:
-    """Counts of one run as it goes; `to_dict` is what `mayfly run` prints."""
+    """Counts of one run as it goes; `to_dict` is what `mayfly run` prints.
+
+    `open_run` is the run whose plan is open in the plan store, this one or an earlier.
+    """
 
     started_ms: int
     finished_ms: int = 0
@@ -29,6 +32,7 @@ class RunTally:
     suppressed: int = 0
     recovered: int = 0
     batches: int = 0
+    open_run: str | None = None
     error_code: str | None = None
     error_message: str = ""
     _ages: list[tuple[float, int]] = field(default_factory=list)

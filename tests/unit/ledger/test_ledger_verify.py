@@ -98,6 +98,7 @@ def test_an_honest_ledger_verifies(tmp_path: Path, key_file: Path) -> None:
             "size": 5,
             "root": signed(HONEST).split("\n")[2],
         },
+        "held": 0,
         "unpaired": 0,
         "overdue": 0,
         "inconsistent": 0,
@@ -260,6 +261,10 @@ CAP_SECONDS = CAP.total_seconds()
         ([act("held", batch=0), act("purged", batch=0, after=1)], 0, 0),
         ([act("held", batch=0), act("purged", batch=1, after=1)], 1, 0),
         ([act("held", batch=0), act("expired", batch=0, after=31 * DAY)], 0, 1),
+        ([act("created"), act("held", after=1)], 0, 0),
+        ([act("created"), act("held", after=1), act("dropped", after=2)], 0, 0),
+        ([act("created"), act("held", "r2", after=1)], 2, 0),
+        ([act("created"), act("held"), act("refused", "r2", after=CAP_SECONDS + 1)], 0, 1),
     ],
 )
 def test_pairs(
@@ -269,6 +274,20 @@ def test_pairs(
     report = verify_ledger(written(tmp_path / "l", lines_of(*acts)), key_file)
     assert (report.unpaired, report.overdue, report.inconsistent) == (unpaired, overdue, 0)
     assert report.ok == (not unpaired and not overdue)
+
+
+def test_a_held_run_is_counted_until_it_is_dropped(tmp_path: Path, key_file: Path) -> None:
+    """It is no fault, and it is not hidden."""
+    acts = [act("created"), act("held", after=1)]
+    held = verify_ledger(written(tmp_path / "l", lines_of(*acts)), key_file)
+    assert (held.held, held.ok) == (1, True)
+    closed = [
+        *acts,
+        act("created", "r2", after=2),
+        act("dropped", after=3),
+        act("dropped", "r2", after=4),
+    ]
+    assert verify_ledger(written(tmp_path / "m", lines_of(*closed)), key_file).held == 0
 
 
 def zipped(folder: Path, file: Path, prefix: str = "") -> Path:
