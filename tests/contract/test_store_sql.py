@@ -6,14 +6,29 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from mayfly.adapters.stores.sql_store import SqlStore
-from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
-from mayfly.testing.store_contract import NOW, StoreContract, StoreWorld, create, entry
+from mayfly.adapters.stores.sql_store import MIGRATIONS, SqlStore
+from mayfly.domain.errors import (
+    ConfigError,
+    EngineError,
+    IntegrityError,
+    PolicyError,
+    TransientError,
+)
+from mayfly.testing.store_contract import (
+    NOW,
+    StoreContract,
+    StoreWorld,
+    create,
+    entry,
+    finish,
+    start,
+)
 
 
 class TestSqlite(StoreContract):
@@ -186,3 +201,77 @@ def test_a_store_missing_after_it_was_open(tmp_path: Path) -> None:
     with pytest.raises(PolicyError):
         store.workspace()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A place for a store on each engine."""
+    if request.param == "sqlite":
+        return "sqlite"
+    dsn: str = request.getfixturevalue("postgres_database")
+    return dsn.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def later_release(folder: Path, second: str) -> Path:
+    """Migrations of a release that has a second one."""
+    folder.mkdir()
+    for path in MIGRATIONS.glob("0001_*.sql"):
+        (folder / path.name).write_text(path.read_text("ascii"), "ascii")
+    (folder / "0002_more.sql").write_text(second, "ascii")
+    return folder
+
+
+def test_a_store_of_the_first_release_is_brought_up_to_date(tmp_path: Path, url: str) -> None:
+    """Its records stay, several processes may do it at once, and the earlier release refuses it."""
+    first = later_release(tmp_path / "first", "")
+    (first / "0002_more.sql").unlink()
+    old = SqlStore(url, tmp_path / "s", migrations=first)
+    create(old)
+    start(old, "r1")
+    more = later_release(
+        tmp_path / "later",
+        "ALTER TABLE runs ADD COLUMN extra VARCHAR(8) NOT NULL DEFAULT 'new';\n"
+        "UPDATE runs SET status = extra;\n",
+    )
+    stores = [SqlStore(url, tmp_path / "s", migrations=more) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda s: [(r.run_id, r.status) for r in s.runs(5)], stores))
+    assert found == [[("r1", "new")]] * 4
+    with pytest.raises(ConfigError, match="store_newer"):
+        old.runs(5)
+    finish(stores[0], "r1")
+    assert stores[1].runs(5)[0].status == "succeeded"
+    for store in (old, *stores):
+        store.close()
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, url: str) -> None:
+    """The store stays as it was, for the release that made it."""
+    old = SqlStore(url, tmp_path / "s")
+    create(old)
+    start(old, "r1")
+    broken = later_release(
+        tmp_path / "later",
+        "UPDATE runs SET status = 'lost';\nALTER TABLE nowhere ADD COLUMN x INT;\n",
+    )
+    later = SqlStore(url, tmp_path / "s", migrations=broken)
+    with pytest.raises(EngineError):
+        later.runs(5)
+    assert [r.status for r in old.runs(5)] == ["running"]
+    for store in (old, later):
+        store.close()
+
+
+def test_todays_program_opens_a_store_of_the_first_migration(tmp_path: Path, url: str) -> None:
+    """Every call works on a store that the first release made."""
+    first = later_release(tmp_path / "first", "")
+    (first / "0002_more.sql").unlink()
+    old = SqlStore(url, tmp_path / "s", migrations=first)
+    create(old)
+    today = SqlStore(url, tmp_path / "s")
+    start(today, "r1")
+    finish(today, "r1")
+    assert [r.status for r in today.runs(5)] == ["succeeded"]
+    assert today.suppression_version() == 0
+    for store in (old, today):
+        store.close()

@@ -51,7 +51,7 @@ class Store(Protocol):
         ages: Mapping[str, float],
         error_code: str | None,
     ) -> None:
-        """Record how it ended."""
+        """Record how it ended. Raises IntegrityError `run_unknown`, no such run began."""
 
     def runs(self, limit: int) -> Sequence[RunRecord]:
         """The newest runs, newest first."""

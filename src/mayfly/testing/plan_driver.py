@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
 from mayfly.domain.errors import EngineError, TransientError
@@ -41,6 +41,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+Step = tuple[str, int]
+Events: TypeAlias = "Mapping[Step, Callable[[Attempt], None]]"
+
+
 class CrashError(Exception):
     """The process is gone."""
 
@@ -51,7 +55,7 @@ class Attempt:
 
     Args:
         world: where it runs.
-        events: step to what happens there; a step beyond the run's end never comes.
+        events: step (its name, and the how-manieth of that name) to what happens there.
         asynchronous, markers: of the destination.
         in_doubt: what is chosen for appends in doubt.
         seed: of the order in which batches are sent.
@@ -63,7 +67,7 @@ class Attempt:
     """
 
     world: World
-    events: Mapping[int, Callable[[Attempt], None]] = field(default_factory=dict)
+    events: Events = field(default_factory=dict)
     asynchronous: bool = False
     markers: bool = True
     in_doubt: str | None = None
@@ -72,7 +76,7 @@ class Attempt:
     holding: bool = False
     in_flight: bool = False
     overtaken: bool = False
-    steps: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     tally: RunTally | None = None
     error: Exception | None = None
 
@@ -94,8 +98,9 @@ class Attempt:
     def step(self, name: str) -> None:
         """A moment in which anything may happen. Raises CrashError once the process is dead."""
         if not self.dead:
-            self.steps.append(name)
-            event = self.events.get(len(self.steps))
+            step = (name, 1 + sum(name == n for n, _ in self.steps))
+            self.steps.append(step)
+            event = self.events.get(step)
             if event is not None:
                 event(self)
         if self.dead:
@@ -114,7 +119,7 @@ class Attempt:
         self.dead = True
         self._orphan(jobs)
 
-    def overtake(self, events: Mapping[int, Callable[[Attempt], None]], *, jobs: str) -> None:
+    def overtake(self, events: Events, *, jobs: str) -> None:
         """Another process finds the lease run out and runs the sync, while this one is paused."""
         if self.in_flight:
             return

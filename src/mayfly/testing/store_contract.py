@@ -216,6 +216,13 @@ class StoreContract:
         assert caught.value.code == "store_conflict"
         assert [r.sync for r in store.runs(5)] == ["vip"]
 
+    def test_a_run_that_never_began_cannot_end(self, world: StoreWorld) -> None:
+        """A lost record is told, not passed over."""
+        store = world.made()
+        with pytest.raises(IntegrityError, match="run_unknown"):
+            finish(store, "r9")
+        assert list(store.runs(9)) == []
+
     def test_runs_come_newest_first(self, world: StoreWorld) -> None:
         """By moment, whatever zone and precision it was told in; no more than asked for."""
         store = world.made()

@@ -25,8 +25,8 @@ from mayfly.domain.errors import (
 )
 from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
 
-SCHEMA_VERSION = 1
 _HERE = Path(__file__).parent
+MIGRATIONS = _HERE / "migrations"
 # The wait comes first: the change to WAL needs the file for itself.
 _PRAGMAS = (
     "busy_timeout=30000",
@@ -45,9 +45,13 @@ class SqlStore:
     Args:
         url: `sqlite`, or `postgresql+psycopg://…`.
         folder: where SQLite's file lies; made with mode 0700.
+        migrations: files `NNNN_name.sql`, each of which brings a store from the version before it
+            to version NNNN. An older store is brought up to the last when it is first used.
     """
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, *, migrations: Path = MIGRATIONS) -> None:
+        self._migrations = {int(p.name[:4]): p for p in sorted(migrations.glob("*.sql"))}
+        self._newest = max(self._migrations)
         self._folder = folder
         self._file = folder / "store.sqlite" if url == "sqlite" else None
         self._url = f"sqlite:///{self._file}" if self._file is not None else url
@@ -69,10 +73,7 @@ class SqlStore:
                 connection.execute(_statement("lock_creation"))
             if inspect(connection).has_table("workspace"):
                 raise PolicyError("store_exists", "There is a store already; it is never replaced.")
-            for migration in sorted((_HERE / "migrations").glob("*.sql")):
-                for statement in migration.read_text(encoding="ascii").split(";\n"):
-                    if statement.strip():
-                        connection.execute(text(statement))
+            self._migrate(connection, since=0)
             values = {
                 "workspace_id": workspace_id,
                 "name": name,
@@ -130,7 +131,12 @@ class SqlStore:
             "ages": json.dumps(dict(ages)),
             "error_code": error_code,
         }
-        self._execute("update_run", values)
+        if self._execute("update_run", values) == 0:
+            raise IntegrityError(
+                "run_unknown",
+                f"The store has no run {run_id} that could be finished.",
+                hint="Its record was lost since the run began; restore the store from your backup.",
+            )
 
     def runs(self, limit: int) -> Sequence[RunRecord]:
         """See `Store.runs`."""
@@ -212,9 +218,9 @@ class SqlStore:
                 connection.execute(_statement("bump_suppression_version"))
         return changed
 
-    def _execute(self, name: str, values: Mapping[str, Any]) -> None:
+    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
         with self._transaction(write=True) as connection:
-            connection.execute(_statement(name), dict(values))
+            return connection.execute(_statement(name), dict(values)).rowcount
 
     def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         with self._transaction(write=False) as connection:
@@ -227,18 +233,43 @@ class SqlStore:
         if self._file is not None and not self._file.exists():
             raise _not_initialised()
         with self._begin(write=write) as connection:
-            if not inspect(connection).has_table("workspace"):
-                raise _not_initialised()
-            version = connection.execute(_statement("select_schema_version")).scalar()
-            if version is None:
-                raise _damaged()
-            if version > SCHEMA_VERSION:
-                raise ConfigError(
-                    "store_newer",
-                    f"The store has schema {version}; this program knows {SCHEMA_VERSION}.",
-                    hint="Use the release of Mayfly that made it, or a newer one.",
-                )
+            if self._version(connection) == self._newest:
+                yield connection
+                return
+        self._bring_up_to_date()
+        with self._begin(write=write) as connection:
             yield connection
+
+    def _version(self, connection: Connection) -> int:
+        """The store's version, which is one this program knows."""
+        if not inspect(connection).has_table("workspace"):
+            raise _not_initialised()
+        version = connection.execute(_statement("select_schema_version")).scalar()
+        if version is None or version < 1:
+            raise _damaged()
+        if version > self._newest:
+            raise ConfigError(
+                "store_newer",
+                f"The store has schema {version}; this program knows {self._newest}.",
+                hint="Use the release of Mayfly that made it, or a newer one.",
+            )
+        return int(version)
+
+    def _bring_up_to_date(self) -> None:
+        """All missing migrations or none; of several processes at once the first one does it."""
+        with self._begin(write=True) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_statement("lock_creation"))
+            self._migrate(connection, since=self._version(connection))
+
+    def _migrate(self, connection: Connection, *, since: int) -> None:
+        for version, path in self._migrations.items():
+            if version <= since:
+                continue
+            for statement in path.read_text(encoding="ascii").split(";\n"):
+                if statement.strip():
+                    connection.execute(text(statement))
+            connection.execute(_statement("update_schema_version"), {"version": version})
 
     @contextmanager
     def _begin(self, *, write: bool) -> Iterator[Connection]:
