@@ -36,7 +36,7 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.source import Source
-from mayfly.testing.plan_driver import Attempt, Step
+from mayfly.testing.plan_driver import Attempt, CrashError, Step
 from mayfly.testing.plan_world import ModelRow, Warehouse, World, identifiers
 
 MakeWarehouse = Callable[[], AbstractContextManager[Warehouse]]
@@ -217,6 +217,12 @@ class Protocol(RuleBasedStateMachine):
             self.world.accept(email)
         self.world.store(self.world.spec("retry").identity).forget_rejections()
 
+    @precondition(lambda self: self.may_reject())
+    @rule(email=st.sampled_from(EMAILS), times=st.integers(1, 5))
+    def defer(self, email: str, times: int) -> None:
+        """The destination says of a row to come again later."""
+        self.world.defer(email, times)
+
     @rule(skip=st.integers(0, 4), after=st.booleans())
     def cut(self, skip: int, *, after: bool) -> None:
         """One coming request is cut, before it was applied or after."""
@@ -394,6 +400,63 @@ def test_what_was_appended_is_not_appended_again_when_it_comes_back(
             assert Attempt(world=world).go().error is None
             world.people = people
         world.check_truth()
+
+
+def deferring(world: World, times: int, wait: float | None) -> Attempt:
+    """A run of two rows, one of which is deferred so many times."""
+    world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c1")}
+    world.edited()
+    world.defer(EMAILS[1], times, retry_after_seconds=wait)
+    return Attempt(world=world).go()
+
+
+def test_a_deferred_row_is_sent_again_in_the_same_run() -> None:
+    """After a growing pause, alone; then the run has done everything."""
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        run = deferring(world, 2, None)
+        assert run.tally is not None
+        assert (run.tally.status, run.tally.delivered, run.tally.deferred) == ("succeeded", 2, 0)
+        assert [rows for _, rows in world.destination.requests] == [2, 1, 1]
+        first, second = run.pauses
+        assert 1.0 <= first <= 1.5
+        assert 2.0 <= second <= 2.5
+        world.check_truth()
+
+
+@pytest.mark.parametrize(("wait", "pauses"), [(7.0, [7.0, 7.0, 7.0]), (3600.0, [])])
+def test_deferral_is_bounded_and_the_next_run_goes_on(wait: float, pauses: list[float]) -> None:
+    """The destination's own time is kept to where it lies within the bound; then the run ends
+    partial, and the next one sends the row.
+    """
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        run = deferring(world, 4, wait)
+        assert run.tally is not None
+        assert (run.tally.status, run.tally.delivered, run.tally.deferred) == ("partial", 1, 1)
+        assert run.pauses == pauses
+        world.destination.be_back()
+        again = Attempt(world=world).go()
+        assert again.tally is not None
+        assert (again.tally.status, again.tally.delivered) == ("succeeded", 1)
+        world.check_truth()
+
+
+def test_a_crash_while_a_row_is_sent_again_leaves_its_batch_in_doubt() -> None:
+    """Nobody knows whether it arrived: who withdraws meanwhile is taken back all the same."""
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        world.people = {2: (EMAILS[1], "c1")}
+        world.edited()
+        world.defer(EMAILS[1], 1)
+        assert isinstance(
+            Attempt(world=world, events={("after write", 2): Attempt.crash}).go().error, CrashError
+        )
+        assert world.destination.members["EMAIL"]
+        apply(world, [(2, "refuse")])
+        assert Attempt(world=world).go().error is None
+        world.check_truth()
+        assert not world.destination.members["EMAIL"]
 
 
 AFTER_CREATE = ("after create", 1)

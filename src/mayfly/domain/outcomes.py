@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -66,3 +66,21 @@ class Outcomes:
     def not_accepted(self) -> list[int]:
         """Row numbers whose outcome is not plainly accepted, ascending."""
         return [int(i) for i in pc.indices_nonzero(self.codes).to_pylist()]
+
+    def rows_of(self, code: OutcomeCode) -> list[int]:
+        """Row numbers with this outcome, ascending."""
+        found = pc.indices_nonzero(pc.equal(self.codes, int(code)))
+        return [int(i) for i in found.to_pylist()]
+
+    def replaced(self, rows: Sequence[int], others: Outcomes) -> Outcomes:
+        """With new outcomes for some rows, in their order."""
+        if len(rows) != len(others):
+            raise ContractError("outcome_count", "There must be one outcome for each row.")
+        codes = self.codes.to_pylist()
+        reasons = dict(self.reasons)
+        for place, (row, code) in enumerate(zip(rows, others.codes.to_pylist(), strict=True)):
+            codes[row] = code
+            reasons.pop(row, None)
+            if place in others.reasons:
+                reasons[row] = others.reasons[place]
+        return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)

@@ -106,9 +106,13 @@ class JobRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """Final answer for a batch: one outcome per row of the batch handed over."""
+    """Final answer for a batch: one outcome per row of the batch handed over.
+
+    `retry_after_seconds` is when deferred rows may be sent again, where the destination says so.
+    """
 
     outcomes: Outcomes
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

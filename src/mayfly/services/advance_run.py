@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
@@ -256,7 +257,13 @@ async def _deliver(run: Run, plan: Plan, tally: RunTally) -> None:
             finally:
                 answer = await sending
             match answer:
-                case Done(outcomes=outcomes):
+                case Done():
+                    # Each sending renews the lease, and stops where it was taken over.
+                    outcomes = await _sender(run).again(
+                        gated.batch,
+                        answer,
+                        before=partial(_store, run.store.intent, info.number),
+                    )
                     await _acknowledge(run, tally, info, gated, outcomes, read_ms)
                 case Submitted(job=job):
                     await _store(run.store.submitted, info.number, job.reference)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ ATTEMPTS_MAX = 5
 AWAY_SECONDS = 60.0
 SPLITS_MAX = 64
 POLLS_MAX = 3_600
+DEFERRALS_MAX = 3
+DEFERRAL_SECONDS = 30.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -102,6 +105,38 @@ class Sender:
             reasons |= {start + r: reason for r, reason in answer.outcomes.reasons.items()}
         return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
 
+    async def again(
+        self, batch: ProtectedBatch, answer: Done, *, before: Callable[[], Awaitable[object]]
+    ) -> Outcomes:
+        """Send deferred rows again, a few times and within a bound; what is left stays deferred.
+
+        Not for appends: the marker of the batch could not tell later which of its rows are there.
+
+        Args:
+            batch: as it was sent.
+            answer: to it.
+            before: called before each sending.
+
+        Raises:
+            TransientError: the destination is away; the rows are in doubt with their batch.
+            ContractError: it took them as a job.
+        """
+        waited = 0.0
+        outcomes, hint = answer.outcomes, answer.retry_after_seconds
+        for attempt in range(1, DEFERRALS_MAX + 1):
+            rows = outcomes.rows_of(OutcomeCode.DEFERRED)
+            pause = _pause(attempt) if hint is None else max(0.0, hint)
+            waited += pause
+            if not rows or not self.splittable or waited > DEFERRAL_SECONDS:
+                break
+            await self.sleep(pause)
+            await before()
+            part = await self.send(batch.pick(rows, attempt=attempt))
+            if isinstance(part, Submitted):
+                raise ContractError("split_job", "A part of a batch cannot be a job.")
+            outcomes, hint = outcomes.replaced(rows, part.outcomes), part.retry_after_seconds
+        return outcomes
+
     async def wait(self, answer: Submitted) -> Done:
         """Follow a job to its end."""
         for _ in range(POLLS_MAX):
@@ -121,6 +156,11 @@ def _wait(state: tenacity.RetryCallState) -> float:
     if isinstance(error, TransientError) and error.retry_after_seconds is not None:
         return max(0.0, error.retry_after_seconds)
     return tenacity.wait_exponential_jitter(multiplier=0.5, max=20.0, jitter=0.5)(state)
+
+
+def _pause(attempt: int) -> float:
+    """Seconds: exponential with jitter."""
+    return min(0.5 * 2.0**attempt, 20.0) + random.uniform(0.0, 0.5)  # noqa: S311
 
 
 def spread(

@@ -7,7 +7,7 @@ survives a crash of the worker; a `FakeDestination` is one worker's connection t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -98,6 +98,8 @@ class FakeWorld:
     _rejected_values: set[str] = field(default_factory=set)
     _rejected_rows: dict[int, set[int]] = field(default_factory=dict)
     _lose: int = 0
+    _deferred: dict[str, int] = field(default_factory=dict)
+    retry_after_seconds: float | None = None
 
     def be_away(self, calls: int) -> None:
         """Refuse the next calls of any kind, so many."""
@@ -108,6 +110,7 @@ class FakeWorld:
         self._away = 0
         self._before.clear()
         self._after.clear()
+        self._deferred.clear()
 
     def fail_before(self, *, skip: int = 0) -> None:
         """Cut the connection of one coming request, after `skip` others; nothing is applied."""
@@ -128,6 +131,13 @@ class FakeWorld:
     def reject_rows(self, number: int, rows: Collection[int]) -> None:
         """Refuse these rows (numbers in the batch handed over) of batch `number`, in any run."""
         self._rejected_rows.setdefault(number, set()).update(rows)
+
+    def defer_values(
+        self, values: Iterable[str], times: int, *, retry_after_seconds: float | None = None
+    ) -> None:
+        """Say of rows that hold one of these values to come again later, so many times."""
+        self._deferred.update(dict.fromkeys(values, times))
+        self.retry_after_seconds = retry_after_seconds
 
     def lose_jobs(self, count: int = 1) -> None:
         """Forget the next submitted jobs, so many: accepted, never applied."""
@@ -181,16 +191,25 @@ class FakeWorld:
                 and not self._rejected_values.isdisjoint(str(v) for v in row.values())
             )
         }
+        later = {
+            place for place, row in enumerate(rows) if place not in refused and self._defers(row)
+        }
         if not (marker and self.has_marker(head)):
             for place, row in enumerate(rows):
-                if place not in refused:
+                if place not in refused | later:
                     self._apply_row(head, row, key)
-        codes = [
-            int(OutcomeCode.REJECTED if place in refused else OutcomeCode.ACCEPTED)
-            for place in range(len(rows))
-        ]
+        answers = dict.fromkeys(refused, OutcomeCode.REJECTED)
+        answers |= dict.fromkeys(later, OutcomeCode.DEFERRED)
+        codes = [int(answers.get(place, OutcomeCode.ACCEPTED)) for place in range(len(rows))]
         reasons = dict.fromkeys(sorted(refused), Reason(code="refused_by_fake"))
+        reasons |= dict.fromkeys(sorted(later), Reason(code="later"))
         return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+
+    def _defers(self, row: Row) -> bool:
+        found = [v for v in map(str, row.values()) if self._deferred.get(v)]
+        for value in found:
+            self._deferred[value] -= 1
+        return bool(found)
 
     def mark(self, head: BatchHead) -> None:
         """Leave the batch's marker."""
@@ -277,7 +296,7 @@ class FakeDestination:
         while progress.next_row < len(rows):
             first = progress.next_row
             progress.rows_done(self._request(batch.head, first, rows[first : first + step]))
-        return progress.done()
+        return replace(progress.done(), retry_after_seconds=self._world.retry_after_seconds)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """The job's outcomes once it was polled often enough; deferred where it was lost."""

@@ -77,6 +77,7 @@ class Attempt:
     in_flight: bool = False
     overtaken: bool = False
     steps: list[Step] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
     tally: RunTally | None = None
     error: Exception | None = None
 
@@ -193,12 +194,12 @@ class Attempt:
             holder=self.holder,
             alive=lambda _: False,
             options=RunOptions(in_doubt=self.in_doubt),
-            sleep=_no_sleep,
+            sleep=self._no_sleep,
         )
 
-
-async def _no_sleep(seconds: float) -> None:
-    """Retries follow at once."""
+    async def _no_sleep(self, seconds: float) -> None:
+        """Retries follow at once."""
+        self.pauses.append(seconds)
 
 
 def _policy(spec: PlanSpec) -> GatePolicy:

@@ -235,6 +235,12 @@ class World:
         self.rejected_emails.add(email)
         self.destination.reject_values(self._as_sent([email]))
 
+    def defer(self, email: str, times: int, *, retry_after_seconds: float | None = None) -> None:
+        """The destination says to come again with this e-mail later, so many times."""
+        self.destination.defer_values(
+            self._as_sent([email]), times, retry_after_seconds=retry_after_seconds
+        )
+
     def accept(self, email: str) -> None:
         """The destination takes this e-mail again."""
         self.rejected_emails.discard(email)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import final
@@ -79,6 +79,11 @@ class ProtectedBatch:
         """
         head = replace(self._head, run=f"{self._head.run}.{start}-{length}", rows=length)
         return ProtectedBatch(head, self._rows.slice(start, length), self._forms, seal=THE_SEAL)
+
+    def pick(self, rows: Sequence[int], *, attempt: int) -> ProtectedBatch:
+        """Some rows, by number, to be sent again; the run id of the batch names the attempt."""
+        head = replace(self._head, run=f"{self._head.run}.again{attempt}", rows=len(rows))
+        return ProtectedBatch(head, self._rows.take(list(rows)), self._forms, seal=THE_SEAL)
 
     def rendered(self) -> pa.Table:
         """The columns with digests and pseudonyms as lower-case hex text; clear ones unchanged."""
