@@ -90,7 +90,7 @@ class FakeWorld:
     inserted: list[Row] = field(default_factory=list)
     requests: list[tuple[Operation, int]] = field(default_factory=list)
     touched: int = 0
-    _markers: set[tuple[str, int]] = field(default_factory=set)
+    _markers: dict[tuple[str, int], Outcomes] = field(default_factory=dict)
     _jobs: dict[str, _Job] = field(default_factory=dict)
     _away: int = 0
     _before: list[int] = field(default_factory=list)
@@ -149,8 +149,6 @@ class FakeWorld:
             job.polls_left = 0
             if job.outcomes is None and not job.lost:
                 job.outcomes = self.apply(job.head, 0, job.rows, job.key, marker=job.marker)
-                if job.marker:
-                    self.mark(job.head)
 
     def forget_jobs(self) -> None:
         """Lose every submitted job that was not worked off."""
@@ -179,7 +177,13 @@ class FakeWorld:
     def apply(
         self, head: BatchHead, first: int, rows: list[Row], key: tuple[str, ...], *, marker: bool
     ) -> Outcomes:
-        """Apply rows that begin at row `first` of their batch, and answer for each."""
+        """Apply rows that begin at row `first` of their batch, and answer for each.
+
+        With `marker` they are the whole batch, and a repeat gets the answer it got before.
+        """
+        known = self._markers.get((head.run, head.number))
+        if marker and known is not None:
+            return known
         self.requests.append((head.operation, len(rows)))
         refused = {
             place
@@ -194,26 +198,24 @@ class FakeWorld:
         later = {
             place for place, row in enumerate(rows) if place not in refused and self._defers(row)
         }
-        if not (marker and self.has_marker(head)):
-            for place, row in enumerate(rows):
-                if place not in refused | later:
-                    self._apply_row(head, row, key)
+        for place, row in enumerate(rows):
+            if place not in refused | later:
+                self._apply_row(head, row, key)
         answers = dict.fromkeys(refused, OutcomeCode.REJECTED)
         answers |= dict.fromkeys(later, OutcomeCode.DEFERRED)
         codes = [int(answers.get(place, OutcomeCode.ACCEPTED)) for place in range(len(rows))]
         reasons = dict.fromkeys(sorted(refused), Reason(code="refused_by_fake"))
         reasons |= dict.fromkeys(sorted(later), Reason(code="later"))
-        return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+        outcomes = Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+        if marker:
+            self._markers[head.run, head.number] = outcomes
+        return outcomes
 
     def _defers(self, row: Row) -> bool:
         found = [v for v in map(str, row.values()) if self._deferred.get(v)]
         for value in found:
             self._deferred[value] -= 1
         return bool(found)
-
-    def mark(self, head: BatchHead) -> None:
-        """Leave the batch's marker."""
-        self._markers.add((head.run, head.number))
 
     def submit(
         self, head: BatchHead, rows: list[Row], polls: int, key: tuple[str, ...], *, marker: bool
@@ -350,10 +352,7 @@ class FakeDestination:
         return outcomes
 
     def _apply(self, head: BatchHead, first: int, rows: list[Row]) -> Outcomes:
-        outcomes = self._world.apply(head, first, rows, self._key, marker=self._marker)
-        if self._marker:
-            self._world.mark(head)
-        return outcomes
+        return self._world.apply(head, first, rows, self._key, marker=self._marker)
 
 
 def _key(row: Row, key: tuple[str, ...]) -> tuple[Any, ...]:
