@@ -142,24 +142,27 @@ class ClosingSql:
         Such a row looks unchanged to the next plan; its old pair must not count as wanted.
         """
         spec, pairs, gone = self._spec, self._names.of("pairs"), self._names.of("gone")
-        keys = " AND ".join(f"{pairs}.{k} = g.{k}" for k in key_names(spec))
         return (
             f"UPDATE {pairs} SET stale = TRUE FROM {gone} g "
             f"JOIN ({self.accepted('plan')}) a ON {same_key(spec, 'g', 'a')} "
-            f"WHERE g.field = {pairs}.field AND g.digest = {pairs}.digest AND {keys}"
+            f"WHERE {self._same_pair(pairs, 'g')}"
         )
 
     def _forget(self) -> str:
         """A pair that its row no longer wants, once another row's delivered pair holds it."""
-        spec, pairs, gone = self._spec, self._names.of("pairs"), self._names.of("gone")
-        keys = " AND ".join(f"{pairs}.{k} = g.{k}" for k in key_names(spec))
+        pairs, gone = self._names.of("pairs"), self._names.of("gone")
         return (
             f"DELETE FROM {pairs} WHERE EXISTS (SELECT 1 FROM {gone} g "
-            f"WHERE g.field = {pairs}.field AND g.digest = {pairs}.digest AND {keys}) "
-            f"AND EXISTS (SELECT 1 FROM {pairs} o LEFT JOIN {gone} h ON h.field = o.field "
-            f"AND h.digest = o.digest AND {same_key(spec, 'h', 'o')} "
+            f"WHERE {self._same_pair(pairs, 'g')}) "
+            f"AND EXISTS (SELECT 1 FROM {pairs} o LEFT JOIN {gone} h "
+            f"ON {self._same_pair('o', 'h')} "
             f"WHERE o.field = {pairs}.field AND o.digest = {pairs}.digest AND h.field IS NULL)"
         )
+
+    def _same_pair(self, left: str, right: str) -> str:
+        """Join condition over key, field and digest."""
+        same = f"{right}.field = {left}.field AND {right}.digest = {left}.digest"
+        return f"{same} AND {same_key(self._spec, left, right)}"
 
     def _redo(self) -> list[str]:
         """Rows with a doubtful pair are looked at again by the next plan."""
