@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import decimal
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -275,6 +276,23 @@ def test_files_appear_whole_and_once(tmp_path: Path, file_format: str) -> None:
     assert stat.S_IMODE(final.stat().st_mode) == 0o600
     assert [p.name for p in tmp_path.iterdir()] == [final.name]
     assert sorted(r["id"] for r in READERS[file_format](final)) == [1, 1, 2, 2, 3, 3]
+
+
+def test_parts_that_are_all_there_are_a_file_when_asked_for(tmp_path: Path) -> None:
+    """A kill between the last part and the file: the batch is applied, and is so for good."""
+    made = context(mode=SyncMode.APPEND, key=())
+    destination = files.make(path=tmp_path, file_format="jsonl", context=made)
+    head = replace(batch().head, number=0, of=2, operation=Operation.INSERT)
+    parts = [replace(head, number=n) for n in range(2)]
+    clear = dict.fromkeys(ROWS.column_names, Form.CLEAR)
+    write(destination, ProtectedBatch(parts[0], ROWS, clear, seal=THE_SEAL))
+    assert asyncio.run(destination.applied(parts[0])) is False
+    [folder] = tmp_path.iterdir()
+    shutil.copy(folder / "000000.arrow", folder / "000001.arrow")  # all staged, then killed
+    again = files.make(path=tmp_path, file_format="jsonl", context=made)
+    assert asyncio.run(again.applied(parts[0])) is True
+    assert len(READERS["jsonl"](tmp_path / "s.r1.jsonl")) == 6
+    assert asyncio.run(again.applied(parts[1])) is True
 
 
 def test_lost_parts_are_deferred(tmp_path: Path) -> None:

@@ -91,8 +91,13 @@ class Files:
         return Done(outcomes=Outcomes.all_of(code, job.rows))
 
     async def applied(self, head: BatchHead) -> bool | None:
-        """Whether the run's file is there."""
-        return self._final(head.run).exists()
+        """Whether the run's file is there; made now where a crash left all of its parts.
+
+        Without that a run killed between its last part and its file would be told "not applied",
+        and a repeat of its first `poll` would still make the file: rows twice.
+        """
+        async with self._lock:
+            return await asyncio.to_thread(self._assemble, head.run, head.of)
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Files cannot forget one person."""
