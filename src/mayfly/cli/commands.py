@@ -46,6 +46,7 @@ SyncsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[SYNC]…", help="Names, globs or tag:NAME.")
 ]
 HERE = Path()
+DEMO_ROWS = 1_000
 
 
 @app.callback(invoke_without_command=True)
@@ -77,10 +78,22 @@ def init(
     files: list[str] = []
     if template is not None:
         files = write_missing(project, template=template.value)
+    if template is Template.DEMO:
+        files += _demo_warehouse(project)
     made = initialise(project, target=target)
     write_schema(project, project_schema())
     document = {"schema": "mayfly/init/1", "ok": True, "files": files, "made": made}
     _print(output, document, _made_lines(files, made))
+
+
+def _demo_warehouse(project: Path) -> list[str]:
+    from mayfly.cli.demo.customers import make_warehouse
+
+    path = project / "shop.duckdb"
+    if path.exists():
+        return []
+    make_warehouse(path, DEMO_ROWS)
+    return [path.name]
 
 
 def _made_lines(files: list[str], made: list[str]) -> list[str]:
@@ -293,8 +306,12 @@ def runs(
     from mayfly.api import load
 
     document = load(project, target=target).runs(limit)
-    lines = [f"{r['run']}  {r['sync']}  {r['status']}" for r in document["runs"]]
-    _print(output, document, lines or ["No run yet."])
+    if output is Output.TEXT and document["runs"]:
+        from mayfly.cli.render import runs_text
+
+        runs_text(document["runs"])
+        return
+    _print(output, document, ["No run yet."])
 
 
 @app.command()
@@ -431,7 +448,7 @@ def verify(
 
     report = verify_ledger(ledger, key, checkpoint or [])
     document = report.to_dict()
-    lines = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok", "checkpoint")]
+    lines = report.to_text().splitlines()
     _print(output, document, lines)
     raise typer.Exit(0 if document["ok"] else 1)
 

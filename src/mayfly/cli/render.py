@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -86,6 +86,26 @@ def run_text(result: RunResult) -> None:
             console.print(f"  {error['message']} \\[{error['code']}]")
             if error["hint"]:
                 console.print(f"  → {error['hint']}")
+
+
+def runs_text(runs: Sequence[Mapping[str, Any]]) -> None:
+    """Past runs, one line each."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("run", header_style="dim", no_wrap=True)
+    for name in ("sync", "ended as"):
+        table.add_column(name, header_style="dim", overflow="fold")
+    for name in ("delivered", "removed"):
+        table.add_column(name, header_style="dim", justify="right", no_wrap=True)
+    for run in runs:
+        rows, code = run["rows"], run["error_code"]
+        table.add_row(
+            run["run"],
+            f"{run['sync']} ({run['target']})",
+            f"{run['status']}: {code}" if code else run["status"],
+            f"{rows.get('delivered', 0):,}",
+            f"{rows.get('removed', 0):,}",
+        )
+    Console(highlight=False).print(table)
 
 
 @contextmanager

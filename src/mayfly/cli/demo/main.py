@@ -5,6 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shlex
+import shutil
+import sys
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -169,13 +172,37 @@ class _Demo:
     def goodbye(self) -> None:
         """What to do next."""
         self.console.print(
-            f"\nThe project is in [bold]{self.folder}[/bold]. Edit its files, start "
-            "`mayfly sandbox` in another window, then:\n"
-            f"   cd {self.folder} && export META_TOKEN={TOKEN}\n"
-            "   mayfly plan && mayfly approve --all && mayfly run"
+            f"\nThe project is in [bold]{self.folder}[/bold]. To go on with it, first the sandbox, "
+            "in another window:\n",
+            soft_wrap=True,
+        )
+        command = _command()
+        lines = [
+            f"{command} sandbox",
+            "",
+            f"export META_TOKEN={TOKEN}",
+            f"cd {shlex.quote(str(self.folder))}",
+            f"{command} plan",
+            f"{command} run --full-refresh   # the sandbox forgot: it holds nothing on disk",
+        ]
+        for line in lines:
+            self.console.print(f"   {line}" if line else "", soft_wrap=True, highlight=False)
+        self.console.print(
+            "\nEdit its files as you like: what would change what leaves waits for "
+            f"`{command} approve`.",
+            soft_wrap=True,
+            highlight=False,
         )
         if self.failures:
             self.console.print(f"\n[red]{len(self.failures)} promises were not kept.[/red]")
+
+
+def _command() -> str:
+    """How to call Mayfly from any folder: by name where a shell finds this one, else by path."""
+    own = Path(sys.argv[0]).absolute()
+    found = shutil.which("mayfly")
+    same = found is not None and own.exists() and Path(found).samefile(own)
+    return "mayfly" if same or not own.exists() else shlex.quote(str(own))
 
 
 def _good(result: RunResult) -> bool:
