@@ -28,13 +28,13 @@ __all__ = [
     "guard_column",
 ]
 
-# Passes every value the exact recognisers could take; whole digests never pass.
+# Passes every value the exact recognisers could take; whole digests and UUIDs never pass.
 _CANDIDATE = (
     r"@|[0-9](?:[ -]?[0-9]){12}|\+[ (]{0,2}[1-9]"
     r"|[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11}"
 )
 _T = TypeVar("_T")
-_DIGEST = r"^[0-9a-f]{64}$"
+_DIGEST = r"^(?:[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
 
 
 def guard_column(values: pa.Array) -> pa.Array:
