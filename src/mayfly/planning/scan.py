@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mayfly.domain.batch import SyncMode
 from mayfly.planning.names import Names
+from mayfly.planning.shared import Shared
 from mayfly.planning.spec import PlanField, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.privacy.gate import Form
@@ -107,6 +108,7 @@ class ScanSql:
         self._sql = dialect
         self._names = names
         self._flags = flags
+        self._shared = self._parts()
 
     def create(self) -> str:
         """CREATE TABLE scan AS … : the model is read once."""
@@ -122,38 +124,72 @@ class ScanSql:
             columns.append("dk")
         comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} scan */"
         return (
-            f"{comment} {begin} AS SELECT {', '.join(columns)} FROM ({self._classified()}) AS mf_c "
-            f"WHERE c IS NOT NULL"
+            f"{comment} {begin} AS SELECT {', '.join(columns)} FROM ({self._worked_out()}) AS mf_w"
         )
+
+    def _worked_out(self) -> str:
+        """The classified rows, values of rows that need none left out, and what is shared."""
+        spec = self._spec
+        kept = ["c", *key_names(spec), "fp", "s_out", "redo"]
+        if self._flags.suppression_changed:
+            kept += [f"s_s{j}" for j in range(len(spec.suppression))]
+        if spec.destination_key:
+            kept.append("dk")
+        need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
+        columns = [
+            f"CASE WHEN {need} THEN x{i} END AS x{i}" for i, _ in enumerate(model_columns(spec))
+        ]
+        return self._shared.over(
+            f"SELECT {', '.join([*kept, f'{need} AS need', *columns])} "
+            f"FROM ({self._classified()}) AS mf_c WHERE c IS NOT NULL"
+        )
+
+    def _parts(self) -> Shared:
+        """What digests share, then the digests themselves: several uses may want the same."""
+        spec = self._spec
+        shared = Shared(self._sql.fence)
+        digests = [(f.column, f.digest_sql, f.shared_sql) for _, f in value_fields(spec)]
+        digests += [(s.column, s.canonical_sql, s.shared_sql) for s in spec.suppression]
+        for depth in range(max((len(parts) for _, _, parts in digests), default=0)):
+            shared.add_layer(
+                parts[depth].replace("{column}", self._x(column))
+                for column, _, parts in digests
+                if depth < len(parts)
+            )
+        shared.add_layer(
+            sql.replace("{column}", self._x(column)) for column, sql, _ in digests if sql
+        )
+        return shared
 
     def _outgoing(self) -> list[str]:
         """Outgoing values, canonical digests and outside flags, for rows that need them."""
         spec, sql = self._spec, self._sql
-        need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
         out: list[str] = []
         for i, field in value_fields(spec):
-            out.append(f"CASE WHEN {need} THEN {self._value(field)} END AS v{i}")
+            out.append(f"CASE WHEN need THEN {self._value(field)} END AS v{i}")
         for i, field in pseudonym_fields(spec):
             text = sql.render(self._x(field.column), field.arrow_type)
-            out.append(f"CASE WHEN {need} THEN {sql.sha256(text)} END AS p{i}")
+            out.append(f"CASE WHEN need THEN {sql.sha256(text)} END AS p{i}")
         for j, item in enumerate(spec.suppression):
-            canonical = item.canonical_sql.replace("{column}", self._x(item.column))
+            canonical = self._over_column(item.canonical_sql, item.column)
             kept = f" ELSE s_s{j}" if self._flags.suppression_changed else ""
-            out.append(f"CASE WHEN {need} THEN {canonical}{kept} END AS s{j}")
+            out.append(f"CASE WHEN need THEN {canonical}{kept} END AS s{j}")
         for o, column in enumerate(outside_columns(spec)):
             checks = [f.inside_sql for _, f in value_fields(spec) if f.column == column]
             checks += [s.inside_sql for s in spec.suppression if s.column == column]
-            inside = " AND ".join(
-                f"({c.replace('{column}', self._x(column))})" for c in checks if c is not None
-            )
-            out.append(f"CASE WHEN {need} THEN NOT ({inside or 'TRUE'}) ELSE FALSE END AS o{o}")
+            wanted = dict.fromkeys(c for c in checks if c is not None)
+            inside = " AND ".join(f"({self._over_column(c, column)})" for c in wanted)
+            out.append(f"CASE WHEN need THEN NOT ({inside or 'TRUE'}) ELSE FALSE END AS o{o}")
         return out
+
+    def _over_column(self, sql: str, column: str) -> str:
+        return self._shared.named(sql.replace("{column}", self._x(column)))
 
     def _value(self, field: PlanField) -> str:
         """Outgoing value of one field as the engine gives it."""
         column = self._x(field.column)
         if field.form is Form.DIGEST and field.digest_sql is not None:
-            return field.digest_sql.replace("{column}", column)
+            return self._over_column(field.digest_sql, field.column)
         if field.form is Form.PSEUDONYM:
             return f"CAST(NULL AS {self._sql.blob})"
         if field.identifier and field.shape is not None:

@@ -73,6 +73,7 @@ class PlanField:
         identifier: whether delivered pairs are kept for it.
         digest_sql: for digests: expression of 32 raw bytes over the column.
         inside_sql: for digests: true where `digest_sql` is final.
+        shared_sql: parts of both that are worked out once, inner ones first.
         shape: for clear fields at external destinations: anchored pattern both engines know.
         read_sql: expression that streams the column as `arrow_type`.
         country_column: model column with the default country of each row's phone.
@@ -85,6 +86,7 @@ class PlanField:
     identifier: bool = False
     digest_sql: str | None = None
     inside_sql: str | None = None
+    shared_sql: tuple[str, ...] = ()
     shape: str | None = None
     read_sql: str = ""
     country_column: str | None = None
@@ -98,6 +100,7 @@ class SuppressionColumn:
     column: str
     canonical_sql: str
     inside_sql: str
+    shared_sql: tuple[str, ...] = ()
     country_column: str | None = None
 
 

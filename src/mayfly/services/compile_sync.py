@@ -307,6 +307,7 @@ class _Compiler:
                 identifier=spec.identifier,
                 digest_sql=made.digest,
                 inside_sql=inside,
+                shared_sql=made.shared,
                 read_sql=self.r.source.readable(info),
                 country_column=column.default_country_column,
             ),
@@ -443,6 +444,7 @@ class _Compiler:
                         column=name,
                         canonical_sql=made.canonical,
                         inside_sql=inside,
+                        shared_sql=made.shared,
                         country_column=column.default_country_column,
                     )
                 )

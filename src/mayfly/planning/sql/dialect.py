@@ -29,6 +29,8 @@ class SqlDialect(ABC):
 
     blob: str
     text: str
+    fence = ""
+    """End of a subquery whose columns an engine must work out once, not where they are used."""
 
     @abstractmethod
     def octets(self, text_sql: str) -> str:

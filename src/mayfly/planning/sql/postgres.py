@@ -12,6 +12,7 @@ class PostgresDialect(SqlDialect):
 
     blob = "bytea"
     text = "text"
+    fence = " OFFSET 0"
 
     def octets(self, text_sql: str) -> str:
         """Bytes, not characters."""

@@ -38,11 +38,14 @@ class SqlRule:
         digest: 32 raw bytes, null where absent, invalid or outside the repertoire.
         in_repertoire: never null; true where `digest`, null included, is final.
         canonical: SHA-256 of the platform-independent form that suppression compares.
+        shared: parts of these expressions that stand in them more than once, inner ones first:
+            whoever computes them once, under a name, replaces them by that name.
     """
 
     digest: str
     in_repertoire: str
     canonical: str
+    shared: tuple[str, ...] = ()
 
 
 def rule_for(platform: str, field: str) -> Rule:
@@ -79,9 +82,9 @@ def sql_digest(
     base64 = looks(44, BASE64_DIGEST)
     known = emitter.unhex(emitter.lower(stripped))
     if rule.phone != "none":
-        made, inside, canonical = _phone_sql(rule, emitter, column_sql, default_country)
+        made, inside, canonical, shared = _phone_sql(rule, emitter, column_sql, default_country)
     else:
-        made, inside = _text_sql(rule, emitter, column_sql)
+        made, inside, shared = _text_sql(rule, emitter, column_sql)
         canonical = made
     # A digest is passed on as its bytes and never hashed again; the hash of nothing never leaves.
     passed = f"nullif({known}, {emitter.unhex(repr(EMPTY.hex()))})"
@@ -93,17 +96,22 @@ def sql_digest(
         canonical=(
             f"CASE WHEN {is_hex} THEN {canonical_hex} WHEN {other} THEN NULL ELSE {canonical} END"
         ),
+        shared=shared,
     )
 
 
-def _text_sql(rule: Rule, emitter: Emitter, column: str) -> tuple[str, str]:
-    """(Digest or null, guard)."""
+def _text_sql(rule: Rule, emitter: Emitter, column: str) -> tuple[str, str, tuple[str, ...]]:
+    """(Digest or null, guard, parts that stand in them more than once)."""
     normal = emitter.text(rule.normal, column)
     inside = emitter.condition(rule.inside, column)
     valid = emitter.condition(rule.valid, column)
     digest = emitter.sha256(f"nullif({normal}, {_QUOTES})")
     guard = "" if _shape_of_input(rule.valid) else f"WHEN {inside} IS NOT TRUE THEN NULL "
-    return f"(CASE {guard}WHEN {valid} THEN {digest} END)", inside
+    made = f"(CASE {guard}WHEN {valid} THEN {digest} END)"
+    # Of what is always looked at alone: a branch that is hardly ever taken is not worth its name.
+    texts = {emitter.text(node, column) for node in e.texts(rule.valid)} - {column}
+    shared = sorted((t for t in texts if made.count(t) > 1), key=len)
+    return made, inside, tuple(shared)
 
 
 def _shape_of_input(valid: e.Condition) -> bool:
@@ -122,15 +130,16 @@ _QUOTES = "''"
 
 def _phone_sql(
     rule: Rule, emitter: Emitter, column: str, country: str | None
-) -> tuple[str, str, str]:
-    number, empty = sql_e164(emitter, column, country)
+) -> tuple[str, str, str, tuple[str, ...]]:
+    number, compact = sql_e164(emitter, column, country)
     form = number if rule.phone == "plus" else f"substr({number}, 2)"
     made = emitter.sha256(form)
     least, most = rule.phone_digits
     if (least, most) != (8, 15):  # what SQL recognises has 9 to 12 digits
         fits = f"length({number}) BETWEEN {least + 1} AND {most + 1}"
         made = f"(CASE WHEN {fits} THEN {made} END)"
-    return made, f"(({number}) IS NOT NULL OR {empty})", emitter.sha256(number)
+    inside = f"(({number}) IS NOT NULL OR ({compact} = ''))"
+    return made, inside, emitter.sha256(number), (compact, number)
 
 
 def worker_digest(

@@ -6,7 +6,7 @@ truth. SQL emitters and the Python evaluator walk the same tree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 SPACES = " \t\n\r\f\v"
@@ -225,3 +225,15 @@ class Not:
 
 
 Condition = Only | Length | Count | Has | In | Between | EmailShape | All | Not
+
+
+def texts(condition: Condition) -> Iterator[Text]:
+    """The texts that a condition looks at."""
+    match condition:
+        case All(conditions):
+            for one in conditions:
+                yield from texts(one)
+        case Not(one):
+            yield from texts(one)
+        case _:
+            yield condition.text

@@ -72,7 +72,7 @@ def _number(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
 
 
 def sql_e164(emitter: Emitter, column: str, country: str | None) -> tuple[str, str]:
-    """(E.164 or null, whether nothing is left without separators) of a text expression."""
+    """(E.164 or null, what is left without separators) of a text expression."""
     compact = emitter.remove(column, SEPARATORS + SPACES.strip(" "))
     whens = [f"WHEN {emitter.full_match(compact, SQL_INTERNATIONAL)} THEN {compact}"]
     if country in _SQL_NATIONAL:
@@ -81,4 +81,4 @@ def sql_e164(emitter: Emitter, column: str, country: str | None) -> tuple[str, s
         whens.append(f"WHEN {match} THEN '+{code}' || substr({compact}, {start})")
     # "(0)" is a trunk prefix that is not dialled from abroad: libphonenumber decides.
     trunk = f"({emitter.position(column, '(0)')} > 0)"
-    return f"(CASE WHEN {trunk} THEN NULL {' '.join(whens)} END)", f"({compact} = '')"
+    return f"(CASE WHEN {trunk} THEN NULL {' '.join(whens)} END)", compact
