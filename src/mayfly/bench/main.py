@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mayfly.bench.naive import REQUEST_ROWS, naive_run
+from mayfly.bench.server import ServerProcess
 from mayfly.bootstrap import initialise
 from mayfly.domain.errors import ConfigError
-from mayfly.sandbox.counting import CountingApp
-from mayfly.sandbox.server import LoopbackServer
 
 NAIVE_ROWS_MAX = 200_000
 
@@ -60,7 +57,7 @@ syncs:
 def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
     """Measure and, unless quiet, print; all figures of this run on this machine."""
     os.environ["MAYFLY_BENCH_TOKEN"] = "bench"  # noqa: S105 - the server takes any token
-    with tempfile.TemporaryDirectory() as folder, _Server() as url:
+    with tempfile.TemporaryDirectory() as folder, ServerProcess() as url:
         os.environ["MAYFLY_KEYS_DIR"] = str(Path(folder) / "keys")
         document = _measure(Path(folder), url, rows)
     if not quiet:
@@ -155,28 +152,6 @@ def _floor(folder: Path, url: str, first: dict[str, Any], rows: int) -> float:
     acknowledging = stages.get("intent", 0.0) + stages.get("outcome", 0.0)
     reading = stages.get("read", 0.0)
     return float(sending / rows + (acknowledging + reading) / max(first["rows"], 1))
-
-
-class _Server:
-    """The counting server in a process of its own."""
-
-    def __enter__(self) -> str:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
-        return str(ours.recv())
-
-    def __exit__(self, *error: object) -> None:
-        self._process.terminate()
-        self._process.join(10)
-
-
-def _serve(pipe: Connection) -> None:
-    with LoopbackServer(CountingApp()) as server:
-        pipe.send(server.url)
-        while True:
-            time.sleep(60)
 
 
 def _show(document: dict[str, Any]) -> None:

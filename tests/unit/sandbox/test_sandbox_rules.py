@@ -4,7 +4,6 @@ import hashlib
 
 import pytest
 
-from mayfly.sandbox.counting import CountingApp
 from mayfly.sandbox.faults import Faults
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_rows import GraphError, read_people
@@ -156,26 +155,3 @@ def test_recordings_hold_no_credential_and_end_at_the_limit():
     assert "tok" not in repr(first).replace("token", "")
     assert first["body"] == "access_token=redacted&b=2"
     assert second["body"] is None
-
-
-async def _call(app, method, path, body):
-    sent = []
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    await app({"type": "http", "method": method, "path": path}, receive, send)
-    return sent[1]["body"]
-
-
-def test_the_counting_server_confirms_rows():
-    """It answers with the number of rows parsed."""
-    import asyncio
-
-    app = CountingApp()
-    reply = asyncio.run(_call(app, "POST", "/v26.0/1/users", b'{"payload":{"data":[[1],[2]]}}'))
-    assert b'"num_received":2' in reply
-    assert (app.rows, app.requests) == (2, 1)
