@@ -115,6 +115,7 @@ ACTS = st.lists(
         ),
         st.tuples(st.sampled_from(["cut", "cut_after", "be_away"]), st.integers(0, 4)),
         st.tuples(st.just("remap"), st.integers(0, 2)),
+        st.tuples(st.just("leave"), st.integers(0, 1)),
     ),
     max_size=2,
 )
@@ -206,6 +207,12 @@ class Protocol(RuleBasedStateMachine):
         apply(self.world, changes)
         self._attempt(events=what, **more)
 
+    def leave(self, share: int) -> None:
+        """Every person leaves, or every second one: what was in doubt is wanted no more."""
+        for key in list(self.world.people):
+            if share == 0 or key % 2:
+                del self.world.people[key]
+
     def suppress(self, email: str) -> None:
         """An identifier is suppressed."""
         self.world.suppress(email)
@@ -247,11 +254,14 @@ class Protocol(RuleBasedStateMachine):
         return self.mode is not SyncMode.APPEND
 
     def teardown(self) -> None:
-        """Two undisturbed runs, and the truth; a third has nothing to do."""
+        """Some leave; two undisturbed runs, and the truth; a third has nothing to do."""
         if not hasattr(self, "world"):
             return
         try:
             self.world.destination.be_back()
+            if self.world.runs % 3:
+                self.leave(self.world.runs % 3 - 1)
+                self.world.edited()
             for _ in range(2):
                 end = self._attempt(in_doubt=self.in_doubt or "resend")
                 assert end.error is None, end.error
@@ -468,10 +478,17 @@ def withdraw(attempt: Attempt) -> None:
     apply(attempt.world, [(4, "refuse")])
 
 
-def story(make: MakeWarehouse, mode: SyncMode, what: dict[Step, Any], **more: Any) -> Attempt:
+def story(
+    make: MakeWarehouse,
+    mode: SyncMode,
+    what: dict[Step, Any],
+    *,
+    all_leave: bool = False,
+    **more: Any,
+) -> Attempt:
     """One run of a fixed story in which something happens, then the truth: rows that are new,
     changed, shared, rejected and gone, and one that loses its consent after it was planned and
-    has it again in the end.
+    has it again in the end, unless everybody leaves.
     """
     with make() as warehouse:
         world = World(warehouse=warehouse, mode=mode)
@@ -489,6 +506,8 @@ def story(make: MakeWarehouse, mode: SyncMode, what: dict[Step, Any], **more: An
         told = Attempt(world=world, events={AFTER_CREATE: withdraw} | what, **more).go()
         told.check_end()
         world.consent.clear()
+        if all_leave:
+            world.people.clear()
         world.edited()
         for _ in range(2):
             assert Attempt(world=world, **more).go().error is None
@@ -510,6 +529,7 @@ def happen(step: Step, event: Callable[[Attempt], None]) -> dict[Step, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize(("mode", "more"), CASES)
 def test_a_crash_at_every_step_is_made_good(
@@ -521,10 +541,18 @@ def test_a_crash_at_every_step_is_made_good(
     assert AFTER_CREATE in steps
     for number, step in enumerate(steps):
         jobs = ("kept", "done", "lost")[number % 3]
-        story(duckdb_file, mode, happen(step, partial(Attempt.crash, jobs=jobs)), **more)
-        story(
-            duckdb_file, mode, happen(step, partial(Attempt.overtake, events={}, jobs=jobs)), **more
-        )
+        crash = partial(Attempt.crash, jobs=jobs)
+        taken = partial(Attempt.overtake, events={}, jobs=jobs)
+        story(duckdb_file, mode, happen(step, crash), **more)
+        story(duckdb_file, mode, happen(step, crash), all_leave=True, **more)
+        story(duckdb_file, mode, happen(step, taken), **more)
+
+
+@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
+def test_whom_a_dying_run_reached_is_taken_back(warehouse: MakeWarehouse, mode: SyncMode) -> None:
+    """A batch arrives, its outcome is lost, and everybody leaves."""
+    for batch in (1, 3):
+        story(warehouse, mode, happen(("before outcome", batch), Attempt.crash), all_leave=True)
 
 
 @pytest.mark.slow

@@ -298,8 +298,9 @@ class World:
         else:
             rows = {k: (r["EMAIL"], r["CITY"]) for (k,), r in self.destination.rows.items()}
             # A row whose new values are rejected keeps its earlier ones.
-            assert {k: v for k, v in rows.items() if k in accepted} == accepted
-            assert self.mode is SyncMode.UPSERT or set(rows) <= set(wanted)
+            kept = {k: v for k, v in rows.items() if k in accepted}
+            assert kept == accepted, "a row is missing, or not as it should be"
+            assert self.mode is SyncMode.UPSERT or set(rows) <= set(wanted), "a row is left behind"
 
     def _as_sent(self, emails: Iterable[str]) -> list[str]:
         if self.mode is SyncMode.AUDIENCE:
