@@ -81,7 +81,13 @@ class NumberingSql:
         fields = sorted(value_fields(self._spec), key=lambda item: item[1].name)
         if not fields:
             return "fp"
-        return self._sql.fingerprint([self._rendered(i, f) for i, f in fields])
+        digests = [f"v{i}" for i, f in fields if f.form in (Form.DIGEST, Form.PSEUDONYM)]
+        others = [self._rendered(i, f) for i, f in fields if f"v{i}" not in digests]
+        # Digests all have 32 bytes, so that they need no lengths between them, and no hex.
+        whole = self._sql.md5_of_digests(digests) if digests else None
+        if not others and whole is not None:
+            return whole
+        return self._sql.fingerprint([*([self._sql.hex(whole)] if whole else []), *others])
 
     def _rendered(self, position: int, field: PlanField) -> str:
         as_bytes = field.form is not Form.CLEAR or (field.identifier and field.shape is not None)

@@ -37,7 +37,7 @@ from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GateField, GatePolicy
 from mayfly.privacy.rules import RULES_VERSION, Rule, rule_for, sql_digest
 
-FINGERPRINT_FORMAT = 1
+FINGERPRINT_FORMAT = 2
 MADID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SHAPES = {"country": "[A-Za-z]{2}", "postal_code": "[0-9A-Za-z -]{2,10}", "device_id": MADID}
 

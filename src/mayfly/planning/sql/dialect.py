@@ -45,6 +45,10 @@ class SqlDialect(ABC):
         """SHA-256 of a text expression as a blob of 32 bytes."""
 
     @abstractmethod
+    def md5_of_digests(self, blobs_sql: Sequence[str]) -> str:
+        """MD5 over blobs of 32 bytes each, side by side; a null stands as 32 zero bytes."""
+
+    @abstractmethod
     def hex(self, blob_sql: str) -> str:
         """A blob as lower-case hex."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from mayfly.planning.sql.dialect import SqlDialect, literal
@@ -24,6 +26,11 @@ class DuckdbDialect(SqlDialect):
     def sha256(self, text_sql: str) -> str:
         """`sha256` gives hex."""
         return f"unhex(sha256({text_sql}))"
+
+    def md5_of_digests(self, blobs_sql: Sequence[str]) -> str:
+        """`||` joins blobs."""
+        zeros = f"unhex('{'00' * 32}')"
+        return f"unhex(md5({' || '.join(f'coalesce({b}, {zeros})' for b in blobs_sql)}))"
 
     def hex(self, blob_sql: str) -> str:
         """`hex` gives upper case."""

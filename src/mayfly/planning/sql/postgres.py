@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from mayfly.planning.sql.dialect import SqlDialect, literal
@@ -25,6 +27,12 @@ class PostgresDialect(SqlDialect):
     def sha256(self, text_sql: str) -> str:
         """`sha256` takes bytes."""
         return f"sha256(convert_to({text_sql}, 'UTF8'))"
+
+    def md5_of_digests(self, blobs_sql: Sequence[str]) -> str:
+        """`md5` takes bytes, too, and gives hex."""
+        zeros = f"decode('{'00' * 32}', 'hex')"
+        joined = " || ".join(f"coalesce({b}, {zeros})" for b in blobs_sql)
+        return f"decode(md5({joined}), 'hex')"
 
     def hex(self, blob_sql: str) -> str:
         """Lower case."""
