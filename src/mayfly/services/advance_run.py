@@ -30,7 +30,7 @@ from mayfly.ports.destination import Destination, Done, JobRef, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate.gate import Gated, GatePolicy, pass_gate
-from mayfly.services.deliver import Sender, Sleep, spread
+from mayfly.services.deliver import Refused, Sender, Sleep, spread
 from mayfly.services.run_tally import RunTally
 
 P = ParamSpec("P")
@@ -256,14 +256,13 @@ async def _deliver(run: Run, plan: Plan, tally: RunTally) -> None:
                     upcoming = await _read(run, groups[index + 1], len(plan.batches))
             finally:
                 answer = await sending
+            # Each further sending renews the lease, and stops where it was taken over.
+            renew = partial(_store, run.store.intent, info.number)
+            if isinstance(answer, Refused):
+                answer = await _sender(run).narrow(gated.batch, before=renew)
             match answer:
                 case Done():
-                    # Each sending renews the lease, and stops where it was taken over.
-                    outcomes = await _sender(run).again(
-                        gated.batch,
-                        answer,
-                        before=partial(_store, run.store.intent, info.number),
-                    )
+                    outcomes = await _sender(run).again(gated.batch, answer, before=renew)
                     await _acknowledge(run, tally, info, gated, outcomes, read_ms)
                 case Submitted(job=job):
                     await _store(run.store.submitted, info.number, job.reference)

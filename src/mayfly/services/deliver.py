@@ -23,6 +23,11 @@ DEFERRALS_MAX = 3
 DEFERRAL_SECONDS = 30.0
 
 Sleep = Callable[[float], Awaitable[None]]
+Before = Callable[[], Awaitable[object]]
+
+
+class Refused:
+    """A destination's answer that a batch holds a row it does not take, without saying which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +50,8 @@ class Sender:
     splittable: bool = True
     repeatable: bool = True
 
-    async def send(self, batch: ProtectedBatch) -> Done | Submitted:
-        """The destination's answer for every row.
+    async def send(self, batch: ProtectedBatch) -> Done | Submitted | Refused:
+        """The destination's answer for every row, or for the batch as a whole.
 
         Raises:
             TransientError: the destination stays away.
@@ -57,10 +62,19 @@ class Sender:
         except ContractError as error:
             if error.code != "batch_refused":
                 raise
-            if not self.splittable:
-                reason = Reason(code="batch_refused")
-                return Done(outcomes=Outcomes.all_of(OutcomeCode.REJECTED, len(batch), reason))
-            return Done(outcomes=await self._split(batch))
+            return Refused()
+
+    async def narrow(self, batch: ProtectedBatch, *, before: Before) -> Done:
+        """The rows a refusal is about rejected, the others sent.
+
+        Args:
+            batch: as it was refused.
+            before: called before each sending: many parts take longer than one lease.
+        """
+        if not self.splittable:
+            reason = Reason(code="batch_refused")
+            return Done(outcomes=Outcomes.all_of(OutcomeCode.REJECTED, len(batch), reason))
+        return Done(outcomes=await self._split(batch, before))
 
     async def _attempts(self, batch: ProtectedBatch) -> Done | Submitted:
         if not isinstance(batch, ProtectedBatch):
@@ -76,7 +90,7 @@ class Sender:
         )
         return await retrying(self.destination.write, batch, progress)
 
-    async def _split(self, batch: ProtectedBatch) -> Outcomes:
+    async def _split(self, batch: ProtectedBatch, before: Before) -> Outcomes:
         """Halve a refused batch until the refused rows stand alone, within a bound."""
         parts: list[tuple[int, int]] = [(0, len(batch))]
         codes = [int(OutcomeCode.ACCEPTED)] * len(batch)
@@ -85,6 +99,7 @@ class Sender:
         while parts:
             start, length = parts.pop()
             part = batch.part(start, length)
+            await before()
             try:
                 answer = await self._attempts(part)
             except ContractError as error:
@@ -105,9 +120,7 @@ class Sender:
             reasons |= {start + r: reason for r, reason in answer.outcomes.reasons.items()}
         return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
 
-    async def again(
-        self, batch: ProtectedBatch, answer: Done, *, before: Callable[[], Awaitable[object]]
-    ) -> Outcomes:
+    async def again(self, batch: ProtectedBatch, answer: Done, *, before: Before) -> Outcomes:
         """Send deferred rows again, a few times and within a bound; what is left stays deferred.
 
         Not for appends: the marker of the batch could not tell later which of its rows are there.
@@ -131,7 +144,10 @@ class Sender:
                 break
             await self.sleep(pause)
             await before()
-            part = await self.send(batch.pick(rows, attempt=attempt))
+            picked = batch.pick(rows, attempt=attempt)
+            part = await self.send(picked)
+            if isinstance(part, Refused):
+                part = await self.narrow(picked, before=before)
             if isinstance(part, Submitted):
                 raise ContractError("split_job", "A part of a batch cannot be a job.")
             outcomes, hint = outcomes.replaced(rows, part.outcomes), part.retry_after_seconds

@@ -1,0 +1,106 @@
+"""A batch a database refuses is narrowed down to the rows the refusal is about."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mayfly.connectors.destinations import database_sqlite
+from mayfly.domain.batch import BatchHead, Operation, SyncMode
+from mayfly.domain.errors import IntegrityError
+from mayfly.domain.outcomes import OutcomeCode
+from mayfly.ports.destination import DestinationContext
+from mayfly.privacy.gate import Form, ProtectedBatch
+from mayfly.privacy.gate.seal import THE_SEAL
+from mayfly.services.deliver import Refused, Sender
+
+ROWS = pa.table(
+    {
+        "id": pa.array(range(8), pa.int64()),
+        "name": ["a", "b", "c", "d", "e", None, "g", "h"],
+    }
+)
+CLEAR = dict.fromkeys(ROWS.column_names, Form.CLEAR)
+
+
+@pytest.fixture
+def crm(tmp_path: Path) -> Path:
+    """A table whose constraint one of the rows breaks."""
+    path = tmp_path / "crm.sqlite"
+    with sqlite3.connect(path) as con:
+        con.execute("CREATE TABLE people (id BIGINT PRIMARY KEY, name TEXT NOT NULL)")
+    return path
+
+
+def made(path: Path, *, splittable: bool = True) -> tuple[Sender, ProtectedBatch]:
+    """A sender and eight rows for it."""
+    context = DestinationContext(
+        workspace="w",
+        sync="s",
+        mode=SyncMode.UPSERT,
+        object_name="people",
+        key=("id",),
+        columns={f.name: f.type for f in ROWS.schema},
+        forms=CLEAR,
+    )
+    head = BatchHead(sync="s", run="r1", number=0, of=1, operation=Operation.WRITE, rows=8)
+    destination = database_sqlite.make(path=path, context=context)
+    sender = Sender(destination=destination, splittable=splittable)
+    return sender, ProtectedBatch(head, ROWS, CLEAR, seal=THE_SEAL)
+
+
+def ids(path: Path) -> list[int]:
+    """Who arrived."""
+    with sqlite3.connect(path) as con:
+        return [row[0] for row in con.execute("SELECT id FROM people ORDER BY id")]
+
+
+def test_a_refused_batch_is_narrowed_down_and_each_sending_announced(crm: Path) -> None:
+    """Only the row at fault is rejected; the lease is renewed before each of the sendings."""
+    sender, batch = made(crm)
+    renewed: list[int] = []
+
+    async def renew() -> None:
+        renewed.append(len(ids(crm)))
+
+    async def go() -> list[int]:
+        assert isinstance(await sender.send(batch), Refused)
+        return (await sender.narrow(batch, before=renew)).outcomes.codes.to_pylist()
+
+    codes = asyncio.run(go())
+    assert [n for n, code in enumerate(codes) if code == OutcomeCode.REJECTED] == [5]
+    assert codes.count(OutcomeCode.ACCEPTED) == 7
+    assert ids(crm) == [0, 1, 2, 3, 4, 6, 7]
+    # The whole, its halves, and so on down to single rows.
+    assert renewed == [0, 0, 4, 4, 4, 5, 5]
+
+
+def test_a_run_that_was_taken_over_sends_no_further_part(crm: Path) -> None:
+    """Where the lease cannot be renewed, what was not sent yet stays here."""
+    sender, batch = made(crm)
+    calls: list[None] = []
+
+    async def renew() -> None:
+        calls.append(None)
+        if len(calls) == 3:
+            raise IntegrityError("fenced", "Another run took over this sync.")
+
+    with pytest.raises(IntegrityError, match="fenced"):
+        asyncio.run(sender.narrow(batch, before=renew))
+    assert ids(crm) == [0, 1, 2, 3]
+
+
+def test_an_append_is_never_cut(crm: Path) -> None:
+    """Its marker stands for the whole batch: all of it is rejected, nothing is sent again."""
+    sender, batch = made(crm, splittable=False)
+
+    async def renew() -> None:
+        raise AssertionError("nothing is to be sent")
+
+    done = asyncio.run(sender.narrow(batch, before=renew))
+    assert done.outcomes.count(OutcomeCode.REJECTED) == 8
+    assert ids(crm) == []
