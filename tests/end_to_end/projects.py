@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import duckdb
 
 from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
+from mayfly.sandbox.server import SandboxServer
 
-FILES = """
+SHOP = """
 version: 1
 workspace: {name: shop}
 sources:
@@ -23,7 +27,10 @@ models:
     columns: {id: {}, email: {class: email}, phone: {class: phone, default_country: FR}, city: {}}
     consent:
       ads: {column: ads, equals: true, lawful_basis: consent}
-destinations:
+"""
+FILES = (
+    SHOP
+    + """destinations:
   meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
   crm: {type: sqlite, path: crm.sqlite, kind: internal, owner: care, reason: answers}
 syncs:
@@ -45,6 +52,20 @@ syncs:
     purpose: ads
     mapping: {id: id, email: email, city: city}
 """
+)
+
+
+def get(url: str) -> Any:
+    """JSON of a sandbox page."""
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        return json.loads(reply.read())
+
+
+def members(sandbox: SandboxServer) -> set[str]:
+    """E-mail digests of the only audience."""
+    [audience] = get(f"{sandbox.url}/_sandbox/audiences")
+    found = get(f"{sandbox.url}/_sandbox/members?audience={audience['id']}")
+    return set(found["fields"].get("EMAIL", []))
 
 
 def make_people(path: Path, rows: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from end_to_end.projects import approved, make_project
+from end_to_end.projects import SHOP, approved, make_project
 from mayfly import bootstrap
 from mayfly.cli.commands import app
 from mayfly.cli.entry import main
@@ -17,19 +17,9 @@ from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
 from mayfly.ports.destination import Destination, DestinationContext
 from mayfly.testing.fake_destination import FakeDestination, FakeWorld
 
-FILES = """
-version: 1
-workspace: {name: shop}
-sources:
-  shop: {type: duckdb, path: shop.duckdb}
-models:
-  people:
-    source: shop
-    table: people
-    primary_key: [id]
-    columns: {id: {}, email: {class: email}}
-    consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+FILES = (
+    SHOP
+    + """
 destinations:
   log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}
 syncs:
@@ -42,6 +32,7 @@ syncs:
     purpose: ads
     mapping: {id: id, email: email}
 """
+)
 
 
 @pytest.fixture

@@ -42,11 +42,10 @@ def kill_some_time_in(root: Path, seconds: float) -> None:
 
 
 @pytest.mark.slow
-def test_killed_runs_end_in_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_runs_end_in_the_truth(tmp_path: Path) -> None:
     """After eight kills with changes in between, one run makes both destinations equal to the
     model, the ledger pairs every working copy, and no file of ours holds a value.
     """
-    monkeypatch.setenv("META_TOKEN", "t0ken")
     chance = random.Random(11)
     with SandboxServer(port=0, record_bodies=False) as sandbox:
         root = make_project(tmp_path, sandbox.url, rows=ROWS)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from end_to_end.projects import FILES, approved, make_project
-from end_to_end.test_runs import get, members
+from end_to_end.projects import FILES, approved, get, make_project, members
 from mayfly.api import RunRequest, load
 from mayfly.domain.errors import UsageError
 from mayfly.sandbox.server import SandboxServer
@@ -22,18 +20,6 @@ targets:
     destinations:
       meta: {endpoint: "PRODUCTION"}
 """
-
-
-@pytest.fixture(autouse=True)
-def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("META_TOKEN", "t0ken")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    """A sandbox on a free port."""
-    with SandboxServer(port=0) as server:
-        yield server
 
 
 def crm_rows(root: Path) -> int:

@@ -66,7 +66,6 @@ def test_postgres_to_postgres_and_meta(
     """First everything, then only what changed; null, quotes, emoji and time zones arrive."""
     monkeypatch.setenv("WAREHOUSE_DSN", postgres_database)
     monkeypatch.setenv("CRM_DSN", postgres_database)
-    monkeypatch.setenv("META_TOKEN", "t0ken")
     with psycopg.connect(postgres_database, autocommit=True) as admin:
         admin.execute("CREATE SCHEMA crm")
         admin.execute(
@@ -123,7 +122,6 @@ def test_a_role_without_rights_is_told_the_grant(
     weak = postgres_database.replace("postgres:@", "weak_reader:@")
     monkeypatch.setenv("WAREHOUSE_DSN", weak)
     monkeypatch.setenv("CRM_DSN", weak)
-    monkeypatch.setenv("META_TOKEN", "t0ken")
     (tmp_path / "mayfly.yml").write_text(FILES.replace("URL", "http://127.0.0.1:9"))
     initialise(tmp_path)
     found = [p for p in examine(tmp_path, target="dev") if p["code"] == "missing_grant"]

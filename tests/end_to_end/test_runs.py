@@ -5,44 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import approved, make_people, make_project
+from end_to_end.projects import approved, get, make_people, make_project, members
 from mayfly.api import load
 from mayfly.cli.commands import app
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.scan_paths import scan_paths
-
-
-@pytest.fixture(autouse=True)
-def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("META_TOKEN", "t0ken")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    """A sandbox on a free port."""
-    with SandboxServer(port=0) as server:
-        yield server
-
-
-def get(url: str) -> dict[str, object]:
-    """JSON of a sandbox page."""
-    with urllib.request.urlopen(url, timeout=10) as reply:
-        return json.loads(reply.read())
-
-
-def members(sandbox: SandboxServer) -> set[str]:
-    """E-mail digests of the only audience."""
-    [audience] = get(f"{sandbox.url}/_sandbox/audiences")  # type: ignore[misc]
-    found = get(f"{sandbox.url}/_sandbox/members?audience={audience['id']}")
-    return set(found["fields"].get("EMAIL", []))  # type: ignore[union-attr,attr-defined]
 
 
 def test_a_run_delivers_once_and_then_only_changes(tmp_path: Path, sandbox: SandboxServer) -> None:
