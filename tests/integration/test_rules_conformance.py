@@ -13,6 +13,9 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from mayfly.planning.shared import Shared
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.privacy.rules import RULES, Rule, sql_digest, worker_canonical, worker_digest
 
 FIELDS = [
@@ -171,10 +174,34 @@ def postgres(postgres_server_dsn: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def expressions(rule: Rule, dialect: Literal["duckdb", "postgres"], country: str | None) -> str:
-    """One SELECT list."""
+def query(
+    rule: Rule,
+    dialect: Literal["duckdb", "postgres"],
+    country: str | None,
+    *,
+    shared: bool = False,
+) -> str:
+    """One SELECT over table `t`: expressions as they stand, or, as the planner has it, with what
+    they share worked out first.
+    """
     made = sql_digest(rule, dialect, "v", default_country=country)
-    return f"{made.digest} AS d, {made.in_repertoire} AS i, {made.canonical} AS c"
+    parts = Shared(DuckdbDialect.fence if dialect == "duckdb" else PostgresDialect.fence)
+    if shared:
+        for part in made.shared:
+            parts.add_layer([part])
+        parts.add_layer([made.digest, made.canonical])
+    digest, inside, canonical = (
+        parts.named(sql) for sql in (made.digest, made.in_repertoire, made.canonical)
+    )
+    return (
+        f"SELECT {digest} AS d, {inside} AS i, {canonical} AS c "
+        f"FROM ({parts.over('SELECT n, v FROM t')}) AS w ORDER BY n"
+    )
+
+
+def numbered(values: Sequence[str | None]) -> pa.Table:
+    """Values with their place."""
+    return pa.table({"n": range(len(values)), "v": pa.array(values, pa.string())})
 
 
 def check(
@@ -206,29 +233,30 @@ def check(
     return taken
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("country", [None, "FR", "GB", "US"])
 @pytest.mark.parametrize("field", FIELDS)
-def test_duckdb_equals_python(field: str, country: str | None) -> None:
+def test_duckdb_equals_python(field: str, country: str | None, *, shared: bool) -> None:
     """On every awkward value DuckDB's digest is Python's, or DuckDB leaves it to the worker."""
     rule, values = RULES["meta", field], [None, *corpus()]
-    table = pa.table({"v": pa.array(values, pa.string())})
     with duckdb.connect() as con:
-        con.register("t", table)
-        rows = con.execute(f"SELECT {expressions(rule, 'duckdb', country)} FROM t").fetchall()
+        con.register("t", numbered(values))
+        rows = con.execute(query(rule, "duckdb", country, shared=shared)).fetchall()
     assert check(rule, country, values, rows) > 5
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("country", [None, "FR"])
 @pytest.mark.parametrize("field", FIELDS)
 def test_postgres_equals_python(
-    postgres: psycopg.Connection, field: str, country: str | None
+    postgres: psycopg.Connection, field: str, country: str | None, *, shared: bool
 ) -> None:
     """On every awkward value PostgreSQL's digest is Python's, or it leaves it to the worker."""
     rule, values = RULES["meta", field], [None, *corpus()]
     with postgres.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE t (n int, v text)")
         cursor.executemany("INSERT INTO t VALUES (%s, %s)", list(enumerate(values)))
-        sql = f"SELECT {expressions(rule, 'postgres', country)} FROM t ORDER BY n"
+        sql = query(rule, "postgres", country, shared=shared)
         rows = cursor.execute(sql.encode()).fetchall()
         cursor.execute("DROP TABLE t")
     assert check(rule, country, values, rows) > 5
@@ -240,8 +268,26 @@ def test_every_platform_equals_python(key: tuple[str, str]) -> None:
     rule, values = RULES[key], [None, *corpus()]
     oracle = worker_digest(rule, pa.array(values, pa.string()), default_country="FR").to_pylist()
     with duckdb.connect() as con:
-        con.register("t", pa.table({"v": pa.array(values, pa.string())}))
-        rows = con.execute(f"SELECT {expressions(rule, 'duckdb', 'FR')} FROM t").fetchall()
+        con.register("t", numbered(values))
+        rows = con.execute(query(rule, "duckdb", "FR", shared=True)).fetchall()
     assert rows[0] == (None, True, None)
     for value, want, (got, inside, _) in zip(values, oracle, rows, strict=True):
         assert got == (want if inside else None), (key, value)
+
+
+def test_digests_side_by_side_are_told_apart(postgres: psycopg.Connection) -> None:
+    """The fingerprint of outgoing digests is one on both engines, and sees order and nulls."""
+    one, two = b"\x01" * 32, b"\x02" * 32
+    rows = [(one, two), (two, one), (one, None), (None, one), (None, None)]
+    made: list[list[bytes]] = []
+    with duckdb.connect() as con:
+        blobs = pa.table({c: pa.array([r[i] for r in rows]) for i, c in enumerate("ab")})
+        con.register("t", blobs)
+        sql = f"SELECT {DuckdbDialect().md5_of_digests(['a', 'b'])} FROM t"
+        made.append([bytes(r[0]) for r in con.execute(sql).fetchall()])
+    fingerprint = PostgresDialect().md5_of_digests(["%s::bytea", "%s::bytea"])
+    with postgres.cursor() as cursor:
+        found = [cursor.execute(f"SELECT {fingerprint}".encode(), r).fetchone() for r in rows]
+    made.append([bytes(r[0]) for r in found if r is not None])
+    assert made[0] == made[1]
+    assert len(set(made[0])) == len(rows)
