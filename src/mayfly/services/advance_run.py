@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -23,7 +23,7 @@ from mayfly.domain.errors import (
     PolicyError,
     TransientError,
 )
-from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Done, JobRef, Submitted
@@ -108,7 +108,9 @@ async def advance(run: Run) -> RunTally:
     try:
         await _close_left_open(run, tally)
         plan = await _plan(run, tally)
-        await _deliver(run, plan, tally)
+        for job in await _deliver(run, plan, tally):
+            done = await _sender(run).wait(job.submitted)
+            await _acknowledge(run, tally, job.sent, done.outcomes)
         await _close(run, tally)
     except TransientError as error:
         tally.held_by(error)
@@ -235,9 +237,30 @@ async def _plan(run: Run, tally: RunTally) -> Plan:
     return plan
 
 
-async def _deliver(run: Run, plan: Plan, tally: RunTally) -> None:
-    """Batch after batch: while one is on its way, the next is read and passes the gate."""
-    waiting: list[tuple[Submitted, BatchInfo, Gated, int]] = []
+@dataclass(frozen=True, kw_only=True)
+class _Sent:
+    """What the answer to a batch is told by: numbers of rows, and no row."""
+
+    info: BatchInfo
+    positions: pa.Array
+    withheld: Mapping[int, Reason]
+    read_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A batch that the destination works off by itself."""
+
+    submitted: Submitted
+    sent: _Sent
+
+
+async def _deliver(run: Run, plan: Plan, tally: RunTally) -> list[_Job]:
+    """Batch after batch: while one is on its way, the next is read and passes the gate.
+
+    Returns the batches whose answer is still to come; their rows are let go already.
+    """
+    jobs: list[_Job] = []
     groups = _groups(plan.batches)
     upcoming = await _read(run, groups[0], len(plan.batches)) if groups else []
     for index, group in enumerate(groups):
@@ -245,11 +268,14 @@ async def _deliver(run: Run, plan: Plan, tally: RunTally) -> None:
         for position, (info, batch) in enumerate(zip(group, batches, strict=True)):
             if run.stop.is_set():
                 tally.status = "cancelled"
-                return
+                return jobs
             read_ms = run.now_ms()
             gated = await asyncio.to_thread(pass_gate, batch, run.policy)
             _refuse_too_many_withheld(run, gated, info)
-            await _store(run.store.intent, info.number, _unsent(gated, info))
+            sent = _Sent(
+                info=info, positions=gated.positions, withheld=gated.withheld, read_ms=read_ms
+            )
+            await _store(run.store.intent, info.number, _unsent(sent))
             sending = asyncio.ensure_future(_sender(run).send(gated.batch))
             try:
                 if position == len(group) - 1 and index + 1 < len(groups):
@@ -263,30 +289,27 @@ async def _deliver(run: Run, plan: Plan, tally: RunTally) -> None:
             match answer:
                 case Done():
                     outcomes = await _sender(run).again(gated.batch, answer, before=renew)
-                    await _acknowledge(run, tally, info, gated, outcomes, read_ms)
+                    await _acknowledge(run, tally, sent, outcomes)
                 case Submitted(job=job):
                     await _store(run.store.submitted, info.number, job.reference)
-                    waiting.append((answer, info, gated, read_ms))
+                    jobs.append(_Job(submitted=answer, sent=sent))
             if run.progress is not None:
                 run.progress(tally.rows_done, tally.rows_planned)
-    for submitted, info, gated, read_ms in waiting:
-        done = await _sender(run).wait(submitted)
-        await _acknowledge(run, tally, info, gated, done.outcomes, read_ms)
+    return jobs
 
 
 async def _read(run: Run, group: Sequence[BatchInfo], of: int) -> list[Batch]:
     return await _store(run.store.read, run.spec, group, run.worker, of=of)
 
 
-async def _acknowledge(
-    run: Run, tally: RunTally, info: BatchInfo, gated: Gated, outcomes: Outcomes, read_ms: int
-) -> None:
+async def _acknowledge(run: Run, tally: RunTally, sent: _Sent, outcomes: Outcomes) -> None:
     """The answer is committed, counted, and its rows are let go."""
-    _require_one_each(outcomes, len(gated.positions))
-    laid_out = spread(outcomes, gated.positions, info.rows, dict(gated.withheld))
+    info = sent.info
+    _require_one_each(outcomes, len(sent.positions))
+    laid_out = spread(outcomes, sent.positions, info.rows, dict(sent.withheld))
     await _store(run.store.outcome, info.number, laid_out)
     delivered = laid_out.count(OutcomeCode.ACCEPTED) + laid_out.count(OutcomeCode.UNCONFIRMED)
-    tally.acknowledged(info, laid_out, seconds=(run.now_ms() - read_ms) / 1000)
+    tally.acknowledged(info, laid_out, seconds=(run.now_ms() - sent.read_ms) / 1000)
     await _store(
         run.ledger.append,
         [
@@ -305,16 +328,16 @@ def _require_one_each(outcomes: Outcomes, rows: int) -> None:
         raise ContractError("outcome_count", "The destination answered for another number of rows.")
 
 
-def _unsent(gated: Gated, info: BatchInfo) -> Outcomes | None:
+def _unsent(sent: _Sent) -> Outcomes | None:
     """Codes of the planned rows that the batch does not hold, None where it holds all.
 
     Committed with the intent: whoever settles the batch after a crash has only its numbers.
     """
-    sent = len(gated.positions)
-    if sent == info.rows:
+    rows = len(sent.positions)
+    if rows == sent.info.rows:
         return None
-    accepted = Outcomes.all_of(OutcomeCode.ACCEPTED, sent)
-    return spread(accepted, gated.positions, info.rows, dict(gated.withheld))
+    accepted = Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
+    return spread(accepted, sent.positions, sent.info.rows, dict(sent.withheld))
 
 
 async def _close(run: Run, tally: RunTally) -> None:

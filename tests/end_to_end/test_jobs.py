@@ -1,0 +1,105 @@
+"""A destination that takes a batch as a job and answers later."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from end_to_end.projects import SHOP, approved, make_project
+from mayfly import bootstrap
+from mayfly.api import Project, RunRequest
+from mayfly.domain.settings import DestinationSettings, SyncSettings
+from mayfly.domain.settings import Project as Settings
+from mayfly.ports.destination import Destination, DestinationContext, Done, JobRef, Pending
+from mayfly.privacy.gate import ProtectedBatch
+from mayfly.testing.fake_destination import FakeDestination, FakeWorld
+
+ROWS = 3_000
+FILES = (
+    SHOP
+    + """
+destinations:
+  log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}
+syncs:
+  to_log:
+    id: to_log
+    model: people
+    destination: log
+    mode: append
+    table: people
+    purpose: ads
+    batch_rows: 1000
+    mapping: {id: id, email: email}
+"""
+)
+
+
+class Watched(FakeDestination):
+    """Counts the batches that are in memory whenever a job is asked for."""
+
+    held: list[int]
+
+    async def poll(self, job: JobRef) -> Done | Pending:
+        """See `Destination.poll`."""
+        gc.collect()
+        alive = [o for o in gc.get_objects() if isinstance(o, ProtectedBatch)]
+        self.held.append(len(alive))
+        return await super().poll(job)
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    """Where rows arrive."""
+    return FakeWorld()
+
+
+@pytest.fixture
+def held() -> list[int]:
+    """Batches in memory at each poll."""
+    return []
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: FakeWorld, held: list[int]
+) -> Project:
+    """Three batches for a destination that works in jobs."""
+
+    def make(
+        project: Settings,
+        settings: DestinationSettings,
+        context: DestinationContext,
+        sync: SyncSettings,
+    ) -> Destination:
+        made = Watched(world, context, asynchronous=True, batch_marker=True)
+        made.held = held
+        return made
+
+    monkeypatch.setattr(bootstrap, "make_destination", make)
+    return approved(make_project(tmp_path, "", rows=ROWS, text=FILES))
+
+
+def test_rows_are_let_go_once_a_job_has_them(project: Project, held: list[int]) -> None:
+    """While jobs are waited for, the worker holds numbers of rows, and no batch."""
+    [done] = project.run("to_log").to_dict()["syncs"]
+    assert done["rows"]["delivered"] == ROWS
+    assert done["batches"] == 3
+    assert held
+    assert set(held) == {0}
+
+
+def test_a_stopped_run_still_hears_its_jobs_answers(project: Project, world: FakeWorld) -> None:
+    """Ctrl-C after a batch that is a job: what it appended is known, and not appended again."""
+    request = RunRequest()
+
+    def stop(sync: str, rows: int, planned: int) -> None:
+        request.stop.set()
+
+    request.progress = stop
+    [stopped] = project.run("to_log", request=request).to_dict()["syncs"]
+    assert stopped["status"] == "cancelled"
+    assert stopped["rows"]["delivered"] == 1_000
+    project.run("to_log")
+    assert sorted(row["id"] for row in world.inserted) == list(range(ROWS))
