@@ -314,7 +314,11 @@ def test_lost_parts_are_deferred(tmp_path: Path) -> None:
 def test_a_server_off_loopback_is_verified() -> None:
     """TLS with a verified certificate, whatever the dsn leaves out; less is refused."""
     made = database_postgres.verified_tls(_Dsn("postgresql://db.example.com/x"))
-    assert made == {"sslmode": "verify-full", "sslrootcert": "system"}
+    assert made == {
+        "sslmode": "verify-full",
+        "sslrootcert": "system",
+        "ssl_min_protocol_version": "TLSv1.2",
+    }
     assert database_postgres.verified_tls(_Dsn("postgresql://127.0.0.1/x")) == {}
     with pytest.raises(ConfigError, match="tls_not_verified"):
         database_postgres.verified_tls(_Dsn("postgresql://db.example.com/x?sslmode=require"))

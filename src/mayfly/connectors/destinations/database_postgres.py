@@ -24,6 +24,7 @@ from mayfly.connectors.destinations.databases import (
     rows_with_nul,
     table_spec,
 )
+from mayfly.connectors.postgres_connect import TLS_HINT, failure
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.ports.destination import DestinationContext
@@ -66,7 +67,11 @@ def verified_tls(dsn: Revealable) -> dict[str, str]:
             "The destination's dsn does not verify the server's certificate.",
             hint="Use sslmode=verify-full, with sslrootcert for an authority of your own.",
         )
-    return {"sslmode": "verify-full", "sslrootcert": str(given.get("sslrootcert") or "system")}
+    return {
+        "sslmode": "verify-full",
+        "sslrootcert": str(given.get("sslrootcert") or "system"),
+        "ssl_min_protocol_version": "TLSv1.2",
+    }
 
 
 class PostgresEngine(Engine):
@@ -81,9 +86,18 @@ class PostgresEngine(Engine):
     def session(self) -> Iterator[TableSession]:
         """See `Engine.session`."""
         with _translated(self._schema):
-            # The own connection's settings never reach a message: they hold the password.
-            connection = psycopg.connect(
-                conninfo.make_conninfo(self._dsn.reveal(), **verified_tls(self._dsn)),
+            connection = self._connect()
+            try:
+                yield PostgresTableSession(connection, self, self._context.object_name)
+            finally:
+                connection.close()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        """The connection's own settings never reach a message: they hold the password."""
+        settings = conninfo.make_conninfo(self._dsn.reveal(), **verified_tls(self._dsn))
+        try:
+            return psycopg.connect(
+                settings,
                 connect_timeout=10,
                 application_name="mayfly",
                 options=_OPTIONS,
@@ -91,10 +105,8 @@ class PostgresEngine(Engine):
                 keepalives_interval=5,
                 keepalives_count=3,
             )
-            try:
-                yield PostgresTableSession(connection, self, self._context.object_name)
-            finally:
-                connection.close()
+        except psycopg.OperationalError as error:
+            raise _not_connected(str(error)) from None
 
     def check(self) -> None:
         """Connect and look; names the missing grant."""
@@ -268,26 +280,62 @@ def _translated(schema: str) -> Iterator[None]:
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {quote(schema)} "
             "TO <role>",
         ) from None
-    except (psycopg.errors.InvalidSchemaName, psycopg.errors.InvalidCatalogName):
+    except psycopg.errors.InvalidSchemaName:
         raise ConfigError(
-            "schema_missing", f"The destination has no schema {schema}, or no such database."
+            "schema_missing",
+            f"The destination has no schema {schema}.",
+            hint=f"CREATE SCHEMA {quote(schema)}; or name another with `schema`.",
         ) from None
-    except (psycopg.errors.InvalidPassword, psycopg.errors.InvalidAuthorizationSpecification):
-        raise ConfigError("login_refused", "PostgreSQL refused the login of the dsn.") from None
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise ContractError(
             "batch_refused",
             "The destination's table refused a value of a batch.",
             hint=f"SQLSTATE {error.sqlstate}: compare its types and constraints with the model's.",
         ) from None
-    except (psycopg.OperationalError, psycopg.InterfaceError):
+    except psycopg.errors.LockNotAvailable:
         raise TransientError(
-            "database_unavailable", "PostgreSQL is away, busy, locked or full."
+            "database_locked",
+            "Another session holds the destination's table for more than a minute.",
+            hint="End that session: pg_stat_activity and pg_locks on the server show it.",
         ) from None
+    except psycopg.errors.DiskFull:
+        raise TransientError(
+            "disk_full",
+            "The disk of the destination's server is full; the batch was not written.",
+            hint="Make room there; the next run goes on.",
+        ) from None
+    except (psycopg.OperationalError, psycopg.InterfaceError):
+        raise _away() from None
     except psycopg.Error as error:
         raise ContractError(
             "database_error", f"PostgreSQL refused a statement (SQLSTATE {error.sqlstate})."
         ) from None
+
+
+def _not_connected(text: str) -> EngineError:
+    match failure(text):
+        case "refused":
+            return ConfigError(
+                "login_refused",
+                "The destination's server refuses this role or database.",
+                hint="Check user, password and database in the dsn, and pg_hba.conf.",
+            )
+        case "tls":
+            return ConfigError(
+                "tls_not_verified",
+                "The destination's server could not be verified.",
+                hint=TLS_HINT,
+            )
+        case "away":
+            return _away()
+
+
+def _away() -> TransientError:
+    return TransientError(
+        "database_unavailable",
+        "The destination's server is away or busy.",
+        hint="Check that it runs and that host and port in the dsn are right.",
+    )
 
 
 def make(*, dsn: Revealable, schema: str, context: DestinationContext) -> TableDestination:

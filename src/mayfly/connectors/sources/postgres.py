@@ -11,6 +11,7 @@ import adbc_driver_postgresql.dbapi
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from mayfly.connectors.postgres_connect import TLS_HINT, failure
 from mayfly.connectors.sources.postgres_session import PostgresSession, settings
 from mayfly.connectors.sources.postgres_types import readable
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
@@ -18,7 +19,6 @@ from mayfly.planning.sql.dialect import literal, quote
 from mayfly.ports.source import ColumnInfo, Dialect, TableInfo
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_COME_BACK = ("starting up", "shutting down", "too many", "recovery", "remaining connection")
 
 
 class Revealed(Protocol):
@@ -212,12 +212,18 @@ class PostgresSource:
         }
 
     def _not_connected(self, text: str) -> EngineError:
-        """The driver gives no code here. FATAL means that a server answered and said no."""
-        if "FATAL" in text and not any(mark in text for mark in _COME_BACK):
+        found = failure(text)
+        if found == "refused":
             return ConfigError(
                 "source_refused",
                 f"The server of source {self.name} refuses this role or database.",
                 hint="Check user, password and database in the dsn, and pg_hba.conf.",
+            )
+        if found == "tls":
+            return ConfigError(
+                "tls_not_verified",
+                f"The server of source {self.name} could not be verified.",
+                hint=TLS_HINT,
             )
         return TransientError(
             "source_away",
