@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,8 +44,10 @@ from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
+from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.compile_sync import CompiledSync, CompileRequest, compile_sync
 from mayfly.services.deliver import Sleep
+from mayfly.services.probe_source import probe_source
 from mayfly.services.sync_worker import SyncWorker
 
 SPECS: dict[str, DestinationSpec] = {
@@ -73,6 +75,7 @@ class App:
     installation_id: str
     clock: SystemClock = field(default_factory=SystemClock)
     sleep: Sleep = asyncio.sleep
+    _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
 
     def source(self, name: str) -> Source:
         """The source of that name."""
@@ -97,11 +100,22 @@ class App:
                 destination=SPECS[settings.type],
                 address=address(settings, sync),
                 run=run,
+                differing=lambda uses: self._differing(source, uses),
                 suppression_version=self.store.suppression_version(),
                 limit=limit,
                 full_refresh=full_refresh,
             )
         )
+
+    def _differing(self, source: Source, uses: Sequence[RuleUse]) -> frozenset[RuleUse]:
+        """See `probe_source`; each rule is asked once for as long as the project is open."""
+        known = self._probed.get(source.name)
+        new = [use for use in uses if known is None or use not in known]
+        if known is None or new:
+            wrong = probe_source(source, self.dialect(source), new)
+            known = self._probed.setdefault(source.name, {})
+            known.update({use: use in wrong for use in new})
+        return frozenset(use for use in uses if known[use])
 
     def plan_store(self, compiled: CompiledSync) -> PlanStore:
         """Where the sync's plan waits."""

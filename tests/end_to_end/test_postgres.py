@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import urllib.request
 from pathlib import Path
 
 import psycopg
@@ -127,3 +130,57 @@ def test_a_role_without_rights_is_told_the_grant(
     found = [p for p in examine(tmp_path, target="dev") if p["code"] == "missing_grant"]
     assert found
     assert any("GRANT" in p["hint"] for p in found)
+
+
+def test_a_server_that_hashes_otherwise_leaves_it_to_mayfly(
+    tmp_path: Path, postgres_server_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database in LATIN1: the plan says `worker`, the digests are right, `doctor` tells; with
+    `withhold` the sync is refused instead.
+    """
+    from mayfly.api.examine import examine
+
+    with psycopg.connect(postgres_server_dsn, autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS latin_shop")
+        admin.execute("CREATE DATABASE latin_shop TEMPLATE template0 LOCALE 'C' ENCODING 'LATIN1'")
+    dsn = postgres_server_dsn.replace("/postgres?", "/latin_shop?", 1)
+    monkeypatch.setenv("WAREHOUSE_DSN", dsn)
+    monkeypatch.setenv("CRM_DSN", dsn)
+    monkeypatch.setenv("META_TOKEN", "t0ken")
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute("CREATE SCHEMA crm")
+        admin.execute(
+            "CREATE TABLE people AS SELECT i AS id, ' P' || i || '@Example.com' AS email, "
+            "'Zoë' AS first_name, 1 AS points, now() AS seen_at, TRUE AS ads "
+            "FROM generate_series(1, 300) AS i"
+        )
+    with SandboxServer(port=0) as sandbox:
+        path = tmp_path / "mayfly.yml"
+        path.write_text(FILES.replace("URL", sandbox.url))
+        initialise(tmp_path)
+        project = load(tmp_path)
+        project.approve(actor="tester")
+        [plan] = project.plan("to_meta").to_dict()["syncs"]
+        assert {c["where"] for c in plan["columns"]} == {"worker"}
+        found = [p for p in examine(tmp_path, target="dev") if p["code"] == "hashed_in_worker"]
+        assert any("email, first_name" in p["message"] for p in found)
+        assert {s["status"] for s in project.run().to_dict()["syncs"]} == {"succeeded"}
+        with urllib.request.urlopen(f"{sandbox.url}/_sandbox/audiences", timeout=10) as reply:
+            [audience] = json.loads(reply.read())
+        url = f"{sandbox.url}/_sandbox/members?audience={audience['id']}"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            fields = json.loads(reply.read())["fields"]
+        assert set(fields["EMAIL"]) == {
+            hashlib.sha256(f"p{i}@example.com".encode()).hexdigest() for i in range(1, 301)
+        }
+        with urllib.request.urlopen(f"{sandbox.url}/_sandbox/requests", timeout=10) as reply:
+            sent = reply.read().decode()
+        assert hashlib.sha256("zoë".encode()).hexdigest() in sent
+        path.write_text(
+            path.read_text().replace(
+                "    audience: People\n",
+                "    audience: People\n    outside_repertoire: withhold\n",
+            )
+        )
+        [plan] = load(tmp_path).plan("to_meta").to_dict()["syncs"]
+        assert {r["code"] for r in plan["refusals"]} == {"server_differs"}

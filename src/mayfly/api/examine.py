@@ -11,7 +11,7 @@ from mayfly.api.project import Project
 from mayfly.bootstrap import App, open_app, open_source
 from mayfly.config.load import load_project
 from mayfly.domain.errors import EngineError
-from mayfly.services.compile_sync import first_refusal
+from mayfly.services.compile_sync import CompiledSync, first_refusal
 
 Finding = dict[str, Any]
 
@@ -60,11 +60,26 @@ def _syncs(app: App) -> list[Finding]:
             refused = first_refusal(compiled)
             if refused is not None:
                 raise refused
+            found += _worker_columns(compiled)
             with app.destination(compiled) as make:
                 asyncio.run(_check(make))
         except EngineError as error:
             found.append(_of(error, where=f"sync {sync.name}"))
     return found
+
+
+def _worker_columns(compiled: CompiledSync) -> list[Finding]:
+    if not compiled.hashed_in_worker:
+        return []
+    columns = ", ".join(compiled.hashed_in_worker)
+    return [
+        _finding(
+            "hashed_in_worker",
+            f"sync {compiled.sync.name}: the source's server hashes {columns} otherwise than the "
+            "rules, so Mayfly reads their values and hashes them itself.",
+            "What is sent is right. To have it hashed in the warehouse, use a database in UTF8.",
+        )
+    ]
 
 
 async def _check(make: Any) -> None:

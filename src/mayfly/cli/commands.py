@@ -132,7 +132,7 @@ def doctor(
     from mayfly.api.examine import examine
 
     problems = examine(project, target=target)
-    failed = [p for p in problems if p["code"] != "not_enforced"]
+    failed = [p for p in problems if p["code"] not in ("not_enforced", "hashed_in_worker")]
     document = {"schema": "mayfly/doctor/1", "ok": not failed, "problems": problems}
     lines = [f"{p['code']}: {p['message']}\n  → {p['hint']}".rstrip("\n →") for p in problems]
     _print(output, document, lines or ["Everything needed for a run is there."])

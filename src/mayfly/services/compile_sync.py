@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -35,7 +35,8 @@ from mayfly.ports.destination import (
 from mayfly.ports.source import ColumnInfo, Source
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GateField, GatePolicy
-from mayfly.privacy.rules import RULES_VERSION, Rule, rule_for, sql_digest
+from mayfly.privacy.rules import RULES_VERSION, Rule, SqlRule, rule_for, sql_digest
+from mayfly.privacy.rules.probe import RuleUse
 
 FINGERPRINT_FORMAT = 2
 MADID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -91,11 +92,15 @@ class CompiledSync:
     context: DestinationContext | None = None
     rules: Mapping[str, Rule] = field(default_factory=dict)
     default_countries: Mapping[str, str] = field(default_factory=dict)
+    hashed_in_worker: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompileRequest:
-    """What the caller knows: the project, the ports, the address of the destination."""
+    """What the caller knows: the project, the ports, the address of the destination.
+
+    `differing` tells which rules the source's server does not compute as Python does.
+    """
 
     project: Project
     sync: SyncSettings
@@ -104,6 +109,7 @@ class CompileRequest:
     destination: DestinationSpec
     address: Sequence[str]
     run: str
+    differing: Callable[[Sequence[RuleUse]], frozenset[RuleUse]]
     suppression_version: int = 0
     limit: int | None = None
     full_refresh: bool = False
@@ -123,6 +129,8 @@ class _Compiler:
         self.rules: dict[str, Rule] = {}
         self.countries: dict[str, str] = {}
         self.plans: list[ColumnPlan] = []
+        self.differing: frozenset[RuleUse] = frozenset()
+        self.in_worker: dict[str, None] = {}
 
     def refuse(self, code: str, message: str, column: str | None = None) -> None:
         self.refusals.append(Refusal(code=code, column=column, message=message))
@@ -144,6 +152,7 @@ class _Compiler:
         self._mode()
         sql = self.model_sql()
         infos = {c.name: c for c in self.r.source.describe(sql)}
+        self.differing = self.r.differing(self._uses(infos))
         consent = self._consent()
         fields, gate = [], []
         for name, column in self.sync.mapping.items():
@@ -187,7 +196,40 @@ class _Compiler:
             context=self._context(fields),
             rules=self.rules,
             default_countries=self.countries,
+            hashed_in_worker=tuple(self.in_worker),
         )
+
+    def _uses(self, infos: Mapping[str, ColumnInfo]) -> list[RuleUse]:
+        """Every rule this sync would have the source's server compute."""
+        columns = self.model.columns
+        found = []
+        for name, column in self.sync.mapping.items():
+            spec = self.r.destination.field(name)
+            if spec is not None and spec.form is Form.DIGEST:
+                rule = rule_for(*(spec.rule or ("", spec.name)))
+                country = columns[column].default_country
+                found.append(RuleUse(rule=rule, default_country=country))
+        for name, settings in columns.items():
+            if settings.cls in ("email", "phone") and name in infos:
+                rule = rule_for("meta", settings.cls)
+                found.append(RuleUse(rule=rule, default_country=settings.default_country))
+        return found
+
+    def _sql(self, rule: Rule, info: ColumnInfo, country: str | None) -> SqlRule:
+        """A rule as SQL; where the server computes it otherwise every value is the worker's."""
+        text = self.r.dialect.as_text("{column}")
+        if RuleUse(rule=rule, default_country=country) not in self.differing:
+            return sql_digest(rule, self.r.source.dialect, text, default_country=country)
+        self.in_worker[info.name] = None
+        if self.sync.outside_repertoire == "withhold":
+            self.refuse(
+                "server_differs",
+                f"The source's server hashes column {info.name} otherwise than the rule, and "
+                "outside_repertoire: withhold keeps its values from being hashed by Mayfly.",
+                info.name,
+            )
+        nothing = f"CAST(NULL AS {self.r.dialect.blob})"
+        return SqlRule(digest=nothing, in_repertoire="({column} IS NULL)", canonical=nothing)
 
     def _mode(self) -> None:
         modes = self.r.destination.modes
@@ -290,14 +332,18 @@ class _Compiler:
         if column.default_country:
             self.countries[spec.name] = column.default_country
             self.countries[info.name] = column.default_country
-        made = sql_digest(
-            rule, self.r.source.dialect, self._text(info), default_country=column.default_country
-        )
+        made = self._sql(rule, info, column.default_country)
         inside = made.in_repertoire
         if column.default_country_column:
             # A number without a country is not settled: the row's own country decides.
-            inside = f"({inside}) AND (({made.digest}) IS NOT NULL OR {self._text(info)} IS NULL)"
-        self._bill(info, column.cls or spec.kind, f"{rule.platform}.{rule.field}", spec.name)
+            inside = f"({inside}) AND (({made.digest}) IS NOT NULL OR {{column}} IS NULL)"
+        self._bill(
+            info,
+            column.cls or spec.kind,
+            f"{rule.platform}.{rule.field}",
+            spec.name,
+            where="worker" if info.name in self.in_worker else "warehouse",
+        )
         return (
             PlanField(
                 name=spec.name,
@@ -313,11 +359,6 @@ class _Compiler:
             ),
             GateField(name=spec.name, form=Form.DIGEST, shape="digest", identifier=spec.identifier),
         )
-
-    def _text(self, info: ColumnInfo) -> str:
-        if pa.types.is_string(info.arrow_type) or pa.types.is_large_string(info.arrow_type):
-            return "{column}"
-        return f"CAST({{column}} AS {self.r.dialect.text})"
 
     def _pseudonym(
         self, name: str, info: ColumnInfo, column: ColumnSettings, *, identifier: bool = False
@@ -424,17 +465,11 @@ class _Compiler:
             for name, column in self.model.columns.items():
                 if column.cls != kind or name not in infos:
                     continue
-                made = sql_digest(
-                    rule_for("meta", kind),
-                    self.r.source.dialect,
-                    self._text(infos[name]),
-                    default_country=column.default_country,
-                )
+                made = self._sql(rule_for("meta", kind), infos[name], column.default_country)
                 inside = made.in_repertoire
                 if column.default_country_column:
                     inside = (
-                        f"({inside}) AND (({made.canonical}) IS NOT NULL "
-                        f"OR {self._text(infos[name])} IS NULL)"
+                        f"({inside}) AND (({made.canonical}) IS NOT NULL OR {{column}} IS NULL)"
                     )
                 if column.default_country:
                     self.countries[name] = column.default_country

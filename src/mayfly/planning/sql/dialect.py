@@ -33,6 +33,10 @@ class SqlDialect(ABC):
     """End of a subquery whose columns an engine must work out once, not where they are used."""
 
     @abstractmethod
+    def as_text(self, column_sql: str) -> str:
+        """A column as text that is compared by its bytes, whatever its type and collation."""
+
+    @abstractmethod
     def octets(self, text_sql: str) -> str:
         """Length in bytes of a text expression."""
 

@@ -15,6 +15,10 @@ class DuckdbDialect(SqlDialect):
     blob = "BLOB"
     text = "VARCHAR"
 
+    def as_text(self, column_sql: str) -> str:
+        """The collation of a column, NOCASE for one, would survive the cast."""
+        return f'(CAST({column_sql} AS VARCHAR) COLLATE "binary")'
+
     def octets(self, text_sql: str) -> str:
         """`strlen` counts bytes."""
         return f"strlen({text_sql})"

@@ -16,6 +16,10 @@ class PostgresDialect(SqlDialect):
     text = "text"
     fence = " OFFSET 0"
 
+    def as_text(self, column_sql: str) -> str:
+        """A collation may take `--` for nothing, and functions over citext ignore case."""
+        return f'(CAST({column_sql} AS text) COLLATE "C")'
+
     def octets(self, text_sql: str) -> str:
         """Bytes, not characters."""
         return f"octet_length({text_sql})"

@@ -21,6 +21,7 @@ __all__ = [
     "RULES_VERSION",
     "HashResult",
     "Rule",
+    "SqlDialectName",
     "SqlRule",
     "hash_value",
     "rule_for",
@@ -28,6 +29,8 @@ __all__ = [
     "worker_canonical",
     "worker_digest",
 ]
+
+SqlDialectName = Literal["duckdb", "postgres"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ def rule_for(platform: str, field: str) -> Rule:
 
 def sql_digest(
     rule: Rule,
-    dialect: Literal["duckdb", "postgres"],
+    dialect: SqlDialectName,
     column_sql: str,
     *,
     default_country: str | None,
