@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -184,3 +185,22 @@ def test_a_server_that_hashes_otherwise_leaves_it_to_mayfly(
         )
         [plan] = load(tmp_path).plan("to_meta").to_dict()["syncs"]
         assert {r["code"] for r in plan["refusals"]} == {"server_differs"}
+
+
+def test_doctor_compares_the_clocks(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine an hour behind its server is told so; one in step is not."""
+    from mayfly.api.examine import examine
+
+    monkeypatch.setenv("WAREHOUSE_DSN", postgres_database)
+    monkeypatch.setenv("CRM_DSN", postgres_database)
+    monkeypatch.setenv("META_TOKEN", "t0ken")
+    (tmp_path / "mayfly.yml").write_text(FILES.replace("URL", "http://127.0.0.1:9"))
+    initialise(tmp_path)
+    hour = timedelta(hours=1)
+    for shift, told in ((-hour, "ahead of"), (hour, "behind"), (timedelta(0), None)):
+        found = examine(tmp_path, target="dev", clock=lambda s=shift: datetime.now(UTC) + s)
+        messages = [p["message"] for p in found if p["code"] == "clock_differs"]
+        assert len(messages) == (told is not None)
+        assert all(str(told) in m for m in messages)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mayfly.adapters.clock import SystemClock
+from mayfly.adapters.egress import allow_hosts
 from mayfly.api.project import Project
-from mayfly.bootstrap import App, open_app, open_source
+from mayfly.bootstrap import App, open_app, open_source, source_hosts
 from mayfly.config.load import load_project
+from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import EngineError
+from mayfly.ports.source import Source
 from mayfly.services.compile_sync import CompiledSync, first_refusal
 
 Finding = dict[str, Any]
+CLOCK_TOLERANCE_SECONDS = 60
 
 
-def examine(root: Path, *, target: str) -> list[Finding]:
+def examine(
+    root: Path, *, target: str, clock: Callable[[], datetime] | None = None
+) -> list[Finding]:
     """Every problem that would keep a run from succeeding now, each with its repair."""
+    now = clock or SystemClock().now
     project = load_project(root, target=target)
     found = [
         _finding(w.code, w.message, w.hint, file=w.file, line=w.line, column=w.column)
@@ -27,10 +36,11 @@ def examine(root: Path, *, target: str) -> list[Finding]:
         app = open_app(root, target=target)
     except EngineError as error:
         return [*found, _of(error)]
-    found += _sources(app)
+    found += _drivers()
+    found += _sources(app, now)
     found += _syncs(app)
     last = app.ledger.last_time()
-    if last is not None and last > SystemClock().now():
+    if last is not None and last > now():
         found.append(
             _finding(
                 "clock_backwards",
@@ -41,14 +51,49 @@ def examine(root: Path, *, target: str) -> list[Finding]:
     return found
 
 
-def _sources(app: App) -> list[Finding]:
+def _drivers() -> list[Finding]:
+    return [
+        _finding(
+            "driver_too_old",
+            f"A driver is older than Mayfly needs: {line}.",
+            "Install Mayfly again: pip install --upgrade mayfly-data.",
+        )
+        for line in too_old(installed())
+    ]
+
+
+def _sources(app: App, now: Callable[[], datetime]) -> list[Finding]:
     found = []
     for name, settings in app.project.sources.items():
         try:
-            app.source(name).check(write=settings.state == "source")
+            source = app.source(name)
+            with allow_hosts(source_hosts(app.project, name)):
+                source.check(write=settings.state == "source")
+                found += _clock(source, now)
         except EngineError as error:
             found.append(_of(error, where=f"source {name}"))
     return found
+
+
+def _clock(source: Source, now: Callable[[], datetime]) -> list[Finding]:
+    """Leases and run times are this machine's; a model may compare with the server's."""
+    before = now()
+    theirs = source.facts().clock
+    if theirs is None:
+        return []
+    ours = before + (now() - before) / 2
+    seconds = round((theirs - ours).total_seconds())
+    if abs(seconds) <= CLOCK_TOLERANCE_SECONDS:
+        return []
+    which = "ahead of" if seconds > 0 else "behind"
+    return [
+        _finding(
+            "clock_differs",
+            f"source {source.name}: the server's clock is {abs(seconds)} s {which} this machine's.",
+            "Let both follow a time server (NTP). Ledger, leases and runs carry this machine's "
+            "time, now() in a model the server's.",
+        )
+    ]
 
 
 def _syncs(app: App) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -28,6 +29,19 @@ class TableInfo:
     schema: str | None
     name: str
     columns: tuple[ColumnInfo, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFacts:
+    """What a source's engine says of itself.
+
+    Args:
+        engine: its name and version.
+        clock: its time in UTC; None where the engine runs in this process.
+    """
+
+    engine: str
+    clock: datetime | None = None
 
 
 class SqlSession(Protocol):
@@ -88,3 +102,6 @@ class Source(Protocol):
 
     def check(self, *, write: bool) -> None:
         """Raise ConfigError or TransientError if a run could not succeed now."""
+
+    def facts(self) -> ServerFacts:
+        """Version and clock of the engine, asked now."""

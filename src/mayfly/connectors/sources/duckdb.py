@@ -19,7 +19,7 @@ from mayfly.connectors.sources.duckdb_session import (
 )
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
-from mayfly.ports.source import ColumnInfo, Dialect, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 
 STATE_SCHEMA = "_mayfly"
 _FIRST_WAIT_SECONDS = 0.05
@@ -111,6 +111,10 @@ class DuckdbSource:
                 session.begin()
                 session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(STATE_SCHEMA)}")
                 session.rollback()
+
+    def facts(self) -> ServerFacts:
+        """See `Source.facts`. The engine runs in this process."""
+        return ServerFacts(engine=f"DuckDB {duckdb.__version__}")
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         self._refuse_path()

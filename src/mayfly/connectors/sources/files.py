@@ -18,7 +18,7 @@ from mayfly.connectors.sources.duckdb_session import (
 )
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.dialect import literal
-from mayfly.ports.source import ColumnInfo, Dialect, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 
 _ENDINGS = {".parquet", ".csv"}
 _PATTERN = re.compile(r"[*?\[]")
@@ -112,6 +112,10 @@ class FilesSource:
         """See `Source.check`."""
         with self.session(write=write) as session:
             session.table("SELECT 1")
+
+    def facts(self) -> ServerFacts:
+        """See `Source.facts`. The engine runs in this process."""
+        return ServerFacts(engine=f"DuckDB {duckdb.__version__}")
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         files = [str(p) for p in self._files().values()]

@@ -16,8 +16,9 @@ from mayfly.connectors.sources.postgres_session import PostgresSession, settings
 from mayfly.connectors.sources.postgres_types import readable
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
-from mayfly.ports.source import ColumnInfo, Dialect, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 
+OLDEST_VERSION = 14
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -106,6 +107,7 @@ class PostgresSource:
         """See `Source.check`: the schema and every right a run needs."""
         with self.session(write=False) as session:
             row = session.table(self._rights()).to_pylist()[0]
+        require_version(self.name, int(row["version"]))
         if not row["schema_found"]:
             raise ConfigError(
                 "schema_missing",
@@ -126,6 +128,14 @@ class PostgresSource:
                 hint=" ".join(grants),
             )
 
+    def facts(self) -> ServerFacts:
+        """See `Source.facts`."""
+        with self.session(write=False) as session:
+            row = session.table(
+                "SELECT current_setting('server_version') AS version, clock_timestamp() AS now"
+            ).to_pylist()[0]
+        return ServerFacts(engine=f"PostgreSQL {row['version']}", clock=row["now"])
+
     def _rights(self) -> str:
         schema, state = literal(self._schema), literal(self._state_schema)
         tables = (
@@ -143,7 +153,8 @@ class PostgresSource:
             "has_database_privilege(current_database(), 'CREATE') AS creates, "
             "(SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE') "
             f"FROM pg_namespace WHERE nspname = {state}) AS state_rights, "
-            "pg_is_in_recovery() AS standby"
+            "pg_is_in_recovery() AS standby, "
+            "current_setting('server_version_num')::int AS version"
         )
 
     def _missing(self, row: dict[str, object], *, write: bool) -> list[str]:
@@ -229,4 +240,23 @@ class PostgresSource:
             "source_away",
             f"The server of source {self.name} does not answer.",
             hint="Check that it runs and that host and port in the dsn are right.",
+        )
+
+
+def require_version(source: str, number: int) -> None:
+    """Refuse a server that lacks what the statements use.
+
+    Args:
+        source: its name.
+        number: as the server counts: 140011 is 14.11.
+
+    Raises:
+        ConfigError: `server_too_old`.
+    """
+    if number < OLDEST_VERSION * 10_000:
+        raise ConfigError(
+            "server_too_old",
+            f"Source {source} is PostgreSQL {number // 10_000}; {OLDEST_VERSION} or later is "
+            "needed.",
+            hint="Upgrade the server, or read from a copy of the tables on a newer one.",
         )
