@@ -211,6 +211,25 @@ def test_a_job_survives_the_worker_that_submitted_it(made: FakeContract) -> None
     asyncio.run(scenario())
 
 
+def test_not_applied_is_final(made: FakeContract) -> None:
+    """A job nobody asked for is worked off before its marker is asked for, since a batch that was
+    not applied is sent again under another number.
+    """
+
+    async def scenario() -> None:
+        made.asynchronous, made.batch_marker, made.adds = True, True, Operation.INSERT
+        batch = made.added([1, 2])
+        submitted = await made.make().write(batch, Progress(rows=2))
+        assert isinstance(submitted, Submitted)
+        assert await made.make().applied(made.added([3], number=7).head) is False
+        assert made.world.inserted == []
+        assert await made.make().applied(batch.head) is True
+        made.world.finish_jobs()
+        assert len(made.world.inserted) == 2
+
+    asyncio.run(scenario())
+
+
 def test_a_job_stays_pending_as_often_as_planned(made: FakeContract) -> None:
     """With three polls to go, the fourth answers, and nothing has arrived before it."""
 

@@ -193,7 +193,13 @@ class Destination(Protocol):
         """Ask for a submitted job. Outcomes are DEFERRED where the job was lost."""
 
     async def applied(self, head: BatchHead) -> bool | None:
-        """Whether that batch is in the destination; None where it cannot tell."""
+        """Whether that batch is in the destination; None where it cannot tell.
+
+        False is final: what was not applied by now never will be, since the rows are sent again.
+
+        Raises:
+            TransientError: the destination still works on what it took.
+        """
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove subjects; an absent subject counts as accepted."""

@@ -146,9 +146,13 @@ class FakeWorld:
     def finish_jobs(self) -> None:
         """Work off every submitted job, whether or not anybody asks for it."""
         for job in self._jobs.values():
-            job.polls_left = 0
-            if job.outcomes is None and not job.lost:
-                job.outcomes = self.apply(job.head, 0, job.rows, job.key, marker=job.marker)
+            self._finish(job)
+
+    def finish_batch(self, head: BatchHead) -> None:
+        """Work off the jobs of one batch."""
+        for job in self._jobs.values():
+            if (job.head.run, job.head.number) == (head.run, head.number):
+                self._finish(job)
 
     def forget_jobs(self) -> None:
         """Lose every submitted job that was not worked off."""
@@ -234,6 +238,11 @@ class FakeWorld:
         job = self._jobs.get(reference)
         return None if job is None or job.lost else job
 
+    def _finish(self, job: _Job) -> None:
+        job.polls_left = 0
+        if job.outcomes is None and not job.lost:
+            job.outcomes = self.apply(job.head, 0, job.rows, job.key, marker=job.marker)
+
     def _apply_row(self, head: BatchHead, row: Row, key: tuple[str, ...]) -> None:
         match head.operation:
             case Operation.ADD:
@@ -316,9 +325,14 @@ class FakeDestination:
         return Done(outcomes=known.outcomes)
 
     async def applied(self, head: BatchHead) -> bool | None:
-        """Whether the batch's marker is there; None without markers."""
+        """Whether the batch's marker is there, after a job of it was worked off; None without
+        markers.
+        """
         self._world.reach()
-        return self._world.has_marker(head) if self._marker else None
+        if not self._marker:
+            return None
+        self._world.finish_batch(head)
+        return self._world.has_marker(head)
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove subjects by the identifier of the batch's head, or by key."""

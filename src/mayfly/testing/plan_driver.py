@@ -125,8 +125,10 @@ class Attempt:
         if self.in_flight:
             return
         self._orphan(jobs)
-        other = replace(self, events=events, dead=False, holding=False, overtaken=False, steps=[])
-        other.error = other.tally = None
+        other = replace(
+            self, events=events, dead=False, holding=False, overtaken=False, took_lease=False
+        )
+        other.steps, other.error, other.tally = [], None, None
         # A loop of its own: this process is in the middle of one.
         thread = threading.Thread(target=other.go)
         thread.start()
