@@ -118,7 +118,9 @@ class ScanSql:
             else self._sql.working_copy(self._names.of("scan"))
         )
         spec = self._spec
-        columns = ["row_number() OVER () - 1 AS n", "c", key_list(spec), "fp", "s_out", "redo"]
+        columns = ["c", key_list(spec), "fp", "s_out", "redo"]
+        if self._sql.ordinal == "n":
+            columns.insert(0, "row_number() OVER () - 1 AS n")
         columns += self._outgoing()
         if spec.destination_key:
             columns.append("dk")
@@ -296,16 +298,23 @@ class ScanSql:
             f"FROM {self._names.of('scan')} GROUP BY c"
         )
 
-    def for_worker(self, offset_classes: Sequence[RowClass]) -> str | None:
-        """What the worker compares and completes: ordinals and digests, nothing clear."""
+    def for_worker(self, offset_classes: Sequence[RowClass], *, suppression: bool) -> str | None:
+        """What the worker compares and completes: ordinals and digests, nothing clear.
+
+        Args:
+            offset_classes: of the rows.
+            suppression: whether canonical digests are to be compared.
+        """
         spec = self._spec
         columns = [f"p{i}" for i, _ in pseudonym_fields(spec)]
-        columns += [f"s{j}" for j in range(len(spec.suppression))]
+        if suppression:
+            columns += [f"s{j}" for j in range(len(spec.suppression))]
         if not columns:
             return None
         classes = ", ".join(str(int(c)) for c in offset_classes)
         return (
-            f"SELECT n, {', '.join(columns)} FROM {self._names.of('scan')} WHERE c IN ({classes})"
+            f"SELECT {self._sql.ordinal} AS n, {', '.join(columns)} FROM {self._names.of('scan')} "
+            f"WHERE c IN ({classes})"
         )
 
     def outside(self, position: int, column: str) -> str:
@@ -316,7 +325,7 @@ class ScanSql:
         model = granted_model(spec, [text, f"{quote(country) if country else 'NULL'} AS y"])
         return (
             f"/* mayfly sync={spec.identity.sync} run={spec.run} outside {position} */ "
-            f"SELECT q.n AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
+            f"SELECT q.{self._sql.ordinal} AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
             f"FROM {self._names.of('scan')} q "
             f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE q.o{position}"
         )

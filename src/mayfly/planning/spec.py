@@ -241,6 +241,10 @@ class Plan:
 class PlanWorker(Protocol):
     """What the planner asks of the worker, column by column: keys never enter SQL."""
 
+    @property
+    def suppresses(self) -> bool:
+        """Whether anybody is on the suppression list."""
+
     def suppressed(self, kind: SuppressionKind, digests: pa.Array) -> pa.Array:
         """Bool per canonical digest; null digests are false."""
 

@@ -32,6 +32,11 @@ class SyncWorker:
     rules: Mapping[str, Rule]
     default_countries: Mapping[str, str]
 
+    @property
+    def suppresses(self) -> bool:
+        """See `PlanWorker.suppresses`."""
+        return len(self.suppressed_entries) > 0
+
     def suppressed(self, kind: SuppressionKind, digests: pa.Array) -> pa.Array:
         """See `PlanWorker.suppressed`."""
         del kind  # one list: the canonical form already names the kind by its shape

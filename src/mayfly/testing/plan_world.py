@@ -44,6 +44,11 @@ class WorldWorker:
 
     suppressed_values: set[str] = field(default_factory=set)
 
+    @property
+    def suppresses(self) -> bool:
+        """Whether anybody is on the list."""
+        return bool(self.suppressed_values)
+
     def suppressed(self, kind: str, digests: pa.Array) -> pa.Array:
         """Whether a digest is on the list."""
         entries = {digest(v) for v in self.suppressed_values} if kind == "email" else set()

@@ -41,6 +41,7 @@ class PlanMaker:
         self, session: SqlSession, sql: SqlDialect, spec: PlanSpec, names: Names, flags: ScanFlags
     ) -> None:
         self._session = session
+        self._sql = sql
         self._spec = spec
         self._names = names
         self._flags = flags
@@ -123,12 +124,15 @@ class PlanMaker:
         classes = list(NEEDED)
         if self._flags.suppression_changed:
             classes.append(RowClass.UNCHANGED)
-        query = self._scan.for_worker(classes)
+        query = self._scan.for_worker(classes, suppression=worker.suppresses)
         if query is None:
             return
-        rows = self._number(f"SELECT coalesce(max(n), -1) + 1 AS n FROM {self._names.of('scan')}")
+        n = self._sql.ordinal
+        last = f"SELECT coalesce(max({n}), -1) AS n FROM {self._names.of('scan')}"
+        rows = self._number(last) + 1
         for first in range(0, rows, CHUNK_ROWS):
-            piece = self._session.table(f"{query} AND n >= {first} AND n < {first + CHUNK_ROWS}")
+            until = first + CHUNK_ROWS
+            piece = self._session.table(f"{query} AND {n} >= {first} AND {n} < {until}")
             if piece.num_rows:
                 self._answer(worker, piece)
 
@@ -138,7 +142,8 @@ class PlanMaker:
             made = worker.pseudonyms(field.name, digests)
             self._fill(piece, made, partial(self._numbering.fill_values, field=i))
         hits: pa.Array | None = None
-        for j, item in enumerate(self._spec.suppression):
+        compared = self._spec.suppression if worker.suppresses else ()
+        for j, item in enumerate(compared):
             digests = piece.column(f"s{j}").combine_chunks().cast(pa.binary())
             found = worker.suppressed(item.kind, digests)
             hits = found if hits is None else pc.or_(hits, found)
