@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -201,37 +200,26 @@ class MetaAds:
     async def _send(
         self, batch: ProtectedBatch, progress: Progress, schema: tuple[str, ...], method: str
     ) -> Done:
-        rows = checked_rows(batch, schema)
-        parts = cut(rows, SPEC.request.rows_max)
-        sessions = sum(1 for part in parts if len(part.sent))
-        sequence = 0
-        for part in parts:
-            sequence += 1 if len(part.sent) else 0
-            left = part.after(progress.next_row)
-            if not left.rows:
-                continue
-            session = Session(
-                number=session_id(batch.head, sessions),
-                sequence=sequence,
-                last=sequence == sessions,
-                rows=rows.num_rows,
-            )
-            answered = await self._users(method, left, rows, session)
-            progress.rows_done(spread(left, answered))
+        rows = await asyncio.to_thread(checked_rows, batch, schema)
+        requests = _requests(rows, batch.head, progress.next_row)
+        bodies = _Bodies(rows, requests)
+        try:
+            for request in requests:
+                answered = await self._users(method, request, await bodies.next())
+                progress.rows_done(spread(request.part, answered))
+        finally:
+            bodies.forget()
         return progress.done()
 
-    async def _users(self, method: str, part: Part, rows: pa.Table, session: Session) -> Outcomes:
+    async def _users(self, method: str, request: Request, body: bytes) -> Outcomes:
         """Outcomes of the rows of one request; a removal where no audience is, is done."""
-        count = len(part.sent)
+        count = len(request.part.sent)
         audience = await self._audience(create=method == "POST") if count else None
         if audience is None:
             return Outcomes.all_of(OutcomeCode.ACCEPTED, count)
-        whole = count == part.rows
-        sent = rows.slice(part.first, count) if whole else rows.take(part.sent)
-        body = users_body(sent, session)
         reply = await self._call(method, f"{audience}/users", content=body)
         if received(reply) < count:
-            self._was_cut(session)
+            self._was_cut(request.session)
         return codes(reply, count)
 
     def _was_cut(self, session: Session) -> None:
@@ -344,6 +332,66 @@ class Part:
         return Part(first=first, rows=self.first + self.rows - first, sent=sent)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Rows of one request, and which of its batch's requests it is."""
+
+    part: Part
+    session: Session
+
+
+def _requests(rows: pa.Table, head: BatchHead, next_row: int) -> list[Request]:
+    """The requests of a batch that hold rows from `next_row` on."""
+    parts = cut(rows, SPEC.request.rows_max)
+    sessions = sum(1 for part in parts if len(part.sent))
+    found = []
+    sequence = 0
+    for part in parts:
+        sequence += 1 if len(part.sent) else 0
+        left = part.after(next_row)
+        if left.rows:
+            session = Session(
+                number=session_id(head, sessions),
+                sequence=sequence,
+                last=sequence == sessions,
+                rows=rows.num_rows,
+            )
+            found.append(Request(part=left, session=session))
+    return found
+
+
+class _Bodies:
+    """The bodies of requests in order: while one is on its way, the next is made in a thread."""
+
+    def __init__(self, rows: pa.Table, requests: Sequence[Request]) -> None:
+        self._rows = rows
+        self._left = iter(requests)
+        self._upcoming = self._start()
+
+    async def next(self) -> bytes:
+        """The next request's body."""
+        body = await self._upcoming if self._upcoming is not None else b""
+        self._upcoming = self._start()
+        return body
+
+    def forget(self) -> None:
+        """What is still being made is not wanted any more."""
+        if self._upcoming is not None:
+            self._upcoming.cancel()
+
+    def _start(self) -> asyncio.Future[bytes] | None:
+        request = next(self._left, None)
+        if request is None:
+            return None
+        return asyncio.ensure_future(asyncio.to_thread(self._body, request))
+
+    def _body(self, request: Request) -> bytes:
+        part = request.part
+        whole = len(part.sent) == part.rows
+        sent = self._rows.slice(part.first, part.rows) if whole else self._rows.take(part.sent)
+        return users_body(sent, request.session)
+
+
 def session_id(head: BatchHead, requests: int) -> int:
     """Twelve digits for one batch of one run: batches go in any order, and none shares a session.
 
@@ -392,22 +440,35 @@ def cut(rows: pa.Table, rows_max: int) -> list[Part]:
 
 
 def users_body(rows: pa.Table, session: Session) -> bytes:
-    """Columns of one request as Meta's JSON, the empty string where a value is null. Pure."""
-    columns = [pl.Series(column).fill_null("").to_list() for column in rows.columns]
-    return orjson.dumps(
+    """Columns of one request as Meta's JSON, the empty string where a value is null. Pure.
+
+    Whole columns are joined, without a Python object per value: digests, which most values are,
+    need no escape.
+    """
+    head = orjson.dumps(
         {
-            "session": {
-                "session_id": session.number,
-                "batch_seq": session.sequence,
-                "last_batch_flag": session.last,
-                "estimated_num_total": session.rows,
-            },
-            "payload": {
-                "schema": rows.column_names,
-                "data": list(zip(*columns, strict=True)),
-            },
+            "session_id": session.number,
+            "batch_seq": session.sequence,
+            "last_batch_flag": session.last,
+            "estimated_num_total": session.rows,
         }
     )
+    columns = [_unquoted(column) for column in rows.columns]
+    lines = pc.binary_join_element_wise(*columns, '","') if columns else pa.array([], pa.string())
+    text = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), '"],["')[0].as_buffer()
+    opened, closed = (b'["', b'"]') if len(lines) else (b"", b"")
+    schema = orjson.dumps(rows.column_names)
+    begin = b'{"session":%b,"payload":{"schema":%b,"data":[%b' % (head, schema, opened)
+    return b"".join([begin, memoryview(text), closed, b"]}}"])
+
+
+def _unquoted(column: pa.ChunkedArray) -> pa.Array:
+    """Text as it stands between the quotes of JSON, the empty string for null."""
+    filled = pc.fill_null(column, "").combine_chunks()
+    whole = pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0].as_buffer()
+    if len(orjson.dumps(str(whole, "utf-8"))) == len(whole) + 2:
+        return filled
+    return pa.array([orjson.dumps(value)[1:-1].decode() for value in filled.to_pylist()])
 
 
 def spread(part: Part, answered: Outcomes) -> Outcomes:
