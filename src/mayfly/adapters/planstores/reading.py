@@ -97,8 +97,7 @@ def _batch(
     *,
     removed: bool,
 ) -> Batch:
-    rows = found.filter(pc.equal(found.column("batch"), info.number)).sort_by("pos")
-    rows = _unique(rows)
+    rows = _in_order(found.filter(pc.equal(found.column("batch"), info.number)))
     columns = {}
     for i, field in enumerate(fields):
         values = rows.column(f"f{i}")
@@ -134,11 +133,16 @@ def _outgoing(
     return worker.digests(field.name, flat.cast(pa.string()), None)
 
 
-def _unique(rows: pa.Table) -> pa.Table:
-    """Without positions that the join gave more than once: their key is no longer unique."""
-    positions = rows.column("pos")
+def _in_order(rows: pa.Table) -> pa.Table:
+    """By position, without positions that the join gave more than once: their key is no longer
+    unique.
+    """
+    positions = rows.column("pos").combine_chunks()
+    if pc.all(pc.greater(positions[1:], positions[:-1])).as_py() is not False:
+        return rows
+    rows = rows.sort_by("pos")
     counts = pc.value_counts(positions)
     if len(counts) == rows.num_rows:
         return rows
     doubled = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    return rows.filter(pc.invert(pc.is_in(positions, value_set=doubled)))
+    return rows.filter(pc.invert(pc.is_in(rows.column("pos"), value_set=doubled)))
