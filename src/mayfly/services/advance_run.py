@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -29,11 +29,13 @@ from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Done, JobRef, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
+from mayfly.privacy.gate import ProtectedBatch
 from mayfly.privacy.gate.gate import Gated, GatePolicy, pass_gate
 from mayfly.services.deliver import Refused, Sender, Sleep, spread
 from mayfly.services.run_tally import RunTally
 
 P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
 
 READ_ROWS = 50_000
@@ -255,51 +257,91 @@ class _Job:
     sent: _Sent
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A batch that passed the gate."""
+
+    batch: ProtectedBatch
+    sent: _Sent
+
+
+async def _ready(run: Run, plan: Plan) -> AsyncGenerator[_Ready, None]:
+    """The plan's batches in order, read in groups."""
+    for group in _groups(plan.batches):
+        batches = await _store(run.store.read, run.spec, group, run.worker, of=len(plan.batches))
+        read_ms = run.now_ms()
+        batches.reverse()
+        for info in group:
+            gated = await asyncio.to_thread(pass_gate, batches.pop(), run.policy)
+            _refuse_too_many_withheld(run, gated, info)
+            yield _Ready(
+                batch=gated.batch,
+                sent=_Sent(
+                    info=info, positions=gated.positions, withheld=gated.withheld, read_ms=read_ms
+                ),
+            )
+
+
 async def _deliver(run: Run, plan: Plan, tally: RunTally) -> list[_Job]:
     """Batch after batch: while one is on its way, the next is read and passes the gate.
 
     Returns the batches whose answer is still to come; their rows are let go already.
     """
+    async with contextlib.aclosing(_ready(run, plan)) as upcoming:
+        return await _deliver_each(run, upcoming, tally)
+
+
+async def _deliver_each(
+    run: Run, upcoming: AsyncGenerator[_Ready, None], tally: RunTally
+) -> list[_Job]:
     jobs: list[_Job] = []
-    groups = _groups(plan.batches)
-    upcoming = await _read(run, groups[0], len(plan.batches)) if groups else []
-    for index, group in enumerate(groups):
-        batches = upcoming
-        for position, (info, batch) in enumerate(zip(group, batches, strict=True)):
-            if run.stop.is_set():
-                tally.status = "cancelled"
-                return jobs
-            read_ms = run.now_ms()
-            gated = await asyncio.to_thread(pass_gate, batch, run.policy)
-            _refuse_too_many_withheld(run, gated, info)
-            sent = _Sent(
-                info=info, positions=gated.positions, withheld=gated.withheld, read_ms=read_ms
-            )
-            await _store(run.store.intent, info.number, _unsent(sent))
-            sending = asyncio.ensure_future(_sender(run).send(gated.batch))
-            try:
-                if position == len(group) - 1 and index + 1 < len(groups):
-                    upcoming = await _read(run, groups[index + 1], len(plan.batches))
-            finally:
-                answer = await sending
-            # Each further sending renews the lease, and stops where it was taken over.
-            renew = partial(_store, run.store.intent, info.number)
-            if isinstance(answer, Refused):
-                answer = await _sender(run).narrow(gated.batch, before=renew)
-            match answer:
-                case Done():
-                    outcomes = await _sender(run).again(gated.batch, answer, before=renew)
-                    await _acknowledge(run, tally, sent, outcomes)
-                case Submitted(job=job):
-                    await _store(run.store.submitted, info.number, job.reference)
-                    jobs.append(_Job(submitted=answer, sent=sent))
-            if run.progress is not None:
-                run.progress(tally.rows_done, tally.rows_planned)
+    ready = await anext(upcoming, None)
+    while ready is not None:
+        if run.stop.is_set():
+            tally.status = "cancelled"
+            return jobs
+        await _store(run.store.intent, ready.sent.info.number, _unsent(ready.sent))
+        answer, reading = await _both(_sender(run).send(ready.batch), anext(upcoming, None))
+        job = await _answered(run, tally, ready, answer)
+        jobs += [job] if job else []
+        if run.progress is not None:
+            run.progress(tally.rows_done, tally.rows_planned)
+        # What went wrong with the next batch is told once this one's answer is kept.
+        ready = reading.result()
     return jobs
 
 
-async def _read(run: Run, group: Sequence[BatchInfo], of: int) -> list[Batch]:
-    return await _store(run.store.read, run.spec, group, run.worker, of=of)
+async def _both(first: Awaitable[T], second: Awaitable[S]) -> tuple[T, asyncio.Future[S]]:
+    """The first's result, and the second ended, whatever becomes of either."""
+    leading, other = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        await asyncio.wait([leading, other])
+    except asyncio.CancelledError:
+        leading.cancel()
+        other.cancel()
+        raise
+    if leading.exception() is not None:
+        other.exception()  # the first one's is told
+    return leading.result(), other
+
+
+async def _answered(
+    run: Run, tally: RunTally, ready: _Ready, answer: Done | Submitted | Refused
+) -> _Job | None:
+    """Keep the answer to a batch; a job where it is still to come."""
+    number = ready.sent.info.number
+    # Each further sending renews the lease, and stops where it was taken over.
+    renew = partial(_store, run.store.intent, number)
+    if isinstance(answer, Refused):
+        answer = await _sender(run).narrow(ready.batch, before=renew)
+    match answer:
+        case Done():
+            outcomes = await _sender(run).again(ready.batch, answer, before=renew)
+            await _acknowledge(run, tally, ready.sent, outcomes)
+            return None
+        case Submitted(job=job):
+            await _store(run.store.submitted, number, job.reference)
+            return _Job(submitted=answer, sent=ready.sent)
 
 
 async def _acknowledge(run: Run, tally: RunTally, sent: _Sent, outcomes: Outcomes) -> None:
