@@ -4,123 +4,148 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import httpx
-import orjson
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from mayfly.bench.naive import REQUEST_ROWS, naive_run
+from mayfly.bench import by_hand, projects
+from mayfly.bench.naive import naive_run
+from mayfly.bench.postgres import VARIABLE, postgres_server
 from mayfly.bench.server import ServerProcess
-from mayfly.bootstrap import initialise
 from mayfly.domain.errors import ConfigError
 
 NAIVE_ROWS_MAX = 200_000
-
-_PROJECT = """version: 1
-workspace: {name: bench}
-sources: {shop: {type: duckdb, path: shop.duckdb}}
-models:
-  people:
-    source: shop
-    table: people
-    primary_key: [id]
-    columns:
-      id: {}
-      email: {class: email}
-      phone: {class: phone}
-      first_name: {class: first_name}
-      last_name: {class: last_name}
-      zip: {class: postal_code}
-    consent: {ads: {column: ads, equals: true, lawful_basis: consent}}
-destinations:
-  meta: {type: meta_ads, account_id: "1", access_token: env:MAYFLY_BENCH_TOKEN, endpoint: "URL"}
-syncs:
-  people_to_meta:
-    id: people_to_meta
-    model: people
-    destination: meta
-    mode: audience
-    audience: People
-    purpose: ads
-    mapping: {EMAIL: email, PHONE: phone, FN: first_name, LN: last_name, ZIP: zip}
+EXPECTED: dict[str, tuple[str, float]] = {
+    "delivery_over_naive": ("at least", 4.0),
+    "delivery_over_floor": ("at most", 2.0),
+    "planning_over_its_statements": ("at most", 1.5),
+    "first_run_over_naive": ("at least", 2.0),
+    "second_over_first": ("at most", 0.25),
+    "upsert_over_copy_and_merge": ("at most", 1.5),
+    "peak_over_tenth": ("at most", 1.2),
+}
+"""What each ratio should be. Over the naive loop: how many times as fast; else how many times the
+seconds or bytes.
 """
 
 
 def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
     """Measure and, unless quiet, print; all figures of this run on this machine."""
-    os.environ["MAYFLY_BENCH_TOKEN"] = "bench"  # noqa: S105 - the server takes any token
-    with tempfile.TemporaryDirectory() as folder, ServerProcess() as url:
-        os.environ["MAYFLY_KEYS_DIR"] = str(Path(folder) / "keys")
-        document = _measure(Path(folder), url, rows)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        ServerProcess() as url,
+        postgres_server() as dsn,
+    ):
+        folder = Path(name)
+        os.environ["MAYFLY_KEYS_DIR"] = str(folder / "keys")
+        measured = _from_duckdb(folder, url, rows)
+        ratios = measured.pop("ratios")
+        if dsn is not None:
+            os.environ["MAYFLY_BENCH_DSN"] = dsn
+            with_postgres = _with_postgres(folder, url, dsn, rows)
+            ratios |= with_postgres.pop("ratios")
+            measured["postgres"] = with_postgres
+    document = {
+        "schema": "mayfly/bench/1",
+        "ok": True,
+        "rows": rows,
+        "postgres": None,
+        **measured,
+        "ratios": [_judged(name, ratios.get(name)) for name in EXPECTED],
+    }
     if not quiet:
         _show(document)
     return document
 
 
-def _measure(folder: Path, url: str, rows: int) -> dict[str, Any]:
-    small = _project(folder / "small", url, max(rows // 10, 1_000))
-    large = _project(folder / "large", url, rows)
+def _judged(name: str, ratio: float | None) -> dict[str, Any]:
+    bound, value = EXPECTED[name]
+    kept = None
+    if ratio is not None:
+        kept = ratio >= value if bound == "at least" else ratio <= value
+    return {"name": name, "ratio": ratio, "expected": f"{bound} {value:g}", "kept": kept}
+
+
+def _from_duckdb(folder: Path, url: str, rows: int) -> dict[str, Any]:
+    """From DuckDB to loopback HTTP: first and second run, naive loop and floor."""
+    project = projects.from_duckdb(folder / "large", url, rows)
+    warehouse, before = project / "shop.duckdb", folder / "before.duckdb"
+    shutil.copy(warehouse, before)
     naive_rows = min(rows, NAIVE_ROWS_MAX)
-    naive = naive_run(large / "shop.duckdb", url, naive_rows) / naive_rows
-    at_small = _run(small)
-    first = _run(large)
-    with duckdb.connect(str(large / "shop.duckdb")) as connection:
+    naive = naive_run(warehouse, url, naive_rows) / naive_rows
+    first, statements = _run(project, projects.TO_HTTP)
+    with duckdb.connect(str(warehouse)) as connection:
         connection.execute("UPDATE people SET email = 'n' || email WHERE id % 100 = 0")
-    second = _run(large)
+    second, _ = _run(project, projects.TO_HTTP)
+    planning = by_hand.statements(before, statements)
+    before.unlink()
     delivery = _delivery_seconds(first) / rows
-    floor = _floor(large, url, first, min(rows, NAIVE_ROWS_MAX))
+    floor = by_hand.delivery(warehouse, url, first, naive_rows)
     return {
-        "schema": "mayfly/bench/1",
-        "ok": True,
-        "rows": rows,
         "first": first,
         "second": second,
         "naive_seconds_per_row": naive,
         "floor_seconds_per_row": floor,
+        "statements_seconds": planning,
         "ratios": {
             "delivery_over_naive": naive / delivery,
             "delivery_over_floor": delivery / floor,
+            "planning_over_its_statements": _planning_seconds(first) / planning,
             "first_run_over_naive": naive * rows / first["seconds"],
             "second_over_first": second["seconds"] / first["seconds"],
-            "peak_over_tenth": first["peak_bytes"] / at_small["peak_bytes"],
         },
     }
 
 
-def _project(folder: Path, url: str, rows: int) -> Path:
-    folder.mkdir()
-    with duckdb.connect(str(folder / "shop.duckdb")) as connection:
-        connection.execute(
-            "CREATE TABLE people AS SELECT i AS id, ' Person' || i || '@Example.com' AS email, "
-            "'+33 6 39 98 ' || lpad((i % 10000)::VARCHAR, 4, '0') AS phone, "
-            "['Ana', 'Chloé', 'Jürgen', 'Grace'][1 + i % 4] AS first_name, "
-            "['Álvarez', 'O''Connor', 'Martin'][1 + i % 3] AS last_name, "
-            "lpad((i % 90000 + 10000)::VARCHAR, 5, '0') AS zip, 'Lyon' AS city, "
-            f"i * 7 AS points, TRUE AS ads FROM range({int(rows)}) AS r(i)"
-        )
-    (folder / "mayfly.yml").write_text(_PROJECT.replace("URL", url), encoding="utf-8")
-    initialise(folder)
-    from mayfly.api import load
+def _with_postgres(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any]:
+    """An upsert to PostgreSQL, and the worker's own memory, with the warehouse elsewhere."""
+    upserting = projects.to_postgres(folder / "upsert", rows)
+    upsert, _ = _run(upserting, projects.TO_POSTGRES)
+    _execute(dsn, f"TRUNCATE {projects.TABLE}")
+    hand = by_hand.upsert(upserting / "shop.duckdb", dsn)
+    tenth, whole = (
+        _peak(folder / f"memory{n}", url, dsn, n) for n in (max(rows // 10, 1_000), rows)
+    )
+    return {
+        "upsert": upsert,
+        "copy_and_merge_seconds": hand,
+        "tenth": tenth,
+        "whole": whole,
+        "ratios": {
+            "upsert_over_copy_and_merge": _delivery_seconds(upsert) / hand,
+            "peak_over_tenth": whole["peak_bytes"] / tenth["peak_bytes"],
+        },
+    }
 
-    load(folder).approve(actor="bench")
-    return folder
+
+def _peak(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any]:
+    _execute(dsn, "DROP SCHEMA IF EXISTS _mayfly CASCADE", *projects.postgres_people(rows))
+    run, _ = _run(projects.from_postgres(folder, url), projects.TO_HTTP)
+    return run
 
 
-def _run(folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "mayfly.bench.worker", str(folder), "people_to_meta"]
+def _execute(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def _run(folder: Path, sync: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What a run in a process of its own took, and the statements of its plan store."""
+    command = [sys.executable, "-m", "mayfly.bench.worker", str(folder), sync]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise ConfigError("bench_failed", "A measured run failed; try `mayfly demo` first.")
     found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return found, found.pop("statements")
 
 
 def _delivery_seconds(run: dict[str, Any]) -> float:
@@ -130,44 +155,37 @@ def _delivery_seconds(run: dict[str, Any]) -> float:
     return float(run["seconds"] - other)
 
 
-def _floor(folder: Path, url: str, first: dict[str, Any], rows: int) -> float:
-    """Seconds per row of reading, rendering and posting digests, each alone, summed."""
-    with duckdb.connect(str(folder / "shop.duckdb"), read_only=True) as connection:
-        table = connection.sql(
-            "SELECT sha256(email) a, sha256(phone) b, sha256(first_name) c, sha256(last_name) d, "
-            f"sha256(zip) e FROM people LIMIT {int(rows)}"
-        ).to_arrow_table()
-    started = time.perf_counter()
-    columns = [c.to_pylist() for c in table.columns]
-    data = list(zip(*columns, strict=True))
-    bodies = [
-        orjson.dumps({"payload": {"schema": list("abcde"), "data": data[i : i + REQUEST_ROWS]}})
-        for i in range(0, len(data), REQUEST_ROWS)
-    ]
-    with httpx.Client(trust_env=False) as client:
-        for body in bodies:
-            client.post(f"{url}/v26.0/1/users", content=body).raise_for_status()
-    sending = time.perf_counter() - started
-    stages = first["stages"]
-    acknowledging = stages.get("intent", 0.0) + stages.get("outcome", 0.0)
-    reading = stages.get("read", 0.0)
-    return float(sending / rows + (acknowledging + reading) / max(first["rows"], 1))
+def _planning_seconds(run: dict[str, Any]) -> float:
+    return float(sum(run["stages"][call] for call in by_hand.PLANNING))
 
 
 def _show(document: dict[str, Any]) -> None:
     console = Console(highlight=False)
-    first = document["first"]
-    table = Table("stage", "seconds", "share", box=None)
-    for name, seconds in sorted(first["stages"].items(), key=lambda s: -s[1]):
-        table.add_row(name, f"{seconds:.2f}", f"{seconds / first['seconds']:.0%}")
-    rest = first["seconds"] - sum(first["stages"].values())
-    table.add_row("gate, render, post", f"{rest:.2f}", f"{rest / first['seconds']:.0%}")
-    console.print(
-        f"{document['rows']:,} rows in {first['seconds']:.1f} s, "
-        f"{document['rows'] / first['seconds']:,.0f} rows/s, "
-        f"CPU {first['cpu_seconds']:.1f} s, "
-        f"peak memory {first['peak_bytes'] / 2**20:,.0f} MiB"
-    )
+    _show_run(console, "DuckDB to HTTP", document["first"])
+    if document["postgres"] is None:
+        console.print(f"PostgreSQL was not measured: name one in ${VARIABLE}.\n")
+    else:
+        _show_run(console, "DuckDB to PostgreSQL, upsert", document["postgres"]["upsert"])
+        _show_run(console, "PostgreSQL to HTTP", document["postgres"]["whole"])
+    table = Table("ratio", "measured", "expected", "", box=None)
+    for found in document["ratios"]:
+        if found["ratio"] is not None:
+            mark = "kept" if found["kept"] else "missed"
+            name = found["name"].replace("_", " ")
+            table.add_row(name, f"{found['ratio']:.2f}", found["expected"], mark)
     console.print(table)
-    for name, ratio in document["ratios"].items():
-        console.print(f"{name.replace('_', ' '):28} {ratio:.2f}")
+
+
+def _show_run(console: Console, title: str, run: dict[str, Any]) -> None:
+    console.print(
+        f"{title}: {run['rows']:,} rows in {run['seconds']:.1f} s, "
+        f"{run['rows'] / run['seconds']:,.0f} rows/s, CPU {run['cpu_seconds']:.1f} s, "
+        f"peak memory {run['peak_bytes'] / 2**20:,.0f} MiB"
+    )
+    table = Table("stage", "seconds", "share", box=None)
+    for name, seconds in sorted(run["stages"].items(), key=lambda s: -s[1]):
+        table.add_row(name, f"{seconds:.2f}", f"{seconds / run['seconds']:.0%}")
+    rest = run["seconds"] - sum(run["stages"].values())
+    table.add_row("gate, render, send", f"{rest:.2f}", f"{rest / run['seconds']:.0%}")
+    console.print(table)
+    console.print()

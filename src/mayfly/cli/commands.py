@@ -468,7 +468,10 @@ def bench(
     rows: Annotated[int, typer.Option(min=1_000, help="Rows of the large table.")] = 1_000_000,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Measure Mayfly against a naive loop and the floor, in one run."""
+    """Measure Mayfly against a naive loop and the floor, in one run.
+
+    PostgreSQL takes part where $MAYFLY_BENCH_POSTGRES names an empty database to fill.
+    """
     from mayfly.bench.main import run_bench
 
     document = run_bench(rows, quiet=output is Output.JSON)

@@ -88,9 +88,9 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 def test_the_commands_have_schemas() -> None:
     """Each command whose output is described has its file."""
-    wanted = "approve discover doctor hash init plan rejected run runs scan status suppress"
+    wanted = "approve bench discover doctor hash init plan rejected retry run runs scan status"
     names = {p.name.partition(".")[0] for p in SCHEMAS}
-    assert names >= {*wanted.split(), "validate", "verify"}
+    assert names >= {*wanted.split(), "suppress", "validate", "verify"}
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda p: p.name)
@@ -117,6 +117,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("status",),
         ("runs",),
         ("rejected", "to_crm"),
+        ("retry", "to_crm"),
         ("scan", "mayfly.yml"),
         ("verify", ".mayfly/ledger", "--key", ".mayfly/ledger/key.pub"),
         ("suppress", "list"),

@@ -1,0 +1,89 @@
+"""The same work without Mayfly: the floor of each part."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import orjson
+import polars as pl
+import psycopg
+
+from mayfly.bench.naive import REQUEST_ROWS
+from mayfly.bench.projects import COLUMNS, TABLE
+
+PLANNING = ("create", "close")
+_CHUNK_ROWS = 50_000
+
+
+def statements(path: Path, noted: Sequence[tuple[str, str]]) -> float:
+    """Seconds of the plan's and the merge's own statements, one after the other on one
+    connection.
+
+    Args:
+        path: the warehouse as it was before the run; changed.
+        noted: every statement of the run, with the call it belongs to.
+    """
+    seconds = 0.0
+    with duckdb.connect(str(path)) as connection:
+        for call, sql in noted:
+            started = time.perf_counter()
+            connection.execute(sql).fetchall()
+            seconds += time.perf_counter() - started if call in PLANNING else 0.0
+    return seconds
+
+
+def delivery(path: Path, url: str, first: dict[str, Any], rows: int) -> float:
+    """Seconds per row of reading, rendering, posting and acknowledging, each alone, summed."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        table = connection.sql(
+            "SELECT sha256(email) a, sha256(phone) b, sha256(first_name) c, sha256(last_name) d, "
+            f"sha256(zip) e FROM people LIMIT {int(rows)}"
+        ).to_arrow_table()
+    started = time.perf_counter()
+    columns = [c.to_pylist() for c in table.columns]
+    data = list(zip(*columns, strict=True))
+    bodies = [
+        orjson.dumps({"payload": {"schema": list("abcde"), "data": data[i : i + REQUEST_ROWS]}})
+        for i in range(0, len(data), REQUEST_ROWS)
+    ]
+    with httpx.Client(trust_env=False) as client:
+        for body in bodies:
+            client.post(f"{url}/v26.0/1/users", content=body).raise_for_status()
+    sending = time.perf_counter() - started
+    stages = first["stages"]
+    acknowledging = stages.get("intent", 0.0) + stages.get("outcome", 0.0)
+    reading = stages.get("read", 0.0)
+    return float(sending / rows + (acknowledging + reading) / max(first["rows"], 1))
+
+
+def upsert(path: Path, dsn: str) -> float:
+    """Seconds for reading people from DuckDB, COPY to a temporary table, and one MERGE."""
+    names = ", ".join(COLUMNS)
+    updates = ", ".join(f"{c} = s.{c}" for c in COLUMNS[1:])
+    values = ", ".join(f"s.{c}" for c in COLUMNS)
+    started = time.perf_counter()
+    with (
+        duckdb.connect(str(path), read_only=True) as source,
+        psycopg.connect(dsn) as target,
+        target.cursor() as cursor,
+    ):
+        cursor.execute(f"CREATE TEMP TABLE stage (LIKE {TABLE}) ON COMMIT DROP".encode())
+        reader = source.sql(f"SELECT {names} FROM people WHERE ads").to_arrow_reader(_CHUNK_ROWS)
+        with cursor.copy(f"COPY stage ({names}) FROM STDIN WITH (FORMAT csv)".encode()) as copy:
+            for batch in reader:
+                text = io.BytesIO()
+                pl.DataFrame(batch).write_csv(text, include_header=False)
+                copy.write(text.getvalue())
+        cursor.execute(
+            f"MERGE INTO {TABLE} t USING stage s ON t.id = s.id "
+            f"WHEN MATCHED THEN UPDATE SET {updates} "
+            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})".encode()
+        )
+        target.commit()
+    return time.perf_counter() - started

@@ -1,0 +1,119 @@
+"""What is measured: one table of people, in DuckDB and PostgreSQL, and projects that send it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+
+from mayfly.api import load
+from mayfly.bootstrap import initialise
+
+TO_HTTP = "people_to_meta"
+TO_POSTGRES = "people_to_crm"
+TABLE = "crm_people"
+COLUMNS = ("id", "email", "phone", "first_name", "last_name", "zip", "city", "points")
+
+_DUCKDB = "{type: duckdb, path: shop.duckdb}"
+_POSTGRES = "{type: postgres, dsn: env:MAYFLY_BENCH_DSN}"
+_PROJECT = """version: 1
+workspace: {name: bench}
+sources: {shop: SOURCE}
+models:
+  people:
+    source: shop
+    table: people
+    primary_key: [id]
+    columns:
+      id: {}
+      email: {class: email}
+      phone: {class: phone}
+      first_name: {class: first_name}
+      last_name: {class: last_name}
+      zip: {class: postal_code}
+      city: {}
+      points: {}
+    consent: {ads: {column: ads, equals: true, lawful_basis: consent}}
+destinations:
+"""
+_HTTP = """
+  meta: {type: meta_ads, account_id: "1", access_token: env:MAYFLY_BENCH_TOKEN, endpoint: "URL"}
+syncs:
+  people_to_meta:
+    id: people_to_meta
+    model: people
+    destination: meta
+    mode: audience
+    audience: People
+    purpose: ads
+    mapping: {EMAIL: email, PHONE: phone, FN: first_name, LN: last_name, ZIP: zip}
+"""
+_UPSERT = """
+  crm: {type: postgres, dsn: env:MAYFLY_BENCH_DSN, kind: internal, owner: me, reason: measured}
+syncs:
+  people_to_crm:
+    id: people_to_crm
+    model: people
+    destination: crm
+    mode: upsert
+    table: crm_people
+    key: [id]
+    purpose: ads
+    mapping: {id: id, email: email, phone: phone, first_name: first_name, last_name: last_name,
+      zip: zip, city: city, points: points}
+"""
+
+
+def from_duckdb(folder: Path, url: str, rows: int) -> Path:
+    """A DuckDB file and a sync to the platform at `url`; approved."""
+    folder.mkdir()
+    _write_duckdb(folder / "shop.duckdb", rows)
+    return _approved(folder, _PROJECT.replace("SOURCE", _DUCKDB) + _HTTP.replace("URL", url))
+
+
+def from_postgres(folder: Path, url: str) -> Path:
+    """A sync of the PostgreSQL at $MAYFLY_BENCH_DSN to the platform at `url`; approved."""
+    folder.mkdir()
+    return _approved(folder, _PROJECT.replace("SOURCE", _POSTGRES) + _HTTP.replace("URL", url))
+
+
+def to_postgres(folder: Path, rows: int) -> Path:
+    """A DuckDB file and an upsert to the PostgreSQL at $MAYFLY_BENCH_DSN; approved."""
+    folder.mkdir()
+    _write_duckdb(folder / "shop.duckdb", rows)
+    return _approved(folder, _PROJECT.replace("SOURCE", _DUCKDB) + _UPSERT)
+
+
+def postgres_people(rows: int) -> list[str]:
+    """Statements that make the table of people in PostgreSQL."""
+    return [
+        "DROP TABLE IF EXISTS people",
+        "CREATE TABLE people AS SELECT i AS id, ' Person' || i || '@Example.com' AS email, "
+        "'+33 6 39 98 ' || lpad((i % 10000)::text, 4, '0') AS phone, "
+        "(ARRAY['Ana', 'Chloé', 'Jürgen', 'Grace'])[1 + i % 4] AS first_name, "
+        "(ARRAY['Álvarez', 'O''Connor', 'Martin'])[1 + i % 3] AS last_name, "
+        "lpad((i % 90000 + 10000)::text, 5, '0') AS zip, 'Lyon'::text AS city, "
+        f"i * 7 AS points, TRUE AS ads FROM generate_series(0::bigint, {int(rows) - 1}) AS r(i)",
+        "ANALYZE people",
+    ]
+
+
+def _write_duckdb(path: Path, rows: int) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "CREATE TABLE people AS SELECT i AS id, ' Person' || i || '@Example.com' AS email, "
+            "'+33 6 39 98 ' || lpad((i % 10000)::VARCHAR, 4, '0') AS phone, "
+            "['Ana', 'Chloé', 'Jürgen', 'Grace'][1 + i % 4] AS first_name, "
+            "['Álvarez', 'O''Connor', 'Martin'][1 + i % 3] AS last_name, "
+            "lpad((i % 90000 + 10000)::VARCHAR, 5, '0') AS zip, 'Lyon' AS city, "
+            f"i * 7 AS points, TRUE AS ads FROM range({int(rows)}) AS r(i)"
+        )
+
+
+def _approved(folder: Path, text: str) -> Path:
+    os.environ["MAYFLY_BENCH_TOKEN"] = "bench"  # noqa: S105 - the server takes any token
+    (folder / "mayfly.yml").write_text(text, encoding="utf-8")
+    initialise(folder)
+    load(folder).approve(actor="bench")
+    return folder
