@@ -1,0 +1,33 @@
+"""While a batch is on its way the next is read: what goes wrong there is told afterwards."""
+
+from __future__ import annotations
+
+from contract.test_planstore_protocol import EMAILS, duckdb_file
+from mayfly.domain.batch import SyncMode
+from mayfly.domain.errors import TransientError
+from mayfly.testing.plan_driver import Attempt
+from mayfly.testing.plan_world import World
+
+
+def go_away(_: Attempt) -> None:
+    """The warehouse does not answer."""
+    raise TransientError("source_unreachable", "The source is away, as planned.")
+
+
+def test_an_answer_is_kept_where_the_next_batch_cannot_be_read() -> None:
+    """The batch that was sent meanwhile is not in doubt."""
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c1")}
+        world.edited()
+        assert Attempt(world=world).go().error is None
+        world.people = {3: (EMAILS[2], "c2")}
+        world.edited()
+        held = Attempt(world=world, events={("before read", 2): go_away}).go()
+        assert held.tally is not None
+        assert held.tally.status == "held"
+        assert len(world.destination.requests) == 2
+        again = Attempt(world=world).go()
+        assert again.tally is not None
+        assert (again.tally.recovered, again.tally.status) == (0, "succeeded")
+        world.check_truth()
