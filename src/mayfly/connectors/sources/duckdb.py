@@ -10,12 +10,11 @@ from pathlib import Path
 
 import duckdb
 
+from mayfly.connectors.sources.duckdb_file import DuckdbFile
 from mayfly.connectors.sources.duckdb_session import (
     LOCKED_SETTINGS,
     DuckdbSession,
-    pin,
     readable,
-    translated,
 )
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
@@ -50,11 +49,8 @@ class DuckdbSource:
     ) -> None:
         self.name = name
         self._path = Path(path)
-        self._settings = {
-            **LOCKED_SETTINGS,
-            "memory_limit": memory_limit,
-            "threads": str(threads),
-        }
+        settings = {**LOCKED_SETTINGS, "memory_limit": memory_limit, "threads": str(threads)}
+        self._file = DuckdbFile(self._path, settings)
         self._lock_wait_seconds = lock_wait_seconds
 
     @contextmanager
@@ -65,11 +61,13 @@ class DuckdbSource:
             TransientError: `database_locked`, another program holds the file.
             ConfigError: the file is missing, a symbolic link or not a DuckDB database.
         """
-        session = DuckdbSession(self._connect(read_only=not write))
+        connection = self._connect(read_only=not write)
+        session = DuckdbSession(connection)
         try:
             yield session
         finally:
             session.close()
+            self._file.release(connection)
 
     def relation(self, schema: str | None, table: str) -> str:
         """See `Source.relation`."""
@@ -132,14 +130,9 @@ class DuckdbSource:
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         try:
-            connection = duckdb.connect(
-                str(self._path), read_only=read_only, config=dict(self._settings)
-            )
+            return self._file.connect(read_only=read_only)
         except duckdb.Error as error:
             raise self._not_opened(error) from None
-        with translated():
-            pin(connection)
-        return connection
 
     def _refuse_path(self) -> None:
         if self._path.is_symlink():
@@ -157,7 +150,8 @@ class DuckdbSource:
 
     def _not_opened(self, error: duckdb.Error) -> EngineError:
         text = str(error)
-        if isinstance(error, duckdb.ConnectionException) or "lock on file" in text:
+        held = ("lock on file", "Unique file handle conflict")
+        if isinstance(error, duckdb.ConnectionException) or any(h in text for h in held):
             return self._locked(text)
         if "Permission denied" in text or "Read-only file system" in text:
             return ConfigError(
