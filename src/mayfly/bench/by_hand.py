@@ -19,18 +19,25 @@ from mayfly.bench.projects import COLUMNS, TABLE
 
 PLANNING = ("create", "close")
 _CHUNK_ROWS = 50_000
+_ENGINE: dict[str, str | bool | int | float | list[str]] = {
+    "preserve_insertion_order": "false",
+    "threads": "2",
+    "memory_limit": "2GB",
+}
+_NO_COMPRESSION = "SET GLOBAL disabled_compression_methods = 'dictionary,fsst,dict_fsst,zstd'"
 
 
 def statements(path: Path, noted: Sequence[tuple[str, str]]) -> float:
     """Seconds of the plan's and the merge's own statements, one after the other on one
-    connection.
+    connection, with the settings a run has.
 
     Args:
         path: the warehouse as it was before the run; changed.
         noted: every statement of the run, with the call it belongs to.
     """
     seconds = 0.0
-    with duckdb.connect(str(path)) as connection:
+    with duckdb.connect(str(path), config=_ENGINE) as connection:
+        connection.execute(_NO_COMPRESSION)
         for call, sql in noted:
             started = time.perf_counter()
             connection.execute(sql).fetchall()

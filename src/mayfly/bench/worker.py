@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
 import time
 from collections import defaultdict
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mayfly.adapters.processes import peak_memory_bytes
 from mayfly.api import load
 from mayfly.connectors.sources.duckdb_session import DuckdbSession
 from mayfly.services.compile_sync import CompiledSync
@@ -84,14 +84,13 @@ def measure(folder: Path, sync: str) -> dict[str, Any]:
     started, cpu = time.perf_counter(), time.process_time()
     result = project.run(sync).to_dict()["syncs"][0]
     total = time.perf_counter() - started
-    scale = 1 if sys.platform == "darwin" else 1024
     return {
         "status": result["status"],
         "rows": result["rows"]["delivered"] + result["rows"]["removed"],
         "seconds": total,
         "cpu_seconds": time.process_time() - cpu,
         "stages": dict(seconds),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale,
+        "peak_bytes": peak_memory_bytes(),
         "statements": statements,
     }
 
