@@ -49,6 +49,9 @@ def test_an_unapproved_or_changed_sync_is_refused(tmp_path: Path, sandbox: Sandb
     approved(root)
     path = root / "mayfly.yml"
     path.write_text(path.read_text().replace("PHONE: phone}", "PHONE: phone, FN: city}"))
+    shown = CliRunner().invoke(app, ["approve", "--project", str(root)])
+    waiting = "to_meta: shop.people.city: changed: column FN added"
+    assert shown.stdout.splitlines() == [waiting, "Approve with --all."]
     result = load(root).run("to_meta")
     assert result.exit_code == 3
     assert result.to_dict()["syncs"][0]["error"]["code"] == "approval_changed"

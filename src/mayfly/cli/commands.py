@@ -206,14 +206,12 @@ def approve(
 ) -> None:
     """Pin columns, classes, mapping, consent and address; without --all, list what waits."""
     from mayfly.api import load
+    from mayfly.cli.render import pending_line
 
     loaded = load(project, target=target)
     if not everything:
         document = loaded.pending(*(syncs or ()))
-        lines = [
-            f"{p['source']} {p['table'] or ''} {p['column'] or ''}: {p['change']}"
-            for p in document["pending"]
-        ]
+        lines = [pending_line(p) for p in document["pending"]]
         _print(output, document, [*lines, "Approve with --all."] if lines else ["Nothing waits."])
         return
     document = loaded.approve(*(syncs or ()), actor=getpass.getuser())

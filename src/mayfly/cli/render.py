@@ -24,6 +24,12 @@ def to_json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
+def pending_line(waiting: Mapping[str, Any]) -> str:
+    """What waits for approval: sync, `source.table.column`, change."""
+    place = ".".join(waiting[k] for k in ("source", "table", "column") if waiting[k])
+    return f"{waiting['sync']}: {place}: {waiting['change']}"
+
+
 def plan_text(result: PlanResult) -> None:
     """The plan as a bill."""
     console = Console(highlight=False)

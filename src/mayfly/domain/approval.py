@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mayfly.domain.settings import Project
@@ -85,20 +86,45 @@ def fingerprint(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(_canonical(document).encode("ascii")).hexdigest()
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
-    """Names of what changed, never what it was or is; columns are named by destination field."""
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was approved: names only, never a value.
+
+    Args:
+        what: what changed; a column that is sent is named by its destination field.
+        column: the model column it is about, None where it is about no column.
+    """
+
+    what: str
+    column: str | None = None
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Difference]:
+    """What changed, never what it was or is."""
     keys = sorted({*old, *new} - {"columns"})
-    changed = [_named(k, old.get(k), new.get(k)) for k in keys if _differ(old.get(k), new.get(k))]
+    changed = [
+        Difference(_named(k, old.get(k), new.get(k)), _consent_column(k, old, new))
+        for k in keys
+        if _differ(old.get(k), new.get(k))
+    ]
     before = {c["field"]: c for c in old.get("columns", ())}
     after = {c["field"]: c for c in new.get("columns", ())}
     for name in sorted({*before, *after}):
+        column = (after.get(name) or before[name]).get("column")
         if name not in before:
-            changed.append(f"column {name} added")
+            changed.append(Difference(f"column {name} added", column))
         elif name not in after:
-            changed.append(f"column {name} removed")
+            changed.append(Difference(f"column {name} removed", column))
         elif _differ(before[name], after[name]):
-            changed.append(_named(f"column {name}", before[name], after[name]))
+            what = _named(f"column {name}", before[name], after[name])
+            changed.append(Difference(what, column))
     return changed
+
+
+def _consent_column(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """The column that states consent, where consent is what changed."""
+    binding = (new.get(key) or old.get(key)) if key == "consent" else None
+    return binding.get("column") if isinstance(binding, Mapping) else None
 
 
 def _named(key: str, old: object, new: object) -> str:

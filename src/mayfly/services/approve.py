@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mayfly.domain.approval import approval_document, differences, fingerprint
+from mayfly.domain.approval import Difference, approval_document, differences, fingerprint
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.runs import ApprovalRecord
 from mayfly.domain.settings import Project
@@ -29,7 +29,7 @@ TypesOf = Callable[[str], Mapping[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """One thing that waits for approval."""
+    """One thing that waits for approval; `column` is the model column it is about, if any."""
 
     sync: str
     source: str
@@ -68,11 +68,12 @@ def pending(
         mark = fingerprint(document)
         record = store.approval(sync.id, project.target)
         if record is None:
-            changes: Sequence[str] = ["never approved"]
+            changes: Sequence[Difference] = [Difference("never approved")]
         elif record.fingerprint != mark:
-            changes = [f"changed: {c}" for c in differences(record.document, document)]
+            found_now = differences(record.document, document)
+            changes = [Difference(f"changed: {d.what}", d.column) for d in found_now]
         elif lock.get((sync.id, project.target)) != mark:
-            changes = [f"{LOCK_FILE} differs from the store"]
+            changes = [Difference(f"{LOCK_FILE} differs from the store")]
         else:
             changes = []
         for change in changes:
@@ -81,8 +82,8 @@ def pending(
                     sync=name,
                     source=model.source,
                     table=model.table[1] if model.table else None,
-                    column=None,
-                    change=change,
+                    column=change.column,
+                    change=change.what,
                     fingerprint=mark,
                     requested_by="project files",
                     expires_at=(now + timedelta(days=PENDING_DAYS)).isoformat(),
@@ -144,7 +145,7 @@ def require_approved(
         )
     mark = fingerprint(document)
     if record.fingerprint != mark:
-        changed = "; ".join(differences(record.document, document)) or "its form"
+        changed = "; ".join(d.what for d in differences(record.document, document)) or "its form"
         raise PolicyError(
             "approval_changed",
             f"Sync {sync_name} is not what was approved. Changed: {changed}.",

@@ -8,7 +8,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.domain.approval import differences, fingerprint
+from mayfly.domain.approval import Difference, differences, fingerprint
+
+
+def names(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What `differences` names."""
+    return [found.what for found in differences(old, new)]
+
 
 MARK = "marked-7f3a"
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text()))
@@ -53,20 +59,42 @@ def test_differences_are_names_without_values() -> None:
     """Neither what was nor what is stands in them."""
     old = {"mode": MARK, "consent": {"equals": MARK}, "columns": [{"field": "A", "class": MARK}]}
     new = {"mode": "x", "consent": {"equals": "x"}, "columns": [{"field": "A", "class": "x"}]}
-    assert differences(old, new) == ["consent (equals)", "mode", "column A (class)"]
+    assert names(old, new) == ["consent (equals)", "mode", "column A (class)"]
 
 
 def test_values_that_python_takes_for_equal_differ() -> None:
     """A consent that equals true is not one that equals 1."""
     old, new = {"consent": {"equals": True}}, {"consent": {"equals": 1}}
-    assert differences(old, new) == ["consent (equals)"]
+    assert names(old, new) == ["consent (equals)"]
     columns = [{"columns": [{"field": "A", "minimum": m}]} for m in (1, 1.0)]
-    assert differences(*columns) == ["column A (minimum)"]
+    assert names(*columns) == ["column A (minimum)"]
 
 
 def test_a_part_that_is_new_is_named() -> None:
     """A key that only one side has is a difference of its group."""
-    assert differences({"destination": {"a": 1}}, {"destination": {"a": 1, "b": 2}}) == [
+    assert names({"destination": {"a": 1}}, {"destination": {"a": 1, "b": 2}}) == [
         "destination (b)"
     ]
-    assert differences({"consent": {"a": 1}}, {"consent": None}) == ["consent"]
+    assert names({"consent": {"a": 1}}, {"consent": None}) == ["consent"]
+
+
+def test_a_difference_names_its_model_column() -> None:
+    """The column a reader finds in his model, also where it left the mapping."""
+    old = {
+        "mode": "a",
+        "consent": {"column": "ads", "equals": 1},
+        "columns": [{"field": "A", "column": "one"}, {"field": "B", "column": "two"}],
+    }
+    new = {
+        "mode": "b",
+        "consent": {"column": "terms", "equals": 1},
+        "columns": [{"field": "A", "column": "three"}, {"field": "C", "column": "four"}],
+    }
+    assert differences(old, new) == [
+        Difference("consent (column)", "terms"),
+        Difference("mode"),
+        Difference("column A (column)", "three"),
+        Difference("column B removed", "two"),
+        Difference("column C added", "four"),
+    ]
+    assert differences({"consent": {"column": "ads"}}, {})[0].column == "ads"

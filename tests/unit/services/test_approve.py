@@ -244,6 +244,18 @@ def test_each_pinned_thing_is_refused_when_changed(
     assert refusal(project, store).code == "approval_changed"
 
 
+def test_what_waits_names_the_model_column(project: Project, store: SqlStore) -> None:
+    """Of a column, the one in the model and not the destination's field; of a sync, none."""
+    approve_it(project, store)
+    changed = with_consent(with_column(with_sync(project, mode="mirror"), cls="none"), equals=False)
+    waiting = pending(changed, store, [SYNC], types_of=types_of, now=NOW)
+    assert [(p.to_dict()["column"], p.change) for p in waiting] == [
+        ("ads_opt_in", "changed: consent (equals)"),
+        (None, "changed: mode"),
+        ("email", "changed: column EMAIL (class)"),
+    ]
+
+
 def test_another_column_type_is_refused(project: Project, store: SqlStore) -> None:
     """A column that became another in the source is not what was approved."""
     approve_it(project, store)
