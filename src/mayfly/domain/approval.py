@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mayfly.domain.settings import Project
@@ -49,7 +50,7 @@ def approval_document(
         "target": project.target,
         "sync": sync.id,
         "mode": sync.mode,
-        "source": model.source,
+        "source": _source_address(project, model.source),
         "table": list(model.table) if model.table else None,
         "query_sha256": query,
         "primary_key": list(model.primary_key),
@@ -71,7 +72,7 @@ def approval_document(
             "reason": destination.reason,
             "endpoint": destination.endpoint,
             "address": {
-                k: str(destination.options.get(k) or "")
+                k: _place(project, destination.options.get(k))
                 for k in ("account_id", "dsn", "schema", "path", "format")
             },
         },
@@ -79,6 +80,25 @@ def approval_document(
         "key": list(sync.key),
         "outside_repertoire": sync.outside_repertoire,
     }
+
+
+def _source_address(project: Project, name: str) -> Mapping[str, str]:
+    """Where rows are read: another database has other people in a table of the same name.
+
+    As at a destination a secret is pinned by its reference. Its value (a host after a failover, a
+    changed password) belongs to the environment and is not for reviewers of files to see.
+    """
+    source = project.sources[name]
+    address = {"path": source.path, "dsn": source.dsn, "schema": source.schema}
+    known = {key: _place(project, value) for key, value in address.items()}
+    return {"name": name, "type": source.type, **known}
+
+
+def _place(project: Project, value: object) -> str:
+    """A part of an address; a path within the project is the same in every checkout."""
+    if isinstance(value, Path) and value.is_relative_to(project.root):
+        value = value.relative_to(project.root).as_posix()
+    return str(value or "")
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mayfly.adapters.stores.sql_store import SqlStore
+from mayfly.domain.approval import approval_document
 from mayfly.domain.errors import ConfigError, PolicyError, TransientError
 from mayfly.domain.settings import (
     ColumnSettings,
@@ -87,7 +88,10 @@ def project(tmp_path: Path) -> Project:
         keys=KeysSettings(),
         store=StoreSettings(),
         target="dev",
-        sources={"shop": SourceSettings(name="shop", type="duckdb")},
+        sources={
+            name: SourceSettings(name=name, type="duckdb", path=tmp_path / "shop.duckdb")
+            for name in ("shop", "other")
+        },
         models={"customers": model},
         destinations={"meta": meta},
         syncs={SYNC: sync, "other": replace(sync, name="other", id="other_id")},
@@ -125,6 +129,12 @@ def with_consent(project: Project, **changes: Any) -> Project:
     """The project with another consent binding."""
     consent = project.models["customers"].consent
     return with_model(project, consent={"ads": replace(consent["ads"], **changes)})
+
+
+def with_source(project: Project, **changes: Any) -> Project:
+    """The project with another source of the same name."""
+    shop = replace(project.sources["shop"], **changes)
+    return replace(project, sources={**project.sources, "shop": shop})
 
 
 def with_destination(project: Project, **changes: Any) -> Project:
@@ -165,7 +175,14 @@ CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
     "key": (lambda p: with_sync(p, key=("PHONE",)), "key"),
     "repertoire": (lambda p: with_sync(p, outside_repertoire="withhold"), "outside_repertoire"),
     "purpose": (lambda p: with_sync(p, purpose=None), "consent; purpose"),
-    "source": (lambda p: with_model(p, source="other"), "source"),
+    "source": (lambda p: with_model(p, source="other"), "source (name)"),
+    "source type": (lambda p: with_source(p, type="postgres"), "source (type)"),
+    "source path": (lambda p: with_source(p, path=p.root / "other.duckdb"), "source (path)"),
+    "source schema": (lambda p: with_source(p, schema="crm"), "source (schema)"),
+    "source dsn": (
+        lambda p: with_source(p, dsn=SecretRef(kind="env", name="OTHER")),
+        "source (dsn)",
+    ),
     "table": (lambda p: with_model(p, table=("crm", "customers")), "table"),
     "query": (lambda p: with_model(p, sql="SELECT 1"), "query_sha256"),
     "primary key": (lambda p: with_model(p, primary_key=("email",)), "primary_key"),
@@ -218,6 +235,18 @@ def test_an_approved_sync_passes(project: Project, store: SqlStore) -> None:
     approve_it(project, store)
     require_approved(project, store, SYNC, TYPES)
     require_approved(project, SqlStore("sqlite", project.root / ".mayfly"), SYNC, TYPES)
+
+
+def test_an_approval_holds_in_another_checkout(project: Project, store: SqlStore) -> None:
+    """Files below the project's folder are pinned from there; others by their whole path."""
+    within = with_option(project, "path", project.root / "out")
+    moved = Path("/srv/shop")
+    elsewhere = with_source(with_option(within, "path", moved / "out"), path=moved / "shop.duckdb")
+    documents = [
+        approval_document(p, SYNC, TYPES) for p in (within, replace(elsewhere, root=moved))
+    ]
+    assert documents[0] == documents[1]
+    assert documents[0] != approval_document(elsewhere, SYNC, TYPES)
 
 
 def test_another_target_is_not_approved(project: Project, store: SqlStore) -> None:
