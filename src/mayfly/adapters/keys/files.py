@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
+from mayfly.services.durable import sync_directory
 
 _BYTES_MAX = 65_536
 _OTHERS = 0o077
@@ -86,7 +87,7 @@ def write_new_private(path: Path, data: bytes) -> bool:
     try:
         _write(temporary, data)
         os.link(temporary, path)  # unlike a rename, this fails where the name is taken
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except FileExistsError:
         return False
     except OSError as error:
@@ -104,14 +105,6 @@ def _write(path: Path, data: bytes) -> None:
         os.fchmod(descriptor, 0o600)
         with os.fdopen(descriptor, "wb", closefd=False) as stream:
             stream.write(data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

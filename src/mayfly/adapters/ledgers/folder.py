@@ -23,6 +23,7 @@ from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, Trans
 from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
 from mayfly.ledger.entry import Entry, EntryType, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash
+from mayfly.services.durable import sync_directory
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 _ENTRIES, _CHECKPOINT, _KEY, _LOCK = "entries.jsonl", "checkpoint", "key.pub", "lock"
@@ -310,17 +311,9 @@ def _write_atomically(file: Path, text: str) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(file.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename durable. An error here leaves the old file or the new; both are whole."""
+    # An error here leaves the old file or the new; both are whole.
     with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(file.parent)
 
 
 def _bytes_in(file: Path) -> int:
