@@ -1,4 +1,4 @@
-"""The own process: its name in leases, and what the operating system is told of it.
+"""The own process: its name in leases, who started it, and what the system is told of it.
 
 What is Linux-only stands here behind a check and is skipped elsewhere.
 """
@@ -8,12 +8,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import pwd
+import re
 import resource
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from mayfly.domain.errors import ConfigError
+
 _PR_SET_DUMPABLE = 4
+_ACTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def holder_name() -> str:
@@ -35,6 +41,32 @@ def is_alive(holder: str) -> bool:
     except PermissionError:
         return True
     return _started(pid) == started
+
+
+def actor_id(env: Mapping[str, str]) -> str:
+    """Who acts: $MAYFLY_ACTOR, else the operating system's user. Nothing verifies it.
+
+    It is an id and never an address: a user whose name is of another form, or who has none (as in
+    a container), acts as `uid-` and his number.
+
+    Raises:
+        ConfigError: `bad_actor`, $MAYFLY_ACTOR is set to something else than an id.
+    """
+    given = env.get("MAYFLY_ACTOR")
+    if given:
+        if not _ACTOR.fullmatch(given):
+            raise ConfigError(
+                "bad_actor",
+                "MAYFLY_ACTOR must be an id: up to 64 letters, digits, dots, hyphens, underscores.",
+                hint="Use a user's or a pipeline's id, not an e-mail address.",
+            )
+        return given
+    uid = os.getuid()
+    with contextlib.suppress(KeyError):
+        name = pwd.getpwuid(uid).pw_name
+        if _ACTOR.fullmatch(name):
+            return name
+    return f"uid-{uid}"
 
 
 def close_leaks() -> None:

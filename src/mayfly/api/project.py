@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mayfly.adapters.processes import holder_name, is_alive
+from mayfly.adapters.processes import actor_id, holder_name, is_alive
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
 from mayfly.bootstrap import SPECS, App
 from mayfly.domain.errors import EngineError, UsageError
@@ -106,14 +107,19 @@ class Project:
             self.app.project, self.app.store, compiled.sync.name, compiled.column_types
         )
 
-    def approve(self, *names: str, actor: str) -> dict[str, Any]:
-        """Pin columns, classes, mapping, consent and address of some syncs as they are now."""
+    def approve(self, *names: str, actor: str | None = None) -> dict[str, Any]:
+        """Pin columns, classes, mapping, consent and addresses of some syncs as they are now.
+
+        Args:
+            names: as `select` takes them.
+            actor: id of who approves; by default $MAYFLY_ACTOR, else the system's user.
+        """
         syncs = self.select(names)
         records = approvals.approve_syncs(
             self.app.project,
             self.app.store,
             [s.name for s in syncs],
-            actor=actor,
+            actor=actor or actor_id(os.environ),
             now=self.app.clock.now(),
             types_of=self._types(syncs),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import getpass
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -204,7 +203,7 @@ def approve(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Approve without asking.")] = False,
 ) -> None:
-    """Pin columns, classes, mapping, consent and address; without --all, list what waits."""
+    """Pin columns, classes, mapping, consent and addresses; without --all, list what waits."""
     from mayfly.api import load
     from mayfly.cli.render import pending_line
 
@@ -214,7 +213,7 @@ def approve(
         lines = [pending_line(p) for p in document["pending"]]
         _print(output, document, [*lines, "Approve with --all."] if lines else ["Nothing waits."])
         return
-    document = loaded.approve(*(syncs or ()), actor=getpass.getuser())
+    document = loaded.approve(*(syncs or ()))
     approved = document.get("approved", [])
     lines = [
         f"approved {a['sync']} by {a['actor']}"

@@ -6,22 +6,18 @@ CI. A run needs both, and both must say the same.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from mayfly.domain.approval import Difference, approval_document, differences, fingerprint
-from mayfly.domain.errors import ConfigError, PolicyError
+from mayfly.domain.errors import PolicyError
 from mayfly.domain.runs import ApprovalRecord
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
+from mayfly.services.approvals_lock import LOCK_FILE, Locked, changing_lock, read_lock
 
-LOCK_FILE = "approvals.lock"
 PENDING_DAYS = 30
 
 TypesOf = Callable[[str], Mapping[str, str]]
@@ -72,7 +68,7 @@ def pending(
         elif record.fingerprint != mark:
             found_now = differences(record.document, document)
             changes = [Difference(f"changed: {d.what}", d.column) for d in found_now]
-        elif lock.get((sync.id, project.target)) != mark:
+        elif not _shows(lock, sync.id, project.target, mark):
             changes = [Difference(f"{LOCK_FILE} differs from the store")]
         else:
             changes = []
@@ -101,11 +97,14 @@ def approve_syncs(
     now: datetime,
     types_of: TypesOf,
 ) -> list[ApprovalRecord]:
-    """Pin some syncs as they are now. The actor is the system's user, unverified.
+    """Pin some syncs as they are now. The actor is an id that nothing verified.
 
     The only member of a workspace may approve his own change; that is recorded and shown.
+    Several processes may approve at once; store and file end with the same act for each sync.
+
+    Raises:
+        ConfigError: `approvals_lock_unreadable`, `approvals_lock_unwritable`.
     """
-    lock = read_lock(project.root)
     records = []
     for name in names:
         document = approval_document(project, name, types_of(name))
@@ -120,10 +119,10 @@ def approve_syncs(
         )
         records.append(record)
     # Nothing is recorded before everything could be described.
-    for record in records:
-        store.approve(record)
-        lock[(record.sync, record.target)] = record.fingerprint
-    write_lock(project.root, lock)
+    with changing_lock(project.root) as lock:
+        for record in records:
+            store.approve(record)
+            lock[record.sync, record.target] = Locked(record.fingerprint, actor=record.actor)
     return records
 
 
@@ -151,7 +150,7 @@ def require_approved(
             f"Sync {sync_name} is not what was approved. Changed: {changed}.",
             hint=hint,
         )
-    if read_lock(project.root).get((sync.id, project.target)) != mark:
+    if not _shows(read_lock(project.root), sync.id, project.target, mark):
         raise PolicyError(
             "approvals_lock_differs",
             f"{LOCK_FILE} and the store disagree about sync {sync_name}.",
@@ -159,67 +158,6 @@ def require_approved(
         )
 
 
-def read_lock(root: Path) -> dict[tuple[str, str], str]:
-    """(sync id, target) to fingerprint; empty where there is no file.
-
-    Raises:
-        ConfigError: `approvals_lock_unreadable`.
-    """
-    path = root / LOCK_FILE
-    found: dict[tuple[str, str], str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError):
-        lines = ["?"]
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        try:
-            entry = json.loads(line)
-            found[str(entry["sync"]), str(entry["target"])] = str(entry["fingerprint"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise ConfigError(
-                "approvals_lock_unreadable",
-                f"{LOCK_FILE}:{number} is not an approval.",
-                hint="Restore the file from Git, or remove it and approve again.",
-            ) from None
-    return found
-
-
-def write_lock(root: Path, lock: Mapping[tuple[str, str], str]) -> None:
-    """Write the file whole or not at all, and durably.
-
-    Raises:
-        ConfigError: `approvals_lock_unwritable`.
-    """
-    lines = ["# Fingerprints of approved syncs; written by `mayfly approve`. Commit this file."]
-    for (sync, target), mark in sorted(lock.items()):
-        entry = {"sync": sync, "target": target, "fingerprint": mark}
-        lines.append(json.dumps(entry, sort_keys=True))
-    partial = root / f".{LOCK_FILE}.part"
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write("\n".join(lines) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, root / LOCK_FILE)
-        _sync_directory(root)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise ConfigError(
-            "approvals_lock_unwritable",
-            f"{LOCK_FILE} cannot be written (error {error.errno}).",
-            hint="The project's folder must be writable and its disk have room.",
-        ) from None
-
-
-def _sync_directory(directory: Path) -> None:
-    """Without it a crash may bring the earlier file back."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _shows(lock: Mapping[tuple[str, str], Locked], sync: str, target: str, mark: str) -> bool:
+    found = lock.get((sync, target))
+    return found is not None and found.fingerprint == mark

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +12,7 @@ import pytest
 
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.domain.approval import approval_document
-from mayfly.domain.errors import ConfigError, PolicyError, TransientError
+from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.domain.settings import (
     ColumnSettings,
     ConsentBinding,
@@ -28,14 +26,8 @@ from mayfly.domain.settings import (
     SyncSettings,
     Workspace,
 )
-from mayfly.services.approve import (
-    LOCK_FILE,
-    approve_syncs,
-    pending,
-    read_lock,
-    require_approved,
-    write_lock,
-)
+from mayfly.services.approvals_lock import LOCK_FILE, read_lock
+from mayfly.services.approve import approve_syncs, pending, require_approved
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TYPES = {"email": "VARCHAR", "phone": "VARCHAR", "loyalty_no": "INTEGER"}
@@ -335,6 +327,7 @@ def test_self_approval_is_recorded(project: Project, store: SqlStore) -> None:
     (record,) = approve_syncs(project, store, [SYNC], actor="operator", now=NOW, types_of=types_of)
     assert (record.self_approved, record.actor, record.at) == (True, "operator", NOW)
     assert store.approval("vip_id", "dev") == record
+    assert read_lock(project.root)["vip_id", "dev"].actor == "operator"
 
 
 def test_nothing_waits_after_approval(project: Project, store: SqlStore) -> None:
@@ -346,7 +339,7 @@ def test_nothing_waits_after_approval(project: Project, store: SqlStore) -> None
     assert pending(project, store, names, types_of=types_of, now=NOW) == []
     marks = [p.fingerprint for p in before]
     lock = read_lock(project.root)
-    assert [lock["vip_id", "dev"], lock["other_id", "dev"]] == marks
+    assert [lock["vip_id", "dev"].fingerprint, lock["other_id", "dev"].fingerprint] == marks
     assert before[0].to_dict()["expires_at"] == "2026-03-31T00:00:00+00:00"
 
 
@@ -364,78 +357,3 @@ def test_nothing_is_recorded_when_one_sync_cannot_be_described(
         approve_syncs(project, store, [SYNC, "other"], actor="o", now=NOW, types_of=away)
     assert store.approval("vip_id", "dev") is None
     assert not (project.root / LOCK_FILE).exists()
-
-
-def test_the_lock_keeps_what_it_held(tmp_path: Path) -> None:
-    """Round trip in one order, one entry a line, with no other file left beside it."""
-    lock = {("b", "prod"): "2" * 64, ("a", "dev"): "1" * 64}
-    write_lock(tmp_path, lock)
-    assert read_lock(tmp_path) == lock
-    comment, *lines = (tmp_path / LOCK_FILE).read_text("utf-8").splitlines()
-    assert comment.startswith("#")
-    assert [json.loads(line)["sync"] for line in lines] == ["a", "b"]
-    assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
-
-
-def test_the_lock_is_synced_before_it_takes_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """File first, then the name, then the folder: no crash leaves half a file."""
-    acts: list[str] = []
-    fsync, rename = os.fsync, os.replace
-
-    def noted_fsync(descriptor: int) -> None:
-        acts.append("fsync")
-        fsync(descriptor)
-
-    def noted_rename(old: Path, new: Path) -> None:
-        acts.append("replace")
-        rename(old, new)
-
-    monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr(os, "replace", noted_rename)
-    write_lock(tmp_path, {("a", "dev"): "1" * 64})
-    assert acts == ["fsync", "replace", "fsync"]
-
-
-def test_a_failed_write_leaves_the_old_lock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A full disk is told by its number and destroys nothing."""
-    write_lock(tmp_path, {("a", "dev"): "1" * 64})
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ConfigError) as caught:
-        write_lock(tmp_path, {})
-    assert caught.value.code == "approvals_lock_unwritable"
-    assert read_lock(tmp_path) == {("a", "dev"): "1" * 64}
-    assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [b"marked", b"[]", b"{}", b'"marked"', b'{"sync": "marked"}', b"\xff", b"[" * 100_000],
-    ids=["text", "list", "object", "string", "part", "bytes", "deep"],
-)
-def test_a_damaged_lock_is_told_with_its_line(tmp_path: Path, line: bytes) -> None:
-    """And with nothing of what stands there; merge marks of Git are such lines."""
-    (tmp_path / LOCK_FILE).write_bytes(b"# comment\n" + line + b"\n")
-    with pytest.raises(ConfigError) as caught:
-        read_lock(tmp_path)
-    assert caught.value.code == "approvals_lock_unreadable"
-    assert "marked" not in str(caught.value)
-
-
-def test_a_lock_of_another_encoding_is_told(tmp_path: Path) -> None:
-    """UTF-16, as some editors write."""
-    (tmp_path / LOCK_FILE).write_bytes("# x".encode("utf-16"))
-    with pytest.raises(ConfigError):
-        read_lock(tmp_path)
-
-
-def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
-    """A project in which nothing was approved has no file."""
-    assert read_lock(tmp_path) == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shlex
@@ -102,7 +101,7 @@ class _Demo:
         self.step("The plan, like a bill (nothing is approved yet, so both syncs are refused)")
         plan_text(project.plan())
         self.step("Approval by the only member")
-        approved = project.approve(actor=getpass.getuser())
+        approved = project.approve()
         for entry in approved["approved"]:
             self.say(f"approved {entry['sync']} by {entry['actor']} (self-approved)")
         self.expect(project.plan().ok, "the plan is no longer refused")
