@@ -18,6 +18,8 @@ from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider, keys_directory
 from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.adapters.planstores.states import SourceStates
+from mayfly.adapters.processes import is_alive
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.config.load import load_project
 from mayfly.config.secrets import Secret, resolve, resolve_store_url
@@ -45,9 +47,15 @@ from mayfly.ports.destination import Destination, DestinationContext, Destinatio
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.privacy.rules.probe import RuleUse
-from mayfly.services.compile_sync import CompiledSync, CompileRequest, compile_sync
+from mayfly.services.compile_sync import (
+    CompiledSync,
+    CompileRequest,
+    compile_sync,
+    state_identity,
+)
 from mayfly.services.deliver import Sleep
 from mayfly.services.probe_source import probe_source
+from mayfly.services.states import StateKeeper
 from mayfly.services.sync_worker import SyncWorker
 
 SPECS: dict[str, DestinationSpec] = {
@@ -137,6 +145,42 @@ class App:
             owner=self.installation_id,
             clock_ms=self.clock.now_ms,
             schema=settings.state_schema,
+        )
+
+    def states(self) -> StateKeeper:
+        """The states in all sources that keep them."""
+        project = self.project
+        identities = {}
+        for name, sync in project.syncs.items():
+            settings = project.destinations[sync.destination]
+            found = state_identity(
+                project, sync, SPECS[settings.type].name, address(settings, sync)
+            )
+            identities[project.models[sync.model].source, found.sid] = name
+        kept = {}
+        for name, source_settings in project.sources.items():
+            if source_settings.type != "files" and source_settings.state == "source":
+                source = self.source(name)
+                kept[name] = SourceStates(
+                    source, self.dialect(source), schema=source_settings.state_schema
+                )
+
+        def entry(type_: EntryType, **fields: object) -> Entry:
+            known: dict[str, object] = {
+                "workspace": self.workspace_id,
+                "region": project.workspace.region or "",
+                "software": f"mayfly/{VERSION}",
+            }
+            return Entry(type=type_, **(known | fields))  # type: ignore[arg-type]
+
+        return StateKeeper(
+            states=kept,
+            identities=identities,
+            ledger=self.ledger,
+            entry=entry,
+            owner=self.installation_id,
+            now_ms=self.clock.now_ms,
+            alive=is_alive,
         )
 
     def worker(self, compiled: CompiledSync) -> SyncWorker:

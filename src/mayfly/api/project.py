@@ -22,6 +22,7 @@ from mayfly.services import suppress as suppressions
 from mayfly.services.advance_run import Run, RunOptions, advance
 from mayfly.services.compile_sync import CompiledSync, Refusal, first_refusal
 from mayfly.services.run_tally import RunTally
+from mayfly.services.states import KnownState
 
 Progress = Callable[[str, int, int], None]
 
@@ -203,6 +204,38 @@ class Project:
         rows = self.app.plan_store(compiled).forget_rejections()
         return {"schema": "mayfly/retry/1", "ok": True, "sync": sync.name, "rows": rows}
 
+    def states(self) -> dict[str, Any]:
+        """What the warehouses remember of each sync, in ids and counts."""
+        return _states("list", self.app.states().all())
+
+    def state(self, name: str) -> dict[str, Any]:
+        """One state, by its own name or by the sync that uses it."""
+        return _states("show", [self.app.states().find(name)])
+
+    def drop_state(self, name: str) -> dict[str, Any]:
+        """Forget what was delivered, of a state or the sync that uses it.
+
+        What is at the destination stays there and is never taken back; the sync's next run begins
+        with an empty state and sends everything.
+        """
+        return _states("drop", [self.app.states().drop(name)])
+
+    def adopt_state(self, name: str, *, state: str | None = None) -> dict[str, Any]:
+        """Let a sync go on from a state: its own of another installation, or the one named.
+
+        Say so only where what the state remembers is at the sync's destination: the next run
+        sends nothing but what changed.
+        """
+        [sync] = self.select([name])
+        compiled = self.app.compile(sync, run="adopt")
+        refused = first_refusal(compiled)
+        if refused is not None:
+            raise refused
+        if compiled.spec is None:
+            raise UsageError("not_compiled", "The sync could not be compiled.")
+        adopted = self.app.states().adopt(compiled.spec, compiled.model.source, state)
+        return _states("adopt", [adopted])
+
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""
         asked = request or RunRequest()
@@ -318,6 +351,11 @@ class Project:
 def new_run_id() -> str:
     """An id that sorts by time."""
     return f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _states(act: str, found: Sequence[KnownState]) -> dict[str, Any]:
+    states = [state.to_dict() for state in found]
+    return {"schema": "mayfly/state/1", "ok": True, "act": act, "states": states}
 
 
 def _matches(pattern: str, name: str, sync: SyncSettings) -> bool:

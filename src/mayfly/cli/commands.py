@@ -5,9 +5,13 @@ from __future__ import annotations
 import enum
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from mayfly.cli.options import HERE, Output, OutputOption, ProjectOption, TargetOption
+from mayfly.cli.options import print_result as _print
+from mayfly.cli.state import state_app
 
 app = typer.Typer(
     name="mayfly",
@@ -20,13 +24,7 @@ app = typer.Typer(
 )
 suppress_app = typer.Typer(help="Identifiers that may never leave.", no_args_is_help=True)
 app.add_typer(suppress_app, name="suppress")
-
-
-class Output(enum.StrEnum):
-    """How results are printed."""
-
-    TEXT = "text"
-    JSON = "json"
+app.add_typer(state_app, name="state")
 
 
 class Template(enum.StrEnum):
@@ -36,15 +34,9 @@ class Template(enum.StrEnum):
     POSTGRES = "postgres"
 
 
-ProjectOption = Annotated[
-    Path, typer.Option("--project", help="Folder of the project.", show_default="this folder")
-]
-TargetOption = Annotated[str, typer.Option("--target", help="Named set of destinations.")]
-OutputOption = Annotated[Output, typer.Option("--output", help="text or json.")]
 SyncsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[SYNC]…", help="Names, globs or tag:NAME.")
 ]
-HERE = Path()
 DEMO_ROWS = 1_000
 
 
@@ -487,13 +479,3 @@ def demo(
     from mayfly.cli.demo.main import run_demo
 
     raise typer.Exit(run_demo(folder, rows))
-
-
-def _print(output: Output, document: dict[str, Any], lines: list[str]) -> None:
-    if output is Output.JSON:
-        from mayfly.cli.render import to_json
-
-        typer.echo(to_json(document))
-        return
-    for line in lines:
-        typer.echo(line)

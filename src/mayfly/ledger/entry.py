@@ -27,13 +27,17 @@ _TEXT_FIELDS = (
 
 
 class EntryType(StrEnum):
-    """What an entry records. The last three are reserved for sealed batches and their keys."""
+    """What an entry records. `purged`, `expired` and `kek_destroyed` are reserved for sealed
+    batches and their keys.
+    """
 
     CREATED = "created"  # a working copy was made for a run
     DELIVERED = "delivered"  # a batch was acknowledged by its destination
     DROPPED = "dropped"  # the working copy of a run was dropped
     REFUSED = "refused"  # a run was refused by policy
     HELD = "held"  # a run ended and its working copy waits; with a batch: reserved
+    STATE_DROPPED = "state_dropped"  # what a sync had delivered was forgotten
+    STATE_ADOPTED = "state_adopted"  # it became that of another sync or installation
     PURGED = "purged"
     EXPIRED = "expired"
     KEK_DESTROYED = "kek_destroyed"

@@ -45,7 +45,12 @@ _ORIGIN = re.compile(r"[A-Za-z0-9_.:/=-]{1,128}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _COUNT_MAX = 2**53 - 1
 _OF_A_BATCH = ("held", "purged", "expired")
-_TYPES = ("created", "delivered", "dropped", "refused", "kek_destroyed", *_OF_A_BATCH)
+_OF_A_STATE = ("state_dropped", "state_adopted")
+_TYPES = (
+    *("created", "delivered", "dropped", "refused", "kek_destroyed"),
+    *_OF_A_STATE,
+    *_OF_A_BATCH,
+)
 _PLACE_FIELDS = ("workspace", "region", "target", "sync", "destination")
 _TEXT_FIELDS = (*_PLACE_FIELDS, "run", "operation", "reason", "software")
 _FIELDS = {*_TEXT_FIELDS, "type", "seq", "at", "batch", "rows"}

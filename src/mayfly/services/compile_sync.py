@@ -165,7 +165,9 @@ class _Compiler:
         if self.r.destination.fields and not by_identifier:
             self.refuse("no_identifier", "No mapped field identifies a person at the destination.")
         spec = PlanSpec(
-            identity=self._identity(),
+            identity=state_identity(
+                self.r.project, self.sync, self.r.destination.name, self.r.address
+            ),
             run=self.r.run,
             mode=self.mode,
             external=self.external,
@@ -511,15 +513,6 @@ class _Compiler:
             )
         return tuple(mapped)
 
-    def _identity(self) -> StateIdentity:
-        parts = json.dumps([self.r.destination.name, *self.r.address])
-        return StateIdentity(
-            workspace=self.r.project.workspace.name,
-            target=self.r.project.target,
-            sync=self.sync.id,
-            destination=hashlib.sha256(parts.encode()).hexdigest(),
-        )
-
     def _versions(self, fields: Sequence[PlanField]) -> str:
         """Changes when rule, mapping or fingerprint format do."""
         columns = self.model.columns
@@ -548,6 +541,26 @@ class _Compiler:
             columns=columns,
             forms={f.name: f.form for f in fields},
         )
+
+
+def state_identity(
+    project: Project, sync: SyncSettings, platform: str, address: Sequence[str]
+) -> StateIdentity:
+    """Which state a sync works on; see `StateIdentity`.
+
+    Args:
+        project: under one target.
+        sync: of the project.
+        platform: type of its destination.
+        address: of the destination and its object.
+    """
+    parts = json.dumps([platform, *address])
+    return StateIdentity(
+        workspace=project.workspace.name,
+        target=project.target,
+        sync=sync.id,
+        destination=hashlib.sha256(parts.encode()).hexdigest(),
+    )
 
 
 def compile_sync(request: CompileRequest) -> CompiledSync:

@@ -91,7 +91,9 @@ def missing_digests(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
     ]
 
 
-def rejected_view(sql: SqlDialect, schema: str, states: Sequence[Mapping[str, Any]]) -> str:
+def rejected_view(
+    sql: SqlDialect, schema: str, states: Sequence[Mapping[str, Any]], *, keys_min: int = 0
+) -> str:
     """The view that shows rejected rows of every sync by their key, to be joined with the model.
 
     Keys are shown as text, since each model has its own: `key_columns` names them, `key_1` and so
@@ -101,9 +103,10 @@ def rejected_view(sql: SqlDialect, schema: str, states: Sequence[Mapping[str, An
         sql: the dialect.
         schema: ours.
         states: of the registry, at least one: `sid`, `sync`, `target`, `state_keys`.
+        keys_min: how many key columns the view has already; PostgreSQL replaces none by fewer.
     """
     keys = [[name for name, _ in json.loads(str(s["state_keys"]))] for s in states]
-    most = max(len(k) for k in keys)
+    most = max(keys_min, *(len(k) for k in keys))
     parts = []
     for state, columns in zip(states, keys, strict=True):
         shown = [f"CAST(k{i} AS {sql.text}) AS key_{i + 1}" for i in range(len(columns))]

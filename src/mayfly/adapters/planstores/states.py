@@ -1,0 +1,225 @@
+"""The states of one warehouse: to see them, to forget one, to make one that of another sync."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mayfly.adapters.planstores import tables
+from mayfly.domain.errors import PolicyError, TransientError
+from mayfly.planning.names import WORKING_COPIES, Names
+from mayfly.planning.spec import PlanSpec
+from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.ports.source import Source, SqlSession
+from mayfly.ports.states import StateInfo
+
+_KEPT = ("state", "pairs", "rejected")
+_UNKNOWN_SUPPRESSION = -1
+
+
+class SourceStates:
+    """`States` in schema `_mayfly` of a source.
+
+    Args:
+        source: opened anew for each call.
+        sql: its dialect.
+        schema: our schema's name.
+    """
+
+    def __init__(self, source: Source, sql: SqlDialect, *, schema: str = "_mayfly") -> None:
+        self._source = source
+        self._sql = sql
+        self._schema = schema
+
+    def all(self) -> Sequence[StateInfo]:
+        """See `States.all`."""
+        with self._source.session(write=False) as session:
+            if not self._columns(session, "states"):
+                return []
+            return [self._info(session, row) for row in self._rows(session)]
+
+    def drop(self, sid: str, *, now_ms: int, alive: Callable[[str], bool]) -> StateInfo:
+        """See `States.drop`."""
+        with self._source.session(write=True) as session:
+            row = self._taken(session, sid, now_ms, alive)
+            found = self._info(session, row)
+            self._drop(session, sid)
+            session.commit()
+            return found
+
+    def adopt(
+        self, sid: str, spec: PlanSpec, *, owner: str, now_ms: int, alive: Callable[[str], bool]
+    ) -> StateInfo:
+        """See `States.adopt`."""
+        with self._source.session(write=True) as session:
+            row = self._taken(session, sid, now_ms, alive)
+            found = self._info(session, row)
+            self._check(row, found, spec)
+            if spec.identity.sid != sid:
+                self._rename(session, found, spec, now_ms, alive)
+            registry = self._names(sid).registry
+            i = spec.identity
+            values = {
+                "sid": i.sid,
+                "workspace": i.workspace,
+                "target": i.target,
+                "sync": i.sync,
+                "destination": i.destination,
+                "owner": owner,
+            }
+            assigned = ", ".join(f"{name} = {literal(text)}" for name, text in values.items())
+            # Neither keys nor suppression list of the earlier owner need be ours: nothing that
+            # was worked out with them is taken as current.
+            session.execute(
+                f"UPDATE {registry} SET {assigned}, fence = fence + 1, holder = NULL, "
+                f"lease_until = 0, versions = 'adopted', suppression = {_UNKNOWN_SUPPRESSION} "
+                f"WHERE sid = {literal(sid)}"
+            )
+            self._make_view(session)
+            session.commit()
+            return found
+
+    def _taken(
+        self, session: SqlSession, sid: str, now_ms: int, alive: Callable[[str], bool]
+    ) -> dict[str, Any]:
+        """A state no run works on, locked until the transaction's end."""
+        session.begin()
+        rows: list[dict[str, Any]] = []
+        if self._columns(session, "states"):
+            lock = self._sql.lock(self._names(sid).registry)
+            if lock is not None:
+                session.execute(lock)
+            rows = [row for row in self._rows(session) if row["sid"] == sid]
+        if not rows:
+            raise PolicyError(
+                "state_unknown",
+                "The warehouse holds no state of that name.",
+                hint="`mayfly state list` shows what there is.",
+            )
+        [row] = rows
+        if row["format"] != tables.FORMAT:
+            raise PolicyError(
+                "state_format",
+                f"The state has format {row['format']}; this program knows {tables.FORMAT}.",
+                hint="Use the release of Mayfly that wrote it, or a newer one.",
+            )
+        if row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"])):
+            raise TransientError(
+                "run_active",
+                "A run works on the state.",
+                hint="Wait until it has ended, or stop it.",
+            )
+        return row
+
+    def _check(self, row: dict[str, Any], found: StateInfo, spec: PlanSpec) -> None:
+        if row["state_keys"] != tables.keys_text(spec):
+            raise PolicyError(
+                "key_changed",
+                "The model's primary key is not the one that the state was made with: names or "
+                "types of its columns differ.",
+                hint="Restore the key, or let the sync begin with an empty state.",
+            )
+        if found.rows and bool(found.identifiers) != spec.by_identifier:
+            raise PolicyError(
+                "state_kind",
+                "The state is of an audience and the sync is not, or the other way round.",
+                hint="Let the sync begin with an empty state.",
+            )
+
+    def _rename(
+        self,
+        session: SqlSession,
+        found: StateInfo,
+        spec: PlanSpec,
+        now_ms: int,
+        alive: Callable[[str], bool],
+    ) -> None:
+        """Another identity: the state's tables take its name, where that is free."""
+        if found.open_run is not None:
+            # What is in doubt is asked of the destination under the identity it was sent by.
+            raise PolicyError(
+                "plan_open",
+                f"Run {found.open_run} left its plan open.",
+                hint="Run the sync once more under its old id and destination, then adopt.",
+            )
+        new = spec.identity.sid
+        for row in self._rows(session):
+            if row["sid"] != new:
+                continue
+            self._taken_over(session, row, now_ms, alive)
+        for kind in _KEPT:
+            name = quote(f"{kind}_{new}")
+            session.execute(f"ALTER TABLE {self._names(found.sid).of(kind)} RENAME TO {name}")
+
+    def _taken_over(
+        self,
+        session: SqlSession,
+        row: dict[str, Any],
+        now_ms: int,
+        alive: Callable[[str], bool],
+    ) -> None:
+        """An empty state of the new identity gives way; one that remembers anything does not."""
+        there = self._info(session, row)
+        busy = row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"]))
+        if there.rows or there.identifiers or there.open_run is not None or busy:
+            raise PolicyError(
+                "state_exists",
+                "The sync has a state that holds rows already.",
+                hint="Keep it, or forget it first with `mayfly state drop`.",
+            )
+        self._drop(session, there.sid)
+
+    def _drop(self, session: SqlSession, sid: str) -> None:
+        names = self._names(sid)
+        session.execute(f"DELETE FROM {names.registry} WHERE sid = {literal(sid)}")
+        # The view goes first: it reads a table that is dropped.
+        self._make_view(session)
+        for kind in (*_KEPT, *WORKING_COPIES):
+            session.execute(f"DROP TABLE IF EXISTS {names.of(kind)}")
+
+    def _make_view(self, session: SqlSession) -> None:
+        """Over the states that are left; it keeps its columns, and so what was granted on it."""
+        states = self._rows(session)
+        columns = self._columns(session, "rejected")
+        if not states:
+            if columns:
+                session.execute(f"DROP VIEW {self._names('').rejected_view}")
+            return
+        keys = sum(1 for c in columns if c.startswith("key_") and c != "key_columns")
+        session.execute(tables.rejected_view(self._sql, self._schema, states, keys_min=keys))
+
+    def _names(self, sid: str) -> Names:
+        return Names(schema=self._schema, sid=sid)
+
+    def _rows(self, session: SqlSession) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = session.table(
+            "SELECT sid, workspace, target, sync, owner, holder, lease_until, format, plan_run, "
+            f"state_keys FROM {self._names('').registry} ORDER BY target, sync, sid"
+        ).to_pylist()
+        return found
+
+    def _columns(self, session: SqlSession, name: str) -> list[str]:
+        """Columns of a table or view of ours; none where there is none."""
+        found = session.table(
+            "SELECT CAST(column_name AS varchar) AS name FROM information_schema.columns "
+            f"WHERE table_schema = {literal(self._schema)} AND table_name = {literal(name)}"
+        )
+        return [str(text) for text in found.column("name").to_pylist()]
+
+    def _info(self, session: SqlSession, row: dict[str, Any]) -> StateInfo:
+        names = self._names(str(row["sid"]))
+        counts = [
+            int(session.table(f"SELECT count(*) AS n FROM {names.of(k)}").column("n")[0].as_py())
+            for k in _KEPT
+        ]
+        return StateInfo(
+            sid=str(row["sid"]),
+            workspace=str(row["workspace"]),
+            target=str(row["target"]),
+            sync=str(row["sync"]),
+            owner=str(row["owner"]),
+            rows=counts[0],
+            identifiers=counts[1],
+            rejected=counts[2],
+            open_run=None if row["plan_run"] is None else str(row["plan_run"]),
+        )

@@ -1,0 +1,109 @@
+"""`mayfly state`: what the warehouse remembers of each sync."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from mayfly.cli.options import (
+    HERE,
+    Output,
+    OutputOption,
+    ProjectOption,
+    TargetOption,
+    print_result,
+)
+
+state_app = typer.Typer(help="What the warehouse remembers of each sync.", no_args_is_help=True)
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+
+
+@state_app.command("list")
+def state_list(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List every state in the warehouses: whose it is, and how many rows it remembers."""
+    from mayfly.api import load
+
+    document = load(project, target=target).states()
+    lines = [_line(state) for state in document["states"]]
+    print_result(output, document, lines or ["Nothing was ever delivered from here."])
+
+
+@state_app.command("drop")
+def state_drop(
+    state: Annotated[str, typer.Argument(help="Name of a sync, or of a state.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    yes: YesOption = False,
+) -> None:
+    """Forget what a sync delivered. The destination keeps it; the next run sends everything."""
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    [found] = loaded.state(state)["states"]
+    _confirm(
+        f"Forget {found['rows']} delivered rows and {found['identifiers']} identifiers of "
+        f"{found['sync']} ({found['target']})? What is at the destination stays there, and "
+        "Mayfly can never take it back.",
+        yes=yes,
+    )
+    document = loaded.drop_state(state)
+    lines = [f"forgot {s['rows']} rows of {s['sync']} ({s['target']})" for s in document["states"]]
+    print_result(output, document, lines)
+
+
+@state_app.command("adopt")
+def state_adopt(
+    sync: Annotated[str, typer.Argument(help="Name of the sync that goes on from it.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    state: Annotated[
+        str | None,
+        typer.Option("--from", help="Name of a state of another identity, as after a rename."),
+    ] = None,
+    *,
+    yes: YesOption = False,
+) -> None:
+    """Go on from a state: the sync's own of another installation, or that of another identity."""
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    [found] = loaded.state(state or sync)["states"]
+    _confirm(
+        f"Take {found['rows']} rows that {found['sync']} ({found['target']}) delivered as being "
+        f"at the destination of {sync}? Only what changed since will be sent.",
+        yes=yes,
+    )
+    document = loaded.adopt_state(sync, state=state)
+    print_result(
+        output, document, [f"{sync} goes on from {s['state']}" for s in document["states"]]
+    )
+
+
+def _line(state: dict[str, Any]) -> str:
+    use = f"used by {state['used_by']}" if state["used_by"] else "used by no sync of this project"
+    owner = "" if state["ours"] else "; of another installation"
+    return (
+        f"{state['source']}/{state['state']}  {state['sync']} ({state['target']})  "
+        f"{state['rows']} rows, {state['identifiers']} identifiers  {use}{owner}"
+    )
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; elsewhere nobody can answer, and --yes is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        from mayfly.domain.errors import UsageError
+
+        raise UsageError("not_confirmed", question, hint="Add --yes to do it.")
+    typer.confirm(question, abort=True, err=True)

@@ -1,0 +1,64 @@
+"""The port of a warehouse's states: what is remembered there of every sync."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mayfly.planning.spec import PlanSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateInfo:
+    """One state, in ids and counts.
+
+    Args:
+        sid: its name, 16 hex digits.
+        workspace, target, sync: of its identity.
+        owner: id of the installation it belongs to.
+        rows: rows that were delivered and are remembered, also those that left since.
+        identifiers: delivered identifiers that are remembered.
+        rejected: rejected and withheld rows that are remembered.
+        open_run: the run that left a plan open, None where none did.
+    """
+
+    sid: str
+    workspace: str
+    target: str
+    sync: str
+    owner: str
+    rows: int
+    identifiers: int
+    rejected: int
+    open_run: str | None = None
+
+
+class States(Protocol):
+    """All states of one warehouse. Each call is one transaction.
+
+    Raises:
+        PolicyError: `state_unknown`, there is none of that name; `state_format`, another release
+            made it.
+        TransientError: `run_active`, a live process works on it.
+    """
+
+    def all(self) -> Sequence[StateInfo]:
+        """Every state there is, also of other installations; none where nothing was ever run."""
+
+    def drop(self, sid: str, *, now_ms: int, alive: Callable[[str], bool]) -> StateInfo:
+        """Forget a state and the working copies of its open plan; what was there."""
+
+    def adopt(
+        self, sid: str, spec: PlanSpec, *, owner: str, now_ms: int, alive: Callable[[str], bool]
+    ) -> StateInfo:
+        """Make a state that of `spec` and of this installation; what it was.
+
+        The next run compares what would leave with what was delivered, row by row, and checks all
+        of it against the suppression list.
+
+        Raises:
+            PolicyError: `key_changed`, `state_kind` (delivered identifiers on one side only),
+                `plan_open` (another identity, and a run left its plan open), `state_exists` (that
+                of `spec` holds rows already).
+        """
