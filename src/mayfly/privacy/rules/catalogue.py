@@ -9,7 +9,7 @@ from typing import Literal
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.tables import COUNTRY_CODES, COUNTRY_NAMES, GENDERS, US_STATES
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 
 Encoding = Literal["sha256-hex", "sha256-base64", "none", "md5-hex"]
 PhoneForm = Literal["none", "plus", "digits"]
@@ -30,7 +30,7 @@ class Rule:
         inside: of the raw value: true where SQL's text functions are proven equal.
         phone: for phones, the platform's form; `normal` is not used then.
         phone_digits: bounds of the digits of a phone.
-        bare_international: phones without `+` may be international already.
+        bare_nanp: phones typed as `1 (650) 123-4567` need no country.
         encoding: how the platform writes the digest; `none` where it takes the value in clear.
         prehashed_only: takes digests only, never a clear value.
     """
@@ -42,7 +42,7 @@ class Rule:
     inside: e.Condition = _NONE
     phone: PhoneForm = "none"
     phone_digits: tuple[int, int] = (8, 15)
-    bare_international: bool = False
+    bare_nanp: bool = False
     encoding: Encoding = "sha256-hex"
     prehashed_only: bool = False
 
@@ -120,7 +120,7 @@ def _meta() -> list[Rule]:
     gender = e.Lookup(e.Lower(e.Strip(_V, e.SPACES)), GENDERS, keep=False)
     return [
         Rule(platform=m, field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
-        Rule(platform=m, field="phone", phone="digits", bare_international=True),
+        Rule(platform=m, field="phone", phone="digits", bare_nanp=True),
         Rule(platform=m, field="first_name", normal=_NAME, inside=_NAME_INSIDE),
         Rule(platform=m, field="last_name", normal=_NAME, inside=_NAME_INSIDE),
         Rule(platform=m, field="first_initial", normal=e.Left(_NAME, 1), inside=_NAME_INSIDE),
@@ -233,15 +233,15 @@ def _others() -> list[Rule]:
     by_name: Mapping[str, Rule] = {r.field: r for r in _meta()}
     made = [
         Rule(platform="tiktok", field="email", **_email(spaceless)),  # type: ignore[arg-type]
-        Rule(platform="tiktok", field="phone", phone="digits", bare_international=True),
+        Rule(platform="tiktok", field="phone", phone="digits", bare_nanp=True),
         Rule(platform="tiktok", field="maid", normal=_MADID, valid=_IS_MADID),
         Rule(platform="linkedin", field="email", **_email(spaceless)),  # type: ignore[arg-type]
         Rule(platform="linkedin", field="maid", normal=_MADID, valid=_IS_MADID, encoding="none"),
         Rule(platform="snap", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
-        Rule(platform="snap", field="phone", phone="digits", bare_international=True),
+        Rule(platform="snap", field="phone", phone="digits", bare_nanp=True),
         Rule(platform="snap", field="maid", normal=_MADID, valid=_IS_MADID),
         Rule(platform="pinterest", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
-        Rule(platform="pinterest", field="phone", phone="digits", bare_international=True),
+        Rule(platform="pinterest", field="phone", phone="digits", bare_nanp=True),
         Rule(platform="microsoft-ads", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
     ]
     for field in ("first_name", "last_name", "city", "state", "country", "gender", "zip"):

@@ -96,7 +96,7 @@ def _phone(rule: Rule, value: str, context: Mapping[str, object]) -> str | None:
         made = e164(
             value,
             str(country) if country else None,
-            bare_international=rule.bare_international,
+            bare_nanp=rule.bare_nanp,
         )
     if made is None or not least <= len(made) - 1 <= most:
         return None

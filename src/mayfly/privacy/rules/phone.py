@@ -12,7 +12,8 @@ from mayfly.privacy.rules.expression import SPACES
 
 SEPARATORS = " ()-./\u00a0"
 _SHAPE = re.compile(r"\+?[0-9]{4,20}")
-_NANP = re.compile(r"1[2-9][0-9]{9}")
+# An area code in brackets behind a 1 is written so in North America alone.
+_NANP = re.compile(r"1[ .-]?\([2-9][0-9]{2}\)[ .-]?[0-9]{3}[ .-]?[0-9]{4}")
 # Calling codes whose trunk prefix is 0 or none: behind them a first digit of 1 to 9 is never
 # rewritten by libphonenumber, so that SQL may take the digits as they stand.
 _PLAIN_CODES = "20|27|30|31|32|33|34|40|41|43|44|45|46|47|48|49|51|60|62|64|65|66|90|92|94|98"
@@ -26,14 +27,17 @@ _SQL_NATIONAL = {
 
 
 @lru_cache(maxsize=65_536)
-def e164(text: str, country: str | None, *, bare_international: bool = False) -> str | None:
-    """A number as `+` and digits, or None. Without a country, a national number is no number.
+def e164(text: str, country: str | None, *, bare_nanp: bool = False) -> str | None:
+    """A number as `+` and digits, or None.
+
+    Without `+` and without a country nothing tells whether digits begin with a country's code:
+    13812345678 is a number in China and in North America. They are refused, for the digest of a
+    wrong number is somebody else's.
 
     Args:
         text: as it was typed.
         country: ISO code that national numbers are read in.
-        bare_international: whether digits without `+` may be an international number already, as
-            platforms write it whose own form has no `+`; it must then be a valid one.
+        bare_nanp: whether `1 (650) 123-4567` is taken without either.
     """
     compact = text.strip().translate(str.maketrans("", "", SEPARATORS + SPACES))
     if not _SHAPE.fullmatch(compact):
@@ -42,14 +46,7 @@ def e164(text: str, country: str | None, *, bare_international: bool = False) ->
         return _parsed(compact, None)
     if country is not None:
         return _parsed(compact, country.strip().upper())
-    if not bare_international or compact.startswith("0"):
-        return None
-    if _NANP.fullmatch(compact):
-        return f"+{compact}"
-    number = _number(f"+{compact}", None)
-    if number is None or not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return f"+{compact}" if bare_nanp and _NANP.fullmatch(text.strip()) else None
 
 
 def _parsed(text: str, country: str | None) -> str | None:
