@@ -70,6 +70,7 @@ AWKWARD = [
     "Mary, Jane",
     "Jean-Luc",
     "x" * 300,
+    *("1899", "1900", "2026", "2027", "2099-12-31", "1990-12-31"),
     "a@example.com",
     " A@Example.COM\t",
     "a@b",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from mayfly.privacy.rules import expression as e
-from mayfly.privacy.rules.catalogue import RULES, Rule
+from mayfly.privacy.rules.catalogue import BIRTH_YEARS, RULES, Rule
 from mayfly.privacy.rules.emit import BASE64_DIGEST, OTHER_DIGEST
 from mayfly.privacy.rules.evaluate import holds, letters_only, text_of
 from mayfly.privacy.rules.phone import SEPARATORS, e164
@@ -137,7 +137,8 @@ def _birth_date(value: str, context: Mapping[str, object]) -> str | None:
             born = date(int(found["y"]), int(found["m"]), int(found["d"]))
         except ValueError:
             return None
-        return born.strftime("%Y%m%d") if born.year >= 1900 else None
+        least, most = BIRTH_YEARS
+        return born.strftime("%Y%m%d") if least <= born.year <= most else None
     return None
 
 
