@@ -87,6 +87,22 @@ def test_suppression_takes_out_and_keeps_out(tmp_path: Path, sandbox: SandboxSer
         assert crm.execute("SELECT count(*) FROM people WHERE id = 3").fetchone() == (0,)
 
 
+def test_a_suppressed_phone_is_known_by_its_digest(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Also where the warehouse holds digests alone, as Meta takes them."""
+    root = make_project(tmp_path, sandbox.url)
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        connection.execute(
+            "UPDATE people SET phone = sha256('336399800' || lpad(id::VARCHAR, 2, '0'))"
+        )
+    project = approved(root)
+    line = json.dumps(
+        {"kind": "phone", "value": "06 39 98 00 03", "default_country": "FR"}
+    ).encode()
+    assert project.suppress("add", [line])["total"] == 1
+    rows = project.run("to_meta").to_dict()["syncs"][0]["rows"]
+    assert (rows["suppressed"], rows["delivered"]) == (1, 99)
+
+
 def test_a_mass_change_is_refused_until_accepted(tmp_path: Path, sandbox: SandboxServer) -> None:
     """Losing most of the model does not empty the audience by accident."""
     from mayfly.api import RunRequest

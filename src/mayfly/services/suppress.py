@@ -12,14 +12,23 @@ import pyarrow as pa
 from mayfly.crypto.keyed import keyed_digest_one
 from mayfly.domain.errors import ConfigError
 from mayfly.ports.store import Store
-from mayfly.privacy.rules import worker_canonical
-from mayfly.privacy.suppression import SUPPRESSION_KINDS, primary_key_canonical
+from mayfly.privacy.rules import rule_for, worker_canonical, worker_digest
+from mayfly.privacy.suppression import PHONE_DIGITS, SUPPRESSION_KINDS, primary_key_canonical
 
 Canonical = Callable[[str, str, str | None], bytes | None]
 
 
 def canonical_of(kind: str, value: str, country: str | None) -> bytes | None:
-    """Canonical digest of one e-mail address or phone number; None where it is none."""
+    """Canonical digest of one e-mail address or phone number; None where it is none.
+
+    Of kind `phone_digits` it is that of a phone without its `+`.
+    """
+    if kind == PHONE_DIGITS:
+        rule = rule_for("meta", "phone")
+        digits: bytes | None = worker_digest(rule, pa.array([value]), default_country=country)[
+            0
+        ].as_py()
+        return digits
     if kind not in ("email", "phone"):
         return None
     made = worker_canonical(
@@ -32,7 +41,7 @@ def canonical_of(kind: str, value: str, country: str | None) -> bytes | None:
 def entries_of(
     lines: Iterable[bytes], *, key: bytes, canonical: Canonical
 ) -> list[tuple[str, bytes]]:
-    """(kind, keyed digest) of each line.
+    """(kind, keyed digest) of each line, and for each phone one of kind `phone_digits`.
 
     Args:
         lines: JSON Lines `{"kind", "value", "default_country"?}`.
@@ -54,19 +63,29 @@ def entries_of(
         if digest is None:
             raise _bad(number, f"holds no usable {kind}")
         found.append((kind, keyed_digest_one(key, digest)))
+        digits = canonical(PHONE_DIGITS, value, country) if kind == "phone" else None
+        if digits is not None:
+            found.append((PHONE_DIGITS, keyed_digest_one(key, digits)))
     return found
 
 
 def change(
     store: Store, act: str, entries: list[tuple[str, bytes]], now: datetime
 ) -> dict[str, Any]:
-    """Apply a list of entries and say the totals."""
+    """Apply a list of entries and say the totals; a phone and its digits are one.
+
+    A crash between the two calls leaves the digits alone, which nobody counts and which suppress
+    too much rather than too little; the same input again completes it.
+    """
+    counted = [entry for entry in entries if entry[0] in SUPPRESSION_KINDS]
+    beside = [entry for entry in entries if entry[0] not in SUPPRESSION_KINDS]
     if act == "add":
-        changed = {"added": store.add_suppressions(entries, now)}
+        store.add_suppressions(beside, now)
+        changed = {"added": store.add_suppressions(counted, now)}
     else:
-        changed = {"removed": store.remove_suppressions(entries)}
-    total = sum(store.suppression_counts().values())
-    return {"schema": "mayfly/suppress/1", "ok": True, **changed, "total": total}
+        changed = {"removed": store.remove_suppressions(counted)}
+        store.remove_suppressions(beside)
+    return {"schema": "mayfly/suppress/1", "ok": True, **changed, "total": _total(store)}
 
 
 def listing(store: Store) -> dict[str, Any]:
@@ -76,8 +95,13 @@ def listing(store: Store) -> dict[str, Any]:
         "schema": "mayfly/suppress/1",
         "ok": True,
         "kinds": {kind: counts.get(kind, 0) for kind in SUPPRESSION_KINDS},
-        "total": sum(counts.values()),
+        "total": _total(store),
     }
+
+
+def _total(store: Store) -> int:
+    counts = store.suppression_counts()
+    return sum(counts.get(kind, 0) for kind in SUPPRESSION_KINDS)
 
 
 def _parse(number: int, line: bytes) -> tuple[str, str, str | None]:

@@ -8,10 +8,12 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.domain.errors import ConfigError
+from mayfly.privacy.rules import worker_canonical
 from mayfly.services.suppress import canonical_of, change, entries_of, listing
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -53,7 +55,31 @@ def test_spellings_of_one_identifier_are_one_entry() -> None:
         line("phone", "07700 900123", "GB"),
         line("phone", "07700900123", "gb"),
     ]
-    assert len(set(entries(*phones))) == 1
+    assert len({entry for entry in entries(*phones) if entry[0] == "phone"}) == 1
+
+
+def test_a_phone_stands_for_each_digest_it_can_have() -> None:
+    """A column of ready digests was hashed with the + or without; both are on the list."""
+    number = "447700900123"
+    wanted = {
+        hmac.new(KEY, hashlib.sha256(text.encode()).digest(), hashlib.sha256).digest()
+        for text in (number, f"+{number}")
+    }
+    assert {digest for _, digest in entries(line("phone", f"+{number}"))} == wanted
+    ready = pa.array([hashlib.sha256(number.encode()).hexdigest(), "+447700900123"])
+    canonical = worker_canonical("phone", ready, default_country=None).to_pylist()
+    assert canonical == [hashlib.sha256(text.encode()).digest() for text in (number, f"+{number}")]
+
+
+def test_a_phone_counts_once(store: SqlStore) -> None:
+    """What is kept beside it is no entry of its own, and goes with it."""
+    phone = entries(line("phone", "+44 7700 900123"))
+    done = change(store, "add", phone, NOW)
+    assert (done["added"], done["total"]) == (1, 1)
+    assert listing(store)["kinds"] == {"email": 0, "phone": 1, "primary_key": 0}
+    assert len(store.suppression_digests()) == 2
+    assert change(store, "remove", phone, NOW)["removed"] == 1
+    assert len(store.suppression_digests()) == 0
 
 
 def test_a_primary_key_may_be_a_number() -> None:

@@ -13,7 +13,7 @@ from mayfly.domain.errors import PolicyError
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.catalogue import RULES, RULES_VERSION, Rule
 from mayfly.privacy.rules.emit import BASE64_DIGEST, EMITTERS, OTHER_DIGEST, Emitter
-from mayfly.privacy.rules.hashing import EMPTY, HashResult, hash_text, hash_value, normalise
+from mayfly.privacy.rules.hashing import EMPTY, HashResult, hash_text, hash_value
 from mayfly.privacy.rules.phone import sql_e164
 
 __all__ = [
@@ -92,13 +92,10 @@ def sql_digest(
     # A digest is passed on as its bytes and never hashed again; the hash of nothing never leaves.
     passed = f"nullif({known}, {emitter.unhex(repr(EMPTY.hex()))})"
     final = f"coalesce({is_hex} OR ({inside} AND NOT {base64}), FALSE) OR {column_sql} IS NULL"
-    canonical_hex = passed if rule.phone == "none" else "NULL"
     return SqlRule(
         digest=f"CASE WHEN {is_hex} THEN {passed} WHEN {other} THEN NULL ELSE {made} END",
         in_repertoire=f"({final})",
-        canonical=(
-            f"CASE WHEN {is_hex} THEN {canonical_hex} WHEN {other} THEN NULL ELSE {canonical} END"
-        ),
+        canonical=(f"CASE WHEN {is_hex} THEN {passed} WHEN {other} THEN NULL ELSE {canonical} END"),
         shared=shared,
     )
 
@@ -174,15 +171,20 @@ def worker_canonical(
     default_country: str | None,
     countries: pa.Array | None = None,
 ) -> pa.Array:
-    """Canonical digests of a column, which suppression compares; null where refused."""
+    """Canonical digests of a column, which suppression compares; null where refused.
+
+    What is a digest already is its own: a phone's is compared with each form it can have.
+    """
     if kind == "email":
         rule = rule_for("meta", "email")
         return worker_digest(rule, values, default_country=None)
     rule = rule_for("meta", "phone")
 
     def one(value: str, country: str | None) -> bytes | None:
-        digits = normalise(rule, value, {"default_country": country})
-        return None if digits is None else hashlib.sha256(f"+{digits}".encode()).digest()
+        made = hash_text(rule, value, {"default_country": country})
+        if made.normal is None:
+            return made.digest
+        return hashlib.sha256(f"+{made.normal}".encode()).digest()
 
     return _column(one, values, default_country, countries)
 

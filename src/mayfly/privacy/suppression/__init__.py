@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 
 SUPPRESSION_KINDS = ("email", "phone", "primary_key")
+# Kept beside each phone and not counted: a column of ready digests holds those of the digits alone
+# where it was made for Meta, and those with a + where it was made for others.
+PHONE_DIGITS = "phone_digits"
 
 
 def primary_key_canonical(text: str) -> bytes:
