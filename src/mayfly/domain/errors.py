@@ -6,6 +6,7 @@ EngineError
 ├── PolicyError      a privacy rule forbids it               never retry    exit 3
 ├── TransientError   the other side is away or busy          retry          exit 4
 ├── ContractError    the other side broke its own contract   stop, report   exit 1
+│   └── RequestRefusedError  or a row of the request did     send parts     exit 1
 └── IntegrityError   ciphertext, ledger or state fails       stop, alert    exit 1
 
 A message names what was expected, where, and what to do. It never carries a value that came
@@ -79,6 +80,13 @@ class TransientError(EngineError):
 
 class ContractError(EngineError):
     """The other side answered in a way its own contract does not allow."""
+
+
+class RequestRefusedError(ContractError):
+    """A request was refused as a whole: it may be wrong itself, or one of its rows is.
+
+    Where a part of its rows is taken, rows are to blame; where none is, the request is.
+    """
 
 
 class IntegrityError(EngineError):

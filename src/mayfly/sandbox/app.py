@@ -224,6 +224,8 @@ async def _played(fault: Fault, request: Request) -> Response | None:
             return _refusal(error, headers | _usage(request.url.path, minutes=1))
         case "401":
             return _refusal(GraphError(190, "The access token expired.", status=401), headers)
+        case "100":
+            return _refusal(GraphError(100, "(#100) Invalid parameter", status=400), headers)
         case "garbage":
             return Response(b"<html>\x00\xff not what was asked for", media_type="text/html")
         case "redirect":

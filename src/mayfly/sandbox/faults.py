@@ -11,6 +11,7 @@ KINDS = frozenset(
         "503",
         "429",
         "401",
+        "100",
         "reset",
         "accept_then_hang",
         "partial_failure",

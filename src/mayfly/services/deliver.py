@@ -10,7 +10,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 import tenacity
 
-from mayfly.domain.errors import ContractError, IntegrityError, TransientError
+from mayfly.domain.errors import (
+    ContractError,
+    IntegrityError,
+    RequestRefusedError,
+    TransientError,
+)
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.destination import Destination, Done, Pending, Progress, Submitted
 from mayfly.privacy.gate import ProtectedBatch
@@ -18,6 +23,9 @@ from mayfly.privacy.gate import ProtectedBatch
 ATTEMPTS_MAX = 5
 AWAY_SECONDS = 60.0
 SPLITS_MAX = 64
+# Refusals without a row taken, after which the request is what is wrong. More than it takes to
+# come down from the largest batch to one row, and to its neighbour.
+BLIND_SPLITS_MAX = 20
 POLLS_MAX = 3_600
 DEFERRALS_MAX = 3
 DEFERRAL_SECONDS = 30.0
@@ -60,7 +68,7 @@ class Sender:
         try:
             return await self._attempts(batch)
         except ContractError as error:
-            if error.code != "batch_refused":
+            if not _may_be_rows(error):
                 raise
             return Refused()
 
@@ -70,6 +78,9 @@ class Sender:
         Args:
             batch: as it was refused.
             before: called before each sending: many parts take longer than one lease.
+
+        Raises:
+            RequestRefusedError: no part was taken; no row is rejected for it.
         """
         if not self.splittable:
             reason = Reason(code="batch_refused")
@@ -95,7 +106,7 @@ class Sender:
         parts: list[tuple[int, int]] = [(0, len(batch))]
         codes = [int(OutcomeCode.ACCEPTED)] * len(batch)
         reasons: dict[int, Reason] = {}
-        splits = 0
+        splits, taken = 0, False
         while parts:
             start, length = parts.pop()
             part = batch.part(start, length)
@@ -103,9 +114,12 @@ class Sender:
             try:
                 answer = await self._attempts(part)
             except ContractError as error:
-                if error.code != "batch_refused":
+                if not _may_be_rows(error):
                     raise
                 splits += 1
+                blind = splits >= BLIND_SPLITS_MAX or (length == 1 and not parts)
+                if blind and not taken and isinstance(error, RequestRefusedError):
+                    raise
                 if length > 1 and splits <= SPLITS_MAX:
                     half = length // 2
                     parts += [(start + half, length - half), (start, half)]
@@ -116,6 +130,7 @@ class Sender:
                 continue
             if isinstance(answer, Submitted):
                 raise ContractError("split_job", "A part of a batch cannot be a job.")
+            taken = True
             codes[start : start + length] = answer.outcomes.codes.to_pylist()
             reasons |= {start + r: reason for r, reason in answer.outcomes.reasons.items()}
         return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
@@ -163,6 +178,11 @@ class Sender:
                 case Pending(retry_after_seconds=seconds):
                     await self.sleep(min(seconds, 60.0))
         raise TransientError("job_pending", "The destination has not finished a submitted batch.")
+
+
+def _may_be_rows(error: ContractError) -> bool:
+    """Whether rows of a refused batch may be to blame for it."""
+    return error.code == "batch_refused" or isinstance(error, RequestRefusedError)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

@@ -22,6 +22,7 @@ from mayfly.domain.errors import (
     ConfigError,
     ContractError,
     IntegrityError,
+    RequestRefusedError,
     TransientError,
 )
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
@@ -45,6 +46,7 @@ HOST = "graph.facebook.com"
 API_VERSION = "v26.0"
 REQUEST_SECONDS = 60.0
 _PAGES_MAX = 1_000
+_GONE = ("meta_100_33", "meta_1487366")
 
 
 def _digest(name: str, kind: str, rule: str, *, identifier: bool = False) -> FieldSpec:
@@ -217,7 +219,10 @@ class MetaAds:
         audience = await self._audience(create=method == "POST") if count else None
         if audience is None:
             return Outcomes.all_of(OutcomeCode.ACCEPTED, count)
-        reply = await self._call(method, f"{audience}/users", content=body)
+        try:
+            reply = await self._call(method, f"{audience}/users", content=body)
+        except ContractError as error:
+            raise _of_people(error) from None
         if received(reply) < count:
             self._was_cut(request.session)
         return codes(reply, count)
@@ -485,6 +490,21 @@ def spread(part: Part, answered: Outcomes) -> Outcomes:
         if place in answered.reasons:
             reasons[row - part.first] = answered.reasons[place]
     return Outcomes(codes=pa.array(values, pa.uint8()), reasons=reasons)
+
+
+def _of_people(error: ContractError) -> ContractError:
+    """A refusal of a request that carried people: what it was about."""
+    if error.code in _GONE:
+        return ContractError(
+            "audience_gone",
+            "The audience does not exist any more.",
+            hint="Run again: it is made anew, and everything is sent to it.",
+        )
+    if re.fullmatch("meta_100(_[0-9]+)?", error.code):
+        # Meta counts the rows it does not like; where it refuses a whole request for a parameter,
+        # the parameter may still be one cell.
+        return RequestRefusedError(error.code, error.message, hint=error.hint)
+    return error
 
 
 def _named(page: Mapping[str, Any], name: str) -> Iterator[str]:
