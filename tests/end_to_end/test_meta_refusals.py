@@ -56,3 +56,86 @@ def test_a_single_row_that_is_refused_is_not_blamed(tmp_path: Path, sandbox: San
     plan_fault(sandbox, "100", 9)
     ended = project.run("to_meta").to_dict()["syncs"][0]
     assert ended["error"]["code"] == "meta_100"
+
+
+def graph(sandbox: SandboxServer, method: str, path: str) -> None:
+    """A call as the audience's owner would make it."""
+    request = urllib.request.Request(f"{sandbox.url}/v26.0/{path}", method=method)
+    request.add_header("authorization", "Bearer t0ken")
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        reply.read()
+
+
+def only_audience(sandbox: SandboxServer) -> str:
+    """Its id."""
+    [audience] = get(f"{sandbox.url}/_sandbox/audiences")
+    return str(audience["id"])
+
+
+def test_an_audience_deleted_at_meta_is_filled_anew(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Everybody is sent to the one that takes its place, not those who changed alone."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    project.run("to_meta")
+    first = only_audience(sandbox)
+    graph(sandbox, "DELETE", first)
+    ended = project.run("to_meta").to_dict()["syncs"][0]
+    assert (ended["status"], ended["rows"]["delivered"]) == ("succeeded", 100)
+    assert only_audience(sandbox) != first
+    assert len(members(sandbox)) == 100
+    lines = (tmp_path / ".mayfly/ledger/entries.jsonl").read_text().splitlines()
+    [gone] = [e for e in map(json.loads, lines) if e["type"] == "state_dropped"]
+    assert (gone["rows"], gone["reason"]) == (100, "object_gone")
+    assert project.run("to_meta").to_dict()["syncs"][0]["status"] == "no_changes"
+
+
+def test_an_audience_made_by_hand_in_its_place_is_filled(
+    tmp_path: Path, sandbox: SandboxServer
+) -> None:
+    """It has the name and another id: nobody is in it."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    project.run("to_meta")
+    graph(sandbox, "DELETE", only_audience(sandbox))
+    create(sandbox, "People")
+    assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 100
+    assert len(members(sandbox)) == 100
+
+
+def create(sandbox: SandboxServer, name: str) -> None:
+    """An audience of the ad account."""
+    wanted = {"name": name, "subtype": "CUSTOM", "customer_file_source": "USER_PROVIDED_ONLY"}
+    request = urllib.request.Request(
+        f"{sandbox.url}/v26.0/act_123/customaudiences", json.dumps(wanted).encode(), method="POST"
+    )
+    request.add_header("authorization", "Bearer t0ken")
+    request.add_header("content-type", "application/json")
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        reply.read()
+
+
+def test_an_audience_that_was_renamed_is_not_left_behind(
+    tmp_path: Path, sandbox: SandboxServer
+) -> None:
+    """Its people would stay in it for ever: the run says so, and a drop lets it begin anew."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    project.run("to_meta")
+    audience = sandbox.app.meta.audiences[only_audience(sandbox)]
+    audience.name = "Renamed"
+    ended = project.run("to_meta").to_dict()["syncs"][0]
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "audience_renamed")
+    audience.name = "People"
+    assert project.run("to_meta").to_dict()["syncs"][0]["status"] == "no_changes"
+    audience.name = "Renamed"
+    project.drop_state("to_meta")
+    assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 100
+    assert len(get(f"{sandbox.url}/_sandbox/audiences")) == 2
+
+
+def test_a_run_held_before_it_could_note_its_audience_goes_on(
+    tmp_path: Path, sandbox: SandboxServer
+) -> None:
+    """The next one finds it by its name, and sends what was not delivered."""
+    project = approved(make_project(tmp_path, sandbox.url, rows=8))
+    plan_fault(sandbox, "503", 5)
+    assert project.run("to_meta").to_dict()["syncs"][0]["status"] == "held"
+    assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 8
+    assert len(members(sandbox)) == 8

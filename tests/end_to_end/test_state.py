@@ -315,6 +315,23 @@ def test_an_open_plan_is_taken_over_only_with_its_identity(
     assert ledger_is_whole(elsewhere)
 
 
+def test_a_registry_made_before_objects_were_noted_gets_the_column(
+    shop: Shop, sandbox: SandboxServer
+) -> None:
+    """Where the audience is there it is noted, and where it is gone everybody is sent."""
+    project = begun(shop, sandbox)
+    noted = "SELECT object_id FROM _mayfly.states WHERE sync = 'to_meta'"
+    first = shop.execute(noted)
+    assert first != [(None,)]
+    shop.execute("ALTER TABLE _mayfly.states DROP COLUMN object_id")
+    assert delivered(project)["to_meta"] == ("no_changes", 0, 0)
+    assert shop.execute(noted) == first
+    shop.execute("ALTER TABLE _mayfly.states DROP COLUMN object_id")
+    sandbox.app.meta.reset()
+    assert delivered(project)["to_meta"] == ("succeeded", ROWS, 0)
+    assert len(members(sandbox)) == ROWS
+
+
 def test_what_does_not_fit_is_refused(shop: Shop, sandbox: SandboxServer) -> None:
     """Another key, an audience for a table, a state that serves another sync, an unknown one."""
     project = begun(shop, sandbox)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -178,6 +178,24 @@ class DestinationContext:
     key: tuple[str, ...]
     columns: Mapping[str, pa.DataType]
     forms: Mapping[str, Form]
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """A destination whose object (an audience) can be deleted there and made again.
+
+    What a state remembers is in one such object, and in no other of the same name.
+    """
+
+    async def locate(self, known: str | None) -> str | None:
+        """Id of the object the sync writes to, None where there is none yet. Writes nothing.
+
+        Args:
+            known: the id it had in the last run, None where none was recorded.
+
+        Raises:
+            ConfigError: the object of that id exists, and is not the one that is configured.
+        """
 
 
 class Destination(Protocol):

@@ -42,6 +42,15 @@ class PlanStore(Protocol):
     def release(self) -> None:
         """Give the lease back. May be repeated."""
 
+    def object_id(self) -> str | None:
+        """Id of the destination's object that the state speaks of; None where none is recorded."""
+
+    def bind(self, object_id: str | None) -> int:
+        """Record that id; how many rows were forgotten.
+
+        The state is emptied where it spoke of another object, or where there is none now.
+        """
+
     def open_plan(self) -> OpenPlan | None:
         """The plan that was left open, None where there is none."""
 

@@ -26,7 +26,7 @@ from mayfly.domain.errors import (
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker
-from mayfly.ports.destination import Destination, Done, JobRef, Submitted
+from mayfly.ports.destination import Destination, Done, JobRef, Locating, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import ProtectedBatch
@@ -109,10 +109,12 @@ async def advance(run: Run) -> RunTally:
     )
     try:
         await _close_left_open(run, tally)
+        await _find_object(run)
         plan = await _plan(run, tally)
         for job in await _deliver(run, plan, tally):
             done = await _sender(run).wait(job.submitted)
             await _acknowledge(run, tally, job.sent, done.outcomes)
+        await _note_object(run)
         await _close(run, tally)
     except TransientError as error:
         tally.held_by(error)
@@ -222,6 +224,30 @@ def _head(run: Run, left_open: OpenPlan, batch: BatchInfo) -> BatchHead:
         rows=batch.rows,
         identifier=batch.identifier,
     )
+
+
+async def _find_object(run: Run) -> None:
+    """An audience that was deleted, or made anew, holds nobody of those the state remembers."""
+    if not isinstance(run.destination, Locating):
+        return
+    known = await _store(run.store.object_id)
+    found = await _sender(run).locate(known)
+    rows = await _store(run.store.bind, found)
+    if rows:
+        entry = run.entry(EntryType.STATE_DROPPED, rows=rows, reason="object_gone")
+        await _store(run.ledger.append, [entry])
+
+
+async def _note_object(run: Run) -> None:
+    """An audience that this run has made is the one that its state will speak of."""
+    if not isinstance(run.destination, Locating):
+        return
+    known = await _store(run.store.object_id)
+    if known is not None:
+        return
+    made = await _sender(run).locate(None)
+    if made is not None:
+        await _store(run.store.bind, made)
 
 
 async def _plan(run: Run, tally: RunTally) -> Plan:

@@ -17,7 +17,7 @@ from mayfly.domain.errors import (
     TransientError,
 )
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
-from mayfly.ports.destination import Destination, Done, Pending, Progress, Submitted
+from mayfly.ports.destination import Destination, Done, Locating, Pending, Progress, Submitted
 from mayfly.privacy.gate import ProtectedBatch
 
 ATTEMPTS_MAX = 5
@@ -91,15 +91,29 @@ class Sender:
         if not isinstance(batch, ProtectedBatch):
             raise IntegrityError("not_through_the_gate", "A batch did not pass the gate.")
         progress = Progress(rows=len(batch))
-        retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self.attempts_max if self.repeatable else 1)
+        retrying = self._retrying(self.attempts_max if self.repeatable else 1)
+        return await retrying(self.destination.write, batch, progress)
+
+    async def locate(self, known: str | None) -> str | None:
+        """See `Locating.locate`; None where the destination has no such object at all.
+
+        Raises:
+            TransientError: the destination stays away.
+            ConfigError: as `Locating.locate`.
+        """
+        if not isinstance(self.destination, Locating):
+            return None
+        return await self._retrying(self.attempts_max)(self.destination.locate, known)
+
+    def _retrying(self, attempts_max: int) -> tenacity.AsyncRetrying:
+        return tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(attempts_max)
             | tenacity.stop_before_delay(self.away_seconds),
             wait=_wait,
             retry=tenacity.retry_if_exception_type(TransientError),
             sleep=self.sleep,
             reraise=True,
         )
-        return await retrying(self.destination.write, batch, progress)
 
     async def _split(self, batch: ProtectedBatch, before: Before) -> Outcomes:
         """Halve a refused batch until the refused rows stand alone, within a bound."""

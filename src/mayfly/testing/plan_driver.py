@@ -244,6 +244,14 @@ class _Store:
         self._attempt.holding = False
         self._attempt.step("after release")
 
+    def object_id(self) -> str | None:
+        """See `PlanStore.object_id`."""
+        return self._attempt.call(self._store.object_id)
+
+    def bind(self, object_id: str | None) -> int:
+        """See `PlanStore.bind`."""
+        return self._written(self._store.bind, object_id)
+
     def open_plan(self) -> OpenPlan | None:
         """See `PlanStore.open_plan`."""
         return self._attempt.call(self._store.open_plan)

@@ -106,6 +106,8 @@ class SourcePlanStore:
             session.begin()
             for statement in tables.create_registry(self._sql, self._names, self._schema):
                 session.execute(statement)
+            if not self._exists(session, "states", column=tables.OBJECT_ID):
+                session.execute(tables.add_object_id(self._names))
             row = self._registry(session)
             viewed = self._exists(session, "rejected")
             if row is None or not viewed:
@@ -150,6 +152,27 @@ class SourcePlanStore:
                 f"WHERE sid = {literal(self._identity.sid)} AND fence = {self._fence}"
             )
         self._fence = None
+
+    def object_id(self) -> str | None:
+        """See `PlanStore.object_id`."""
+        with self._source.session(write=False) as session:
+            return self._object_id(session)
+
+    def bind(self, object_id: str | None) -> int:
+        """See `PlanStore.bind`."""
+        with self._fenced() as session:
+            known, rows = self._object_id(session), 0
+            if object_id is None or known not in (None, object_id):
+                rows = _number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
+                for kind in ("state", "pairs"):
+                    session.execute(f"DELETE FROM {self._names.of(kind)}")
+            if object_id != known:
+                value = "NULL" if object_id is None else literal(object_id)
+                session.execute(
+                    f"UPDATE {self._names.registry} SET {tables.OBJECT_ID} = {value} "
+                    f"WHERE sid = {literal(self._identity.sid)}"
+                )
+            return rows
 
     # -- plan -----------------------------------------------------------------------------------
 
@@ -311,11 +334,20 @@ class SourcePlanStore:
     def _state_exists(self, session: SqlSession) -> bool:
         return self._exists(session, f"state_{self._identity.sid}")
 
-    def _exists(self, session: SqlSession, name: str) -> bool:
-        schema, table = literal(self._schema), literal(name)
+    def _object_id(self, session: SqlSession) -> str | None:
         found = session.table(
-            "SELECT count(*) AS n FROM information_schema.tables "
-            f"WHERE table_schema = {schema} AND table_name = {table}"
+            f"SELECT {tables.OBJECT_ID} AS id FROM {self._names.registry} "
+            f"WHERE sid = {literal(self._identity.sid)}"
+        ).column("id")
+        return None if not len(found) or found[0].as_py() is None else str(found[0].as_py())
+
+    def _exists(self, session: SqlSession, name: str, *, column: str | None = None) -> bool:
+        schema, table = literal(self._schema), literal(name)
+        kind = "tables" if column is None else "columns"
+        also = "" if column is None else f" AND column_name = {literal(column)}"
+        found = session.table(
+            f"SELECT count(*) AS n FROM information_schema.{kind} "
+            f"WHERE table_schema = {schema} AND table_name = {table}{also}"
         )
         return bool(found.column("n")[0].as_py())
 

@@ -68,6 +68,9 @@ class SourceStates:
                 "owner": owner,
             }
             assigned = ", ".join(f"{name} = {literal(text)}" for name, text in values.items())
+            if i.sid != sid and tables.OBJECT_ID in self._columns(session, "states"):
+                # That the rows are where the sync now leads is what its operator has said.
+                assigned += f", {tables.OBJECT_ID} = NULL"
             # Neither keys nor suppression list of the earlier owner need be ours: nothing that
             # was worked out with them is taken as current.
             session.execute(

@@ -18,6 +18,7 @@ from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.privacy.gate import Form
 
 FORMAT = 1
+OBJECT_ID = "object_id"
 
 
 def create_registry(sql: SqlDialect, names: Names, schema: str) -> list[str]:
@@ -30,8 +31,13 @@ def create_registry(sql: SqlDialect, names: Names, schema: str) -> list[str]:
         "holder varchar(128), lease_until bigint NOT NULL, versions varchar(64), "
         "suppression bigint NOT NULL, format integer NOT NULL, plan_run varchar(64), "
         f"plan_versions varchar(64), plan_suppression bigint, plan_layout {sql.text}, "
-        f"state_keys {sql.text})",
+        f"state_keys {sql.text}, {OBJECT_ID} varchar(64))",
     ]
+
+
+def add_object_id(names: Names) -> str:
+    """For a table of states that was made before it had the column."""
+    return f"ALTER TABLE {names.registry} ADD COLUMN IF NOT EXISTS {OBJECT_ID} varchar(64)"
 
 
 def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:

@@ -161,6 +161,22 @@ class MetaAds:
         if reply.get("id") != self._settings.account:
             raise ContractError("unknown_answer", "The ad account's answer has another id.")
 
+    async def locate(self, known: str | None) -> str | None:
+        """See `Locating.locate`: the id of the audience of the configured name.
+
+        Raises:
+            ConfigError: `audience_renamed`, `audience_ambiguous`.
+        """
+        found = await self._audience(create=False)
+        if known is not None and found != known and await self._exists(known):
+            raise ConfigError(
+                "audience_renamed",
+                "The audience that this sync has filled so far has another name now.",
+                hint="Give it its name again, or configure the new one and adopt the state; see "
+                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
+            )
+        return found
+
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Send one batch; rows without any identifier are rejected unsent."""
         require_protected(batch)
@@ -256,6 +272,15 @@ class MetaAds:
                 )
                 self._audience_id = _number(reply.get("id"))
             return self._audience_id
+
+    async def _exists(self, audience_id: str) -> bool:
+        try:
+            await self._call("GET", audience_id, params={"fields": "id"})
+        except ContractError as error:
+            if error.code in _GONE:
+                return False
+            raise
+        return True
 
     async def _find(self) -> str | None:
         found: set[str] = set()
