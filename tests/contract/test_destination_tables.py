@@ -5,72 +5,27 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import decimal
+import json
 import shutil
-import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
-import psycopg
 import pyarrow as pa
 import pytest
 
-from mayfly.connectors.destinations import (
-    database_duckdb,
-    database_postgres,
-    database_sqlite,
-    files,
-)
+from mayfly.connectors.destinations import database_postgres, files
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError
 from mayfly.domain.outcomes import OutcomeCode
-from mayfly.ports.destination import DestinationContext, Done, Progress, Submitted
+from mayfly.ports.destination import DestinationContext, Done, Submitted
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.seal import THE_SEAL
-
-ENGINES = ("duckdb", "sqlite", "postgres")
-ROWS = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "name": ["a", 'q"uote', None]})
-
-
-class _Dsn:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The dsn."""
-        return self._text
-
-
-class Bench:
-    """One kind of database, with a way to look into it."""
-
-    def __init__(self, kind: str, tmp_path: Path, dsn: str) -> None:
-        self.kind = kind
-        self.path = tmp_path / f"crm.{kind}"
-        self.dsn = dsn
-
-    def make(self, context: DestinationContext) -> Any:
-        """The connector."""
-        if self.kind == "postgres":
-            return database_postgres.make(dsn=_Dsn(self.dsn), schema="public", context=context)
-        module = database_duckdb if self.kind == "duckdb" else database_sqlite
-        return module.make(path=self.path, context=context)
-
-    def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a query."""
-        if self.kind == "postgres":
-            with psycopg.connect(self.dsn, autocommit=True) as con:
-                cursor = con.execute(sql.encode())
-                return cursor.fetchall() if cursor.description else []
-        if self.kind == "duckdb":
-            with duckdb.connect(str(self.path)) as con:
-                return con.execute(sql).fetchall()
-        with sqlite3.connect(self.path) as con:
-            return con.execute(sql).fetchall()
+from mayfly.testing.destination_contract import DestinationContract, email_digest
+from tables import ENGINES, ROWS, Bench, Dsn, batch, context, write
 
 
 @pytest.fixture(params=ENGINES)
@@ -80,33 +35,104 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     return Bench(request.param, tmp_path, dsn)
 
 
-def context(rows: pa.Table = ROWS, **more: Any) -> DestinationContext:
-    """A mirror of table `people` by id."""
-    made = DestinationContext(
-        workspace="w",
-        sync="s",
-        mode=SyncMode.MIRROR,
-        object_name="people",
-        key=("id",),
-        columns={f.name: f.type for f in rows.schema},
-        forms=dict.fromkeys(rows.column_names, Form.CLEAR),
-    )
-    return replace(made, **more)
+class TableContract(DestinationContract):
+    """A mirrored table of a key and a digest."""
+
+    adds = Operation.WRITE
+    resumes = False
+    bench: Bench
+
+    def make(self) -> Any:
+        """The connector for the test's table."""
+        return self.bench.make(self.context())
+
+    def protect(self, head: BatchHead, rows: pa.Table, forms: Mapping[str, Form]) -> ProtectedBatch:
+        """Sealed as the gate would seal it."""
+        return ProtectedBatch(head, rows, forms, seal=THE_SEAL)
+
+    def context(self) -> DestinationContext:
+        """Table `contract` by id."""
+        forms = {"id": Form.CLEAR, "EMAIL": Form.DIGEST}
+        columns = {"id": pa.int64(), "EMAIL": pa.binary()}
+        return context(object_name="contract", columns=columns, forms=forms)
+
+    def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
+        """Key and digest."""
+        digests = pa.array([email_digest(n) for n in subjects], pa.binary())
+        table = pa.table({"id": pa.array(subjects, pa.int64()), "EMAIL": digests})
+        return table, self.context().forms
+
+    def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
+        """The key alone."""
+        return pa.table({"id": pa.array(subjects, pa.int64())}), {"id": Form.CLEAR}, None
+
+    async def contents(self) -> set[str]:
+        """Digests in the table, where there is one."""
+        listed = self.bench.ask(self.bench.names)
+        if ("contract",) not in listed:
+            return set()
+        return {digest for (digest,) in self.bench.ask('SELECT "EMAIL" FROM contract')}
 
 
-def batch(
-    rows: pa.Table = ROWS, *, number: int = 0, operation: Operation = Operation.WRITE
-) -> ProtectedBatch:
-    """A batch that passed the gate."""
-    head = BatchHead(
-        sync="s", run="r1", number=number, of=9, operation=operation, rows=rows.num_rows
-    )
-    return ProtectedBatch(head, rows, dict.fromkeys(rows.column_names, Form.CLEAR), seal=THE_SEAL)
+class TestDuckdb(TableContract):
+    """A DuckDB file."""
+
+    @pytest.fixture(autouse=True)
+    def _bench(self, tmp_path: Path) -> None:
+        self.bench = Bench("duckdb", tmp_path, "")
 
 
-def write(destination: Any, given: ProtectedBatch) -> Done | Submitted:
-    """Hand over a batch."""
-    return asyncio.run(destination.write(given, Progress(rows=len(given))))
+class TestSqlite(TableContract):
+    """An SQLite file."""
+
+    @pytest.fixture(autouse=True)
+    def _bench(self, tmp_path: Path) -> None:
+        self.bench = Bench("sqlite", tmp_path, "")
+
+
+class TestPostgres(TableContract):
+    """A real PostgreSQL."""
+
+    @pytest.fixture(autouse=True)
+    def _bench(self, tmp_path: Path, postgres_database: str) -> None:
+        self.bench = Bench("postgres", tmp_path, postgres_database)
+
+
+class FilesContract(TableContract):
+    """A folder that gets a file once every batch of the run is there."""
+
+    adds = Operation.INSERT
+    removes = None
+    file_format = "parquet"
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make(self) -> files.Files:
+        """The connector for the test's folder."""
+        return files.make(path=self.folder, file_format=self.file_format, context=self.context())
+
+    async def contents(self) -> set[str]:
+        """Digests in the files."""
+        found = self.folder.glob(f"*.{self.file_format}")
+        return {row["EMAIL"] for path in found for row in READERS[self.file_format](path)}
+
+
+class TestParquet(FilesContract):
+    """Parquet."""
+
+
+class TestCsv(FilesContract):
+    """CSV."""
+
+    file_format = "csv"
+
+
+class TestJsonl(FilesContract):
+    """JSON Lines."""
+
+    file_format = "jsonl"
 
 
 def test_rows_arrive_and_a_repeat_changes_nothing(bench: Bench) -> None:
@@ -243,7 +269,7 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     "parquet": lambda p: pl.read_parquet(p).to_dicts(),
     "csv": read_csv,
-    "jsonl": lambda p: pl.read_ndjson(p).to_dicts(),
+    "jsonl": lambda p: [json.loads(line) for line in p.read_text("utf-8").splitlines()],
 }
 
 
@@ -313,12 +339,12 @@ def test_lost_parts_are_deferred(tmp_path: Path) -> None:
 
 def test_a_server_off_loopback_is_verified() -> None:
     """TLS with a verified certificate, whatever the dsn leaves out; less is refused."""
-    made = database_postgres.verified_tls(_Dsn("postgresql://db.example.com/x"))
+    made = database_postgres.verified_tls(Dsn("postgresql://db.example.com/x"))
     assert made == {
         "sslmode": "verify-full",
         "sslrootcert": "system",
         "ssl_min_protocol_version": "TLSv1.2",
     }
-    assert database_postgres.verified_tls(_Dsn("postgresql://127.0.0.1/x")) == {}
+    assert database_postgres.verified_tls(Dsn("postgresql://127.0.0.1/x")) == {}
     with pytest.raises(ConfigError, match="tls_not_verified"):
-        database_postgres.verified_tls(_Dsn("postgresql://db.example.com/x?sslmode=require"))
+        database_postgres.verified_tls(Dsn("postgresql://db.example.com/x?sslmode=require"))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import pyarrow as pa
@@ -107,10 +108,13 @@ class DestinationContract:
 
     # -- making batches ------------------------------------------------------------------------
 
-    def added(self, subjects: Sequence[int], number: int = 0) -> ProtectedBatch:
-        """A batch that brings subjects in."""
+    def added(
+        self, subjects: Sequence[int], number: int = 0, of: int | None = None
+    ) -> ProtectedBatch:
+        """A batch that brings subjects in: the last of its run, or one of so many."""
         table, forms = self.rows(subjects)
-        return self.protect(self._head(self.adds, number, len(subjects), None), table, forms)
+        head = self._head(self.adds, number, len(subjects), None)
+        return self.protect(head if of is None else replace(head, of=of), table, forms)
 
     def removed(self, subjects: Sequence[int], number: int = 1) -> ProtectedBatch:
         """A batch that takes subjects out."""
@@ -190,7 +194,7 @@ class DestinationContract:
 
         async def scenario() -> None:
             destination = self.make()
-            batches = [self.added([10 * n, 10 * n + 1], number=n) for n in (3, 2, 1)]
+            batches = [self.added([10 * n, 10 * n + 1], number=n - 1, of=3) for n in (3, 2, 1)]
             await asyncio.gather(*(self.write(destination, batch) for batch in batches))
             expected = {self.name_of(n) for n in (10, 11, 20, 21, 30, 31)}
             assert await self.contents() == expected

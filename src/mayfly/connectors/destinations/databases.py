@@ -157,6 +157,7 @@ class TableDestination:
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove rows by key."""
+        require_protected(identifiers)
         return await self.write(identifiers, Progress(rows=len(identifiers)))
 
     async def close(self) -> None:
