@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from mayfly.connectors.destinations.databases import (
     quote,
     table_spec,
 )
+from mayfly.connectors.private_files import as_private_as
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.ports.destination import DestinationContext
@@ -48,7 +48,7 @@ class DuckdbEngine(Engine):
     @contextmanager
     def session(self) -> Iterator[TableSession]:
         """See `Engine.session`."""
-        with _translated():
+        with _translated(), as_private_as(self._path):
             connection = self._connect()
             try:
                 connection.execute("BEGIN")
@@ -81,14 +81,14 @@ class DuckdbEngine(Engine):
     def _connect(self) -> duckdb.DuckDBPyConnection:
         if not self._path.parent.is_dir() or self._path.is_symlink():
             raise _no_folder()
-        made = not self._path.exists()
         until = time.monotonic() + self._wait
         pause = 0.05
         while True:
             try:
-                connection = duckdb.connect(str(self._path), config=dict(_SETTINGS))
-                break
-            except duckdb.IOException:
+                return duckdb.connect(str(self._path), config=dict(_SETTINGS))
+            except (duckdb.IOException, duckdb.SerializationException) as error:
+                if "not a valid DuckDB database" in str(error):
+                    raise _no_database() from None
                 if time.monotonic() > until:
                     raise TransientError(
                         "database_locked",
@@ -97,9 +97,6 @@ class DuckdbEngine(Engine):
                     ) from None
                 time.sleep(pause)
                 pause = min(pause * 2, 1.0)
-        if made:
-            os.chmod(self._path, 0o600)
-        return connection
 
 
 _TYPES = (
@@ -211,6 +208,14 @@ def _refused() -> ContractError:
         "batch_refused",
         "The destination's table refused a value of a batch.",
         hint="Compare the types of its columns with the model's.",
+    )
+
+
+def _no_database() -> ConfigError:
+    return ConfigError(
+        "database_unreadable",
+        f"The destination's file is no database that this DuckDB ({duckdb.__version__}) reads.",
+        hint="Check its path, and the DuckDB version that wrote it; it was not changed.",
     )
 
 

@@ -32,7 +32,8 @@ from mayfly.ports.destination import DestinationContext
 SPEC_POSTGRES = table_spec("postgres")
 _COLUMNS_MAX = 1_600
 _NULL = "\\N"
-_OPTIONS = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=3 -c lock_timeout=60000"
+_OPTIONS = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=3"
+LOCK_WAIT_SECONDS = 60.0
 
 
 class Revealable(Protocol):
@@ -77,8 +78,16 @@ def verified_tls(dsn: Revealable) -> dict[str, str]:
 class PostgresEngine(Engine):
     """One database and one table of it."""
 
-    def __init__(self, dsn: Revealable, schema: str, context: DestinationContext) -> None:
+    def __init__(
+        self,
+        dsn: Revealable,
+        schema: str,
+        context: DestinationContext,
+        *,
+        lock_wait_seconds: float = LOCK_WAIT_SECONDS,
+    ) -> None:
         self._dsn = dsn
+        self._wait_ms = round(lock_wait_seconds * 1000)
         self._schema = schema
         self._context = context
 
@@ -100,7 +109,7 @@ class PostgresEngine(Engine):
                 settings,
                 connect_timeout=10,
                 application_name="mayfly",
-                options=_OPTIONS,
+                options=f"{_OPTIONS} -c lock_timeout={self._wait_ms}",
                 keepalives_idle=10,
                 keepalives_interval=5,
                 keepalives_count=3,
@@ -295,7 +304,7 @@ def _translated(schema: str) -> Iterator[None]:
     except psycopg.errors.LockNotAvailable:
         raise TransientError(
             "database_locked",
-            "Another session holds the destination's table for more than a minute.",
+            "Another session holds the destination's table for too long.",
             hint="End that session: pg_stat_activity and pg_locks on the server show it.",
         ) from None
     except psycopg.errors.DiskFull:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from mayfly.connectors.destinations.databases import (
     quote,
     table_spec,
 )
+from mayfly.connectors.private_files import as_private_as
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.ports.destination import DestinationContext
@@ -46,11 +46,9 @@ class SqliteEngine(Engine):
         with _translated():
             if not self._path.parent.is_dir() or self._path.is_symlink():
                 raise _no_folder()
-            made = not self._path.exists()
-            connection = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None)
+            with as_private_as(self._path):
+                connection = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None)
             try:
-                if made:
-                    os.chmod(self._path, 0o600)
                 connection.execute("PRAGMA temp_store = MEMORY")
                 connection.execute("BEGIN IMMEDIATE")
                 yield SqliteTableSession(connection, self._table)
@@ -174,13 +172,25 @@ def _translated() -> Iterator[None]:
             "The destination's table refused a value of a batch.",
             hint="Compare its constraints and types with the model's.",
         ) from None
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise TransientError(
+                "database_locked",
+                "The destination's SQLite file is being written by another program.",
+                hint="Close that program, or write to another file.",
+            ) from None
         raise TransientError(
             "database_unavailable",
-            "The destination's SQLite file is locked, full or not writable.",
-            hint="Close other programs that write it, and check that its disk has room.",
+            "The destination's SQLite file is full or not writable.",
+            hint="Check that its disk has room, and the rights of file and folder.",
         ) from None
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+            raise ConfigError(
+                "database_unreadable",
+                "The destination's file is no SQLite database.",
+                hint="Check its path; it was not changed.",
+            ) from None
         raise ContractError(
             "database_error", f"SQLite refused a statement ({type(error).__name__})."
         ) from None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import duckdb
 
+from mayfly.connectors.private_files import as_private_as
 from mayfly.connectors.sources.duckdb_file import DuckdbFile
 from mayfly.connectors.sources.duckdb_session import (
     LOCKED_SETTINGS,
@@ -61,13 +62,14 @@ class DuckdbSource:
             TransientError: `database_locked`, another program holds the file.
             ConfigError: the file is missing, a symbolic link or not a DuckDB database.
         """
-        connection = self._connect(read_only=not write)
-        session = DuckdbSession(connection)
-        try:
-            yield session
-        finally:
-            session.close()
-            self._file.release(connection)
+        with as_private_as(self._path) if write else nullcontext():
+            connection = self._connect(read_only=not write)
+            session = DuckdbSession(connection)
+            try:
+                yield session
+            finally:
+                session.close()
+                self._file.release(connection)
 
     def relation(self, schema: str | None, table: str) -> str:
         """See `Source.relation`."""
