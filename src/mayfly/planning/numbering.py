@@ -38,7 +38,7 @@ class NumberingSql:
         """Rows on the suppression list, by ordinal."""
         return (
             f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.SUPPRESSED)} "
-            f"WHERE {self._sql.ordinal} IN (SELECT n FROM {table})"
+            f"WHERE n IN (SELECT n FROM {table})"
         )
 
     def mark_outside(self) -> str:
@@ -52,15 +52,12 @@ class NumberingSql:
     def fill_values(self, table: str, field: int) -> str:
         """Values the worker made: loaded as (n, d)."""
         scan = self._names.of("scan")
-        return f"UPDATE {scan} SET v{field} = w.d FROM {table} w WHERE {self._same_row()}"
+        return f"UPDATE {scan} SET v{field} = w.d FROM {table} w WHERE {scan}.n = w.n"
 
     def fill_canonical(self, table: str, item: int) -> str:
         """Canonical digests the worker made: loaded as (n, d)."""
         scan = self._names.of("scan")
-        return f"UPDATE {scan} SET s{item} = w.d FROM {table} w WHERE {self._same_row()}"
-
-    def _same_row(self) -> str:
-        return f"{self._names.of('scan')}.{self._sql.ordinal} = w.n"
+        return f"UPDATE {scan} SET s{item} = w.d FROM {table} w WHERE {scan}.n = w.n"
 
     def mark_without_identifier(self) -> str | None:
         """Rows that no identifier is left of."""

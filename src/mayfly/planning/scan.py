@@ -118,9 +118,7 @@ class ScanSql:
             else self._sql.working_copy(self._names.of("scan"))
         )
         spec = self._spec
-        columns = ["c", key_list(spec), "fp", "s_out", "redo"]
-        if self._sql.ordinal == "n":
-            columns.insert(0, "row_number() OVER () - 1 AS n")
+        columns = ["row_number() OVER () - 1 AS n", "c", key_list(spec), "fp", "s_out", "redo"]
         columns += self._outgoing()
         if spec.destination_key:
             columns.append("dk")
@@ -313,8 +311,7 @@ class ScanSql:
             return None
         classes = ", ".join(str(int(c)) for c in offset_classes)
         return (
-            f"SELECT {self._sql.ordinal} AS n, {', '.join(columns)} FROM {self._names.of('scan')} "
-            f"WHERE c IN ({classes})"
+            f"SELECT n, {', '.join(columns)} FROM {self._names.of('scan')} WHERE c IN ({classes})"
         )
 
     def outside(self, position: int, column: str) -> str:
@@ -325,7 +322,7 @@ class ScanSql:
         model = granted_model(spec, [text, f"{quote(country) if country else 'NULL'} AS y"])
         return (
             f"/* mayfly sync={spec.identity.sync} run={spec.run} outside {position} */ "
-            f"SELECT q.{self._sql.ordinal} AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
+            f"SELECT q.n AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
             f"FROM {self._names.of('scan')} q "
             f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE q.o{position}"
         )

@@ -41,7 +41,6 @@ class PlanMaker:
         self, session: SqlSession, sql: SqlDialect, spec: PlanSpec, names: Names, flags: ScanFlags
     ) -> None:
         self._session = session
-        self._sql = sql
         self._spec = spec
         self._names = names
         self._flags = flags
@@ -127,12 +126,9 @@ class PlanMaker:
         query = self._scan.for_worker(classes, suppression=worker.suppresses)
         if query is None:
             return
-        n = self._sql.ordinal
-        last = f"SELECT coalesce(max({n}), -1) AS n FROM {self._names.of('scan')}"
-        rows = self._number(last) + 1
+        rows = self._number(f"SELECT coalesce(max(n), -1) + 1 AS n FROM {self._names.of('scan')}")
         for first in range(0, rows, CHUNK_ROWS):
-            until = first + CHUNK_ROWS
-            piece = self._session.table(f"{query} AND {n} >= {first} AND {n} < {until}")
+            piece = self._session.table(f"{query} AND n >= {first} AND n < {first + CHUNK_ROWS}")
             if piece.num_rows:
                 self._answer(worker, piece)
 

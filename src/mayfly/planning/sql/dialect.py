@@ -29,10 +29,6 @@ class SqlDialect(ABC):
 
     blob: str
     text: str
-    ordinal = "n"
-    """What numbers the rows of the scan: our own column, or where an engine would number rows in
-    one thread alone, its own, which must stay as it is through updates.
-    """
     fence = ""
     """End of a subquery whose columns an engine must work out once, not where they are used."""
 

@@ -14,7 +14,6 @@ class DuckdbDialect(SqlDialect):
 
     blob = "BLOB"
     text = "VARCHAR"
-    ordinal = "rowid"
 
     def as_text(self, column_sql: str) -> str:
         """The collation of a column, NOCASE for one, would survive the cast."""
