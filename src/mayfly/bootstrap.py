@@ -47,12 +47,8 @@ from mayfly.ports.destination import Destination, DestinationContext, Destinatio
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.privacy.rules.probe import RuleUse
-from mayfly.services.compile_sync import (
-    CompiledSync,
-    CompileRequest,
-    compile_sync,
-    state_identity,
-)
+from mayfly.services.compile_sync import compile_sync, state_identity
+from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.deliver import Sleep
 from mayfly.services.probe_source import probe_source
 from mayfly.services.states import StateKeeper

@@ -16,7 +16,7 @@ from mayfly.config.load import load_project
 from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import EngineError
 from mayfly.ports.source import Source
-from mayfly.services.compile_sync import CompiledSync, first_refusal
+from mayfly.services.compiled_sync import CompiledSync, first_refusal
 
 Finding = dict[str, Any]
 CLOCK_TOLERANCE_SECONDS = 60

@@ -20,7 +20,7 @@ from mayfly.planning.spec import PlanCounts
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
 from mayfly.services.advance_run import Run, RunOptions, advance
-from mayfly.services.compile_sync import CompiledSync, Refusal, first_refusal
+from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
 from mayfly.services.run_tally import RunTally
 from mayfly.services.states import KnownState
 

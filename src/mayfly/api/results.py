@@ -8,7 +8,7 @@ from typing import Any
 
 from mayfly.domain.errors import EngineError
 from mayfly.planning.spec import PlanCounts
-from mayfly.services.compile_sync import CompiledSync, Refusal
+from mayfly.services.compiled_sync import CompiledSync, Refusal
 from mayfly.services.run_tally import RunTally
 
 

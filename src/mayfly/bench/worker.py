@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from mayfly.adapters.processes import peak_memory_bytes
 from mayfly.api import load
 from mayfly.connectors.sources.duckdb_session import DuckdbSession
-from mayfly.services.compile_sync import CompiledSync
+from mayfly.services.compiled_sync import CompiledSync
 
 T = TypeVar("T")
 _LOADED = re.compile("mf_(load_|codes)")

@@ -1,0 +1,98 @@
+"""What a compilation is asked and what it gives: a bill, refusals, and the sync ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mayfly.domain.errors import EngineError, PolicyError
+from mayfly.domain.settings import ModelSettings, Project, SyncSettings
+from mayfly.planning.spec import PlanSpec
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.ports.destination import DestinationContext, DestinationSpec
+from mayfly.ports.source import Source
+from mayfly.privacy.gate.gate import GatePolicy
+from mayfly.privacy.rules import Rule
+from mayfly.privacy.rules.probe import RuleUse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why a sync may not run."""
+
+    code: str
+    column: str | None
+    message: str
+
+    def to_dict(self) -> dict[str, str | None]:
+        """As `mayfly plan` prints it."""
+        return {"code": self.code, "column": self.column, "message": self.message}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnPlan:
+    """One line of the bill: which column leaves as what, and where it is changed."""
+
+    source: str
+    cls: str
+    rule: str
+    where: str
+    to: str
+
+    def to_dict(self) -> dict[str, str]:
+        """As `mayfly plan` prints it."""
+        return {
+            "from": self.source,
+            "class": self.cls,
+            "rule": self.rule,
+            "where": self.where,
+            "to": self.to,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledSync:
+    """A sync, ready to be planned where `refusals` is empty."""
+
+    sync: SyncSettings
+    model: ModelSettings
+    external: bool
+    columns: tuple[ColumnPlan, ...]
+    refusals: tuple[Refusal, ...]
+    column_types: Mapping[str, str]
+    spec: PlanSpec | None = None
+    policy: GatePolicy | None = None
+    context: DestinationContext | None = None
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    default_countries: Mapping[str, str] = field(default_factory=dict)
+    hashed_in_worker: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileRequest:
+    """What the caller knows: the project, the ports, the address of the destination.
+
+    `differing` tells which rules the source's server does not compute as Python does.
+    """
+
+    project: Project
+    sync: SyncSettings
+    source: Source
+    dialect: SqlDialect
+    destination: DestinationSpec
+    address: Sequence[str]
+    run: str
+    differing: Callable[[Sequence[RuleUse]], frozenset[RuleUse]]
+    suppression_version: int = 0
+    limit: int | None = None
+    full_refresh: bool = False
+
+
+def first_refusal(compiled: CompiledSync) -> EngineError | None:
+    """The first refusal as an error, None where there is none."""
+    if not compiled.refusals:
+        return None
+    first = compiled.refusals[0]
+    more = len(compiled.refusals) - 1
+    also = f" (and {more} more: see `mayfly plan`)" if more else ""
+    return PolicyError(first.code, first.message + also)

@@ -1,0 +1,265 @@
+"""How each field may leave: the one form of an ad platform's field, a closed shape at a third
+party, anything at a destination of one's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from mayfly.domain.settings import ColumnSettings, ModelSettings
+from mayfly.planning.spec import PlanField
+from mayfly.ports.destination import FieldSpec
+from mayfly.ports.source import ColumnInfo
+from mayfly.privacy.gate import Form
+from mayfly.privacy.gate.gate import GateField
+from mayfly.privacy.rules import Rule, SqlRule, rule_for, sql_digest
+from mayfly.privacy.rules.probe import RuleUse
+from mayfly.services.compiled_sync import ColumnPlan, CompileRequest, Refusal
+
+MADID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SHAPES = {"country": "[A-Za-z]{2}", "postal_code": "[0-9A-Za-z -]{2,10}", "device_id": MADID}
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What a compilation has found so far; refusals are collected, none stops it."""
+
+    refusals: list[Refusal] = field(default_factory=list)
+    rules: dict[str, Rule] = field(default_factory=dict)
+    countries: dict[str, str] = field(default_factory=dict)
+    plans: list[ColumnPlan] = field(default_factory=list)
+    in_worker: dict[str, None] = field(default_factory=dict)
+
+    def refuse(self, code: str, message: str, column: str | None = None) -> None:
+        """Note why the sync may not run."""
+        self.refusals.append(Refusal(code=code, column=column, message=message))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldTyper:
+    """Types the fields of one sync.
+
+    Args:
+        r: what is compiled.
+        model: of the sync.
+        external: whether the destination is a third party.
+        differing: rules the source's server does not compute as Python does.
+        found: gets refusals, rules and lines of the bill.
+    """
+
+    r: CompileRequest
+    model: ModelSettings
+    external: bool
+    differing: frozenset[RuleUse]
+    found: Found
+
+    def field(self, name: str, info: ColumnInfo) -> tuple[PlanField, GateField] | None:
+        """How a model column leaves as a destination field, and how the gate checks it; None where
+        it may not.
+        """
+        column = self.model.columns[info.name]
+        declared = self.r.destination.field(name)
+        if self.r.destination.fields and declared is None:
+            self.found.refuse(
+                "unknown_field", f"{self.r.destination.name} has no field {name}.", name
+            )
+            return None
+        if column.cls == "special" and self.external:
+            self.found.refuse(
+                "special_category",
+                "Special categories of personal data never go to a third party.",
+                info.name,
+            )
+            return None
+        if declared is not None:
+            return self._declared(declared, info, column)
+        if self.external:
+            return self._typed(name, info, column)
+        return self._internal(name, info, column)
+
+    def _declared(
+        self, spec: FieldSpec, info: ColumnInfo, column: ColumnSettings
+    ) -> tuple[PlanField, GateField] | None:
+        """A field of an external platform leaves in its one form."""
+        if column.cls not in (None, "none", "hashed", "opaque_id", spec.kind) and spec.form is (
+            Form.DIGEST
+        ):
+            self.found.refuse(
+                "class_mismatch",
+                f"Field {spec.name} takes {spec.kind}, but column {info.name} is {column.cls}.",
+                info.name,
+            )
+            return None
+        if spec.form is Form.PSEUDONYM or column.rule == "pseudonym":
+            if spec.form is not Form.PSEUDONYM:
+                self.found.refuse(
+                    "pseudonym_cannot_match",
+                    f"Field {spec.name} cannot match a pseudonym; map it to a match hash.",
+                    info.name,
+                )
+                return None
+            if column.rule == "clear":
+                self.found.refuse(
+                    "clear_identifier",
+                    f"Field {spec.name} leaves as a pseudonym; clear identifiers are not sent.",
+                    info.name,
+                )
+                return None
+            return self._pseudonym(spec.name, info, column, identifier=spec.identifier)
+        if spec.form is Form.CLEAR:
+            return self._shaped(spec.name, info, column, MADID, identifier=spec.identifier)
+        return self._digest(spec, info, column)
+
+    def _digest(
+        self, spec: FieldSpec, info: ColumnInfo, column: ColumnSettings
+    ) -> tuple[PlanField, GateField]:
+        rule = rule_for(*(spec.rule or ("", spec.name)))
+        self.found.rules[spec.name] = rule
+        if column.default_country:
+            self.found.countries[spec.name] = column.default_country
+            self.found.countries[info.name] = column.default_country
+        made = self.sql(rule, info, column.default_country)
+        inside = made.in_repertoire
+        if column.default_country_column:
+            # A number without a country is not settled: the row's own country decides.
+            inside = f"({inside}) AND (({made.digest}) IS NOT NULL OR {{column}} IS NULL)"
+        self._bill(
+            info,
+            column.cls or spec.kind,
+            f"{rule.platform}.{rule.field}",
+            spec.name,
+            where="worker" if info.name in self.found.in_worker else "warehouse",
+        )
+        return (
+            PlanField(
+                name=spec.name,
+                column=info.name,
+                arrow_type=info.arrow_type,
+                form=Form.DIGEST,
+                identifier=spec.identifier,
+                digest_sql=made.digest,
+                inside_sql=inside,
+                shared_sql=made.shared,
+                read_sql=self.r.source.readable(info),
+                country_column=column.default_country_column,
+            ),
+            GateField(name=spec.name, form=Form.DIGEST, shape="digest", identifier=spec.identifier),
+        )
+
+    def _pseudonym(
+        self, name: str, info: ColumnInfo, column: ColumnSettings, *, identifier: bool = False
+    ) -> tuple[PlanField, GateField]:
+        self._bill(info, column.cls or "opaque_id", "pseudonym", name, where="worker")
+        return (
+            PlanField(
+                name=name,
+                column=info.name,
+                arrow_type=info.arrow_type,
+                form=Form.PSEUDONYM,
+                identifier=identifier,
+                read_sql=self.r.source.readable(info),
+            ),
+            GateField(name=name, form=Form.PSEUDONYM, shape="digest", identifier=identifier),
+        )
+
+    def _shaped(
+        self,
+        name: str,
+        info: ColumnInfo,
+        column: ColumnSettings,
+        pattern: str,
+        *,
+        identifier: bool = False,
+    ) -> tuple[PlanField, GateField]:
+        self._bill(info, column.cls or "none", "clear", name)
+        return (
+            PlanField(
+                name=name,
+                column=info.name,
+                arrow_type=info.arrow_type,
+                form=Form.CLEAR,
+                identifier=identifier,
+                shape=pattern,
+                read_sql=self.r.source.readable(info),
+            ),
+            GateField(
+                name=name, form=Form.CLEAR, shape="pattern", pattern=pattern, identifier=identifier
+            ),
+        )
+
+    def _typed(
+        self, name: str, info: ColumnInfo, column: ColumnSettings
+    ) -> tuple[PlanField, GateField] | None:
+        """A field of a third party's table or file: only closed shapes leave."""
+        if column.rule == "pseudonym":
+            return self._pseudonym(name, info, column)
+        if column.cls in _SHAPES:
+            return self._shaped(name, info, column, _SHAPES[column.cls])
+        kind = info.arrow_type
+        gate: GateField | None = None
+        if column.values:
+            gate = GateField(name=name, form=Form.CLEAR, shape="list", values=column.values)
+        elif pa.types.is_boolean(kind):
+            gate = GateField(name=name, form=Form.CLEAR, shape="boolean")
+        elif pa.types.is_temporal(kind) and column.cls in (None, "none"):
+            gate = GateField(name=name, form=Form.CLEAR, shape="time")
+        elif column.minimum is not None and column.maximum is not None:
+            gate = GateField(
+                name=name,
+                form=Form.CLEAR,
+                shape="number",
+                minimum=float(column.minimum),
+                maximum=float(column.maximum),
+            )
+        if gate is None:
+            self.found.refuse(
+                "free_form",
+                f"Column {info.name} has no closed shape. At a third party it needs `rule: "
+                "pseudonym`, `values`, `minimum` and `maximum`, or a class that has a shape.",
+                info.name,
+            )
+            return None
+        self._bill(info, column.cls or "none", "clear", name)
+        return self._clear(name, info), gate
+
+    def _internal(
+        self, name: str, info: ColumnInfo, column: ColumnSettings
+    ) -> tuple[PlanField, GateField]:
+        if column.rule == "pseudonym":
+            return self._pseudonym(name, info, column)
+        self._bill(info, column.cls or "none", "clear", name)
+        return self._clear(name, info), GateField(name=name, form=Form.CLEAR, shape="any")
+
+    def _clear(self, name: str, info: ColumnInfo) -> PlanField:
+        return PlanField(
+            name=name,
+            column=info.name,
+            arrow_type=info.arrow_type,
+            form=Form.CLEAR,
+            read_sql=self.r.source.readable(info),
+        )
+
+    def _bill(
+        self, info: ColumnInfo, cls: str, rule: str, to: str, *, where: str = "warehouse"
+    ) -> None:
+        self.found.plans.append(
+            ColumnPlan(source=info.name, cls=cls, rule=rule, where=where, to=to)
+        )
+
+    def sql(self, rule: Rule, info: ColumnInfo, country: str | None) -> SqlRule:
+        """A rule as SQL; where the server computes it otherwise every value is the worker's."""
+        text = self.r.dialect.as_text("{column}")
+        if RuleUse(rule=rule, default_country=country) not in self.differing:
+            return sql_digest(rule, self.r.source.dialect, text, default_country=country)
+        self.found.in_worker[info.name] = None
+        if self.r.sync.outside_repertoire == "withhold":
+            self.found.refuse(
+                "server_differs",
+                f"The source's server hashes column {info.name} otherwise than the rule, and "
+                "outside_repertoire: withhold keeps its values from being hashed by Mayfly.",
+                info.name,
+            )
+        nothing = f"CAST(NULL AS {self.r.dialect.blob})"
+        return SqlRule(digest=nothing, in_repertoire="({column} IS NULL)", canonical=nothing)
