@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,15 +13,13 @@ import pyarrow as pa
 from mayfly.connectors.destinations.databases import (
     MARKERS,
     STAGE,
-    Engine,
-    Found,
+    Cursor,
+    FileEngine,
     TableDestination,
     TableSession,
-    quote,
     table_spec,
 )
 from mayfly.connectors.private_files import as_private_as
-from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.ports.destination import DestinationContext
 
@@ -35,14 +33,15 @@ _SETTINGS = {
 }
 
 
-class DuckdbEngine(Engine):
+class DuckdbEngine(FileEngine):
     """One DuckDB file and one table of it."""
+
+    kind = "DuckDB"
 
     def __init__(
         self, path: Path, table: str, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS
     ) -> None:
-        self._path = path
-        self._table = table
+        super().__init__(path, table)
         self._wait = lock_wait_seconds
 
     @contextmanager
@@ -52,20 +51,9 @@ class DuckdbEngine(Engine):
             connection = self._connect()
             try:
                 connection.execute("BEGIN")
-                yield DuckdbTableSession(connection, self._table)
+                yield DuckdbTableSession(connection, self)
             finally:
                 connection.close()
-
-    def check(self) -> None:
-        """Without making the file."""
-        if not self._path.parent.is_dir():
-            raise _no_folder()
-        if self._path.exists():
-            super().check()
-
-    def name(self, table: str) -> str:
-        """Tables stand in the main schema."""
-        return f"main.{quote(table)}"
 
     def sql_type(self, kind: pa.DataType) -> str:
         """DuckDB's own name of an Arrow type."""
@@ -79,8 +67,7 @@ class DuckdbEngine(Engine):
         return "VARCHAR"
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        if not self._path.parent.is_dir() or self._path.is_symlink():
-            raise _no_folder()
+        self.require_folder()
         until = time.monotonic() + self._wait
         pause = 0.05
         while True:
@@ -122,47 +109,33 @@ _TYPES = (
 class DuckdbTableSession(TableSession):
     """One transaction on one connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, engine: DuckdbEngine) -> None:
+        super().__init__(engine.table, engine.name(MARKERS))
         self._connection = connection
-        self._table = table
 
-    def execute(self, sql: str) -> None:
-        """See `TableSession.execute`."""
-        self._connection.execute(sql)
+    def run(self, sql: str, values: Sequence[object] = ()) -> Cursor:
+        """See `TableSession.run`."""
+        return self._connection.execute(sql, list(values))
 
-    def has_batch(self, head: BatchHead) -> bool:
-        """See `TableSession.has_batch`."""
-        if not self._exists(MARKERS):
-            return False
-        found = self._connection.execute(
-            f"SELECT count(*) FROM main.{MARKERS} WHERE run = ? AND batch = ? AND sync = ?",
-            [head.run, head.number, head.sync],
-        ).fetchone()
-        return bool(found and found[0])
+    def exists(self, table: str) -> bool:
+        """See `TableSession.exists`."""
+        sql = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = ?"
+        return bool(self.run(sql, [table]).fetchall())
 
-    def mark_batch(self, head: BatchHead, at: str) -> None:
-        """See `TableSession.mark_batch`."""
-        values = [head.run, head.number, head.sync, head.rows, at]
-        self._connection.execute(f"INSERT INTO main.{MARKERS} VALUES (?, ?, ?, ?, ?)", values)
-
-    def find(self) -> Found | None:
-        """See `TableSession.find`."""
-        if not self._exists(self._table):
-            return None
-        columns = self._connection.execute(
-            "SELECT column_name FROM duckdb_columns() "
-            "WHERE schema_name = 'main' AND table_name = ?",
-            [self._table],
-        ).fetchall()
-        unique = self._connection.execute(
-            "SELECT constraint_column_names FROM duckdb_constraints() WHERE schema_name = 'main' "
-            "AND table_name = ? AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')",
-            [self._table],
-        ).fetchall()
-        return Found(
-            columns=frozenset(c[0] for c in columns),
-            unique=tuple(frozenset(u[0]) for u in unique),
+    def columns(self) -> Iterable[str]:
+        """See `TableSession.columns`."""
+        sql = (
+            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = ?"
         )
+        return [name for (name,) in self.run(sql, [self._table]).fetchall()]
+
+    def unique(self) -> Iterable[Iterable[str]]:
+        """See `TableSession.unique`."""
+        sql = (
+            "SELECT constraint_column_names FROM duckdb_constraints() WHERE schema_name = 'main' "
+            "AND table_name = ? AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')"
+        )
+        return [names for (names,) in self.run(sql, [self._table]).fetchall()]
 
     def stage(self, rows: pa.Table) -> None:
         """See `TableSession.stage`."""
@@ -171,13 +144,6 @@ class DuckdbTableSession(TableSession):
     def commit(self) -> None:
         """See `TableSession.commit`."""
         self._connection.execute("COMMIT")
-
-    def _exists(self, table: str) -> bool:
-        found = self._connection.execute(
-            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = ?",
-            [table],
-        ).fetchone()
-        return bool(found and found[0])
 
 
 @contextmanager
@@ -216,13 +182,6 @@ def _no_database() -> ConfigError:
         "database_unreadable",
         f"The destination's file is no database that this DuckDB ({duckdb.__version__}) reads.",
         hint="Check its path, and the DuckDB version that wrote it; it was not changed.",
-    )
-
-
-def _no_folder() -> ConfigError:
-    return ConfigError(
-        "folder_missing",
-        "The destination's DuckDB file must lie in a folder that exists, and be no symbolic link.",
     )
 
 

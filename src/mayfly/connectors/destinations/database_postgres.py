@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -16,8 +16,8 @@ from psycopg import conninfo
 from mayfly.connectors.destinations.databases import (
     MARKERS,
     STAGE,
+    Cursor,
     Engine,
-    Found,
     TableDestination,
     TableSession,
     quote,
@@ -25,7 +25,6 @@ from mayfly.connectors.destinations.databases import (
     table_spec,
 )
 from mayfly.connectors.postgres_connect import TLS_HINT, failure
-from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.ports.destination import DestinationContext
 
@@ -175,52 +174,47 @@ _TYPES = (
 class PostgresTableSession(TableSession):
     """One transaction on one connection."""
 
+    mark = "%s"
+
     def __init__(
         self, connection: psycopg.Connection[Any], engine: PostgresEngine, table: str
     ) -> None:
+        super().__init__(table, engine.name(MARKERS))
         self._connection = connection
         self._engine = engine
-        self._table = table
 
-    def execute(self, sql: str) -> None:
-        """See `TableSession.execute`."""
-        self._connection.execute(sql.encode())
+    def run(self, sql: str, values: Sequence[object] = ()) -> Cursor:
+        """See `TableSession.run`."""
+        return self._connection.execute(sql.encode(), values or None)
 
-    def has_batch(self, head: BatchHead) -> bool:
-        """See `TableSession.has_batch`."""
-        if not self._exists(MARKERS):
-            return False
-        name = self._engine.name(MARKERS)
-        sql = f"SELECT 1 FROM {name} WHERE run = %s AND batch = %s AND sync = %s"
-        found = self._connection.execute(sql.encode(), (head.run, head.number, head.sync))
-        return found.fetchone() is not None
+    def exists(self, table: str) -> bool:
+        """See `TableSession.exists`."""
+        sql = (
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'f', 'v')"
+        )
+        return bool(self.run(sql, (self._engine.schema, table)).fetchall())
 
-    def mark_batch(self, head: BatchHead, at: str) -> None:
-        """See `TableSession.mark_batch`."""
-        sql = f"INSERT INTO {self._engine.name(MARKERS)} VALUES (%s, %s, %s, %s, %s)"
-        values = (head.run, head.number, head.sync, head.rows, at)
-        self._connection.execute(sql.encode(), values)
-
-    def find(self) -> Found | None:
-        """See `TableSession.find`."""
-        if not self._exists(self._table):
-            return None
-        columns = self._connection.execute(
+    def columns(self) -> Iterable[str]:
+        """See `TableSession.columns`."""
+        sql = (
             "SELECT a.attname FROM pg_attribute a WHERE a.attrelid = %s::regclass "
-            "AND a.attnum > 0 AND NOT a.attisdropped",
-            (self._engine.name(self._table),),
-        ).fetchall()
-        unique = self._connection.execute(
+            "AND a.attnum > 0 AND NOT a.attisdropped"
+        )
+        return [name for (name,) in self.run(sql, (self._name(),)).fetchall()]
+
+    def unique(self) -> Iterable[Iterable[str]]:
+        """See `TableSession.unique`."""
+        sql = (
             "SELECT array_agg(a.attname::text) FROM pg_index i "
             "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) "
             "WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL "
-            "AND i.indisvalid GROUP BY i.indexrelid",
-            (self._engine.name(self._table),),
-        ).fetchall()
-        return Found(
-            columns=frozenset(c[0] for c in columns),
-            unique=tuple(frozenset(u[0]) for u in unique),
+            "AND i.indisvalid GROUP BY i.indexrelid"
         )
+        return [names for (names,) in self.run(sql, (self._name(),)).fetchall()]
+
+    def _name(self) -> str:
+        return self._engine.name(self._table)
 
     def stage(self, rows: pa.Table) -> None:
         """COPY of whole columns as CSV; null is written as itself and '' as a quoted text."""
@@ -238,14 +232,6 @@ class PostgresTableSession(TableSession):
     def commit(self) -> None:
         """See `TableSession.commit`."""
         self._connection.commit()
-
-    def _exists(self, table: str) -> bool:
-        found = self._connection.execute(
-            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'f', 'v')",
-            (self._engine.schema, table),
-        ).fetchone()
-        return found is not None
 
 
 def _csv_frame(rows: pa.Table) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import datetime as dt
 import decimal
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,14 @@ import pyarrow as pa
 from mayfly.connectors.destinations.databases import (
     MARKERS,
     STAGE,
-    Engine,
-    Found,
+    Cursor,
+    FileEngine,
     TableDestination,
     TableSession,
     quote,
     table_spec,
 )
 from mayfly.connectors.private_files import as_private_as
-from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.ports.destination import DestinationContext
 
@@ -32,39 +31,28 @@ SPEC_SQLITE = table_spec("sqlite")
 _BUSY_SECONDS = 30.0
 
 
-class SqliteEngine(Engine):
+class SqliteEngine(FileEngine):
     """One SQLite file and one table of it."""
 
+    kind = "SQLite"
+
     def __init__(self, path: Path, table: str, *, busy_seconds: float = _BUSY_SECONDS) -> None:
-        self._path = path
-        self._table = table
+        super().__init__(path, table)
         self._busy = busy_seconds
 
     @contextmanager
     def session(self) -> Iterator[TableSession]:
         """See `Engine.session`."""
         with _translated():
-            if not self._path.parent.is_dir() or self._path.is_symlink():
-                raise _no_folder()
+            self.require_folder()
             with as_private_as(self._path):
                 connection = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None)
             try:
                 connection.execute("PRAGMA temp_store = MEMORY")
                 connection.execute("BEGIN IMMEDIATE")
-                yield SqliteTableSession(connection, self._table)
+                yield SqliteTableSession(connection, self)
             finally:
                 connection.close()
-
-    def check(self) -> None:
-        """Without making the file."""
-        if not self._path.parent.is_dir():
-            raise _no_folder()
-        if self._path.exists():
-            super().check()
-
-    def name(self, table: str) -> str:
-        """Tables stand in the main database."""
-        return f"main.{quote(table)}"
 
     def sql_type(self, kind: pa.DataType) -> str:
         """SQLite's affinity for an Arrow type; decimals and times are exact as text."""
@@ -80,46 +68,33 @@ class SqliteEngine(Engine):
 class SqliteTableSession(TableSession):
     """One transaction on one connection."""
 
-    def __init__(self, connection: sqlite3.Connection, table: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, engine: SqliteEngine) -> None:
+        super().__init__(engine.table, engine.name(MARKERS))
         self._connection = connection
-        self._table = table
 
-    def execute(self, sql: str) -> None:
-        """See `TableSession.execute`."""
-        self._connection.execute(sql)
+    def run(self, sql: str, values: Sequence[object] = ()) -> Cursor:
+        """See `TableSession.run`."""
+        return self._connection.execute(sql, tuple(values))
 
-    def has_batch(self, head: BatchHead) -> bool:
-        """See `TableSession.has_batch`."""
-        if not self._exists(MARKERS):
-            return False
-        found = self._connection.execute(
-            f"SELECT 1 FROM main.{MARKERS} WHERE run = ? AND batch = ? AND sync = ?",
-            (head.run, head.number, head.sync),
-        ).fetchone()
-        return found is not None
+    def exists(self, table: str) -> bool:
+        """See `TableSession.exists`."""
+        sql = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?"
+        return bool(self.run(sql, [table]).fetchall())
 
-    def mark_batch(self, head: BatchHead, at: str) -> None:
-        """See `TableSession.mark_batch`."""
-        values = (head.run, head.number, head.sync, head.rows, at)
-        self._connection.execute(f"INSERT INTO main.{MARKERS} VALUES (?, ?, ?, ?, ?)", values)
+    def columns(self) -> Iterable[str]:
+        """See `TableSession.columns`."""
+        return [name for name, _ in self._info()]
 
-    def find(self) -> Found | None:
-        """See `TableSession.find`."""
-        if not self._exists(self._table):
-            return None
-        columns = self._connection.execute(
-            "SELECT name, pk FROM pragma_table_info(?)", (self._table,)
-        ).fetchall()
-        unique = [frozenset(name for name, pk in columns if pk)]
-        indexes = self._connection.execute(
-            'SELECT name FROM pragma_index_list(?) WHERE "unique" = 1', (self._table,)
-        ).fetchall()
-        for (index,) in indexes:
-            parts = self._connection.execute(
-                "SELECT name FROM pragma_index_info(?)", (index,)
-            ).fetchall()
-            unique.append(frozenset(p[0] for p in parts))
-        return Found(columns=frozenset(c[0] for c in columns), unique=tuple(unique))
+    def unique(self) -> Iterable[Iterable[str]]:
+        """See `TableSession.unique`."""
+        yield [name for name, pk in self._info() if pk]
+        sql = 'SELECT name FROM pragma_index_list(?) WHERE "unique" = 1'
+        for (index,) in self.run(sql, [self._table]).fetchall():
+            parts = self.run("SELECT name FROM pragma_index_info(?)", [index]).fetchall()
+            yield [name for (name,) in parts]
+
+    def _info(self) -> list[Any]:
+        return self.run("SELECT name, pk FROM pragma_table_info(?)", [self._table]).fetchall()
 
     def stage(self, rows: pa.Table) -> None:
         """See `TableSession.stage`."""
@@ -134,12 +109,6 @@ class SqliteTableSession(TableSession):
     def commit(self) -> None:
         """See `TableSession.commit`."""
         self._connection.execute("COMMIT")
-
-    def _exists(self, table: str) -> bool:
-        found = self._connection.execute(
-            "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?", (table,)
-        ).fetchone()
-        return found is not None
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:
@@ -194,13 +163,6 @@ def _translated() -> Iterator[None]:
         raise ContractError(
             "database_error", f"SQLite refused a statement ({type(error).__name__})."
         ) from None
-
-
-def _no_folder() -> ConfigError:
-    return ConfigError(
-        "folder_missing",
-        "The destination's SQLite file must lie in a folder that exists, and be no symbolic link.",
-    )
 
 
 def make(*, path: Path, context: DestinationContext) -> TableDestination:

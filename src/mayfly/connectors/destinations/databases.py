@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -64,24 +66,67 @@ class Found:
     unique: tuple[frozenset[str], ...]
 
 
-class TableSession(ABC):
-    """One transaction. Errors are translated; leaving without commit undoes it."""
+class Cursor(Protocol):
+    """What the drivers give for a statement."""
 
-    @abstractmethod
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+
+
+class TableSession(ABC):
+    """One transaction. Errors are translated; leaving without commit undoes it.
+
+    Args:
+        table: the target, unquoted.
+        markers: quoted, qualified name of the table of batch markers.
+    """
+
+    mark = "?"
+    """How the driver writes a value's place."""
+
+    def __init__(self, table: str, markers: str) -> None:
+        self._table = table
+        self._markers = markers
+
     def execute(self, sql: str) -> None:
         """One statement without values."""
+        self.run(sql)
 
-    @abstractmethod
     def has_batch(self, head: BatchHead) -> bool:
         """Whether the marker of a batch is there; false where there are no markers."""
+        if not self.exists(MARKERS):
+            return False
+        m = self.mark
+        sql = f"SELECT 1 FROM {self._markers} WHERE run = {m} AND batch = {m} AND sync = {m}"
+        return bool(self.run(sql, (head.run, head.number, head.sync)).fetchall())
 
-    @abstractmethod
     def mark_batch(self, head: BatchHead, at: str) -> None:
         """Insert the marker of a batch."""
+        places = ", ".join([self.mark] * 5)
+        values = (head.run, head.number, head.sync, head.rows, at)
+        self.run(f"INSERT INTO {self._markers} VALUES ({places})", values)
 
-    @abstractmethod
     def find(self) -> Found | None:
         """The target table, None where there is none."""
+        if not self.exists(self._table):
+            return None
+        return Found(columns=frozenset(self.columns()), unique=tuple(map(frozenset, self.unique())))
+
+    @abstractmethod
+    def run(self, sql: str, values: Sequence[object] = ()) -> Cursor:
+        """One statement; values are names and numbers of ours, never of a row."""
+
+    @abstractmethod
+    def exists(self, table: str) -> bool:
+        """Whether there is a table of that name."""
+
+    @abstractmethod
+    def columns(self) -> Iterable[str]:
+        """Columns of the target."""
+
+    @abstractmethod
+    def unique(self) -> Iterable[Iterable[str]]:
+        """Columns of each unique index of the target."""
 
     @abstractmethod
     def stage(self, rows: pa.Table) -> None:
@@ -118,6 +163,51 @@ class Engine(ABC):
         """Rows this database cannot hold at all, whatever the table."""
         del rows
         return []
+
+
+class FileEngine(Engine):
+    """A database in one file.
+
+    Args:
+        path: of the file; it is made where it is missing, its folder is not.
+        table: the target, unquoted.
+    """
+
+    kind: str
+    """Its name in messages."""
+
+    def __init__(self, path: Path, table: str) -> None:
+        self._path = path
+        self._table = table
+
+    @property
+    def table(self) -> str:
+        """The target, unquoted."""
+        return self._table
+
+    def check(self) -> None:
+        """Without making the file."""
+        if not self._path.parent.is_dir():
+            raise self.no_folder()
+        if self._path.exists():
+            super().check()
+
+    def name(self, table: str) -> str:
+        """Tables stand in the main schema."""
+        return f"main.{quote(table)}"
+
+    def require_folder(self) -> None:
+        """Raise ConfigError `folder_missing` where the file may not be made or opened."""
+        if not self._path.parent.is_dir() or self._path.is_symlink():
+            raise self.no_folder()
+
+    def no_folder(self) -> ConfigError:
+        """What is said then."""
+        return ConfigError(
+            "folder_missing",
+            f"The destination's {self.kind} file must lie in a folder that exists, and be no "
+            "symbolic link.",
+        )
 
 
 class TableDestination:
