@@ -176,7 +176,7 @@ _WAREHOUSE = (
         RetentionClass.METADATA,
         starts="first run of the sync",
         ends="mayfly state drop",
-        states="ids, versions and leases of states",
+        states="ids, versions and leases of states, ids of audiences",
     ),
 )
 
@@ -250,7 +250,12 @@ _FILES = (
             "syncs/*.yml",
         )
     ),
-    _file("approvals.lock", RetentionClass.METADATA, "fingerprints of approvals", _WITH_WORKSPACE),
+    _file(
+        "approvals.lock",
+        RetentionClass.METADATA,
+        "fingerprints of approvals, ids of who approved",
+        _WITH_WORKSPACE,
+    ),
     _file(".approvals.lock.part", RetentionClass.TEMPORARY, "the same, being written", _WRITTEN),
     _file(
         ".mayfly/project.schema.json",
