@@ -145,6 +145,8 @@ def _run(folder: Path, sync: str) -> tuple[dict[str, Any], list[tuple[str, str]]
     if done.returncode:
         raise ConfigError("bench_failed", "A measured run failed; try `mayfly demo` first.")
     found: dict[str, Any] = json.loads(done.stdout)
+    if found["status"] != "succeeded":
+        raise ConfigError("bench_failed", f"A measured run ended as {found['status']}.")
     return found, found.pop("statements")
 
 

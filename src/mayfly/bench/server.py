@@ -16,7 +16,7 @@ _BODY_MAX = 1 << 26
 
 
 class CountingServer:
-    """Answers any `users` call with the number of rows it parsed, and creates one audience.
+    """Answers any `users` call with the number of rows it parsed, and keeps one audience.
 
     `rows` and `requests` tell what came so far.
     """
@@ -24,6 +24,7 @@ class CountingServer:
     def __init__(self) -> None:
         self.rows = 0
         self.requests = 0
+        self._audiences: list[dict[str, str]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one kept-alive connection to its end."""
@@ -48,7 +49,8 @@ class CountingServer:
         node = path.rstrip("/").rpartition("/")[2]
         if not path.endswith("/users"):
             if method == "GET":
-                return {"data": []} if node == "customaudiences" else {"id": node}
+                return {"data": self._audiences} if node == "customaudiences" else {"id": node}
+            self._audiences = [{"id": AUDIENCE_ID, "name": orjson.loads(body)["name"]}]
             return {"id": AUDIENCE_ID}
         count = len(orjson.loads(body)["payload"]["data"])
         self.rows += count

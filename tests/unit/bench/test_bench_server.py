@@ -15,6 +15,8 @@ def test_the_counting_server_confirms_rows() -> None:
         assert found.json() == {"data": []}
         made = client.post(f"{url}/v26.0/act_1/customaudiences", json={"name": "People"})
         assert made.json()["id"] == AUDIENCE_ID
+        found = client.get(f"{url}/v26.0/act_1/customaudiences", params={"fields": "id"})
+        assert found.json() == {"data": [{"id": AUDIENCE_ID, "name": "People"}]}
         for rows in (2, 3):
             body = {"payload": {"schema": ["EMAIL"], "data": [["x"]] * rows}}
             reply = client.post(f"{url}/v26.0/{AUDIENCE_ID}/users", json=body)
