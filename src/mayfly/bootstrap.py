@@ -18,6 +18,8 @@ from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider, keys_directory
 from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
+from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import is_alive
 from mayfly.adapters.stores.sql_store import SqlStore
@@ -32,7 +34,7 @@ from mayfly.connectors.destinations import (
 from mayfly.connectors.destinations import (
     files as files_destination,
 )
-from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.duckdb import DuckdbSource, make_database
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, PolicyError
@@ -46,6 +48,7 @@ from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
+from mayfly.ports.states import States
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.compile_sync import compile_sync, state_identity
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
@@ -65,6 +68,10 @@ _DIALECTS: dict[str, Callable[[], SqlDialect]] = {
     "duckdb": DuckdbDialect,
     "postgres": PostgresDialect,
 }
+
+
+LOCAL_STATES = "local"
+"""Name of the place of states beside sources that are not written."""
 
 
 @dataclass(kw_only=True)
@@ -127,13 +134,17 @@ class App:
             raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
         name = compiled.model.source
         settings = self.project.sources[name]
-        if settings.state == "local":
-            raise ConfigError(
-                "local_state_missing",
-                f"Source {name} keeps its state beside itself, which this release cannot do yet.",
-                hint="Use `state: source` with a role that may write schema _mayfly.",
-            )
         source = self.source(name)
+        if settings.state == "local":
+            return LocalPlanStore(
+                source,
+                self.dialect(source),
+                compiled.spec.identity,
+                owner=self.installation_id,
+                clock_ms=self.clock.now_ms,
+                databases=local_databases(self.project),
+                key=lambda: self.keyring.key("local_state"),
+            )
         return SourcePlanStore(
             source,
             self.dialect(source),
@@ -152,8 +163,9 @@ class App:
             found = state_identity(
                 project, sync, SPECS[settings.type].name, address(settings, sync)
             )
-            identities[project.models[sync.model].source, found.sid] = name
-        kept = {}
+            source_name = project.models[sync.model].source
+            identities[where_state_is(project, source_name), found.sid] = name
+        kept: dict[str, States] = {LOCAL_STATES: LocalStates(local_databases(project))}
         for name, source_settings in project.sources.items():
             if source_settings.type != "files" and source_settings.state == "source":
                 source = self.source(name)
@@ -334,6 +346,20 @@ def open_ledger(
     seed = keyring.key("ledger_signing")
     return FolderLedger(
         ledger_path(project), Signer.from_seed(workspace=workspace_id, seed=seed), now
+    )
+
+
+def where_state_is(project: Project, source: str) -> str:
+    """The name under which `App.states` has the states of a source's syncs."""
+    return LOCAL_STATES if project.sources[source].state == "local" else source
+
+
+def local_databases(project: Project) -> LocalDatabases:
+    """States of syncs whose source is not written."""
+    return LocalDatabases(
+        folder=project.root / ".mayfly" / "state",
+        make=make_database,
+        open=lambda path: DuckdbSource(LOCAL_STATES, path),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mayfly.adapters.processes import actor_id, holder_name, is_alive
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
-from mayfly.bootstrap import SPECS, App
+from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import EngineError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import PlanCounts
@@ -233,7 +233,9 @@ class Project:
             raise refused
         if compiled.spec is None:
             raise UsageError("not_compiled", "The sync could not be compiled.")
-        adopted = self.app.states().adopt(compiled.spec, compiled.model.source, state)
+        adopted = self.app.states().adopt(
+            compiled.spec, where_state_is(self.app.project, compiled.model.source), state
+        )
         return _states("adopt", [adopted])
 
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:

@@ -318,7 +318,9 @@ def rejected(
     lines = [
         f"{r['rows']}  {r['reason']}  {r['vendor'] or ''}".rstrip() for r in document["reasons"]
     ]
-    if lines:
+    if lines and document["view"] is None:
+        lines.append("Their keys are not shown: a local state knows keyed digests only.")
+    elif lines:
         lines.append(
             f"Keys: SELECT * FROM {document['view']} WHERE sync = '{loaded.select([sync])[0].id}' "
             f"AND target = '{target}' (in the warehouse)."

@@ -24,6 +24,16 @@ def keyed_digest_one(key: bytes, digest: bytes) -> bytes:
     return hmac.digest(key, digest, "sha256")
 
 
+def derived_key(key: bytes, label: str) -> bytes:
+    """A key of its own for one use: HMAC-SHA256 of the use's name, 32 bytes.
+
+    Raises:
+        ValueError: the key is not 32 bytes.
+    """
+    _check_key(key)
+    return hmac.digest(key, label.encode(), "sha256")
+
+
 def keyed_digests(key: bytes, digests: pa.Array) -> pa.Array:
     """HMAC-SHA256 of every digest of a column; nulls stay null.
 

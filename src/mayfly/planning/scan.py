@@ -100,6 +100,12 @@ def granted_model(spec: PlanSpec, columns: Sequence[str]) -> str:
     return f"SELECT {wanted} FROM ({spec.model_sql}) AS mf_model{where}"
 
 
+def source_fingerprint(spec: PlanSpec, sql: SqlDialect) -> str:
+    """Fingerprint of the mapped source values, over the model's columns."""
+    fields = sorted(spec.fields, key=lambda f: f.name)
+    return sql.fingerprint([sql.render(quote(f.column), f.arrow_type) for f in fields])
+
+
 class ScanSql:
     """Statements that make and check the scan."""
 
@@ -226,10 +232,8 @@ class ScanSql:
     def _model(self) -> str:
         """The model with fingerprint and consent state; `here` tells a row from a gap."""
         spec, sql = self._spec, self._sql
-        fields = sorted(spec.fields, key=lambda f: f.name)
-        rendered = [sql.render(quote(f.column), f.arrow_type) for f in fields]
         columns = [f"{quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
-        columns += [f"{sql.fingerprint(rendered)} AS fp", "TRUE AS here"]
+        columns += [f"{source_fingerprint(spec, sql)} AS fp", "TRUE AS here"]
         consent = quote(spec.consent.column) if spec.consent else "NULL"
         columns.append(f"{consent_state(spec, consent)} AS g")
         columns += [f"{quote(c)} AS x{i}" for i, c in enumerate(model_columns(spec))]

@@ -80,9 +80,9 @@ class PlanStore(Protocol):
         no-op.
         """
 
-    def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
-        """Name of what shows rejected keys, with columns `sync` and `target`; and rows per reason:
-        `reason`, `vendor`, `rows`.
+    def rejections(self) -> tuple[str | None, Sequence[Mapping[str, object]]]:
+        """Name of what shows rejected keys, with columns `sync` and `target`, None where keys are
+        not known; and rows per reason: `reason`, `vendor`, `rows`.
         """
 
     def forget_rejections(self) -> int:

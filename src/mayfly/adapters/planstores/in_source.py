@@ -188,15 +188,26 @@ class SourcePlanStore:
 
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """See `PlanStore.create`."""
+
+        def make(session: SqlSession, flags: ScanFlags) -> Plan:
+            plan = PlanMaker(session, self._sql, spec, self._names, flags).make(worker)
+            check(plan)
+            return plan
+
+        return self.open_with(spec, make)
+
+    def open_with(self, spec: PlanSpec, make: Callable[[SqlSession, ScanFlags], Plan]) -> Plan:
+        """Open a plan whose working copies `make` writes, in one transaction of the holder.
+
+        What `make` raises is raised; then nothing was written.
+        """
         with self._fenced() as session:
             row = self._registry(session) or {}
             if row.get("plan_run") is not None:
                 raise IntegrityError("plan_open", "A plan is open; it must be closed first.")
             for statement in ClosingSql(spec, self._sql, self._names).drop_all():
                 session.execute(statement)
-            flags = self._flags(session, spec)
-            plan = PlanMaker(session, self._sql, spec, self._names, flags).make(worker)
-            check(plan)
+            plan = make(session, self._flags(session, spec))
             for statement in tables.create_journal(self._sql, self._names):
                 session.execute(statement)
             session.execute(
@@ -216,6 +227,17 @@ class SourcePlanStore:
             # Whoever took over has made tables of the same names, or dropped them.
             self._require_fence(session)
             return read_batches(session, self._sql, spec, self._names, batches, worker, of)
+
+    def require_fence(self) -> None:
+        """Raise `fenced` where another run took over."""
+        with self._source.session(write=False) as session:
+            self._require_fence(session)
+
+    def look(self, spec: PlanSpec, see: Callable[[SqlSession, ScanFlags], Plan]) -> Plan:
+        """What `see` makes of the state, which it only reads."""
+        with self._source.session(write=False) as session:
+            self._refuse_other_key(self._registry(session) or {}, spec)
+            return see(session, self._flags(session, spec))
 
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
         """See `PlanStore.intent`."""

@@ -35,10 +35,21 @@ CHUNK_ROWS = 200_000
 
 
 class PlanMaker:
-    """Runs the planner's statements on one session and asks the worker for what SQL may not do."""
+    """Runs the planner's statements on one session and asks the worker for what SQL may not do.
+
+    `settle` does what `NumberingSql.settle_resends` does, where the state's table cannot tell which
+    outgoing values were delivered.
+    """
 
     def __init__(
-        self, session: SqlSession, sql: SqlDialect, spec: PlanSpec, names: Names, flags: ScanFlags
+        self,
+        session: SqlSession,
+        sql: SqlDialect,
+        spec: PlanSpec,
+        names: Names,
+        flags: ScanFlags,
+        *,
+        settle: Callable[[], None] | None = None,
     ) -> None:
         self._session = session
         self._spec = spec
@@ -46,6 +57,7 @@ class PlanMaker:
         self._flags = flags
         self._scan = ScanSql(spec, sql, names, flags)
         self._numbering = NumberingSql(spec, sql, names)
+        self._settle = settle
         self._loaded = 0
 
     def make(self, worker: PlanWorker) -> Plan:
@@ -61,7 +73,10 @@ class PlanMaker:
         if without is not None:
             session.execute(without)
         if not self._spec.full_refresh:
-            session.execute(numbering.settle_resends())
+            if self._settle is None:
+                session.execute(numbering.settle_resends())
+            else:
+                self._settle()
         session.execute(numbering.create_plan())
         session.execute(numbering.create_drop())
         if self._spec.by_identifier:

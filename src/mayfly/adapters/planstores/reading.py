@@ -26,22 +26,52 @@ def read_batches(
     of: int,
 ) -> list[Batch]:
     """Batches with neighbouring numbers and one kind of change, in one statement."""
-    first, last = batches[0].number, batches[-1].number
-    span = f"q.batch BETWEEN {first} AND {last}"
+    span = _span(batches)
+    fields = outgoing_fields(spec, batches)
     if batches[0].operation is not Operation.REMOVE:
         query = _added_query(sql, spec, names, span)
-        fields: Sequence[PlanField] = spec.fields
     elif spec.by_identifier:
-        wanted = next(f for f in spec.fields if f.name == batches[0].identifier)
         query = f"SELECT q.batch, q.pos, q.digest AS f0 FROM {names.of('drop')} q WHERE {span}"
-        fields = (wanted,)
     else:
-        fields = _key_fields(spec)
         query = _removed_query(sql, spec, names, fields, span)
-    comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} batches={first}-{last} */ "
-    found = session.table(comment + query)
-    removed = batches[0].operation is Operation.REMOVE
+    return assemble(spec, batches, session.table(comment(spec, batches) + query), worker, of)
+
+
+def granted_positions(
+    session: SqlSession, spec: PlanSpec, names: Names, batches: Sequence[BatchInfo]
+) -> pa.Table:
+    """`batch`, `pos` of planned rows whose consent is granted now."""
+    return session.table(
+        f"{comment(spec, batches)}SELECT q.batch, q.pos FROM {names.of('plan')} q "
+        f"JOIN ({granted_model(spec, [])}) m ON {same_key(spec, 'q', 'm')} WHERE {_span(batches)}"
+    )
+
+
+def outgoing_fields(spec: PlanSpec, batches: Sequence[BatchInfo]) -> Sequence[PlanField]:
+    """The fields that batches of one kind of change carry."""
+    if batches[0].operation is not Operation.REMOVE:
+        return spec.fields
+    if spec.by_identifier:
+        return [f for f in spec.fields if f.name == batches[0].identifier]
+    return _key_fields(spec)
+
+
+def assemble(
+    spec: PlanSpec, batches: Sequence[BatchInfo], found: pa.Table, worker: PlanWorker, of: int
+) -> list[Batch]:
+    """Batches from what was read of them: `batch`, `pos`, and f0, f1 … for `outgoing_fields`."""
+    fields, removed = outgoing_fields(spec, batches), batches[0].operation is Operation.REMOVE
     return [_batch(spec, info, found, fields, worker, of, removed=removed) for info in batches]
+
+
+def comment(spec: PlanSpec, batches: Sequence[BatchInfo]) -> str:
+    """For the query history of a warehouse: whose statement it is."""
+    first, last = batches[0].number, batches[-1].number
+    return f"/* mayfly sync={spec.identity.sync} run={spec.run} batches={first}-{last} */ "
+
+
+def _span(batches: Sequence[BatchInfo]) -> str:
+    return f"q.batch BETWEEN {batches[0].number} AND {batches[-1].number}"
 
 
 def _added_query(sql: SqlDialect, spec: PlanSpec, names: Names, span: str) -> str:

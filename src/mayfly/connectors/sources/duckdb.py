@@ -20,10 +20,33 @@ from mayfly.connectors.sources.duckdb_session import (
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.services.durable import sync_directory
 
 STATE_SCHEMA = "_mayfly"
 _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 1.0
+
+
+def make_database(path: Path) -> None:
+    """Make an empty database of our own, and its folder, for this user alone. May be repeated.
+
+    Raises:
+        ConfigError: `local_state_not_writable`.
+    """
+    if path.is_file():
+        return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with as_private_as(path):
+            duckdb.connect(str(path)).close()
+        path.chmod(0o600)
+        sync_directory(path.parent)
+    except (OSError, duckdb.IOException):
+        raise ConfigError(
+            "local_state_not_writable",
+            "The folder of the local state cannot be written.",
+            hint="Make room on its disk, and give this user the right to write `.mayfly/state`.",
+        ) from None
 
 
 class DuckdbSource:

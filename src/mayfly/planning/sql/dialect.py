@@ -91,8 +91,15 @@ class SqlDialect(ABC):
 
     def fingerprint(self, rendered: Sequence[str]) -> str:
         """Fingerprint of several rendered values: length-prefixed, null apart from ''."""
+        return self.md5(self._joined(rendered))
+
+    def key_digest(self, rendered: Sequence[str]) -> str:
+        """SHA-256 of a rendered primary key: 32 bytes, whatever its columns."""
+        return self.sha256(self._joined(rendered))
+
+    def _joined(self, rendered: Sequence[str]) -> str:
         parts = [f"coalesce({self.octets(r)} || ':' || {r}, 'n')" for r in rendered]
-        return self.md5(" || ';' || ".join(parts) if parts else "''")
+        return " || ';' || ".join(parts) if parts else "''"
 
 
 def refuse_key_type(name: str, arrow_type: pa.DataType) -> None:

@@ -1,0 +1,355 @@
+"""The plan store beside a source that may not be written: read-only roles, folders of files.
+
+State and journal are those of `SourcePlanStore`, in a database file of our own whose primary key is
+one keyed digest, so that lease, fence and closing are the same statements. What differs is the
+plan: it is made in temporary tables of the source, and copied out as digests and sealed rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.adapters.planstores.local_copy import LocalCopy
+from mayfly.adapters.planstores.local_digests import LocalDigests
+from mayfly.adapters.planstores.local_rows import SealedRows
+from mayfly.adapters.planstores.make import PlanMaker
+from mayfly.adapters.planstores.reading import (
+    assemble,
+    granted_positions,
+    outgoing_fields,
+    read_batches,
+)
+from mayfly.adapters.planstores.recognition import LocalState, Recognition
+from mayfly.domain.batch import Batch, Operation, SyncMode
+from mayfly.domain.errors import PolicyError
+from mayfly.domain.outcomes import Outcomes
+from mayfly.planning.names import Names
+from mayfly.planning.scan import ScanFlags
+from mayfly.planning.spec import (
+    BatchInfo,
+    CloseReport,
+    KeyColumn,
+    OpenPlan,
+    Plan,
+    PlanSpec,
+    PlanWorker,
+    StateIdentity,
+)
+from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.ports.source import Source, SqlSession
+
+_SCHEMA = "_mayfly"
+_MARKS = f'"{_SCHEMA}"."local_key"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalDatabases:
+    """Where local states are: one database file for each.
+
+    Args:
+        folder: of the files; made with the first.
+        make: makes an empty database that only this user may read; does nothing where it is.
+        open: a database file as a source.
+    """
+
+    folder: Path
+    make: Callable[[Path], None]
+    open: Callable[[Path], Source]
+
+    def path(self, sid: str) -> Path:
+        """The file of a state."""
+        return self.folder / f"{sid}.duckdb"
+
+    def rows(self, sid: str) -> Path:
+        """The folder of its planned rows."""
+        return self.folder / f"{sid}.rows"
+
+
+def local_spec(spec: PlanSpec) -> PlanSpec:
+    """A plan as the state's database sees it: one keyed digest is the key, nothing is canonical."""
+    columns = ", ".join(f"{k.name} {k.sql_type}" for k in spec.keys)
+    key = KeyColumn(name=columns, sql_type=DuckdbDialect.blob, arrow_type=pa.binary())
+    return replace(spec, keys=(key,), suppression=())
+
+
+class LocalPlanStore:
+    """See `PlanStore`. For `upsert` and `append`; what a row was is known by keyed digests only.
+
+    Args:
+        source, sql: of the model; only read.
+        identity: of the state.
+        owner: id of this installation.
+        clock_ms: milliseconds since 1970.
+        databases: of local states.
+        key: of the workspace, for local states.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sql: SqlDialect,
+        identity: StateIdentity,
+        *,
+        owner: str,
+        clock_ms: Callable[[], int],
+        databases: LocalDatabases,
+        key: Callable[[], bytes],
+    ) -> None:
+        self._source = source
+        self._sql = sql
+        self._path = databases.path(identity.sid)
+        self._make_database = databases.make
+        self._database = databases.open(self._path)
+        self._names = Names(schema=_SCHEMA, sid=identity.sid)
+        self._temporary = Names(
+            schema=_SCHEMA, sid=identity.sid, temporary=True, state_exists=False
+        )
+        self._inner = SourcePlanStore(
+            self._database, DuckdbDialect(), identity, owner=owner, clock_ms=clock_ms
+        )
+        self._rows = SealedRows(databases.rows(identity.sid), identity.sid)
+        self._key = key
+
+    # -- counting -------------------------------------------------------------------------------
+
+    def count(
+        self,
+        spec: PlanSpec,
+        worker: PlanWorker,
+        *,
+        inspect: Callable[[Batch], None] | None = None,
+    ) -> Plan:
+        """See `PlanStore.count`."""
+
+        def see(local: SqlSession | None, flags: ScanFlags) -> Plan:
+            state = None if local is None else LocalState(session=local, names=self._names)
+            with self._source.session(write=False) as session:
+                recognition = self._recognition(session, spec, state)
+                plan = self._plan(session, spec, worker, flags, recognition, state)
+                for info in plan.batches if inspect is not None else ():
+                    batches = read_batches(
+                        session, self._sql, spec, self._temporary, [info], worker, len(plan.batches)
+                    )
+                    for batch in batches:
+                        if inspect is not None:
+                            inspect(batch)
+                return plan
+
+        if not self._path.exists():
+            return see(None, ScanFlags())
+        self._refuse_other_workspace()
+        return self._inner.look(local_spec(spec), see)
+
+    # -- lease ----------------------------------------------------------------------------------
+
+    def acquire(
+        self, spec: PlanSpec, *, holder: str, now_ms: int, alive: Callable[[str], bool]
+    ) -> None:
+        """See `PlanStore.acquire`."""
+        self._make_database(self._path)
+        self._inner.acquire(local_spec(spec), holder=holder, now_ms=now_ms, alive=alive)
+        self._mark()
+        try:
+            self._refuse_other_workspace()
+        except PolicyError:
+            self._inner.release()
+            raise
+
+    def release(self) -> None:
+        """See `PlanStore.release`."""
+        self._inner.release()
+
+    def object_id(self) -> str | None:
+        """See `PlanStore.object_id`."""
+        return self._inner.object_id() if self._path.exists() else None
+
+    def bind(self, object_id: str | None) -> int:
+        """See `PlanStore.bind`."""
+        return self._inner.bind(object_id)
+
+    # -- plan -----------------------------------------------------------------------------------
+
+    def open_plan(self) -> OpenPlan | None:
+        """See `PlanStore.open_plan`."""
+        return self._inner.open_plan() if self._path.exists() else None
+
+    def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
+        """See `PlanStore.create`."""
+
+        def make(local: SqlSession, flags: ScanFlags) -> Plan:
+            state = LocalState(session=local, names=self._names)
+            with self._source.session(write=False) as session:
+                recognition = self._recognition(session, spec, state)
+                plan = self._plan(session, spec, worker, flags, recognition, state)
+                check(plan)
+                copy = LocalCopy(
+                    session,
+                    self._sql,
+                    spec,
+                    self._temporary,
+                    self._digests(),
+                    self._rows,
+                    state,
+                )
+                copy.write(plan, recognition.left() if _tells_left(spec) else None)
+                return plan
+
+        try:
+            return self._inner.open_with(local_spec(spec), make)
+        except BaseException:
+            self._rows.clear()
+            raise
+
+    def read(
+        self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
+    ) -> list[Batch]:
+        """See `PlanStore.read`."""
+        self._inner.require_fence()
+        rows = _numbered(batches, [self._rows.get(b.number) for b in batches])
+        removed = batches[0].operation is Operation.REMOVE
+        if removed and spec.by_identifier:
+            found = rows.rename_columns({"digest": "f0"})
+            return assemble(spec, batches, found, worker, of)
+        with self._source.session(write=False) as session:
+            self._load_keys(session, spec, rows, "drop" if removed else "plan")
+            if spec.external and not removed:
+                granted = granted_positions(session, spec, self._temporary, batches)
+                return assemble(spec, batches, _taken(spec, batches, rows, granted), worker, of)
+            return read_batches(session, self._sql, spec, self._temporary, batches, worker, of)
+
+    def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
+        """See `PlanStore.intent`."""
+        self._inner.intent(batch, unsent)
+
+    def submitted(self, batch: int, reference: str) -> None:
+        """See `PlanStore.submitted`."""
+        self._inner.submitted(batch, reference)
+
+    def outcome(self, batch: int, outcomes: Outcomes) -> None:
+        """See `PlanStore.outcome`."""
+        self._inner.outcome(batch, outcomes)
+        self._rows.drop(batch)
+
+    def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
+        """See `PlanStore.close`."""
+        report = self._inner.close(local_spec(spec), now_ms=now_ms)
+        self._rows.clear()
+        return report
+
+    def rejections(self) -> tuple[str | None, Sequence[Mapping[str, object]]]:
+        """See `PlanStore.rejections`. Keys are not known here."""
+        return None, self._inner.rejections()[1] if self._path.exists() else []
+
+    def forget_rejections(self) -> int:
+        """See `PlanStore.forget_rejections`."""
+        return self._inner.forget_rejections() if self._path.exists() else 0
+
+    # -- helpers --------------------------------------------------------------------------------
+
+    def _digests(self) -> LocalDigests:
+        return LocalDigests(self._key())
+
+    def _recognition(
+        self, session: SqlSession, spec: PlanSpec, state: LocalState | None
+    ) -> Recognition:
+        return Recognition(session, self._sql, spec, self._temporary, self._digests(), state)
+
+    def _plan(
+        self,
+        session: SqlSession,
+        spec: PlanSpec,
+        worker: PlanWorker,
+        flags: ScanFlags,
+        recognition: Recognition,
+        state: LocalState | None,
+    ) -> Plan:
+        recognition.fill()
+        # Canonical digests of delivered rows are not kept here: once the suppression list has
+        # changed every row is worked out anew, and those that are as they were are settled.
+        flags = ScanFlags(
+            versions_changed=flags.versions_changed or flags.suppression_changed,
+            rejected=flags.rejected,
+        )
+        settle = recognition.settle if spec.external else None
+        plan = PlanMaker(session, self._sql, spec, self._temporary, flags, settle=settle).make(
+            worker
+        )
+        if state is None:
+            return plan
+        unseen = state.number(f"SELECT count(*) AS n FROM ({recognition.left()}) AS mf_l")
+        counts = replace(
+            plan.counts,
+            left=unseen if _tells_left(spec) else 0,
+            state_rows=state.rows("state", "WHERE present"),
+        )
+        return replace(plan, counts=counts)
+
+    def _load_keys(self, session: SqlSession, spec: PlanSpec, rows: pa.Table, kind: str) -> None:
+        """Put batch, position and primary key of unsealed rows where a plan's table is."""
+        names = [f"t{i}" for i in range(len(spec.keys))]
+        session.load("mf_rows", rows.select(["batch", "pos", *names]))
+        keys = ", ".join(f"CAST(t{i} AS {k.sql_type}) AS k{i}" for i, k in enumerate(spec.keys))
+        session.execute(
+            f"CREATE TEMPORARY TABLE {self._temporary.of(kind)} AS SELECT "
+            f"CAST(batch AS integer) AS batch, CAST(pos AS integer) AS pos, {keys} FROM mf_rows"
+        )
+
+    def _mark(self) -> None:
+        """Note which key the state is made with, once."""
+        with self._database.session(write=True) as session:
+            session.execute(f"CREATE TABLE IF NOT EXISTS {_MARKS} (mark varchar(16))")
+            session.execute(
+                f"INSERT INTO {_MARKS} SELECT {literal(self._digests().mark)} "
+                f"WHERE NOT EXISTS (SELECT 1 FROM {_MARKS})"
+            )
+
+    def _refuse_other_workspace(self) -> None:
+        with self._database.session(write=False) as session:
+            marks = session.table(f"SELECT mark FROM {_MARKS}").column("mark").to_pylist()
+        if marks != [self._digests().mark]:
+            raise PolicyError(
+                "local_state_key",
+                "The local state of this sync was made with another workspace's key, by which its "
+                "digests cannot be compared.",
+                hint="Restore that workspace's keys from your backup, or forget the state with "
+                "`mayfly state drop`: then everything is sent anew.",
+            )
+
+
+def _tells_left(spec: PlanSpec) -> bool:
+    """Whether a row that is not in the plan's model has left: not of a part, nor of an append."""
+    return spec.limit is None and spec.mode is not SyncMode.APPEND
+
+
+def _numbered(batches: Sequence[BatchInfo], rows: Sequence[pa.Table]) -> pa.Table:
+    """Rows of several batches, with positions as whole numbers and the batch beside them."""
+    parts = []
+    for info, part in zip(batches, rows, strict=True):
+        numbers = pa.array([info.number] * part.num_rows, pa.int64())
+        position = part.schema.get_field_index("pos")
+        whole = part.set_column(position, "pos", part.column("pos").cast(pa.int64()))
+        parts.append(whole.append_column("batch", numbers))
+    return pa.concat_tables(parts)
+
+
+def _taken(
+    spec: PlanSpec, batches: Sequence[BatchInfo], rows: pa.Table, granted: pa.Table
+) -> pa.Table:
+    """The planned values of granted positions, as often as each was granted."""
+    wide = max(b.rows for b in batches) + 1
+
+    def places(table: pa.Table) -> pa.Array:
+        batch, pos = (table.column(c).cast(pa.int64()).combine_chunks() for c in ("batch", "pos"))
+        return pc.add(pc.multiply(batch, wide), pos)
+
+    where = pc.index_in(places(granted), value_set=places(rows))
+    found = rows.take(where)
+    columns = {f"f{i}": found.column(f"v{i}") for i, _ in enumerate(outgoing_fields(spec, batches))}
+    return pa.table({"batch": found.column("batch"), "pos": found.column("pos"), **columns})

@@ -1,0 +1,188 @@
+"""From a plan in temporary tables of the source to its local working copies.
+
+Keyed digests and sealed identifiers go to the state's database, for closing; rows go to sealed
+files, for reading.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from mayfly.adapters.planstores.local_digests import LocalDigests
+from mayfly.adapters.planstores.local_rows import SealedRows
+from mayfly.adapters.planstores.recognition import LocalState, key_digest
+from mayfly.domain.batch import Operation, SyncMode
+from mayfly.planning.names import Names
+from mayfly.planning.numbering import identifiers
+from mayfly.planning.scan import key_names, value_fields
+from mayfly.planning.spec import BatchInfo, Plan, PlanSpec, RowClass
+from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.ports.source import SqlSession
+
+_ABSENT = (RowClass.WITHDRAWN, RowClass.UNKNOWN, RowClass.SUPPRESSED, RowClass.NO_IDENTIFIER)
+
+
+def key_texts(spec: PlanSpec, sql: SqlDialect) -> list[str]:
+    """The primary key as texts t0, t1 … that cast back to themselves."""
+    return [f"CAST({k} AS {sql.text}) AS t{i}" for i, k in enumerate(key_names(spec))]
+
+
+class LocalCopy:
+    """Writes the working copies of one plan, within a transaction of the state's database.
+
+    Args:
+        session, sql, names: of the source with the plan.
+        spec: of the plan.
+        digests: made in the worker.
+        rows: takes the sealed rows.
+        state: open for writing.
+    """
+
+    def __init__(
+        self,
+        session: SqlSession,
+        sql: SqlDialect,
+        spec: PlanSpec,
+        names: Names,
+        digests: LocalDigests,
+        rows: SealedRows,
+        state: LocalState,
+    ) -> None:
+        self._session = session
+        self._sql = sql
+        self._spec = spec
+        self._names = names
+        self._digests = digests
+        self._rows = rows
+        self._state = state
+        self._loads = 0
+
+    def write(self, plan: Plan, left: str | None) -> None:
+        """All of it.
+
+        Args:
+            plan: whose tables are in the session.
+            left: query of the state's rows that left the model, None where that is not told.
+        """
+        for statement in self._create(plan):
+            self._state.session.execute(statement)
+        self._rows.begin(self._spec.run)
+        for info in plan.batches:
+            if info.operation is not Operation.REMOVE:
+                self._planned(info)
+            elif self._spec.by_identifier:
+                self._removed_identifiers(info)
+            else:
+                self._removed_keys(info)
+        if self._spec.by_identifier:
+            self._gone()
+        if self._spec.mode is not SyncMode.APPEND:
+            self._absent(left)
+
+    def _create(self, plan: Plan) -> list[str]:
+        n = self._state.names
+        values = "".join(f", v{i} BLOB" for i, _ in identifiers(self._spec))
+        statements = [
+            f"CREATE TABLE {n.of('plan')} "
+            f"(batch integer, pos integer, k0 BLOB, fp BLOB, out BLOB{values})",
+            f"CREATE TABLE {n.of('drop')} "
+            "(batch integer, pos integer, field VARCHAR, digest BLOB, k0 BLOB)",
+            f"CREATE TABLE {n.of('gone')} (k0 BLOB, field VARCHAR, digest BLOB)",
+            f"CREATE TABLE {n.of('scan')} (k0 BLOB, c smallint)",
+            f"CREATE TABLE {n.of('batches')} "
+            "(batch integer, op VARCHAR, field VARCHAR, size bigint)",
+        ]
+        for b in plan.batches:
+            field = "NULL" if b.identifier is None else literal(b.identifier)
+            statements.append(
+                f"INSERT INTO {n.of('batches')} "
+                f"VALUES ({b.number}, {literal(b.operation.value)}, {field}, {b.rows})"
+            )
+        return statements
+
+    def _planned(self, info: BatchInfo) -> None:
+        spec = self._spec
+        values = [f"v{i}" for i, _ in value_fields(spec)]
+        columns = ["pos", *key_texts(spec, self._sql), *values]
+        columns += [f"{key_digest(spec, self._sql)} AS kd", "fp", "out"]
+        found = self._session.table(
+            f"SELECT {', '.join(columns)} FROM {self._names.of('plan')} WHERE batch = {info.number}"
+        )
+        self._rows.put(info.number, found.drop_columns(["kd", "fp", "out"]))
+        keys = found.column("kd")
+        made = {
+            "k0": self._digests.rows(keys),
+            "fp": self._digests.values(found.column("fp"), keys),
+            "out": self._digests.values(found.column("out"), keys),
+        }
+        for i, field in identifiers(spec):
+            digests = found.column(f"v{i}").combine_chunks()
+            made[f"v{i}"] = self._digests.sealer.seal(digests, field.name)
+        self._insert("plan", self._numbered(info, found) | made)
+
+    def _removed_identifiers(self, info: BatchInfo) -> None:
+        name = info.identifier or ""
+        found = self._session.table(
+            f"SELECT pos, digest FROM {self._names.of('drop')} WHERE batch = {info.number}"
+        )
+        self._rows.put(info.number, found)
+        digests = found.column("digest").combine_chunks()
+        made = {
+            "field": pa.array([name] * found.num_rows, pa.string()),
+            "digest": self._digests.sealer.seal(digests, name),
+        }
+        self._insert("drop", self._numbered(info, found) | made)
+
+    def _removed_keys(self, info: BatchInfo) -> None:
+        spec = self._spec
+        columns = ["pos", *key_texts(spec, self._sql), f"{key_digest(spec, self._sql)} AS kd"]
+        found = self._session.table(
+            f"SELECT {', '.join(columns)} FROM {self._names.of('drop')} WHERE batch = {info.number}"
+        )
+        self._rows.put(info.number, found.drop_columns(["kd"]))
+        made = {"k0": self._digests.rows(found.column("kd"))}
+        self._insert("drop", self._numbered(info, found) | made)
+
+    def _gone(self) -> None:
+        keys, gone = key_digest(self._spec, self._sql), self._names.of("gone")
+        for _, field in identifiers(self._spec):
+            query = f"SELECT {keys} AS kd, digest FROM {gone} WHERE field = {literal(field.name)}"
+            for piece in self._session.stream(query):
+                made = {
+                    "k0": self._digests.rows(piece.column("kd")),
+                    "field": pa.array([field.name] * piece.num_rows, pa.string()),
+                    "digest": self._digests.sealer.seal(piece.column("digest"), field.name),
+                }
+                self._insert("gone", made)
+
+    def _absent(self, left: str | None) -> None:
+        """Rows that count as delivered no more, once the plan is closed."""
+        if left is not None:
+            self._state.session.execute(
+                f"INSERT INTO {self._state.names.of('scan')} "
+                f"SELECT k0, {int(RowClass.LEFT)} FROM ({left}) AS mf_l"
+            )
+        classes = ", ".join(str(int(c)) for c in _ABSENT)
+        query = (
+            f"SELECT {key_digest(self._spec, self._sql)} AS kd, c FROM {self._names.of('scan')} "
+            f"WHERE c IN ({classes})"
+        )
+        for piece in self._session.stream(query):
+            made = {"k0": self._digests.rows(piece.column("kd")), "c": piece.column("c")}
+            self._insert("scan", made)
+
+    def _numbered(self, info: BatchInfo, found: pa.Table) -> dict[str, pa.Array]:
+        return {
+            "batch": pa.array([info.number] * found.num_rows, pa.int64()),
+            "pos": found.column("pos").cast(pa.int64()),
+        }
+
+    def _insert(self, kind: str, columns: dict[str, pa.Array]) -> None:
+        self._loads += 1
+        name = f"mf_in_{self._loads}"
+        names = ", ".join(columns)
+        self._state.session.load(name, pa.table(columns))
+        self._state.session.execute(
+            f"INSERT INTO {self._state.names.of(kind)} ({names}) SELECT {names} FROM {name}"
+        )
+        self._state.session.execute(f"DROP TABLE {name}")

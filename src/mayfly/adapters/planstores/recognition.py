@@ -1,0 +1,240 @@
+"""Which rows of the model a local state knows, and the state as the planner's SQL wants it.
+
+The source lends the SHA-256 of each primary key and a fingerprint; the worker makes keyed digests
+of them, looks these up in the state, and tells the source by ordinals what it found. Temporary
+tables in the session then stand where the state's tables are otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from mayfly.adapters.planstores import tables
+from mayfly.adapters.planstores.local_digests import LocalDigests
+from mayfly.planning.names import Names
+from mayfly.planning.numbering import NumberingSql
+from mayfly.planning.scan import key_list, key_names, source_fingerprint
+from mayfly.planning.spec import PlanSpec, RowClass
+from mayfly.planning.sql.dialect import SqlDialect, quote
+from mayfly.ports.source import SqlSession
+
+CHUNK_ROWS = 200_000
+_KNOWN = "mf_known"
+_SEEN = "mf_seen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalState:
+    """A local state, in an open session of its database."""
+
+    session: SqlSession
+    names: Names
+
+    def number(self, query: str) -> int:
+        """The number `n` of a query."""
+        return int(self.session.table(query).column("n")[0].as_py())
+
+    def rows(self, kind: str, where: str = "") -> int:
+        """How many rows one of its tables has."""
+        return self.number(f"SELECT count(*) AS n FROM {self.names.of(kind)} {where}")
+
+
+def key_digest(spec: PlanSpec, sql: SqlDialect) -> str:
+    """SHA-256 of the primary key over the key columns k0, k1 and so on."""
+    parts = zip(key_names(spec), spec.keys, strict=True)
+    return sql.key_digest([sql.render(name, key.arrow_type) for name, key in parts])
+
+
+class Recognition:
+    """One plan's look at a local state.
+
+    Args:
+        session, sql: of the source.
+        spec: of the plan.
+        names: of the temporary tables in the session.
+        digests: made in the worker.
+        state: None where there is none yet.
+    """
+
+    def __init__(
+        self,
+        session: SqlSession,
+        sql: SqlDialect,
+        spec: PlanSpec,
+        names: Names,
+        digests: LocalDigests,
+        state: LocalState | None,
+    ) -> None:
+        self._session = session
+        self._sql = sql
+        self._spec = spec
+        self._names = names
+        self._digests = digests
+        self._state = state
+        self._loads = 0
+
+    def fill(self) -> None:
+        """Make the state's tables in the session, with what the model's rows have there."""
+        for statement in tables.create_state(self._spec, self._sql, self._names):
+            self._session.execute(statement)
+        state = self._state
+        if state is None:
+            return
+        state.session.execute(f"CREATE TEMPORARY TABLE {_SEEN} (k BLOB)")
+        if not any(state.rows(kind) for kind in ("state", "pairs", "rejected")):
+            return
+        self._session.execute(self._create_known())
+        for piece in self._pages(f"SELECT n, kd, fp FROM {_KNOWN} WHERE TRUE", _KNOWN):
+            self._look_up(state, piece)
+        if self._spec.by_identifier:
+            self._keep_pairs_of_others(state)
+
+    def settle(self) -> None:
+        """Rows looked at again whose outgoing values are those that were delivered."""
+        state, scan = self._state, self._names.of("scan")
+        if state is None:
+            return
+        outgoing = NumberingSql(self._spec, self._sql, self._names).outgoing()
+        query = (
+            f"SELECT n, {key_digest(self._spec, self._sql)} AS kd, {outgoing} AS o FROM {scan} "
+            f"WHERE c = {int(RowClass.RESEND)} AND NOT redo"
+        )
+        for piece in self._pages(query, scan):
+            page = self._local_page(state, piece, "o")
+            found = state.session.table(
+                f"SELECT p.n FROM {page} p JOIN {state.names.of('state')} s "
+                f"ON s.k0 = p.k AND s.out = p.v"
+            )
+            same = self._load(found)
+            self._session.execute(
+                f"UPDATE {scan} SET c = {int(RowClass.UNCHANGED)} WHERE n IN (SELECT n FROM {same})"
+            )
+
+    def left(self) -> str:
+        """Query of the state's present rows that the model has no more."""
+        state = self._state
+        if state is None:
+            raise ValueError("there is no state that anything could have left")
+        return (
+            f"SELECT k0 FROM {state.names.of('state')} "
+            f"WHERE present AND k0 NOT IN (SELECT k FROM {_SEEN})"
+        )
+
+    def _create_known(self) -> str:
+        spec, sql = self._spec, self._sql
+        keys = ", ".join(f"{quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys))
+        there = " AND ".join(f"{k} IS NOT NULL" for k in key_names(spec))
+        model = (
+            f"SELECT {keys}, {source_fingerprint(spec, sql)} AS fp FROM ({spec.model_sql}) AS mf_m"
+        )
+        return (
+            f"/* mayfly sync={spec.identity.sync} run={spec.run} known */ "
+            f"CREATE TEMPORARY TABLE {_KNOWN} AS SELECT row_number() OVER () - 1 AS n, "
+            f"{key_list(spec)}, {key_digest(spec, sql)} AS kd, fp FROM ({model}) AS mf_k "
+            f"WHERE {there}"
+        )
+
+    def _look_up(self, state: LocalState, piece: pa.Table) -> None:
+        page = self._local_page(state, piece, "fp")
+        state.session.execute(f"INSERT INTO {_SEEN} SELECT k FROM {page}")
+        self._tell_state(state, page)
+        self._tell_rejected(state, page)
+        if self._spec.by_identifier:
+            query = (
+                f"SELECT p.n, q.field, q.digest, q.perhaps, q.stale FROM {page} p "
+                f"JOIN {state.names.of('pairs')} q ON q.k0 = p.k"
+            )
+            self._tell_pairs(self._unsealed(state.session.table(query)), of_rows=True)
+        state.session.execute(f"DROP TABLE {page}")
+
+    def _tell_state(self, state: LocalState, page: str) -> None:
+        found = state.session.table(
+            f"SELECT p.n, s.fp = p.v AS same, s.redo, s.present FROM {page} p "
+            f"JOIN {state.names.of('state')} s ON s.k0 = p.k"
+        )
+        if not found.num_rows:
+            return
+        loaded, empty = self._load(found), self._sql.utf8("''")
+        value = f"CASE WHEN w.same THEN m.fp ELSE {empty} END"
+        self._session.execute(
+            f"INSERT INTO {self._names.of('state')} ({key_list(self._spec)}, fp, out, redo, "
+            f"present, first_at, last_at) SELECT {key_list(self._spec, 'm')}, {value}, {value}, "
+            f"w.redo, w.present, 0, 0 FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
+        )
+
+    def _tell_rejected(self, state: LocalState, page: str) -> None:
+        found = state.session.table(
+            f"SELECT p.n, r.versions, CAST(r.code AS bigint) AS code FROM {page} p "
+            f"JOIN {state.names.of('rejected')} r ON r.k0 = p.k AND r.fp = p.v"
+        )
+        if not found.num_rows:
+            return
+        loaded = self._load(found)
+        self._session.execute(
+            f"INSERT INTO {self._names.of('rejected')} ({key_list(self._spec)}, fp, versions, "
+            f"code, noted_at) SELECT {key_list(self._spec, 'm')}, m.fp, w.versions, "
+            f"CAST(w.code AS integer), 0 FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
+        )
+
+    def _keep_pairs_of_others(self, state: LocalState) -> None:
+        """Identifiers of rows that are not in the model any more: they still hold them."""
+        found = state.session.table(
+            f"SELECT field, digest, perhaps, stale FROM {state.names.of('pairs')} "
+            f"WHERE k0 NOT IN (SELECT k FROM {_SEEN})"
+        )
+        self._tell_pairs(self._unsealed(found), of_rows=False)
+
+    def _tell_pairs(self, pairs: pa.Table, *, of_rows: bool) -> None:
+        if not pairs.num_rows:
+            return
+        loaded, spec = self._load(pairs), self._spec
+        keys = key_list(spec, "m")
+        if not of_rows:
+            keys = ", ".join(f"CAST(NULL AS {k.sql_type})" for k in spec.keys)
+        join = f" JOIN {_KNOWN} m ON w.n = m.n" if of_rows else ""
+        self._session.execute(
+            f"INSERT INTO {self._names.of('pairs')} ({key_list(spec)}, field, digest, perhaps, "
+            f"stale) SELECT {keys}, w.field, w.digest, w.perhaps, w.stale FROM {loaded} w{join}"
+        )
+
+    def _unsealed(self, pairs: pa.Table) -> pa.Table:
+        """Each field's digests were sealed under its name."""
+        parts = [pairs.slice(0, 0)]
+        for name in dict.fromkeys(pairs.column("field").to_pylist()):
+            of_field = pairs.filter(pa.compute.equal(pairs.column("field"), name))
+            digests = of_field.column("digest").combine_chunks()
+            clear = self._digests.sealer.unseal(digests, name)
+            parts.append(
+                of_field.set_column(of_field.schema.get_field_index("digest"), "digest", clear)
+            )
+        return pa.concat_tables(parts)
+
+    def _local_page(self, state: LocalState, piece: pa.Table, column: str) -> str:
+        """Load ordinals n, keyed digests k of keys and v of values into the state's session."""
+        self._loads += 1
+        name = f"mf_page_{self._loads}"
+        keys = piece.column("kd")
+        made = {
+            "n": piece.column("n").cast(pa.int64()),
+            "k": self._digests.rows(keys),
+            "v": self._digests.values(piece.column(column), keys),
+        }
+        state.session.load(name, pa.table(made))
+        return name
+
+    def _load(self, rows: pa.Table) -> str:
+        self._loads += 1
+        name = f"mf_found_{self._loads}"
+        self._session.load(name, rows)
+        return name
+
+    def _pages(self, query: str, table: str) -> Iterator[pa.Table]:
+        """Results of a query with WHERE, by ordinal n of its table."""
+        found = self._session.table(f"SELECT coalesce(max(n), -1) + 1 AS n FROM {table}")
+        for first in range(0, int(found.column("n")[0].as_py()), CHUNK_ROWS):
+            piece = self._session.table(f"{query} AND n >= {first} AND n < {first + CHUNK_ROWS}")
+            if piece.num_rows:
+                yield piece
