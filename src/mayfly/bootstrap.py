@@ -379,7 +379,7 @@ def open_source(project: Project, name: str) -> Source:
         raise ConfigError("path_missing", f"Source {name} needs a path.")
     path = project.root / settings.path
     if settings.type == "files":
-        return FilesSource(name, path)
+        return FilesSource(name, path, memory_limit=settings.memory_limit or "2GB")
     return DuckdbSource(name, path, memory_limit=settings.memory_limit or "2GB")
 
 

@@ -14,7 +14,7 @@ from mayfly.api.project import Project
 from mayfly.bootstrap import App, open_app, open_source, source_hosts
 from mayfly.config.load import load_project
 from mayfly.connectors.drivers import installed, too_old
-from mayfly.domain.errors import EngineError
+from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.ports.source import Source
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 
@@ -68,11 +68,29 @@ def _sources(app: App, now: Callable[[], datetime]) -> list[Finding]:
         try:
             source = app.source(name)
             with allow_hosts(source_hosts(app.project, name)):
-                source.check(write=settings.state == "source")
+                _check_source(source, write=settings.state == "source")
                 found += _clock(source, now)
         except EngineError as error:
             found.append(_of(error, where=f"source {name}"))
     return found
+
+
+def _check_source(source: Source, *, write: bool) -> None:
+    """As `Source.check`; where only writing is refused, the way without it is named, too."""
+    try:
+        source.check(write=write)
+    except ConfigError as error:
+        if not write or error.code not in ("missing_grant", "file_not_accessible"):
+            raise
+        try:
+            source.check(write=False)
+        except EngineError:
+            raise error from None
+        local = (
+            f"Or set `state: local` on source {source.name}: then nothing is written to it, and "
+            "its syncs may be upsert or append."
+        )
+        raise ConfigError(error.code, error.message, hint=f"{error.hint} {local}") from None
 
 
 def _clock(source: Source, now: Callable[[], datetime]) -> list[Finding]:

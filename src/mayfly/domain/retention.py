@@ -276,6 +276,31 @@ _FILES = (
         "SQLite's checkpoint, at the latest when the last connection closes",
     ),
     _file(
+        ".mayfly/state/*.duckdb",
+        RetentionClass.KEPT_BY_NEED,
+        "keyed digests of delivered rows, sealed digests of delivered identifiers, of a sync whose "
+        "source is not written; ids, versions and lease of its state",
+        "erasure of the person; mayfly state drop",
+    ),
+    _file(
+        ".mayfly/state/*.duckdb.wal*",
+        RetentionClass.KEPT_BY_NEED,
+        "changes of a local state that DuckDB has yet to write into it",
+        "the end of the statements that made them, or the next run after a crash",
+    ),
+    _file(
+        ".mayfly/state/*.adopting",
+        RetentionClass.KEPT_BY_NEED,
+        "a local state that is being adopted",
+        "it takes its name; the next adoption by the sync",
+    ),
+    _file(
+        ".mayfly/state/*.rows/*",
+        RetentionClass.TEMPORARY,
+        "planned rows of one batch, sealed under a key that stays in the memory of the run",
+        "the answer to the batch; the end of the run; the sync's next run after a crash",
+    ),
+    _file(
         ".mayfly/ledger/entries.jsonl",
         RetentionClass.METADATA,
         "ids, counts and times of what was made, delivered and dropped",

@@ -147,15 +147,27 @@ class _Compiler:
                 "mode_not_supported",
                 f"{self.r.destination.name} supports the modes {allowed}, not {self.mode.value}.",
             )
-        settings = self.r.project.sources[self.model.source]
-        if settings.state == "local" and self.mode in (SyncMode.MIRROR, SyncMode.AUDIENCE):
-            self.found.refuse(
-                "local_state_mode",
-                f"Mode {self.mode.value} must know what was delivered; beside a source that is "
-                "not written only keyed digests are kept. Use upsert, or `state: source`.",
-            )
+        if self.r.project.sources[self.model.source].state == "local":
+            self._local_state()
         if self.sync.on_outage == "hold":
             self.found.refuse("hold_not_available", "on_outage: hold needs the spool; use replan.")
+
+    def _local_state(self) -> None:
+        """What a state of keyed digests cannot do."""
+        if self.mode in (SyncMode.MIRROR, SyncMode.AUDIENCE):
+            self.found.refuse(
+                "local_state_mode",
+                f"Mode {self.mode.value} takes back rows that left the model, which a state of "
+                "keyed digests beside the source cannot name. Use upsert, or `state: source` with "
+                "a source that may be written.",
+            )
+        if self.mode is SyncMode.APPEND and not self.r.destination.batch_marker:
+            self.found.refuse(
+                "local_state_append",
+                f"{self.r.destination.name} cannot tell whether a batch was appended, and beside a "
+                "source that is not written no batch can be repeated as it was. Use upsert, or "
+                "`state: source` with a source that may be written.",
+            )
 
     def _consent(self) -> Consent | None:
         purpose = self.sync.purpose

@@ -1,0 +1,415 @@
+"""State beside a source that is not written: a folder of files, a role that only reads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import _no_sleep, members
+from mayfly.api import Project, RunRequest, load
+from mayfly.api.examine import examine
+from mayfly.bootstrap import SPECS, initialise
+from mayfly.cli.commands import app
+from mayfly.domain.errors import PolicyError
+from mayfly.domain.retention import Place, RetentionClass, retention_of
+from mayfly.sandbox.server import SandboxServer
+from mayfly.testing.plan_world import digest
+
+Row = tuple[int, str, str, bool | None]
+TEXT = """
+version: 1
+workspace: {name: shop}
+sources:
+  shop: SOURCE
+models:
+  people:
+    source: shop
+    table: people
+    primary_key: [id]
+    columns: {id: {}, email: {class: email}, city: {}}
+    consent:
+      ads: {column: ads, equals: true, lawful_basis: consent}
+destinations:
+  meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
+  crm: {type: sqlite, path: crm.sqlite, kind: internal, owner: care, reason: answers}
+syncs:
+  to_meta:
+    id: to_meta
+    model: people
+    destination: meta
+    mode: upsert
+    audience: People
+    purpose: ads
+    mapping: {EMAIL: email}
+  to_crm:
+    id: to_crm
+    model: people
+    destination: crm
+    mode: upsert
+    table: people
+    key: [id]
+    purpose: ads
+    mapping: {id: id, email: email, city: city}
+  to_log:
+    id: to_log
+    model: people
+    destination: crm
+    mode: append
+    table: log
+    purpose: ads
+    mapping: {id: id, city: city}
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A source with people, and the project on it."""
+
+    root: Path
+    kind: str
+    dsn: str = ""
+
+    @property
+    def source(self) -> str:
+        """Of the project file."""
+        if self.kind == "folder":
+            return "{type: files, path: data}"
+        if self.kind == "read-only role":
+            return '{type: postgres, dsn: "env:WAREHOUSE_DSN", state: local}'
+        local = ", state: local" if self.kind == "local file" else ""
+        return f"{{type: duckdb, path: shop.duckdb{local}}}"
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Replace the people."""
+        columns = "id bigint, email varchar, city varchar, ads boolean"
+        if self.kind == "read-only role":
+            with psycopg.connect(self.dsn, autocommit=True) as server:
+                server.execute(f"CREATE TABLE IF NOT EXISTS people ({columns})".encode())
+                server.execute("GRANT SELECT ON people TO reader")
+                server.execute("TRUNCATE people")
+                for row in rows:
+                    server.execute("INSERT INTO people VALUES (%s, %s, %s, %s)", row)
+            return
+        file = ":memory:" if self.kind == "folder" else str(self.root / "shop.duckdb")
+        with duckdb.connect(file) as connection:
+            connection.execute(f"CREATE OR REPLACE TABLE people ({columns})")
+            connection.executemany("INSERT INTO people VALUES (?, ?, ?, ?)", rows)
+            if self.kind == "folder":
+                (self.root / "data").mkdir(exist_ok=True)
+                path = self.root / "data" / "people.parquet"
+                connection.execute(f"COPY people TO '{path}' (FORMAT parquet)")
+
+    def begin(self, url: str, text: str = TEXT) -> Project:
+        """Initialised and approved."""
+        text = text.replace("SOURCE", self.source).replace("URL", url)
+        (self.root / "mayfly.yml").write_text(text)
+        initialise(self.root)
+        return self.opened()
+
+    def opened(self) -> Project:
+        """As another process would open it."""
+        project = load(self.root)
+        project.app.sleep = _no_sleep
+        project.approve(actor="tester")
+        return project
+
+    def state_files(self) -> list[Path]:
+        """What the local state has written."""
+        return sorted(p for p in (self.root / ".mayfly" / "state").rglob("*") if p.is_file())
+
+
+def _shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, root: Path) -> Shop:
+    dsn = ""
+    if request.param == "read-only role":
+        dsn = request.getfixturevalue("postgres_database")
+        with psycopg.connect(dsn, autocommit=True) as server:
+            if server.execute("SELECT to_regrole('reader')").fetchone() == (None,):
+                server.execute("CREATE ROLE reader LOGIN")
+        reader = psycopg.conninfo.make_conninfo(dsn, user="reader")
+        monkeypatch.setenv("WAREHOUSE_DSN", reader)
+    root.mkdir()
+    return Shop(root=root, kind=request.param, dsn=dsn)
+
+
+@pytest.fixture(params=["folder", "read-only role", "local file"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Each kind of source with a local state."""
+    return _shop(request, monkeypatch, tmp_path / "shop")
+
+
+@pytest.fixture(params=["folder", "read-only role", "state in the file"])
+def any_shop(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Shop:
+    """Local states, and one in the source, which behaves the same."""
+    return _shop(request, monkeypatch, tmp_path / "shop")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Shop:
+    """A folder of files."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    return Shop(root=root, kind="folder")
+
+
+def ended(project: Project, sync: str, request: RunRequest | None = None) -> tuple[str, int, int]:
+    """Status, delivered and removed rows of a run."""
+    [run] = project.run(sync, request=request).to_dict()["syncs"]
+    return run["status"], run["rows"]["delivered"], run["rows"]["removed"]
+
+
+def table(shop: Shop, name: str) -> list[tuple[object, ...]]:
+    """Rows of the local database."""
+    with sqlite3.connect(shop.root / "crm.sqlite") as connection:
+        return connection.execute(f"SELECT * FROM {name} ORDER BY id").fetchall()
+
+
+PEOPLE: list[Row] = [
+    (1, "ann@example.com", "Lyon", True),
+    (2, "bob@example.com", "Lyon", True),
+    (3, "eve@example.com", "Nantes", None),
+]
+
+
+def test_an_upsert_sends_what_changed_and_only_that(shop: Shop, sandbox: SandboxServer) -> None:
+    """Twice the same: nothing; then a changed, a new and a withdrawn row."""
+    shop.write(PEOPLE)
+    project = shop.begin(sandbox.url)
+    assert ended(project, "to_crm", RunRequest(dry_run=True)) == ("succeeded", 0, 0)
+    assert shop.state_files() == []
+    assert ended(project, "to_crm") == ("succeeded", 2, 0)
+    assert ended(shop.opened(), "to_crm") == ("no_changes", 0, 0)
+    shop.write([(1, "ann@example.com", "Nice", True), (2, *PEOPLE[1][1:3], False), *PEOPLE[2:]])
+    assert ended(shop.opened(), "to_crm") == ("succeeded", 1, 0)
+    assert table(shop, "people") == [
+        (1, "ann@example.com", "Nice"),
+        (2, "bob@example.com", "Lyon"),
+    ]
+    shop.write([*PEOPLE, (4, "zoe@example.com", "Lille", True)])
+    assert ended(shop.opened(), "to_crm") == ("succeeded", 3, 0)
+
+
+def test_what_was_appended_is_known_again(shop: Shop, sandbox: SandboxServer) -> None:
+    """A changed row is not appended again, nor one that was away; a new one is."""
+    shop.write(PEOPLE)
+    project = shop.begin(sandbox.url)
+    assert ended(project, "to_log") == ("succeeded", 2, 0)
+    shop.write([(2, "bob@example.com", "Nice", True)])
+    assert ended(shop.opened(), "to_log") == ("no_changes", 0, 0)
+    shop.write([*PEOPLE, (4, "zoe@example.com", "Lille", True)])
+    assert ended(shop.opened(), "to_log") == ("succeeded", 1, 0)
+    assert table(shop, "log") == [(1, "Lyon"), (2, "Lyon"), (4, "Lille")]
+
+
+def test_a_platform_forgets_who_withdraws(any_shop: Shop, sandbox: SandboxServer) -> None:
+    """By the identifiers that were delivered, also earlier ones; what another row holds stays."""
+    shop = any_shop
+    ann, bob, shared = (f"{name}@example.com" for name in ("ann", "bob", "shared"))
+    shop.write([(1, ann, "", True), (2, bob, "", True), (3, shared, "", True)])
+    assert ended(shop.begin(sandbox.url), "to_meta") == ("succeeded", 3, 0)
+    shop.write([(1, "new@example.com", "", True), (2, shared, "", True), (3, shared, "", True)])
+    assert ended(shop.opened(), "to_meta") == ("succeeded", 2, 0)
+    delivered = {digest(e).hex() for e in (ann, bob, shared, "new@example.com")}
+    assert members(sandbox) == delivered
+    assert ended(shop.opened(), "to_meta") == ("no_changes", 0, 0)
+    shop.write([(1, "new@example.com", "", False), (2, shared, "", False), (3, shared, "", True)])
+    assert ended(shop.opened(), "to_meta") == ("succeeded", 0, 3)
+    assert members(sandbox) == {digest(shared).hex()}
+    # Who left the model still holds what was delivered: an upsert takes nothing back for that.
+    shop.write([(2, shared, "", False), (4, shared, "", False)])
+    assert ended(shop.opened(), "to_meta") == ("no_changes", 0, 0)
+    assert members(sandbox) == {digest(shared).hex()}
+
+
+def test_a_suppressed_person_is_taken_back(any_shop: Shop, sandbox: SandboxServer) -> None:
+    """Though nothing in the source changed; the others are not sent again."""
+    shop = any_shop
+    shop.write(PEOPLE)
+    project = shop.begin(sandbox.url)
+    assert ended(project, "to_meta") == ("succeeded", 2, 0)
+    project.suppress("add", [b'{"kind": "email", "value": "ann@example.com"}'])
+    assert ended(shop.opened(), "to_meta") == ("succeeded", 0, 1)
+    assert members(sandbox) == {digest("bob@example.com").hex()}
+    assert ended(shop.opened(), "to_meta") == ("no_changes", 0, 0)
+
+
+def test_the_state_holds_no_value_and_no_digest_of_one(shop: Shop, sandbox: SandboxServer) -> None:
+    """Neither keys, nor values, nor what a platform matches on; for this user's eyes alone."""
+    rows: list[Row] = [
+        (70_000_001 + i, f"m4rk-{i}@example.com", "M4rkville", True) for i in range(9)
+    ]
+    shop.write(rows)
+    project = shop.begin(sandbox.url)
+    for sync in ("to_meta", "to_crm", "to_log"):
+        assert ended(project, sync) == ("succeeded", 9, 0)
+    found = shop.state_files()
+    assert [p.suffix for p in found] == [".duckdb"] * 3
+    for path in found:
+        content = path.read_bytes()
+        for key, email, city, _ in rows:
+            for mark in (email.encode(), city.encode(), digest(email), digest(str(key))):
+                assert mark not in content
+            assert digest(email).hex().encode() not in content
+            assert key.to_bytes(8, "little") not in content
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((shop.root / ".mayfly" / "state").stat().st_mode) == 0o700
+
+
+CRASH = """
+import os, signal, sys
+from mayfly.api import load
+from mayfly.adapters.planstores.local import LocalPlanStore
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(LocalPlanStore, sys.argv[2], die)
+load(sys.argv[1]).run("to_crm")
+"""
+
+
+@pytest.mark.parametrize("where", ["read", "intent", "outcome", "close"])
+def test_what_a_killed_run_leaves_can_be_read_by_nobody(
+    folder: Shop, sandbox: SandboxServer, where: str
+) -> None:
+    """Sealed rows under a key that died; the next run takes them away and does the work."""
+    folder.write(PEOPLE)
+    folder.begin(sandbox.url)
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH, str(folder.root), where], check=False, capture_output=True
+    )
+    assert done.returncode == -9, done.stderr
+    left = [p for p in folder.state_files() if p.parent.suffix == ".rows"]
+    assert bool(left) == (where != "close")
+    for path in left:
+        assert b"ann@example.com" not in path.read_bytes()
+        name = path.relative_to(folder.root).as_posix()
+        entry = retention_of(Place.PROJECT, name)
+        assert entry is not None
+        assert entry.cls is RetentionClass.TEMPORARY
+    assert ended(folder.opened(), "to_crm")[0] in ("succeeded", "no_changes")
+    assert table(folder, "people") == [row[:3] for row in PEOPLE[:2]]
+    assert [p.suffix for p in folder.state_files()] == [".duckdb"]
+
+
+@pytest.mark.parametrize("mode", ["audience", "mirror"])
+def test_modes_that_must_know_who_left_are_refused(
+    folder: Shop, sandbox: SandboxServer, mode: str
+) -> None:
+    """With the reason, before anything is read."""
+    sync = {"audience": "to_meta", "mirror": "to_crm"}[mode]
+    head, _, tail = TEXT.partition(f"  {sync}:\n")
+    folder.write(PEOPLE)
+    project = folder.begin(
+        sandbox.url, head + f"  {sync}:\n" + tail.replace("mode: upsert", f"mode: {mode}", 1)
+    )
+    [run] = project.run(sync).syncs
+    assert run.error is not None
+    assert (run.error.code, run.error.exit_code) == ("local_state_mode", 3)
+    assert "upsert" in str(run.error)
+
+
+def test_rejected_rows_are_counted_and_can_be_tried_again(
+    folder: Shop, sandbox: SandboxServer
+) -> None:
+    """They are remembered by keyed digests, so that no view shows their keys."""
+    folder.write(PEOPLE)
+    project = folder.begin(sandbox.url)
+    assert project.rejected("to_meta")["reasons"] == []
+    body = json.dumps({"path": "/*/users", "kind": "partial_failure"}).encode()
+    request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request, timeout=10).read()
+    assert ended(project, "to_meta")[1] == 1
+    assert ended(folder.opened(), "to_meta")[1] == 0
+    text = CliRunner().invoke(app, ["rejected", "to_meta", "--project", str(folder.root)]).output
+    assert text.splitlines() == [
+        "1  invalid_entry",
+        "Their keys are not shown: a local state knows keyed digests only.",
+    ]
+    assert project.retry("to_meta")["rows"] == 1
+    assert ended(folder.opened(), "to_meta")[1] == 1
+    assert len(members(sandbox)) == 2
+
+
+def test_states_are_listed_adopted_and_dropped(folder: Shop, sandbox: SandboxServer) -> None:
+    """As those in a source: by the sync that uses them; a renamed sync goes on from its own."""
+    folder.write(PEOPLE)
+    project = folder.begin(sandbox.url)
+    assert ended(project, "to_crm") == ("succeeded", 2, 0)
+    [state] = project.states()["states"]
+    assert (state["sync"], state["source"], state["rows"], state["ours"]) == (
+        "to_crm",
+        "local",
+        2,
+        True,
+    )
+    file = folder.root / "mayfly.yml"
+    file.write_text(file.read_text().replace("id: to_crm", "id: customers"))
+    project = folder.opened()
+    project.adopt_state("to_crm", state=state["state"])
+    assert ended(project, "to_crm") == ("no_changes", 0, 0)
+    [adopted] = project.states()["states"]
+    assert (adopted["sync"], adopted["used_by"], adopted["rows"]) == ("customers", "to_crm", 2)
+    project.drop_state("to_crm")
+    assert folder.state_files() == []
+    assert ended(folder.opened(), "to_crm") == ("succeeded", 2, 0)
+
+
+def test_a_state_of_another_workspace_is_refused(folder: Shop, sandbox: SandboxServer) -> None:
+    """Even where it was adopted: its digests were made with a key that is not here."""
+    folder.write(PEOPLE)
+    project = folder.begin(sandbox.url)
+    assert ended(project, "to_log") == ("succeeded", 2, 0)
+    [made] = folder.state_files()
+    kept = made.read_bytes()
+    shutil.rmtree(folder.root / ".mayfly")
+    initialise(folder.root)
+    made.parent.mkdir(mode=0o700)
+    made.write_bytes(kept)
+    project = folder.opened()
+    [run] = project.run("to_log").syncs
+    assert run.error is not None
+    assert run.error.code == "foreign_state"
+    project.adopt_state("to_log")
+    for request in (RunRequest(), RunRequest(dry_run=True)):
+        [run] = project.run("to_log", request=request).syncs
+        assert isinstance(run.error, PolicyError)
+        assert run.error.code == "local_state_key"
+    assert len(table(folder, "log")) == 2
+
+
+def test_an_append_that_no_destination_can_answer_for_is_refused(
+    folder: Shop, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a crash nothing here could tell, or send the same bytes again."""
+    monkeypatch.setitem(SPECS, "sqlite", replace(SPECS["sqlite"], batch_marker=False))
+    folder.write(PEOPLE)
+    [run] = folder.begin(sandbox.url).run("to_log").syncs
+    assert run.error is not None
+    assert (run.error.code, run.error.exit_code) == ("local_state_append", 3)
+
+
+@pytest.mark.parametrize("shop", ["read-only role"], indirect=True)
+def test_doctor_names_the_way_without_writing(shop: Shop, sandbox: SandboxServer) -> None:
+    """A role that only reads, for a source that would keep its state in itself."""
+    shop.write(PEOPLE)
+    shop.begin(sandbox.url, TEXT.replace("SOURCE", '{type: postgres, dsn: "env:WAREHOUSE_DSN"}'))
+    [found] = [p for p in examine(shop.root, target="dev") if p["code"] == "missing_grant"]
+    assert "GRANT CREATE ON DATABASE" in found["hint"]
+    assert "Or set `state: local` on source shop" in found["hint"]
+    file = shop.root / "mayfly.yml"
+    file.write_text(file.read_text().replace('DSN"}', 'DSN", state: local}'))
+    assert "missing_grant" not in {p["code"] for p in examine(shop.root, target="dev")}
