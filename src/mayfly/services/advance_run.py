@@ -340,15 +340,21 @@ async def _deliver_each(
 async def _both(first: Awaitable[T], second: Awaitable[S]) -> tuple[T, asyncio.Future[S]]:
     """The first's result, and the second ended, whatever becomes of either."""
     leading, other = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    for task in (leading, other):
+        task.add_done_callback(_seen)
     try:
         await asyncio.wait([leading, other])
     except asyncio.CancelledError:
         leading.cancel()
         other.cancel()
         raise
-    if leading.exception() is not None:
-        other.exception()  # the first one's is told
     return leading.result(), other
+
+
+def _seen(task: asyncio.Future[T]) -> None:
+    """Only one error ends a run. Of one that nobody asks for asyncio would write a traceback."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _answered(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+from functools import partial
+
+import pytest
+
 from contract.test_planstore_protocol import EMAILS, duckdb_file
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import TransientError
@@ -31,3 +36,25 @@ def test_an_answer_is_kept_where_the_next_batch_cannot_be_read() -> None:
         assert again.tally is not None
         assert (again.tally.recovered, again.tally.status) == (0, "succeeded")
         world.check_truth()
+
+
+def test_of_two_errors_one_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A run that is overtaken can neither keep the answer nor read on: asyncio writes no traceback
+    of the error that did not end the run.
+    """
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c1")}
+        world.edited()
+        assert Attempt(world=world).go().error is None
+        world.people = {3: (EMAILS[2], "c2")}
+        world.edited()
+        gc.collect()
+        caplog.clear()
+        taken = partial(Attempt.overtake, events={}, jobs="kept")
+        run = Attempt(world=world, events={("before read", 2): taken}).go()
+        assert getattr(run.error, "code", None) == "fenced"
+        assert run.steps[-4:-2] == [("before read", 2), ("before outcome", 1)]
+        del run
+        gc.collect()
+        assert not [r for r in caplog.records if r.name == "asyncio"]
