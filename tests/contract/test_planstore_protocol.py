@@ -33,6 +33,7 @@ from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.batch import SyncMode
+from mayfly.domain.errors import PolicyError
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
@@ -119,10 +120,19 @@ ACTS = st.lists(
         st.tuples(st.sampled_from(["cut", "cut_after", "be_away"]), st.integers(0, 4)),
         st.tuples(st.just("remap"), st.integers(0, 2)),
         st.tuples(st.just("leave"), st.integers(0, 1)),
+        st.tuples(st.just("lose_model"), st.booleans()),
     ),
     max_size=2,
 )
-RUNS = st.fixed_dictionaries({"asynchronous": st.booleans(), "seed": st.integers(0, 99)})
+# More than there are rows: the operator lets any mass change through.
+ALL = 1_000
+RUNS = st.fixed_dictionaries(
+    {
+        "asynchronous": st.booleans(),
+        "seed": st.integers(0, 99),
+        "accept_removals": st.sampled_from([0, ALL, ALL, ALL]),
+    }
+)
 JOBS = st.sampled_from(["kept", "done", "lost"])
 PEOPLE = st.tuples(st.sampled_from([*EMAILS, None]), st.sampled_from(["c0", "c1", "c2", "c3"]))
 Change = tuple[int, Any]
@@ -193,6 +203,7 @@ class Protocol(RuleBasedStateMachine):
     mode: SyncMode
     markers = True
     in_doubt: str | None = None
+    guard_rows = 3
 
     @initialize(people=st.dictionaries(KEYS, PEOPLE, min_size=5))
     def begin(self, people: dict[int, tuple[str | None, str]]) -> None:
@@ -215,6 +226,25 @@ class Protocol(RuleBasedStateMachine):
         for key in list(self.world.people):
             if share == 0 or key % 2:
                 del self.world.people[key]
+
+    def lose_model(self, meant: bool) -> None:
+        """The model is empty, as after a failed load. Where that was meant, the number that the
+        refusal names lets it through, and a smaller one does not; else the people are there again.
+        """
+        people = dict(self.world.people)
+        self.world.people.clear()
+        self.world.edited()
+        end = self._attempt()
+        if getattr(end.error, "code", None) == "mass_change":
+            number = int(str(getattr(end.error, "hint", "")).partition("removals=")[2].rstrip("."))
+            assert number >= self.guard_rows
+            if meant:
+                fewer = self._attempt(accept_removals=number - 1, checked=False)
+                assert getattr(fewer.error, "code", None) == "mass_change"
+                assert self._attempt(accept_removals=number).error is None
+        if not meant:
+            self.world.people = people
+            self.world.edited()
 
     def suppress(self, email: str) -> None:
         """An identifier is suppressed."""
@@ -266,7 +296,7 @@ class Protocol(RuleBasedStateMachine):
                 self.leave(self.world.runs % 3 - 1)
                 self.world.edited()
             for _ in range(2):
-                end = self._attempt(in_doubt=self.in_doubt or "resend")
+                end = self._attempt(in_doubt=self.in_doubt or "resend", accept_removals=ALL)
                 assert end.error is None, end.error
             self.world.destination.finish_jobs()
             self.world.check_truth(in_doubt=self.in_doubt)
@@ -277,10 +307,11 @@ class Protocol(RuleBasedStateMachine):
         finally:
             self._opened.__exit__(None, None, None)
 
-    def _attempt(self, **options: Any) -> Attempt:
-        chosen = {"markers": self.markers, "in_doubt": self.in_doubt} | options
-        attempt = Attempt(world=self.world, **chosen).go()
-        attempt.check_end()
+    def _attempt(self, *, checked: bool = True, **options: Any) -> Attempt:
+        of_all = {name: getattr(self, name) for name in ("markers", "in_doubt", "guard_rows")}
+        attempt = Attempt(world=self.world, **(of_all | options)).go()
+        if checked:
+            attempt.check_end()
         return attempt
 
 
@@ -481,6 +512,44 @@ def test_a_crash_while_a_row_is_sent_again_leaves_its_batch_in_doubt() -> None:
         assert Attempt(world=world).go().error is None
         world.check_truth()
         assert not world.destination.members["EMAIL"]
+
+
+@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
+def test_an_emptied_model_takes_nothing_back_until_that_is_accepted(
+    warehouse: MakeWarehouse, mode: SyncMode
+) -> None:
+    """Refused however often it is tried, and when fewer rows are accepted than would go."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=mode)
+        world.people = {key: (EMAILS[key], "c0") for key in range(4)}
+        world.edited()
+        assert Attempt(world=world, guard_rows=4).go().error is None
+        requests = list(world.destination.requests)
+        world.people.clear()
+        world.edited()
+        for accepted in (0, 0, 3):
+            run = Attempt(world=world, guard_rows=4, accept_removals=accepted).go()
+            assert isinstance(run.error, PolicyError)
+            assert run.error.code == "mass_change"
+            assert "removals=4" in run.error.hint
+            assert world.destination.requests == requests
+        assert Attempt(world=world, guard_rows=4, accept_removals=4).go().error is None
+        world.check_truth()
+
+
+@pytest.mark.parametrize(("mode", "more"), CASES[:4])
+def test_a_first_delivery_in_doubt_is_no_mass_change(
+    warehouse: MakeWarehouse, mode: SyncMode, more: dict[str, Any]
+) -> None:
+    """A process dies before it knows of an answer: nobody has to accept that it goes on."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=mode)
+        world.people = {key: (EMAILS[key], "c0") for key in range(4)}
+        world.edited()
+        died = {("before outcome", 1): Attempt.crash}
+        assert isinstance(Attempt(world=world, events=died, **more).go().error, CrashError)
+        assert Attempt(world=world, guard_rows=1, **more).go().error is None
+        world.check_truth()
 
 
 AFTER_CREATE = ("after create", 1)

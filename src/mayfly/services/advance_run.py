@@ -72,6 +72,7 @@ class Run:
         holder, alive: of the lease.
         stop: set to end after the batch in hand.
         progress: told (rows done, rows planned) after each batch.
+        guard_rows: fewer rows taken back or sent again are never a mass change.
     """
 
     spec: PlanSpec
@@ -91,6 +92,7 @@ class Run:
     sender: Sender | None = None
     sleep: Sleep = asyncio.sleep
     withheld_share_max: float = 1.0
+    guard_rows: int = GUARD_ROWS
 
 
 async def advance(run: Run) -> RunTally:
@@ -450,7 +452,8 @@ def check_plan(plan: Plan, run: Run) -> None:
     if Operation.REMOVE in {b.operation for b in plan.batches}:
         guarded += counts.left + counts.unknown
     allowed = max(run.options.accept_removals, 0)
-    if guarded >= GUARD_ROWS and guarded > GUARD_SHARE * counts.state_rows and guarded > allowed:
+    share = GUARD_SHARE * counts.state_rows
+    if guarded >= run.guard_rows and guarded > share and guarded > allowed:
         raise PolicyError(
             "mass_change",
             f"Sync {run.spec.identity.sync} would take back or send again {guarded} of "

@@ -17,10 +17,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
-from mayfly.domain.errors import EngineError, TransientError
+from mayfly.domain.errors import EngineError, PolicyError, TransientError
 from mayfly.domain.outcomes import Outcomes
 from mayfly.ledger.entry import Entry, EntryType
-from mayfly.planning.spec import BatchInfo, CloseReport, OpenPlan, Plan, PlanSpec, PlanWorker
+from mayfly.planning.spec import (
+    BatchInfo,
+    CloseReport,
+    OpenPlan,
+    Plan,
+    PlanCounts,
+    PlanSpec,
+    PlanWorker,
+)
 from mayfly.ports.destination import (
     DestinationContext,
     Done,
@@ -32,7 +40,7 @@ from mayfly.ports.destination import (
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.gate import GateField, GatePolicy
-from mayfly.services.advance_run import Run, RunOptions, advance
+from mayfly.services.advance_run import GUARD_ROWS, GUARD_SHARE, Run, RunOptions, advance
 from mayfly.services.run_tally import RunTally
 from mayfly.testing.fake_destination import FakeDestination
 from mayfly.testing.plan_world import Person, World, identifiers
@@ -58,6 +66,8 @@ class Attempt:
         events: step (its name, and the how-manieth of that name) to what happens there.
         asynchronous, markers: of the destination.
         in_doubt: what is chosen for appends in doubt.
+        guard_rows, accept_removals: from how many rows on a change is a mass change, and how
+            many are let through.
         seed: of the order in which batches are sent.
 
     Attributes:
@@ -71,6 +81,8 @@ class Attempt:
     asynchronous: bool = False
     markers: bool = True
     in_doubt: str | None = None
+    guard_rows: int = GUARD_ROWS
+    accept_removals: int = 0
     seed: int = 0
     dead: bool = False
     holding: bool = False
@@ -160,9 +172,14 @@ class Attempt:
         if self.error is None or isinstance(self.error, CrashError):
             return
         code = getattr(self.error, "code", "")
-        expected = (code == "fenced" and self.overtaken) or (
-            code == "in_doubt" and self.in_doubt is None and not self.markers
+        expected = (
+            (code == "fenced" and self.overtaken)
+            or (code == "in_doubt" and self.in_doubt is None and not self.markers)
+            or (code == "mass_change" and not self.accept_removals)
         )
+        if code == "mass_change":
+            assert "before write" not in {name for name, _ in self.steps}, "a refused plan was sent"
+            assert not self.world.ledger.open_runs("people", "dev"), "a refused plan is open"
         if not expected:
             raise AssertionError(f"a run ended with {code}") from self.error
 
@@ -195,8 +212,9 @@ class Attempt:
             now_ms=lambda: world.now_ms,
             holder=self.holder,
             alive=lambda _: False,
-            options=RunOptions(in_doubt=self.in_doubt),
+            options=RunOptions(in_doubt=self.in_doubt, accept_removals=self.accept_removals),
             sleep=self._no_sleep,
+            guard_rows=self.guard_rows,
         )
 
     async def _no_sleep(self, seconds: float) -> None:
@@ -256,12 +274,37 @@ class _Store:
         """See `PlanStore.open_plan`."""
         return self._attempt.call(self._store.open_plan)
 
-    def create(self, spec: PlanSpec, worker: PlanWorker, **kwargs: Any) -> Plan:
+    def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """See `PlanStore.create`; the batches come in any order."""
-        plan = self._written(self._store.create, spec, worker, **kwargs)
+        asked: list[Plan] = []
+
+        def look(plan: Plan) -> None:
+            asked.append(plan)
+            check(plan)
+
+        try:
+            plan = self._written(self._store.create, spec, worker, check=look)
+        except PolicyError:
+            self._check_unchanged(spec, worker, asked[0].counts)
+            raise
+        self._check_guarded(plan.counts)
         batches = list(plan.batches)
         random.Random(self._attempt.seed).shuffle(batches)
         return replace(plan, batches=tuple(batches))
+
+    def _check_unchanged(self, spec: PlanSpec, worker: PlanWorker, counts: PlanCounts) -> None:
+        """A refused plan leaves nothing behind: whoever plans next finds the same."""
+        store = self._attempt.world.store(spec.identity)
+        assert store.open_plan() is None, "a refused plan is open"
+        assert store.count(spec, worker).counts == counts, "a refused plan changed the state"
+
+    def _check_guarded(self, counts: PlanCounts) -> None:
+        """Without a word of the operator most of a table stays, whatever the model says."""
+        attempt = self._attempt
+        if attempt.world.mode is SyncMode.MIRROR and not attempt.accept_removals:
+            lost = len(attempt.world.lost())
+            few = lost < attempt.guard_rows or lost <= GUARD_SHARE * counts.state_rows
+            assert few, "a mass change went through"
 
     def read(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], *args: Any, of: int

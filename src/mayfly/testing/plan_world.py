@@ -263,6 +263,16 @@ class World:
         )
         return not held.isdisjoint(self._as_sent([email]))
 
+    def lost(self) -> set[int]:
+        """Keys whose rows a table holds, though nobody withdrew: they left the model, or their
+        consent is not known any more.
+        """
+        return {
+            key
+            for (key,) in self.destination.rows
+            if key not in self.people or self.consent.get(key, True) is None
+        }
+
     def spec(self, run: str) -> PlanSpec:
         """The sync, compiled for one run."""
         return world_spec(
