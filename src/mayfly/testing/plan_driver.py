@@ -437,29 +437,30 @@ class _Destination:
             taken = [
                 {k: v for k, v in m.items() if v[0] not in world.rejected_emails} for m in moments
             ]
-            wanted, sent = _removable(head, taken, rows)
+            wanted, sent = _removable(head, taken, rows, world.salt)
             assert not sent & set.intersection(*wanted), "a row was removed that was always wanted"
         else:
             for name in ("EMAIL", "PHONE") if world.mode is SyncMode.AUDIENCE else ("",):
-                wanted, sent = _addable(name, moments, rows)
+                wanted, sent = _addable(name, moments, rows, world.salt)
                 assert sent <= set.union(*wanted), "a row was sent that was not wanted"
 
 
 def _removable(
-    head: BatchHead, moments: list[dict[int, Person]], rows: list[dict[str, Any]]
+    head: BatchHead, moments: list[dict[int, Person]], rows: list[dict[str, Any]], salt: str
 ) -> tuple[list[set[Any]], set[Any]]:
     """What was wanted at each moment, and what a removal takes back."""
     if head.identifier is None:
         return [set(m) for m in moments], {row["ID"] for row in rows}
-    return [identifiers(head.identifier, m) for m in moments], {r[head.identifier] for r in rows}
+    sent = {row[head.identifier] for row in rows}
+    return [identifiers(head.identifier, m, salt) for m in moments], sent
 
 
 def _addable(
-    name: str, moments: list[dict[int, Person]], rows: list[dict[str, Any]]
+    name: str, moments: list[dict[int, Person]], rows: list[dict[str, Any]], salt: str
 ) -> tuple[list[set[Any]], set[Any]]:
     """What was wanted at each moment, and what is sent: of one identifier, or whole rows."""
     if name:
-        return [identifiers(name, m) for m in moments], {row[name] for row in rows} - {None}
+        return [identifiers(name, m, salt) for m in moments], {row[name] for row in rows} - {None}
     sent = {(row["ID"], row["EMAIL"], row["CITY"]) for row in rows}
     return [{(k, *v) for k, v in m.items()} for m in moments], sent
 

@@ -23,7 +23,7 @@ from mayfly.planning.spec import (
     StateIdentity,
     SuppressionColumn,
 )
-from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.planning.sql.dialect import SqlDialect, literal
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.privacy.gate import Form
@@ -77,11 +77,13 @@ def world_spec(
     mode: SyncMode,
     suppression_version: int = 0,
     versions: str = "v1",
+    salt: str = "",
     batch_rows: int = 3,
 ) -> PlanSpec:
     """The world's one sync over table `people(id, email, city, ok)`.
 
-    For an audience the city is the second identifier, which many share.
+    For an audience the city is the second identifier, which many share. An e-mail that SQL hashes
+    is hashed behind `salt`.
     """
     by_identifier = mode is SyncMode.AUDIENCE
     model = f"SELECT id, email, city, ok FROM {source.relation(None, 'people')}"
@@ -91,6 +93,7 @@ def world_spec(
         if c.name == "id"
     )
     email = sql.sha256("{column}")
+    sent = sql.sha256(f"{literal(salt)} || {{column}}") if salt else email
     inside = "({column} IS NULL OR {column} NOT LIKE 'x%')"
     fields = [
         PlanField(
@@ -99,7 +102,7 @@ def world_spec(
             arrow_type=pa.string(),
             form=Form.DIGEST if by_identifier else Form.CLEAR,
             identifier=by_identifier,
-            digest_sql=f"CASE WHEN {inside} THEN {email} END",
+            digest_sql=f"CASE WHEN {inside} THEN {sent} END",
             inside_sql=inside,
         ),
         PlanField(
@@ -138,10 +141,11 @@ def world_spec(
     )
 
 
-def identifiers(name: str, people: Mapping[int, Person]) -> set[str]:
+def identifiers(name: str, people: Mapping[int, Person], salt: str = "") -> set[str]:
     """What an audience holds of some people, under EMAIL or PHONE."""
     values = [v[0] if name == "EMAIL" else v[1] for v in people.values()]
-    return {digest(v).hex() for v in values if v is not None}
+    before = salt if name == "EMAIL" else ""
+    return {digest(before + v).hex() for v in values if v is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +198,7 @@ class World:
         rejected_emails: what the destination refuses, from now on.
         history: what was wanted after each edit, so that a run can be held to its own time.
         now_ms: a clock that moves with each run.
+        salt: what the present rule puts before an e-mail, of those that SQL hashes.
     """
 
     warehouse: Warehouse
@@ -206,6 +211,7 @@ class World:
     worker: WorldWorker = field(default_factory=WorldWorker)
     list_version: int = 0
     versions: str = "v1"
+    salt: str = ""
     runs: int = 0
     now_ms: int = 0
     history: list[dict[int, Person]] = field(default_factory=list)
@@ -282,6 +288,7 @@ class World:
             mode=self.mode,
             suppression_version=self.list_version,
             versions=self.versions,
+            salt=self.salt,
         )
 
     def store(self, identity: StateIdentity) -> PlanStore:
@@ -302,8 +309,9 @@ class World:
         if self.mode is SyncMode.AUDIENCE:
             for name, values in self.destination.members.items():
                 # What a rejected row shares with its earlier values may stay.
-                assert values <= identifiers(name, wanted), "an identifier is left behind"
-                assert values >= identifiers(name, accepted), "an identifier is missing"
+                held, due = (identifiers(name, p, self.salt) for p in (wanted, accepted))
+                assert values <= held, "an identifier is left behind"
+                assert values >= due, "an identifier is missing"
             emails = set(self._as_sent(self.rejected_emails))
             assert emails.isdisjoint(self.destination.members.get("EMAIL", set()))
         elif self.mode is SyncMode.APPEND:
