@@ -14,10 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.connectors.destinations.meta_ads import (
-    SPEC,
-    MetaAds,
-    MetaAdsSettings,
+from mayfly.connectors.destinations.meta_ads import SPEC, MetaAds, MetaAdsSettings
+from mayfly.connectors.destinations.meta_ads_requests import (
     Part,
     Session,
     cut,

@@ -1,46 +1,55 @@
-"""Meta custom audiences, through the Graph API. Docs: docs/howto/meta-ads.md."""
+"""Meta custom audiences, through the Graph API: settings, calls, and which audience is meant.
+
+Bodies are built in `meta_ads_requests`, answers understood in `meta_ads_answers`.
+Docs: docs/howto/meta-ads.md.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.meta_ads_answers import answer, codes, received
+from mayfly.connectors.destinations.meta_ads_requests import (
+    FIELDS,
+    IDENTIFIERS,
+    LIMITS,
+    Bodies,
+    Request,
+    Session,
+    checked_rows,
+    requests_of,
+    spread,
+)
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
     ContractError,
-    IntegrityError,
     RequestRefusedError,
     TransientError,
 )
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.destination import (
     DestinationContext,
     DestinationSpec,
     Done,
     Erasure,
-    FieldSpec,
     JobRef,
     Pending,
     Processor,
     Progress,
-    RequestLimits,
     Submitted,
 )
 from mayfly.ports.http import HttpClient
-from mayfly.privacy.gate import Form, ProtectedBatch
+from mayfly.privacy.gate import ProtectedBatch
 
 HOST = "graph.facebook.com"
 API_VERSION = "v26.0"
@@ -49,45 +58,16 @@ _PAGES_MAX = 1_000
 _GONE = ("meta_100_33", "meta_1487366")
 
 
-def _digest(name: str, kind: str, rule: str, *, identifier: bool = False) -> FieldSpec:
-    return FieldSpec(
-        name=name, kind=kind, form=Form.DIGEST, rule=("meta", rule), identifier=identifier
-    )
-
-
 SPEC = DestinationSpec(
     name="meta_ads",
     modes=frozenset({SyncMode.AUDIENCE, SyncMode.UPSERT}),
-    fields=(
-        _digest("EMAIL", "email", "email", identifier=True),
-        _digest("PHONE", "phone", "phone", identifier=True),
-        FieldSpec(
-            name="MADID",
-            kind="device_id",
-            form=Form.CLEAR,
-            rule=("meta", "madid"),
-            identifier=True,
-        ),
-        FieldSpec(name="EXTERN_ID", kind="opaque_id", form=Form.PSEUDONYM, identifier=True),
-        _digest("FN", "first_name", "first_name"),
-        _digest("LN", "last_name", "last_name"),
-        _digest("FI", "first_name", "first_initial"),
-        _digest("CT", "city", "city"),
-        _digest("ST", "region", "state"),
-        _digest("ZIP", "postal_code", "zip"),
-        _digest("COUNTRY", "country", "country"),
-        _digest("GEN", "gender", "gender"),
-        _digest("DOBY", "date_of_birth", "dob_year"),
-        _digest("DOBM", "date_of_birth", "dob_month"),
-        _digest("DOBD", "date_of_birth", "dob_day"),
-    ),
-    request=RequestLimits(rows_max=10_000, bytes_max=16_000_000),
+    fields=FIELDS,
+    request=LIMITS,
     hosts=frozenset({HOST}),
     processor=Processor(legal_name="Meta Platforms Ireland Ltd", countries=frozenset({"IE", "US"})),
     erasure=Erasure.BY_IDENTIFIER,
     always_external=True,
 )
-_IDENTIFIERS = tuple(f.name for f in SPEC.fields if f.identifier)
 
 
 class Revealable(Protocol):
@@ -211,7 +191,7 @@ class MetaAds:
     async def _remove(
         self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...]
     ) -> Done:
-        if len(fields) != 1 or fields[0] not in _IDENTIFIERS:
+        if len(fields) != 1 or fields[0] not in IDENTIFIERS:
             raise ContractError("one_identifier", "A removal holds exactly one identifier field.")
         return await self._send(batch, progress, fields, "DELETE")
 
@@ -219,8 +199,8 @@ class MetaAds:
         self, batch: ProtectedBatch, progress: Progress, schema: tuple[str, ...], method: str
     ) -> Done:
         rows = await asyncio.to_thread(checked_rows, batch, schema)
-        requests = _requests(rows, batch.head, progress.next_row)
-        bodies = _Bodies(rows, requests)
+        requests = requests_of(rows, batch.head, progress.next_row)
+        bodies = Bodies(rows, requests)
         try:
             for request in requests:
                 answered = await self._users(method, request, await bodies.next())
@@ -329,192 +309,6 @@ class MetaAds:
             timeout_seconds=REQUEST_SECONDS,
         )
         return answer(reply)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """Where a request stands among those of its batch; Meta's own bookkeeping."""
-
-    number: int
-    sequence: int
-    last: bool
-    rows: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Rows of one request.
-
-    Args:
-        first: number of its first row in the batch.
-        rows: how many rows of the batch it answers for.
-        sent: int64, numbers in the batch of those rows that have an identifier.
-    """
-
-    first: int
-    rows: int
-    sent: pa.Array
-
-    def after(self, row: int) -> Part:
-        """The rows from `row` on; all of them where it lies before."""
-        first = min(max(self.first, row), self.first + self.rows)
-        sent = self.sent.filter(pc.greater_equal(self.sent, first))
-        return Part(first=first, rows=self.first + self.rows - first, sent=sent)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """Rows of one request, and which of its batch's requests it is."""
-
-    part: Part
-    session: Session
-
-
-def _requests(rows: pa.Table, head: BatchHead, next_row: int) -> list[Request]:
-    """The requests of a batch that hold rows from `next_row` on."""
-    parts = cut(rows, SPEC.request.rows_max)
-    sessions = sum(1 for part in parts if len(part.sent))
-    found = []
-    sequence = 0
-    for part in parts:
-        sequence += 1 if len(part.sent) else 0
-        left = part.after(next_row)
-        if left.rows:
-            session = Session(
-                number=session_id(head, sessions),
-                sequence=sequence,
-                last=sequence == sessions,
-                rows=rows.num_rows,
-            )
-            found.append(Request(part=left, session=session))
-    return found
-
-
-class _Bodies:
-    """The bodies of requests in order: while one is on its way, the next is made in a thread."""
-
-    def __init__(self, rows: pa.Table, requests: Sequence[Request]) -> None:
-        self._rows = rows
-        self._left = iter(requests)
-        self._upcoming = self._start()
-
-    async def next(self) -> bytes:
-        """The next request's body."""
-        body = await self._upcoming if self._upcoming is not None else b""
-        self._upcoming = self._start()
-        return body
-
-    def forget(self) -> None:
-        """What is still being made is not wanted any more."""
-        if self._upcoming is not None:
-            self._upcoming.cancel()
-
-    def _start(self) -> asyncio.Future[bytes] | None:
-        request = next(self._left, None)
-        if request is None:
-            return None
-        return asyncio.ensure_future(asyncio.to_thread(self._body, request))
-
-    def _body(self, request: Request) -> bytes:
-        part = request.part
-        whole = len(part.sent) == part.rows
-        sent = self._rows.slice(part.first, part.rows) if whole else self._rows.take(part.sent)
-        return users_body(sent, request.session)
-
-
-def session_id(head: BatchHead, requests: int) -> int:
-    """Twelve digits for one batch of one run: batches go in any order, and none shares a session.
-
-    Longer numbers could pass for a card number in a scan of what left. The number of requests is
-    part of it, so that a part of a batch has a session of its own.
-    """
-    text = f"{head.run}\x00{head.number}\x00{head.operation}\x00{head.identifier}\x00{requests}"
-    digest = hashlib.sha256(text.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % 10**12 or 1
-
-
-def checked_rows(batch: ProtectedBatch, schema: Sequence[str]) -> pa.Table:
-    """The batch's columns as text in the schema's order, nulls kept. Pure.
-
-    Raises:
-        IntegrityError: `wrong_form`: a column is not in the form its field may leave in.
-        ContractError: `columns_mismatch`.
-    """
-    if set(batch.rows.column_names) != set(schema):
-        raise ContractError("columns_mismatch", "A batch has other columns than its sync.")
-    for name, form in batch.forms.items():
-        spec = SPEC.field(name)
-        if spec is None or spec.form is not form:
-            raise IntegrityError("wrong_form", f"{name} is not in the form Meta's field takes.")
-    return (
-        batch.rendered()
-        .select(list(schema))
-        .cast(pa.schema([(name, pa.string()) for name in schema]))
-    )
-
-
-def cut(rows: pa.Table, rows_max: int) -> list[Part]:
-    """Requests of at most `rows_max` rows, always at the same places. Pure."""
-    known = pa.array([False] * rows.num_rows, pa.bool_())
-    for name in rows.column_names:
-        if name in _IDENTIFIERS:
-            filled = pc.greater(pc.utf8_length(pc.fill_null(rows.column(name), "")), 0)
-            known = pc.or_(known, filled.combine_chunks())
-    numbers = pc.indices_nonzero(known).cast(pa.int64())
-    parts = []
-    for first in range(0, rows.num_rows, rows_max):
-        count = min(rows_max, rows.num_rows - first)
-        inside = pc.and_(pc.greater_equal(numbers, first), pc.less(numbers, first + count))
-        parts.append(Part(first=first, rows=count, sent=numbers.filter(inside)))
-    return parts
-
-
-def users_body(rows: pa.Table, session: Session) -> bytes:
-    """Columns of one request as Meta's JSON, the empty string where a value is null. Pure.
-
-    Whole columns are joined, without a Python object per value: digests, which most values are,
-    need no escape.
-    """
-    head = orjson.dumps(
-        {
-            "session_id": session.number,
-            "batch_seq": session.sequence,
-            "last_batch_flag": session.last,
-            "estimated_num_total": session.rows,
-        }
-    )
-    columns = [_unquoted(column) for column in rows.columns]
-    lines = pc.binary_join_element_wise(*columns, '","') if columns else pa.array([], pa.string())
-    text = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), '"],["')[0].as_buffer()
-    opened, closed = (b'["', b'"]') if len(lines) else (b"", b"")
-    schema = orjson.dumps(rows.column_names)
-    begin = b'{"session":%b,"payload":{"schema":%b,"data":[%b' % (head, schema, opened)
-    return b"".join([begin, memoryview(text), closed, b"]}}"])
-
-
-def _unquoted(column: pa.ChunkedArray) -> pa.Array:
-    """Text as it stands between the quotes of JSON, the empty string for null."""
-    filled = pc.fill_null(column, "").combine_chunks()
-    whole = pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0].as_buffer()
-    if len(orjson.dumps(str(whole, "utf-8"))) == len(whole) + 2:
-        return filled
-    return pa.array([orjson.dumps(value)[1:-1].decode() for value in filled.to_pylist()])
-
-
-def spread(part: Part, answered: Outcomes) -> Outcomes:
-    """Outcomes of the rows sent, with a rejection for each row that was not. Pure."""
-    if len(answered) == part.rows:
-        return answered
-    values = [int(OutcomeCode.REJECTED)] * part.rows
-    reasons = dict.fromkeys(range(part.rows), Reason(code="no_identifier"))
-    for place, (row, code) in enumerate(
-        zip(part.sent.to_pylist(), answered.codes.to_pylist(), strict=True)
-    ):
-        values[row - part.first] = code
-        del reasons[row - part.first]
-        if place in answered.reasons:
-            reasons[row - part.first] = answered.reasons[place]
-    return Outcomes(codes=pa.array(values, pa.uint8()), reasons=reasons)
 
 
 def _of_people(error: ContractError) -> ContractError:
