@@ -259,8 +259,9 @@ class Project:
                 mode=sync.mode,
                 started_at=app.clock.now(),
             )
+        tally = RunTally()
         try:
-            tally = self._advance(sync, run_id, asked)
+            self._advance(sync, run_id, asked, tally)
             ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=tally.status)
         except EngineError as error:
             status = "refused" if type(error).exit_code == 3 else "failed"
@@ -268,7 +269,7 @@ class Project:
                 status = "held"
             if error.code == "in_doubt":
                 status = "in_doubt"
-            ended = SyncRun(sync=sync.name, run=run_id, tally=None, status=status, error=error)
+            ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=status, error=error)
         if not asked.dry_run:
             self._finish(ended)
         return ended
@@ -287,7 +288,7 @@ class Project:
             error_code=error.get("code"),
         )
 
-    def _advance(self, sync: SyncSettings, run_id: str, asked: RunRequest) -> RunTally:
+    def _advance(self, sync: SyncSettings, run_id: str, asked: RunRequest, tally: RunTally) -> None:
         app = self.app
         compiled = app.compile(sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh)
         refused = first_refusal(compiled)
@@ -300,7 +301,7 @@ class Project:
         settings = app.project.destinations[sync.destination]
         with app.destination(compiled) as make:
 
-            async def main() -> RunTally:
+            async def main() -> None:
                 destination = make()
                 try:
                     run = Run(
@@ -327,11 +328,11 @@ class Project:
                         else lambda done, planned: progress(sync.name, done, planned),
                         withheld_share_max=sync.withheld_threshold,
                     )
-                    return await advance(run)
+                    await advance(run, tally)
                 finally:
                     await destination.close()
 
-            return asyncio.run(main())
+            asyncio.run(main())
 
     def status(self) -> dict[str, Any]:
         """Last run of each sync, and what is held by Mayfly itself (nothing, without a spool)."""

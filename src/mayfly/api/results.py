@@ -69,7 +69,7 @@ class SyncRun:
 
     sync: str
     run: str
-    tally: RunTally | None
+    tally: RunTally
     status: str
     error: EngineError | None = None
 

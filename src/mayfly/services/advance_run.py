@@ -95,14 +95,19 @@ class Run:
     guard_rows: int = GUARD_ROWS
 
 
-async def advance(run: Run) -> RunTally:
+async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
     """Bring a sync to its end, or as far as it goes; the tally says how far.
+
+    Args:
+        run: what to do, and by what.
+        tally: a new one to count in, for a caller who wants the counts of a run that raises, too.
 
     Raises:
         ConfigError, PolicyError, ContractError, IntegrityError: nothing was lost; the next run
             closes what this one left open and plans anew.
     """
-    tally = RunTally(started_ms=run.now_ms())
+    tally = tally or RunTally()
+    tally.started_ms = run.now_ms()
     if run.options.dry:
         await _dry(run, tally)
         return tally

@@ -17,7 +17,7 @@ class RunTally:
     `open_run` is the run whose plan is open in the plan store, this one or an earlier.
     """
 
-    started_ms: int
+    started_ms: int = 0
     finished_ms: int = 0
     status: str = "running"
     rows_planned: int = 0
