@@ -13,8 +13,9 @@ import psycopg
 import pytest
 
 from end_to_end.projects import SHOP, approved
-from mayfly.api import Project, RunRequest
+from mayfly.api import Project, RunRequest, load
 from mayfly.bootstrap import initialise
+from mayfly.cli.entry import main
 from mayfly.services import advance_run
 
 BATCH = 1_000
@@ -125,3 +126,52 @@ def test_a_table_dropped_while_it_is_read_ends_the_run(tmp_path: Path, shop: Cha
     done = run(project)
     assert (done["status"], done["rows"]["delivered"]) == ("succeeded", BATCH)
     assert logged(tmp_path) == Counter(range(ROWS))
+
+
+def test_a_column_dropped_between_two_runs_is_named(tmp_path: Path, shop: Change) -> None:
+    """Neither plan nor run sends anything; the message names model and column. Put back with
+    other values for some, those alone are sent.
+    """
+    project = approved(tmp_path)
+    run(project)
+    shop("ALTER TABLE people DROP COLUMN city")
+    failed = run(project)
+    assert (failed["status"], failed["exit"]) == ("failed", 1)
+    assert failed["error"]["code"] == "column_missing"
+    assert failed["error"]["message"] == "Model people: Table people has no column city."
+    assert "mayfly discover" in failed["error"]["hint"]
+    shop("ALTER TABLE people ADD COLUMN city varchar")
+    assert run(project)["status"] == "no_changes"
+    assert logged(tmp_path) == Counter(range(ROWS))
+
+
+def test_a_column_renamed_while_it_is_read_ends_the_run(tmp_path: Path, shop: Change) -> None:
+    """As a table that is gone; and a model that says the new name is approved anew and goes on."""
+    project = approved(tmp_path)
+    rename = "ALTER TABLE people RENAME COLUMN email TO mail"
+    failed = run(project, after_first=lambda: shop(rename))
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "column_missing")
+    assert failed["rows"]["delivered"] == sum(logged(tmp_path).values()) == 2 * BATCH
+    path = tmp_path / "mayfly.yml"
+    path.write_text(path.read_text().replace("email: {class: email}", "mail: {class: email}"))
+    path.write_text(path.read_text().replace("email: email", "email: mail"))
+    refused = run(load(tmp_path))
+    assert (refused["status"], refused["error"]["code"]) == ("refused", "approval_changed")
+    done = run(approved(tmp_path))
+    assert done["status"] == "succeeded"
+    assert logged(tmp_path) == Counter(range(ROWS))
+
+
+@pytest.mark.parametrize("said", ["DROP TABLE people", "ALTER TABLE people DROP COLUMN ads"])
+def test_a_plan_names_the_model_that_has_no_rows_any_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shop: Change, said: str
+) -> None:
+    """One line and a hint, exit 1."""
+    approved(tmp_path)
+    shop(said)
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--project", str(tmp_path)])
+    assert ended.value.code == 1
+    line, hint = capsys.readouterr().err.splitlines()
+    assert line.startswith("mayfly: Model people: ")
+    assert hint.startswith("  → ")

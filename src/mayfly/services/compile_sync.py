@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
 
 from mayfly.domain.batch import SyncMode
-from mayfly.domain.errors import PolicyError
+from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import Project, SyncSettings
 from mayfly.planning.model_sql import check_model_sql
 from mayfly.planning.spec import (
@@ -35,6 +36,10 @@ from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.type_fields import FieldTyper, Found
 
 FINGERPRINT_FORMAT = 2
+_ABOUT_QUERY = frozenset({
+    "table_missing", "schema_missing", "column_missing", "column_ambiguous", "function_missing",
+    "query_syntax", "query_invalid", "access_refused", "missing_grant",
+})  # fmt: skip
 
 
 class _Compiler:
@@ -64,8 +69,9 @@ class _Compiler:
     def run(self) -> CompiledSync:
         """Describe the model's columns, type every field, build the plan's specification."""
         self._mode()
-        sql = self.model_sql()
-        infos = {c.name: c for c in self.r.source.describe(sql)}
+        with _named(self.sync.model):
+            sql = self.model_sql()
+        infos = self._described(sql)
         typer = FieldTyper(
             r=self.r,
             model=self.model,
@@ -122,6 +128,31 @@ class _Compiler:
             default_countries=self.found.countries,
             hashed_in_worker=tuple(self.found.in_worker),
         )
+
+    def _described(self, sql: str) -> dict[str, ColumnInfo]:
+        """The model's columns by name; an error says which model it is about."""
+        with _named(self.sync.model):
+            try:
+                return {c.name: c for c in self.r.source.describe(sql)}
+            except ConfigError as error:
+                missing = self._missing() if error.code == "column_missing" else []
+                if self.model.table is None or not missing:
+                    raise
+                raise ConfigError(
+                    error.code,
+                    f"Table {self.model.table[1]} has no column {', '.join(missing[:10])}.",
+                    hint=error.hint,
+                ) from None
+
+    def _missing(self) -> list[str]:
+        """Columns that the model's table lacks; empty for a model of SQL."""
+        if self.model.table is None:
+            return []
+        relation = self.r.source.relation(*self.model.table)
+        has = {c.name.casefold() for c in self.r.source.describe(f"SELECT * FROM {relation}")}
+        bound = [binding.column for binding in self.model.consent.values()]
+        wanted = dict.fromkeys([*self.model.columns, *bound])
+        return [name for name in wanted if name.casefold() not in has]
 
     def _uses(self, infos: Mapping[str, ColumnInfo]) -> list[RuleUse]:
         """Every rule this sync would have the source's server compute."""
@@ -275,6 +306,17 @@ class _Compiler:
             columns=columns,
             forms={f.name: f.form for f in fields},
         )
+
+
+@contextmanager
+def _named(model: str) -> Iterator[None]:
+    """Errors about a model's query say whose it is."""
+    try:
+        yield
+    except (ConfigError, PolicyError) as error:
+        if error.code not in _ABOUT_QUERY and not error.code.startswith("model_sql_"):
+            raise
+        raise type(error)(error.code, f"Model {model}: {error.message}", hint=error.hint) from None
 
 
 def state_identity(
