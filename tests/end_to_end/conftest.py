@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from end_to_end.batches import BATCH
 from mayfly.sandbox.server import SandboxServer
+from mayfly.services import advance_run
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +21,9 @@ def sandbox() -> Iterator[SandboxServer]:
     """A sandbox on a free port."""
     with SandboxServer(port=0) as server:
         yield server
+
+
+@pytest.fixture
+def a_read_for_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small batches are otherwise read many at a time."""
+    monkeypatch.setattr(advance_run, "READ_ROWS", BATCH)

@@ -11,6 +11,8 @@ from mayfly.planning.spec import PlanCounts
 from mayfly.services.compiled_sync import CompiledSync, Refusal
 from mayfly.services.run_tally import RunTally
 
+RUN_AGAIN = "Run again once it is back; what was in doubt is looked at first."
+
 
 @dataclass(frozen=True, kw_only=True)
 class SyncPlan:
@@ -82,7 +84,7 @@ class SyncRun:
 
     def to_dict(self) -> dict[str, Any]:
         """As `mayfly run --output json` prints one sync."""
-        tally = self.tally or RunTally(started_ms=0)
+        tally = self.tally
         document: dict[str, Any] = {
             "sync": self.sync,
             "run": self.run,
@@ -98,7 +100,7 @@ class SyncRun:
             document["error"] = {
                 "code": tally.error_code,
                 "message": tally.error_message,
-                "hint": "Run again once it is back; what was in doubt is looked at first.",
+                "hint": f"{tally.error_hint} {RUN_AGAIN}".strip(),
             }
         return document
 

@@ -35,6 +35,7 @@ class RunTally:
     open_run: str | None = None
     error_code: str | None = None
     error_message: str = ""
+    error_hint: str = ""
     _ages: list[tuple[float, int]] = field(default_factory=list)
 
     def planned(self, plan: Plan) -> None:
@@ -66,6 +67,7 @@ class RunTally:
         self.status = "held"
         self.error_code = error.code
         self.error_message = error.message
+        self.error_hint = error.hint
 
     def closed(self) -> None:
         """The plan was closed; say how the run ended."""
