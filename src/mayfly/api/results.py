@@ -11,7 +11,7 @@ from mayfly.planning.spec import PlanCounts
 from mayfly.services.compiled_sync import CompiledSync, Refusal
 from mayfly.services.run_tally import RunTally
 
-RUN_AGAIN = "Run again once it is back; what was in doubt is looked at first."
+RUN_AGAIN = "what was in doubt is looked at first."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,9 @@ class SyncRun:
             document["error"] = {
                 "code": tally.error_code,
                 "message": tally.error_message,
-                "hint": f"{tally.error_hint} {RUN_AGAIN}".strip(),
+                "hint": f"{tally.error_hint} Run again then; {RUN_AGAIN}"
+                if tally.error_hint
+                else f"Run again once it is back; {RUN_AGAIN}",
             }
         return document
 

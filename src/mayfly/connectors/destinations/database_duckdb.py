@@ -47,7 +47,7 @@ class DuckdbEngine(FileEngine):
     @contextmanager
     def session(self) -> Iterator[TableSession]:
         """See `Engine.session`."""
-        with _translated(), as_private_as(self._path):
+        with self._translated(), as_private_as(self._path):
             connection = self._connect()
             try:
                 connection.execute("BEGIN")
@@ -68,14 +68,23 @@ class DuckdbEngine(FileEngine):
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         self.require_folder()
+        is_new = not self._path.exists()
         until = time.monotonic() + self._wait
         pause = 0.05
         while True:
             try:
                 return duckdb.connect(str(self._path), config=dict(_SETTINGS))
             except (duckdb.IOException, duckdb.SerializationException) as error:
-                if "not a valid DuckDB database" in str(error):
+                text = str(error)
+                if "not a valid DuckDB database" in text:
                     raise _no_database() from None
+                if any(mark in text for mark in _UNWRITABLE):
+                    raise self.unwritable() from None
+                if _FULL in text:
+                    if is_new:
+                        # What the engine began is no database; it would refuse it the next time.
+                        self._path.unlink(missing_ok=True)
+                    raise self.disk_full() from None
                 if time.monotonic() > until:
                     raise TransientError(
                         "database_locked",
@@ -85,7 +94,23 @@ class DuckdbEngine(FileEngine):
                 time.sleep(pause)
                 pause = min(pause * 2, 1.0)
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """DuckDB's texts carry values; none is passed on."""
+        try:
+            yield
+        except duckdb.Error as error:
+            text = str(error)
+            if _FULL in text:
+                raise self.disk_full() from None
+            if any(mark in text for mark in _UNWRITABLE):
+                # Of a commit, for which the engine makes a log beside the file.
+                raise self.unwritable() from None
+            raise _ours(error) from None
 
+
+_FULL = "No space left"
+_UNWRITABLE = ("Permission denied", "Read-only file system")
 _TYPES = (
     (pa.types.is_boolean, "BOOLEAN"),
     (pa.types.is_int8, "TINYINT"),
@@ -146,27 +171,26 @@ class DuckdbTableSession(TableSession):
         self._connection.execute("COMMIT")
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """DuckDB's texts carry values; none is passed on."""
-    try:
-        yield
-    except EngineError:
-        raise
-    except (duckdb.ConversionException, duckdb.ConstraintException, duckdb.OutOfRangeException):
-        raise _refused() from None
-    except duckdb.IOException:
-        raise TransientError(
-            "database_unavailable",
-            "The destination's DuckDB file cannot be read or written.",
-            hint="Check that its disk has room and the file is whole.",
-        ) from None
-    except duckdb.Error as error:
-        if isinstance(error, duckdb.InvalidInputException | duckdb.BinderException):
-            raise _refused() from None
-        raise ContractError(
-            "database_error", f"DuckDB refused a statement ({type(error).__name__})."
-        ) from None
+def _ours(error: duckdb.Error) -> EngineError:
+    match error:
+        case (
+            duckdb.ConversionException()
+            | duckdb.ConstraintException()
+            | duckdb.OutOfRangeException()
+            | duckdb.InvalidInputException()
+            | duckdb.BinderException()
+        ):
+            return _refused()
+        case duckdb.IOException():
+            return TransientError(
+                "database_unavailable",
+                "The destination's DuckDB file cannot be read or written.",
+                hint="Check its disk, and that the file is whole.",
+            )
+        case _:
+            return ContractError(
+                "database_error", f"DuckDB refused a statement ({type(error).__name__})."
+            )
 
 
 def _refused() -> ContractError:

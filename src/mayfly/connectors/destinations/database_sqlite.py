@@ -43,7 +43,7 @@ class SqliteEngine(FileEngine):
     @contextmanager
     def session(self) -> Iterator[TableSession]:
         """See `Engine.session`."""
-        with _translated():
+        with self._translated():
             self.require_folder()
             with as_private_as(self._path):
                 connection = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None)
@@ -63,6 +63,22 @@ class SqliteEngine(FileEngine):
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             return "BLOB"
         return "TEXT"
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """SQLite's texts may carry values; none is passed on."""
+        try:
+            yield
+        except (sqlite3.Error, OverflowError) as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_FULL:
+                raise self.disk_full() from None
+            if code in _UNWRITABLE:
+                raise self.unwritable() from None
+            raise _ours(error, code) from None
+
+
+_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
 
 class SqliteTableSession(TableSession):
@@ -128,41 +144,41 @@ def _value(value: Any) -> Any:
             return value
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """SQLite's texts may carry values; none is passed on."""
-    try:
-        yield
-    except EngineError:
-        raise
-    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, sqlite3.InterfaceError):
-        raise ContractError(
-            "batch_refused",
-            "The destination's table refused a value of a batch.",
-            hint="Compare its constraints and types with the model's.",
-        ) from None
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise TransientError(
+def _ours(error: Exception, code: int) -> EngineError:
+    match error:
+        case (
+            sqlite3.IntegrityError()
+            | sqlite3.DataError()
+            | OverflowError()
+            | sqlite3.InterfaceError()
+        ):
+            return ContractError(
+                "batch_refused",
+                "The destination's table refused a value of a batch.",
+                hint="Compare its constraints and types with the model's.",
+            )
+        case sqlite3.OperationalError() if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return TransientError(
                 "database_locked",
                 "The destination's SQLite file is being written by another program.",
                 hint="Close that program, or write to another file.",
-            ) from None
-        raise TransientError(
-            "database_unavailable",
-            "The destination's SQLite file is full or not writable.",
-            hint="Check that its disk has room, and the rights of file and folder.",
-        ) from None
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
-            raise ConfigError(
+            )
+        case sqlite3.OperationalError():
+            return TransientError(
+                "database_unavailable",
+                "The destination's SQLite file cannot be read or written.",
+                hint="Check its disk, and that the file is whole.",
+            )
+        case _ if code == sqlite3.SQLITE_NOTADB:
+            return ConfigError(
                 "database_unreadable",
                 "The destination's file is no SQLite database.",
                 hint="Check its path; it was not changed.",
-            ) from None
-        raise ContractError(
-            "database_error", f"SQLite refused a statement ({type(error).__name__})."
-        ) from None
+            )
+        case _:
+            return ContractError(
+                "database_error", f"SQLite refused a statement ({type(error).__name__})."
+            )
 
 
 def make(*, path: Path, context: DestinationContext) -> TableDestination:

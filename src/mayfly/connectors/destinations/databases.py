@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
-from mayfly.domain.errors import ConfigError, ContractError
+from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.checks import require_protected
 from mayfly.ports.destination import (
@@ -200,6 +200,22 @@ class FileEngine(Engine):
         """Raise ConfigError `folder_missing` where the file may not be made or opened."""
         if not self._path.parent.is_dir() or self._path.is_symlink():
             raise self.no_folder()
+
+    def unwritable(self) -> ConfigError:
+        """What is said of a file that this user may not write."""
+        return ConfigError(
+            "database_unwritable",
+            f"The destination's {self.kind} file may not be written, or its folder may not.",
+            hint="Give this user the right to write both, or write to another file.",
+        )
+
+    def disk_full(self) -> TransientError:
+        """What is said of a file whose disk has no room."""
+        return TransientError(
+            "disk_full",
+            f"The disk of the destination's {self.kind} file is full; the batch was not written.",
+            hint="Make room there.",
+        )
 
     def no_folder(self) -> ConfigError:
         """What is said then."""

@@ -65,9 +65,17 @@ class Files:
         if self._format not in FORMATS:
             raise ConfigError("bad_format", f"format must be one of {', '.join(FORMATS)}.")
         if self._root.is_symlink() or not self._root.is_dir():
-            raise ConfigError("folder_missing", "The destination's folder must exist.")
+            raise ConfigError(
+                "folder_missing",
+                "The destination's folder must exist, and be no symbolic link.",
+                hint="Make it, or correct `path`.",
+            )
         if not os.access(self._root, os.W_OK | os.X_OK):
-            raise ConfigError("folder_unwritable", "The destination's folder is not writable.")
+            raise ConfigError(
+                "folder_unwritable",
+                "The destination's folder may not be written.",
+                hint="Give this user the right to write it, or name another folder.",
+            )
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Stage one batch; the last one makes the file."""
