@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from disks import Disk, small_disk
-from end_to_end.batches import LOG, ROWS, in_duckdb, make, run
+from end_to_end.batches import BATCH, LOG, ROWS, in_duckdb, logged, make, run
 from end_to_end.projects import SHOP, approved
 from mayfly.api import Project
 
@@ -105,3 +105,19 @@ def test_a_read_only_folder_of_a_destination(
     disk.writable()
     assert run(shop)["status"] == "succeeded"
     assert arrived(tmp_path) == Counter(range(ROWS))
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "read_only"])
+def test_a_warehouse_file_that_takes_no_writes(tmp_path: Path, disk: Disk, full: bool) -> None:
+    """The state lies in it: the run fails, and goes on from what was acknowledged."""
+    shop = project(tmp_path, FROM_SMALL, warehouse="small/shop.duckdb")
+    for after in (disk.fill if full else disk.read_only, None):
+        failed = run(shop, after_first=after)
+        assert (failed["status"], failed["exit"]) == ("failed", 1)
+        assert failed["error"]["code"] == ("disk_full" if full else "file_not_accessible")
+        assert failed["error"]["hint"]
+    assert sum(logged(tmp_path).values()) == BATCH
+    (disk.empty if full else disk.writable)()
+    done = run(shop)
+    assert (done["status"], done["rows"]["delivered"]) == ("succeeded", 2 * BATCH)
+    assert logged(tmp_path) == Counter(range(ROWS))

@@ -34,6 +34,8 @@ _ON_TABLES = {
     duckdb.StatementType.DROP,
     duckdb.StatementType.TRANSACTION,
 }
+_FULL = "No space left"
+_UNWRITABLE = ("Permission denied", "Read-only file system")
 _LOCK_SESSION = (
     "SET GLOBAL TimeZone = 'UTC'",
     # Digests cannot be made smaller, and trying takes half of the time of writing them.
@@ -232,6 +234,7 @@ def _from_arrow(text: str) -> EngineError:
         ("Out of Memory", duckdb.OutOfMemoryException),
         ("Conversion Error", duckdb.ConversionException),
         ("Out of Range", duckdb.OutOfRangeException),
+        (_FULL, duckdb.IOException),
         ("IO Error", duckdb.IOException),
     ):
         if mark in text:
@@ -241,6 +244,15 @@ def _from_arrow(text: str) -> EngineError:
 
 def _ours(error: duckdb.Error) -> EngineError:
     text = str(error)
+    if _FULL in text:
+        return _disk_full()
+    if any(mark in text for mark in _UNWRITABLE):
+        # Of a commit, for which the engine makes a log beside the file.
+        return ConfigError(
+            "file_not_accessible",
+            "The database file of the source may not be written, or its folder may not.",
+            hint="Give this user the right to write both.",
+        )
     if "read-only" in text:
         return ConfigError("read_only_session", "The session may not change the source.")
     for kind, translate in _TRANSLATIONS:
@@ -248,6 +260,14 @@ def _ours(error: duckdb.Error) -> EngineError:
             return translate(text)
     return ContractError(
         "query_failed", f"The source refused a statement ({type(error).__name__})."
+    )
+
+
+def _disk_full() -> ConfigError:
+    return ConfigError(
+        "disk_full",
+        "The disk of the source is full; nothing was changed.",
+        hint="Make room there and run again: what was delivered by then is remembered.",
     )
 
 
@@ -276,8 +296,7 @@ def _binder(text: str) -> EngineError:
 
 
 def _io(text: str) -> EngineError:
-    if "No space left" in text:
-        return ConfigError("disk_full", "The disk of the source is full; nothing was changed.")
+    del text
     return TransientError("source_io", "Reading or writing the file of the source failed.")
 
 

@@ -253,7 +253,11 @@ _CONFIG: dict[str, tuple[str, str, str]] = {
         "Run `mayfly doctor`: it prints the missing GRANT.",
     ),
     "25006": ("read_only_session", "The session may not change the source.", ""),
-    "53100": ("disk_full", "The disk of the source is full; nothing was changed.", ""),
+    "53100": (
+        "disk_full",
+        "The disk of the source is full; nothing was changed.",
+        "Make room there and run again: what was delivered by then is remembered.",
+    ),
     "53200": ("memory_limit", "The source is out of memory.", ""),
 }
 
