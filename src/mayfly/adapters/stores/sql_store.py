@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ _PRAGMAS = (
     "temp_store=MEMORY",
 )
 _SQLITE_DAMAGED = frozenset({1, 11, 26})  # no such table, malformed, not a database
+_SQLITE_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
@@ -330,6 +332,18 @@ def _translate(error: SQLAlchemyError) -> EngineError:
     damaged = code is not None and code & 0xFF in _SQLITE_DAMAGED
     if damaged or getattr(cause, "sqlstate", None) in _POSTGRES_DAMAGED:
         return _damaged()
+    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        return TransientError(
+            "disk_full",
+            "The disk of the store is full; what was to be noted there is not.",
+            hint="Make room there and run again: what was delivered by then is remembered.",
+        )
+    if code is not None and code & 0xFF in _SQLITE_UNWRITABLE:
+        return ConfigError(
+            "store_unwritable",
+            "The store may not be written, or its folder may not.",
+            hint="Give this user the right to write .mayfly and what is in it, and nobody else.",
+        )
     return TransientError(
         "store_unavailable",
         f"The store does not answer ({type(error).__name__}).",
