@@ -159,7 +159,8 @@ def _explain_value(
 ) -> None:
     spot, label = merged.spots.value(*path), label_of(path)
     if kind == "too_short":
-        findings.add(spot, "empty", f"{label}: expected at least one member")
+        meaning = meaning_of(path[:-1], str(path[-1]), merged)
+        findings.add(spot, "empty", f"{label}: expected at least one member", meaning)
     elif kind.startswith(("greater_than", "less_than")):
         words = {
             "gt": "more than",
