@@ -158,5 +158,4 @@ def refused(project: Project) -> dict[str, Any]:
     """The error of a run that must send nothing."""
     done = run(project)
     assert done["rows"]["delivered"] == 0, done
-    assert done["error"] is not None, done
     return dict(done["error"])

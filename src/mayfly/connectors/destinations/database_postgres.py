@@ -281,7 +281,12 @@ def _translated(schema: str) -> Iterator[None]:
             f"The destination has no schema {schema}.",
             hint=f"CREATE SCHEMA {quote(schema)}; or name another with `schema`.",
         ) from None
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
+    except (
+        psycopg.DataError,
+        psycopg.IntegrityError,
+        # A key that is too long for an index; psycopg counts it among what is operational.
+        psycopg.errors.ProgramLimitExceeded,
+    ) as error:
         raise ContractError(
             "batch_refused",
             "The destination's table refused a value of a batch.",
