@@ -6,13 +6,18 @@ import json
 import urllib.request
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
 from end_to_end.projects import approved, get, make_project, members
+from mayfly.api import RunRequest, load
+from mayfly.cli.commands import app
 from mayfly.sandbox.server import SandboxServer
 
 
-def plan_fault(sandbox: SandboxServer, kind: str, count: int) -> None:
-    """Of the next requests that carry people."""
-    body = json.dumps({"path": "/*/users", "kind": kind, "count": count}).encode()
+def plan_fault(sandbox: SandboxServer, kind: str, count: int, path: str = "/*/users") -> None:
+    """Of the next requests; by default of those that carry people."""
+    body = json.dumps({"path": path, "kind": kind, "count": count}).encode()
     request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
     request.add_header("content-type", "application/json")
     urllib.request.urlopen(request, timeout=10).read()
@@ -139,3 +144,74 @@ def test_a_run_held_before_it_could_note_its_audience_goes_on(
     assert project.run("to_meta").to_dict()["syncs"][0]["status"] == "held"
     assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 8
     assert len(members(sandbox)) == 8
+
+
+AUDIENCES = "/*/customaudiences"
+
+
+def command(root: Path, *words: str) -> tuple[int, str]:
+    """Exit code and what is printed."""
+    done = CliRunner().invoke(app, [*words, "--project", str(root)])
+    return done.exit_code, " ".join(done.output.split())
+
+
+def test_a_plan_says_that_the_audience_is_gone(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """What is planned is what the run then does; nothing is sent and no audience made for it.
+
+    Who was rejected is still left out: that holds for the next audience, too.
+    """
+    project = approved(make_project(tmp_path, sandbox.url, rows=8))
+    plan_fault(sandbox, "100", 5)
+    project.run("to_meta")
+    graph(sandbox, "DELETE", only_audience(sandbox))
+    before, sent = (tmp_path / "shop.duckdb").read_bytes(), sendings(sandbox)
+    planned = project.plan("to_meta").to_dict()["syncs"][0]
+    assert planned["object"] == {"forgotten": 7, "unasked": None}
+    assert (planned["rows"]["added"], planned["rows"]["rejected_before"]) == (7, 1)
+    assert "new audience: the one that 7 rows" in command(tmp_path, "plan", "to_meta")[1]
+    tried = project.run("to_meta", request=RunRequest(dry_run=True)).to_dict()["syncs"][0]
+    assert (tried["object"]["forgotten"], tried["rows"]["planned"]) == (7, 7)
+    code, said = command(tmp_path, "run", "to_meta", "--dry-run")
+    assert (code, "new audience: the one that 7 rows" in said) == (0, True)
+    assert sendings(sandbox) == sent
+    assert get(f"{sandbox.url}/_sandbox/audiences") == []
+    assert (tmp_path / "shop.duckdb").read_bytes() == before
+    done = project.run("to_meta").to_dict()["syncs"][0]
+    assert (done["object"]["forgotten"], done["rows"]["delivered"]) == (7, 7)
+    assert project.plan("to_meta").to_dict()["syncs"][0]["object"]["forgotten"] == 0
+
+
+def test_a_plan_goes_without_the_platform(
+    tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that nobody was asked, and counts as if the audience were there."""
+    project = approved(make_project(tmp_path, sandbox.url, rows=8))
+    project.run("to_meta")
+    graph(sandbox, "DELETE", only_audience(sandbox))
+    plan_fault(sandbox, "503", 2, path=AUDIENCES)
+    planned = project.plan("to_meta").to_dict()["syncs"][0]
+    assert planned["object"] == {"forgotten": 0, "unasked": "destination_busy"}
+    assert (planned["rows"]["unchanged"], planned["refusals"]) == (8, [])
+    code, said = command(tmp_path, "plan", "to_meta")
+    assert (code, "not asked [destination_busy]" in said) == (0, True)
+    monkeypatch.delenv("META_TOKEN")
+    planned = project.plan("to_meta").to_dict()["syncs"][0]
+    assert planned["object"]["unasked"] == "secret_missing"
+    asked = len(get(f"{sandbox.url}/_sandbox/requests"))
+    assert command(tmp_path, "plan", "to_meta")[0] == 0
+    assert len(get(f"{sandbox.url}/_sandbox/requests")) == asked
+
+
+def test_a_plan_refuses_what_the_run_would_refuse(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """A renamed audience; and an address that nobody approved is not asked at all."""
+    project = approved(make_project(tmp_path, sandbox.url, rows=8))
+    project.run("to_meta")
+    sandbox.app.meta.audiences[only_audience(sandbox)].name = "Renamed"
+    refusals = project.plan("to_meta").to_dict()["syncs"][0]["refusals"]
+    assert [r["code"] for r in refusals] == ["audience_renamed"]
+    asked = len(get(f"{sandbox.url}/_sandbox/requests"))
+    path = tmp_path / "mayfly.yml"
+    path.write_text(path.read_text().replace("{EMAIL: email, PHONE: phone}", "{EMAIL: email}"))
+    refusals = load(tmp_path).plan("to_meta").to_dict()["syncs"][0]["refusals"]
+    assert [r["code"] for r in refusals] == ["approval_changed"]
+    assert len(get(f"{sandbox.url}/_sandbox/requests")) == asked

@@ -328,6 +328,8 @@ def test_a_registry_made_before_objects_were_noted_gets_the_column(
     assert shop.execute(noted) == first
     shop.execute("ALTER TABLE _mayfly.states DROP COLUMN object_id")
     sandbox.app.meta.reset()
+    planned = project.plan("to_meta").to_dict()["syncs"][0]
+    assert (planned["object"]["forgotten"], planned["rows"]["added"]) == (ROWS, ROWS)
     assert delivered(project)["to_meta"] == ("succeeded", ROWS, 0)
     assert len(members(sandbox)) == ROWS
 

@@ -14,13 +14,16 @@ from typing import Any
 from mayfly.adapters.processes import actor_id, holder_name, is_alive
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
 from mayfly.bootstrap import SPECS, App, where_state_is
-from mayfly.domain.errors import EngineError, UsageError
+from mayfly.domain.errors import ConfigError, EngineError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import PlanCounts
+from mayfly.ports.destination import Destination
+from mayfly.ports.planstore import PlanStore
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
 from mayfly.services.advance_run import Run, RunOptions, advance
 from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
+from mayfly.services.find_object import ObjectFound, find_object, unasked
 from mayfly.services.run_tally import RunTally
 from mayfly.services.states import KnownState
 
@@ -75,12 +78,22 @@ class Project:
         compiled = self.app.compile(sync, run="plan")
         refusals = list(compiled.refusals)
         counts: PlanCounts | None = None
+        found = ObjectFound()
         if not refusals and compiled.spec is not None:
             try:
                 self._require_approved(compiled)
             except EngineError as error:
                 refusals.append(_refusal(error))
-            plan = self.app.plan_store(compiled).count(compiled.spec, self.app.worker(compiled))
+            store = self.app.plan_store(compiled)
+            # An address that nobody approved is not asked: the question carries the token.
+            if not refusals:
+                try:
+                    found = self._find_object(compiled, store)
+                except EngineError as error:
+                    refusals.append(_refusal(error))
+            plan = store.count(
+                compiled.spec, self.app.worker(compiled), forgotten=found.forgotten > 0
+            )
             counts = plan.counts
             refusals += _key_refusals(counts)
         return SyncPlan(
@@ -88,7 +101,30 @@ class Project:
             destination=self._destination(sync),
             counts=counts,
             refusals=tuple(refusals),
+            found=found,
         )
+
+    def _find_object(self, compiled: CompiledSync, store: PlanStore) -> ObjectFound:
+        """See `find_object`; where a secret is not at hand, nobody is asked."""
+        settings = self.app.project.destinations[compiled.sync.destination]
+        if not SPECS[settings.type].locates:
+            return ObjectFound()
+
+        async def ask(destination: Destination) -> ObjectFound:
+            try:
+                return await find_object(store, destination)
+            finally:
+                await destination.close()
+
+        async def main() -> ObjectFound:
+            try:
+                destination = make()
+            except ConfigError as error:
+                return unasked(error)
+            return await ask(destination)
+
+        with self.app.destination(compiled) as make:
+            return asyncio.run(main())
 
     def _destination(self, sync: SyncSettings) -> dict[str, Any]:
         settings = self.app.project.destinations[sync.destination]

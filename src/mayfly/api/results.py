@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mayfly.domain.errors import EngineError
 from mayfly.planning.spec import PlanCounts
 from mayfly.services.compiled_sync import CompiledSync, Refusal
+from mayfly.services.find_object import ObjectFound
 from mayfly.services.run_tally import RunTally
 
 RUN_AGAIN = "what was in doubt is looked at first."
@@ -22,6 +23,7 @@ class SyncPlan:
     destination: Mapping[str, Any]
     counts: PlanCounts | None
     refusals: tuple[Refusal, ...]
+    found: ObjectFound = field(default_factory=ObjectFound)
 
     def to_dict(self) -> dict[str, Any]:
         """As `mayfly plan --output json` prints one sync."""
@@ -33,6 +35,7 @@ class SyncPlan:
             "purpose": self.compiled.sync.purpose,
             "columns": [c.to_dict() for c in self.compiled.columns],
             "rows": counts.to_dict(),
+            "object": self.found.to_dict(),
             "refusals": [r.to_dict() for r in self.refusals],
         }
 
@@ -93,6 +96,7 @@ class SyncRun:
             "batches": tally.batches,
             "seconds": max(0.0, (tally.finished_ms - tally.started_ms) / 1000),
             "age_at_purge_seconds": tally.ages(),
+            "object": tally.found.to_dict(),
         }
         if self.error is not None:
             document["error"] = self.error.to_dict()

@@ -56,12 +56,28 @@ def _bill(console: Console, sync: SyncPlan) -> None:
     order = ("added", "changed", "removed", "unchanged", "withheld_consent", "suppressed")
     counts = "   ".join(f"{name.replace('_', ' ')} {rows[name]:,}" for name in order)
     console.print(counts)
+    _object(console, document)
     extra = [n for n in ("in_doubt", "resend", "rejected_before", "no_identifier") if rows[n]]
     if extra:
         console.print("   ".join(f"{n.replace('_', ' ')} {rows[n]:,}" for n in extra))
     for refusal in document["refusals"]:
         column = f" ({refusal['column']})" if refusal["column"] else ""
         console.print(f"[red]refused[/red] {refusal['code']}{column}: {refusal['message']}")
+
+
+def _object(console: Console, document: Mapping[str, Any]) -> None:
+    """Whether what was delivered before is still there."""
+    found = document["object"]
+    if found["forgotten"]:
+        console.print(
+            f"[yellow]new audience[/yellow]: the one that {found['forgotten']:,} rows were "
+            "delivered to is gone from the destination, so everything goes again"
+        )
+    if found["unasked"]:
+        console.print(
+            f"[yellow]not asked[/yellow] \\[{found['unasked']}]: whether the audience is still "
+            "there; the counts take it as being there"
+        )
 
 
 def run_text(result: RunResult) -> None:
@@ -81,6 +97,7 @@ def run_text(result: RunResult) -> None:
         shown = [f"{k.replace('_', ' ')} {v:,}" for k, v in document["rows"].items() if v]
         if shown:
             console.print("  " + "   ".join(shown))
+        _object(console, document)
         age = document["age_at_purge_seconds"]
         if document["batches"]:
             console.print(

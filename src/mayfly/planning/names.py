@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mayfly.planning.sql.dialect import quote
 
+STATE_TABLES = ("state", "pairs", "rejected")
 WORKING_COPIES = ("scan", "plan", "drop", "gone", "batches", "intents", "acks", "codes")
 
 
@@ -17,17 +18,17 @@ class Names:
         schema: our schema in the warehouse.
         sid: of the state.
         temporary: working copies are temporary tables.
-        state_exists: otherwise state tables are temporary and empty, too.
+        absent: state tables taken as empty: temporary, too, whether or not they exist.
     """
 
     schema: str
     sid: str
     temporary: bool = False
-    state_exists: bool = True
+    absent: frozenset[str] = frozenset()
 
     def of(self, kind: str) -> str:
         """Quoted name of a table of this state: state, pairs, rejected or a working copy."""
-        temporary = self.temporary and (kind in WORKING_COPIES or not self.state_exists)
+        temporary = self.temporary and (kind in WORKING_COPIES or kind in self.absent)
         if temporary:
             return quote(f"mf_{kind}")
         return f"{quote(self.schema)}.{quote(f'{kind}_{self.sid}')}"

@@ -74,6 +74,7 @@ class DestinationSpec:
         batch_marker: True where each batch leaves its number in the destination's own
             transaction, so that a repeat is a no-op and `applied` can answer.
         always_external: True where no configuration can make it internal.
+        locates: True where the connector is `Locating`.
     """
 
     name: str
@@ -85,6 +86,7 @@ class DestinationSpec:
     erasure: Erasure
     batch_marker: bool = False
     always_external: bool = False
+    locates: bool = False
 
     def field(self, name: str) -> FieldSpec | None:
         """The declared field of that name."""

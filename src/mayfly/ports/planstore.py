@@ -24,9 +24,15 @@ class PlanStore(Protocol):
         worker: PlanWorker,
         *,
         inspect: Callable[[Batch], None] | None = None,
+        forgotten: bool = False,
     ) -> Plan:
-        """What a run would do now; `inspect` sees every batch. Writes nothing that outlives the
-        call.
+        """What a run would do now. Writes nothing that outlives the call.
+
+        Args:
+            spec: the compiled sync.
+            worker: what needs a key.
+            inspect: sees every batch.
+            forgotten: as if `bind` had emptied the state.
         """
 
     def acquire(
@@ -50,6 +56,9 @@ class PlanStore(Protocol):
 
         The state is emptied where it spoke of another object, or where there is none now.
         """
+
+    def forgets(self, object_id: str | None) -> int:
+        """How many rows `bind` would forget. Writes nothing."""
 
     def open_plan(self) -> OpenPlan | None:
         """The plan that was left open, None where there is none."""

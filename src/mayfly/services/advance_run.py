@@ -32,6 +32,7 @@ from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import ProtectedBatch
 from mayfly.privacy.gate.gate import Gated, GatePolicy, pass_gate
 from mayfly.services.deliver import Refused, Sender, Sleep, spread
+from mayfly.services.find_object import ObjectFound, find_object
 from mayfly.services.run_tally import RunTally
 
 P = ParamSpec("P")
@@ -116,7 +117,7 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
     )
     try:
         await _close_left_open(run, tally)
-        await _find_object(run)
+        await _bind_object(run, tally)
         plan = await _plan(run, tally)
         for job in await _deliver(run, plan, tally):
             done = await _sender(run).wait(job.submitted)
@@ -158,7 +159,9 @@ async def _dry(run: Run, tally: RunTally) -> None:
         nonlocal withheld
         withheld += len(pass_gate(batch, run.policy).withheld)
 
-    plan = await _store(run.store.count, run.spec, run.worker, inspect=inspect)
+    tally.found = await find_object(run.store, run.destination)
+    forgotten = tally.found.forgotten > 0
+    plan = await _store(run.store.count, run.spec, run.worker, inspect=inspect, forgotten=forgotten)
     check_plan(plan, run)
     tally.planned(plan)
     tally.withheld_guard += withheld
@@ -233,13 +236,14 @@ def _head(run: Run, left_open: OpenPlan, batch: BatchInfo) -> BatchHead:
     )
 
 
-async def _find_object(run: Run) -> None:
+async def _bind_object(run: Run, tally: RunTally) -> None:
     """An audience that was deleted, or made anew, holds nobody of those the state remembers."""
     if not isinstance(run.destination, Locating):
         return
     known = await _store(run.store.object_id)
     found = await _sender(run).locate(known)
     rows = await _store(run.store.bind, found)
+    tally.found = ObjectFound(forgotten=rows)
     if rows:
         entry = run.entry(EntryType.STATE_DROPPED, rows=rows, reason="object_gone")
         await _store(run.ledger.append, [entry])

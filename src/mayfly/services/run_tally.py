@@ -8,6 +8,7 @@ from mayfly.domain.batch import Operation
 from mayfly.domain.errors import TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.planning.spec import BatchInfo, Plan
+from mayfly.services.find_object import ObjectFound
 
 
 @dataclass(kw_only=True)
@@ -36,6 +37,7 @@ class RunTally:
     error_code: str | None = None
     error_message: str = ""
     error_hint: str = ""
+    found: ObjectFound = field(default_factory=ObjectFound)
     _ages: list[tuple[float, int]] = field(default_factory=list)
 
     def planned(self, plan: Plan) -> None:

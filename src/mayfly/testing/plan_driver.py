@@ -270,6 +270,10 @@ class _Store:
         """See `PlanStore.bind`."""
         return self._written(self._store.bind, object_id)
 
+    def forgets(self, object_id: str | None) -> int:
+        """See `PlanStore.forgets`."""
+        return self._attempt.call(self._store.forgets, object_id)
+
     def open_plan(self) -> OpenPlan | None:
         """See `PlanStore.open_plan`."""
         return self._attempt.call(self._store.open_plan)

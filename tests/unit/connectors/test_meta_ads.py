@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mayfly.bootstrap import SPECS
 from mayfly.connectors.destinations.meta_ads import SPEC, MetaAds, MetaAdsSettings
 from mayfly.connectors.destinations.meta_ads_requests import (
     Part,
@@ -476,3 +477,15 @@ def test_an_unknown_field_is_refused_when_made() -> None:
     with pytest.raises(ConfigError) as raised:
         meta(Graph(), "EMAIL", "SHOE_SIZE")
     assert raised.value.code == "unknown_field"
+
+
+def test_only_a_connector_that_locates_says_so() -> None:
+    """A plan relies on what the spec says, a run on what the connector has."""
+    from mayfly.connectors.destinations.databases import TableDestination
+    from mayfly.connectors.destinations.files import Files
+
+    assert SPEC.locates
+    assert hasattr(MetaAds, "locate")
+    others = [SPECS[name] for name in SPECS if name != "meta_ads"]
+    assert not any(spec.locates for spec in others)
+    assert not any(hasattr(cls, "locate") for cls in (TableDestination, Files))

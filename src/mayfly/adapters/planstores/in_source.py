@@ -16,7 +16,7 @@ from mayfly.domain.batch import Batch, Operation
 from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
 from mayfly.domain.outcomes import Outcomes
 from mayfly.planning.closing import ClosingSql
-from mayfly.planning.names import Names
+from mayfly.planning.names import STATE_TABLES, Names
 from mayfly.planning.scan import ScanFlags
 from mayfly.planning.spec import (
     BatchInfo,
@@ -31,6 +31,9 @@ from mayfly.planning.sql.dialect import SqlDialect, literal
 from mayfly.ports.source import Source, SqlSession
 
 LEASE_MS = 120_000
+_ALL = frozenset(STATE_TABLES)
+# What is remembered of an object that is gone; which rows were rejected holds for the next one.
+_FORGOTTEN = ("state", "pairs")
 
 
 class SourcePlanStore:
@@ -72,16 +75,15 @@ class SourcePlanStore:
         worker: PlanWorker,
         *,
         inspect: Callable[[Batch], None] | None = None,
+        forgotten: bool = False,
     ) -> Plan:
         """See `PlanStore.count`: temporary tables only, in a session that may not write."""
         with self._source.session(write=False) as session:
             exists = self._state_exists(session)
-            names = Names(
-                schema=self._schema, sid=spec.identity.sid, temporary=True, state_exists=exists
-            )
-            if not exists:
-                for statement in tables.create_state(spec, self._sql, names):
-                    session.execute(statement)
+            absent = frozenset(_FORGOTTEN if forgotten else ()) if exists else _ALL
+            names = Names(schema=self._schema, sid=spec.identity.sid, temporary=True, absent=absent)
+            for statement in tables.create_state(spec, self._sql, names):
+                session.execute(statement)
             flags = ScanFlags()
             if exists:
                 self._refuse_other_key(self._registry(session) or {}, spec)
@@ -156,15 +158,25 @@ class SourcePlanStore:
     def object_id(self) -> str | None:
         """See `PlanStore.object_id`."""
         with self._source.session(write=False) as session:
+            if not self._exists(session, "states", column=tables.OBJECT_ID):
+                return None
             return self._object_id(session)
+
+    def forgets(self, object_id: str | None) -> int:
+        """See `PlanStore.forgets`."""
+        known = self.object_id()
+        with self._source.session(write=False) as session:
+            if not self._state_exists(session) or not _speaks_of_another(known, object_id):
+                return 0
+            return _number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
 
     def bind(self, object_id: str | None) -> int:
         """See `PlanStore.bind`."""
         with self._fenced() as session:
             known, rows = self._object_id(session), 0
-            if object_id is None or known not in (None, object_id):
+            if _speaks_of_another(known, object_id):
                 rows = _number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
-                for kind in ("state", "pairs"):
+                for kind in _FORGOTTEN:
                     session.execute(f"DELETE FROM {self._names.of(kind)}")
             if object_id != known:
                 value = "NULL" if object_id is None else literal(object_id)
@@ -457,6 +469,11 @@ class SourcePlanStore:
             dropped=sum(b.rows for b in batches if not b.intent and not b.acknowledged),
             complete=all(b.acknowledged for b in batches),
         )
+
+
+def _speaks_of_another(known: str | None, object_id: str | None) -> bool:
+    """Whether a state was filled at another object than the one there is now."""
+    return object_id is None or known not in (None, object_id)
 
 
 def _number(session: SqlSession, query: str) -> int:

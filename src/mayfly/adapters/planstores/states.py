@@ -7,13 +7,12 @@ from typing import Any
 
 from mayfly.adapters.planstores import tables
 from mayfly.domain.errors import PolicyError, TransientError
-from mayfly.planning.names import WORKING_COPIES, Names
+from mayfly.planning.names import STATE_TABLES, WORKING_COPIES, Names
 from mayfly.planning.spec import PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.ports.source import Source, SqlSession
 from mayfly.ports.states import StateInfo
 
-_KEPT = ("state", "pairs", "rejected")
 _UNKNOWN_SUPPRESSION = -1
 
 
@@ -150,7 +149,7 @@ class SourceStates:
             if row["sid"] != new:
                 continue
             self._taken_over(session, row, now_ms, alive)
-        for kind in _KEPT:
+        for kind in STATE_TABLES:
             name = quote(f"{kind}_{new}")
             session.execute(f"ALTER TABLE {self._names(found.sid).of(kind)} RENAME TO {name}")
 
@@ -177,7 +176,7 @@ class SourceStates:
         session.execute(f"DELETE FROM {names.registry} WHERE sid = {literal(sid)}")
         # The view goes first: it reads a table that is dropped.
         self._make_view(session)
-        for kind in (*_KEPT, *WORKING_COPIES):
+        for kind in (*STATE_TABLES, *WORKING_COPIES):
             session.execute(f"DROP TABLE IF EXISTS {names.of(kind)}")
 
     def _make_view(self, session: SqlSession) -> None:
@@ -213,7 +212,7 @@ class SourceStates:
         names = self._names(str(row["sid"]))
         counts = [
             int(session.table(f"SELECT count(*) AS n FROM {names.of(k)}").column("n")[0].as_py())
-            for k in _KEPT
+            for k in STATE_TABLES
         ]
         return StateInfo(
             sid=str(row["sid"]),

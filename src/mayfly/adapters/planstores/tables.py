@@ -41,24 +41,28 @@ def add_object_id(names: Names) -> str:
 
 
 def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
-    """State, delivered pairs and remembered rejections of one sync."""
+    """State, delivered pairs and remembered rejections of one sync; where names are temporary,
+    those that are absent alone.
+    """
     temporary = "TEMPORARY " if names.temporary else ""
     keys = ", ".join(
         f"{k} {column.sql_type}" for k, column in zip(key_names(spec), spec.keys, strict=True)
     )
     digests = "".join(f", s{j} {sql.blob}" for j in range(len(spec.suppression)))
     make = f"CREATE {temporary}TABLE IF NOT EXISTS"
-    return [
-        f"{make} {names.of('state')} ({keys}, fp {sql.blob}, out {sql.blob}, "
+    columns = {
+        "state": f"({keys}, fp {sql.blob}, out {sql.blob}, "
         f"redo boolean NOT NULL, present boolean NOT NULL, first_at bigint NOT NULL, "
         f"last_at bigint NOT NULL{digests})",
-        f"{make} {names.of('pairs')} ({keys}, field {sql.text} NOT NULL, "
+        "pairs": f"({keys}, field {sql.text} NOT NULL, "
         f"digest {sql.blob} NOT NULL, perhaps boolean NOT NULL, "
         f"stale boolean NOT NULL)",
-        f"{make} {names.of('rejected')} ({keys}, fp {sql.blob}, versions varchar(64) NOT NULL, "
+        "rejected": f"({keys}, fp {sql.blob}, versions varchar(64) NOT NULL, "
         f"code integer NOT NULL, reason varchar(64), vendor varchar(64), run varchar(64), "
         f"noted_at bigint NOT NULL)",
-    ]
+    }
+    wanted = names.absent if names.temporary else columns.keys()
+    return [f"{make} {names.of(kind)} {columns[kind]}" for kind in columns if kind in wanted]
 
 
 def create_journal(sql: SqlDialect, names: Names) -> list[str]:

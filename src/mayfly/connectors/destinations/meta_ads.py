@@ -67,6 +67,7 @@ SPEC = DestinationSpec(
     processor=Processor(legal_name="Meta Platforms Ireland Ltd", countries=frozenset({"IE", "US"})),
     erasure=Erasure.BY_IDENTIFIER,
     always_external=True,
+    locates=True,
 )
 
 
