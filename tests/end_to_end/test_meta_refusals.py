@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import approved, get, make_project, members
+from end_to_end.projects import approved, get, make_people, make_project, members
 from mayfly.api import RunRequest, load
 from mayfly.cli.commands import app
 from mayfly.sandbox.server import SandboxServer
@@ -47,7 +47,9 @@ def test_a_request_refused_in_every_part_stops_the_run(
     plan_fault(sandbox, "100", 1000)
     ended = project.run("to_meta").to_dict()["syncs"][0]
     assert (ended["status"], ended["error"]["code"]) == ("failed", "meta_100")
-    assert sendings(sandbox) <= 22
+    assert "5 rows were sent alone" in ended["error"]["hint"]
+    # The whole twice, nine times its first half, and five single rows.
+    assert sendings(sandbox) <= 18
     assert project.rejected("to_meta")["reasons"] == []
     urllib.request.urlopen(
         urllib.request.Request(f"{sandbox.url}/_sandbox/reset", b"", method="POST"), timeout=10
@@ -55,12 +57,19 @@ def test_a_request_refused_in_every_part_stops_the_run(
     assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 1000
 
 
-def test_a_single_row_that_is_refused_is_not_blamed(tmp_path: Path, sandbox: SandboxServer) -> None:
-    """There is no other row to tell whether it or the request is wrong."""
+def test_a_batch_of_one_refused_row_stops_no_run(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """It is rejected with Meta's code and not sent again, and what changes later goes."""
     project = approved(make_project(tmp_path, sandbox.url, rows=1))
-    plan_fault(sandbox, "100", 9)
+    plan_fault(sandbox, "100", 2)
     ended = project.run("to_meta").to_dict()["syncs"][0]
-    assert ended["error"]["code"] == "meta_100"
+    assert (ended["status"], ended["rows"]["rejected"]) == ("partial", 1)
+    [reason] = project.rejected("to_meta")["reasons"]
+    assert (reason["reason"], reason["vendor"], reason["rows"]) == ("batch_refused", "meta_100", 1)
+    assert project.run("to_meta").to_dict()["syncs"][0]["status"] == "no_changes"
+    make_people(tmp_path / "shop.duckdb", 3)
+    assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 2
+    project.retry("to_meta")
+    assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 1
 
 
 def graph(sandbox: SandboxServer, method: str, path: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import tenacity
 
+from mayfly.domain.batch import Operation
 from mayfly.domain.errors import (
     ContractError,
     IntegrityError,
@@ -23,15 +24,17 @@ from mayfly.privacy.gate import ProtectedBatch
 ATTEMPTS_MAX = 5
 AWAY_SECONDS = 60.0
 SPLITS_MAX = 64
-# Refusals without a row taken, after which the request is what is wrong. More than it takes to
-# come down from the largest batch to one row, and to its neighbour.
-BLIND_SPLITS_MAX = 20
+# Rows of one run, from all over a batch, that are refused alone before any is taken: the last of
+# them shows that the request is wrong, and not a row.
+REFUSED_ROWS_MAX = 5
 POLLS_MAX = 3_600
 DEFERRALS_MAX = 3
 DEFERRAL_SECONDS = 30.0
 
 Sleep = Callable[[float], Awaitable[None]]
 Before = Callable[[], Awaitable[object]]
+_Kind = tuple[Operation, str | None]
+_Part = tuple[int, int]  # first row, and number of rows
 
 
 class Refused:
@@ -47,6 +50,9 @@ class Sender:
         sleep: how to wait; tests give one that does not.
         attempts_max, away_seconds: after so many attempts or seconds the destination is away.
         splittable: whether a refused batch may be cut in two; never for appends.
+        taken: kinds of request of which the destination has taken rows: what it then refuses, it
+            refuses for a row.
+        alone: rows refused alone, by kind of request, while it has taken none.
         repeatable: whether a batch may be sent again after an attempt without an answer; not for
             appends where the destination keeps no marker of batches.
     """
@@ -57,6 +63,8 @@ class Sender:
     away_seconds: float = AWAY_SECONDS
     splittable: bool = True
     repeatable: bool = True
+    taken: set[_Kind] = field(default_factory=set)
+    alone: dict[_Kind, int] = field(default_factory=dict)
 
     async def send(self, batch: ProtectedBatch) -> Done | Submitted | Refused:
         """The destination's answer for every row, or for the batch as a whole.
@@ -80,7 +88,8 @@ class Sender:
             before: called before each sending: many parts take longer than one lease.
 
         Raises:
-            RequestRefusedError: no part was taken; no row is rejected for it.
+            RequestRefusedError: the destination has taken nothing in this run, and refused
+                REFUSED_ROWS_MAX rows one by one.
         """
         if not self.splittable:
             reason = Reason(code="batch_refused")
@@ -92,7 +101,10 @@ class Sender:
             raise IntegrityError("not_through_the_gate", "A batch did not pass the gate.")
         progress = Progress(rows=len(batch))
         retrying = self._retrying(self.attempts_max if self.repeatable else 1)
-        return await retrying(self.destination.write, batch, progress)
+        answer: Done | Submitted = await retrying(self.destination.write, batch, progress)
+        if isinstance(answer, Submitted) or _holds_taken(answer.outcomes):
+            self.taken.add(_kind(batch))
+        return answer
 
     async def locate(self, known: str | None) -> str | None:
         """See `Locating.locate`; None where the destination has no such object at all.
@@ -117,37 +129,49 @@ class Sender:
 
     async def _split(self, batch: ProtectedBatch, before: Before) -> Outcomes:
         """Halve a refused batch until the refused rows stand alone, within a bound."""
-        parts: list[tuple[int, int]] = [(0, len(batch))]
+        parts: list[_Part] = [(0, len(batch))]
         codes = [int(OutcomeCode.ACCEPTED)] * len(batch)
         reasons: dict[int, Reason] = {}
-        splits, taken = 0, False
+        splits = 0
         while parts:
             start, length = parts.pop()
-            part = batch.part(start, length)
             await before()
             try:
-                answer = await self._attempts(part)
+                answer = await self._attempts(batch.part(start, length))
             except ContractError as error:
                 if not _may_be_rows(error):
                     raise
                 splits += 1
-                blind = splits >= BLIND_SPLITS_MAX or (length == 1 and not parts)
-                if blind and not taken and isinstance(error, RequestRefusedError):
-                    raise
                 if length > 1 and splits <= SPLITS_MAX:
                     half = length // 2
                     parts += [(start + half, length - half), (start, half)]
-                else:
-                    for row in range(start, start + length):
-                        codes[row] = int(OutcomeCode.REJECTED)
-                        reasons[row] = Reason(code="batch_refused")
+                    continue
+                self._blame(batch, error, rows=length)
+                codes[start : start + length] = [int(OutcomeCode.REJECTED)] * length
+                reasons |= dict.fromkeys(range(start, start + length), _refused(error))
+                if _kind(batch) not in self.taken:
+                    parts = _one_row_first(parts)
                 continue
             if isinstance(answer, Submitted):
                 raise ContractError("split_job", "A part of a batch cannot be a job.")
-            taken = True
             codes[start : start + length] = answer.outcomes.codes.to_pylist()
             reasons |= {start + r: reason for r, reason in answer.outcomes.reasons.items()}
         return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+
+    def _blame(self, batch: ProtectedBatch, error: ContractError, *, rows: int) -> None:
+        """Stop where it is the request that is refused: so many rows, and none was ever taken."""
+        kind = _kind(batch)
+        if not isinstance(error, RequestRefusedError) or kind in self.taken:
+            return
+        self.alone[kind] = self.alone.get(kind, 0) + 1
+        if rows > 1 or self.alone[kind] >= REFUSED_ROWS_MAX:
+            raise RequestRefusedError(
+                error.code,
+                error.message,
+                hint=f"Of this run, {self.alone[kind]} rows were sent alone, and each was refused: "
+                "it is the request that is refused, and no row. Nothing was taken; see the code "
+                "in the destination's documentation, and report it.",
+            )
 
     async def again(self, batch: ProtectedBatch, answer: Done, *, before: Before) -> Outcomes:
         """Send deferred rows again, a few times and within a bound; what is left stays deferred.
@@ -197,6 +221,35 @@ class Sender:
 def _may_be_rows(error: ContractError) -> bool:
     """Whether rows of a refused batch may be to blame for it."""
     return error.code == "batch_refused" or isinstance(error, RequestRefusedError)
+
+
+def _kind(batch: ProtectedBatch) -> _Kind:
+    """Of its requests: they differ in nothing but their rows."""
+    return batch.head.operation, batch.head.identifier
+
+
+def _holds_taken(outcomes: Outcomes) -> bool:
+    return outcomes.count(OutcomeCode.ACCEPTED) + outcomes.count(OutcomeCode.UNCONFIRMED) > 0
+
+
+def _refused(error: ContractError) -> Reason:
+    """The row's reason, with the vendor's code where that is what was refused with."""
+    vendor = error.code if isinstance(error, RequestRefusedError) else ""
+    return Reason(code="batch_refused", vendor_code=vendor)
+
+
+def _one_row_first(parts: list[_Part]) -> list[_Part]:
+    """The same rows, beginning with one from the middle of the largest part.
+
+    Neighbours of a row that is wrong are wrong more often than rows far away.
+    """
+    if not parts:
+        return parts
+    start, length = max(parts, key=lambda part: part[1])
+    middle = start + length // 2
+    ends = [(start, middle - start), (middle + 1, start + length - middle - 1)]
+    rest = [part for part in parts if part != (start, length)]
+    return [*rest, *(part for part in ends if part[1]), (middle, 1)]
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

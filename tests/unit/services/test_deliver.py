@@ -11,12 +11,12 @@ import pytest
 
 from mayfly.connectors.destinations import database_sqlite
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
-from mayfly.domain.errors import IntegrityError
-from mayfly.domain.outcomes import OutcomeCode
-from mayfly.ports.destination import DestinationContext
+from mayfly.domain.errors import IntegrityError, RequestRefusedError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.ports.destination import DestinationContext, Done, Progress
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.seal import THE_SEAL
-from mayfly.services.deliver import Refused, Sender
+from mayfly.services.deliver import REFUSED_ROWS_MAX, Refused, Sender
 
 ROWS = pa.table(
     {
@@ -104,3 +104,75 @@ def test_an_append_is_never_cut(crm: Path) -> None:
     done = asyncio.run(sender.narrow(batch, before=renew))
     assert done.outcomes.count(OutcomeCode.REJECTED) == 8
     assert ids(crm) == []
+
+
+class Platform:
+    """Takes requests whose rows are all good, and refuses any other as a whole."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad = bad
+        self.requests: list[list[int]] = []
+
+    async def write(self, batch: ProtectedBatch, progress: Progress) -> Done:
+        """Refuse without naming a row."""
+        rows = batch.rows.column("id").to_pylist()
+        self.requests.append(rows)
+        if self.bad & set(rows):
+            raise RequestRefusedError("vendor_100", "It refuses the request (vendor_100).")
+        progress.rows_done(Outcomes.all_of(OutcomeCode.ACCEPTED, len(rows)))
+        return progress.done()
+
+
+def numbered(rows: range, operation: Operation = Operation.ADD) -> ProtectedBatch:
+    """Rows that are nothing but their number."""
+    table = pa.table({"id": pa.array(rows, pa.int64())})
+    head = BatchHead(sync="s", run="r1", number=0, of=1, operation=operation, rows=len(rows))
+    return ProtectedBatch(head, table, {"id": Form.CLEAR}, seal=THE_SEAL)
+
+
+def rejected(sender: Sender, batch: ProtectedBatch) -> list[int]:
+    """Numbers of the rows that were rejected."""
+
+    async def renew() -> None:
+        return None
+
+    async def go() -> Outcomes:
+        answer = await sender.send(batch)
+        if isinstance(answer, Refused):
+            answer = await sender.narrow(batch, before=renew)
+        assert isinstance(answer, Done)
+        return answer.outcomes
+
+    outcomes = asyncio.run(go())
+    reasons = {(r.code, r.vendor_code) for r in outcomes.reasons.values()}
+    assert reasons <= {("batch_refused", "vendor_100")}
+    ids = batch.rows.column("id").to_pylist()
+    return [ids[row] for row in outcomes.rows_of(OutcomeCode.REJECTED)]
+
+
+@pytest.mark.parametrize("bad", [{0}, {0, 1, 2, 3, 4, 5, 6, 7}, {0, 99}, {31, 63, 95}, set()])
+def test_rows_that_are_refused_are_found_wherever_they_stand(bad: set[int]) -> None:
+    """Also more of them at the batch's beginning than what would tell that nothing is taken."""
+    platform = Platform(bad)
+    sender = Sender(destination=platform)  # type: ignore[arg-type]
+    assert rejected(sender, numbered(range(100))) == sorted(bad)
+
+
+def test_rows_refused_one_by_one_stop_the_run() -> None:
+    """Each a batch of its own; the last of them tells the request from its rows."""
+    platform = Platform(set(range(100)))
+    sender = Sender(destination=platform)  # type: ignore[arg-type]
+    for row in range(REFUSED_ROWS_MAX - 1):
+        assert rejected(sender, numbered(range(row, row + 1))) == [row]
+    with pytest.raises(RequestRefusedError, match="vendor_100"):
+        rejected(sender, numbered(range(50, 51)))
+
+
+def test_a_request_that_was_taken_once_is_not_what_is_wrong() -> None:
+    """From then on rows are to blame, however many; another kind of request is another matter."""
+    platform = Platform(set(range(1, 100)))
+    sender = Sender(destination=platform)  # type: ignore[arg-type]
+    assert rejected(sender, numbered(range(1))) == []
+    assert rejected(sender, numbered(range(1, 20))) == list(range(1, 20))
+    with pytest.raises(RequestRefusedError, match="vendor_100"):
+        rejected(sender, numbered(range(1, 20), Operation.REMOVE))
