@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -377,3 +378,87 @@ def dead_holder() -> str:
         child.wait()
     host, _, start = holder_name().split("/")
     return f"{host}/{child.pid}/{start}"
+
+
+KILLED = """
+import os, signal, sys
+from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.adapters.planstores.states import SourceStates
+from mayfly.api import load
+
+def killed(call):
+    def then(*args, **kwargs):
+        call(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return then
+
+folder, moment, act, *words = sys.argv[1:]
+done = (SourcePlanStore, "bind") if act == "run" else (SourceStates, act)
+place, name = (FolderLedger, "append") if moment == "recorded" else done
+setattr(place, name, killed(getattr(place, name)))
+project = load(folder)
+{"drop": project.drop_state, "adopt": project.adopt_state, "run": project.run}[act](*words)
+"""
+
+
+def kill_when(moment: str, root: Path, act: str, name: str) -> None:
+    """An act in a process of its own that dies once it is recorded, or done."""
+    words = [sys.executable, "-c", KILLED, str(root), moment, act, name]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", ["recorded", "done"])
+def test_a_drop_that_was_killed_is_on_record(
+    shop: Shop, sandbox: SandboxServer, moment: str
+) -> None:
+    """Nothing is forgotten without a record, and the working copy is paired by the next run."""
+    project = begun(shop, sandbox)
+    sid = sid_of(project, "to_crm")
+    leave_open(project, shop, sid)
+    kill_when(moment, shop.root, "drop", "to_crm")
+    assert bool(shop.tables(sid)) == (moment == "recorded")
+    assert [e["rows"] for e in entries(shop.root, "state_dropped")] == [ROWS]
+    if moment == "recorded":
+        project.drop_state("to_crm")
+        assert [e["rows"] for e in entries(shop.root, "state_dropped")] == [ROWS, ROWS]
+    assert delivered(project, "to_crm")["to_crm"] == ("succeeded", ROWS, 0)
+    assert ledger_is_whole(shop.root)
+
+
+@pytest.mark.parametrize("moment", ["recorded", "done"])
+def test_an_adoption_that_was_killed_is_on_record(
+    shop: Shop, sandbox: SandboxServer, tmp_path: Path, moment: str
+) -> None:
+    """The other installation's open plan is named once, however often the act is repeated."""
+    project = begun(shop, sandbox)
+    run = leave_open(project, shop, sid_of(project, "to_crm"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(shop.root / "mayfly.yml", elsewhere / "mayfly.yml")
+    initialise(elsewhere)
+    second = opened(elsewhere)
+    kill_when(moment, elsewhere, "adopt", "to_crm")
+    assert second.state("to_crm")["states"][0]["ours"] == (moment == "done")
+    if moment == "recorded":
+        second.adopt_state("to_crm")
+    assert {e["rows"] for e in entries(elsewhere, "state_adopted")} == {ROWS}
+    assert [e["run"] for e in entries(elsewhere, "created")] == [run]
+    assert delivered(second, "to_crm")["to_crm"] == ("succeeded", 1, 0)
+    assert ledger_is_whole(elsewhere)
+
+
+@pytest.mark.parametrize("moment", ["recorded", "done"])
+def test_a_run_killed_as_it_forgets_a_gone_audience_has_said_so(
+    shop: Shop, sandbox: SandboxServer, moment: str
+) -> None:
+    """The next run fills the new one, whether or not the first could forget."""
+    project = begun(shop, sandbox)
+    sandbox.app.meta.reset()
+    kill_when(moment, shop.root, "run", "to_meta")
+    gone = [(e["rows"], e["reason"]) for e in entries(shop.root, "state_dropped")]
+    assert gone == [(ROWS, "object_gone")]
+    assert project.state("to_meta")["states"][0]["rows"] == (ROWS if moment == "recorded" else 0)
+    assert delivered(project, "to_meta")["to_meta"] == ("succeeded", ROWS, 0)
+    assert len(members(sandbox)) == ROWS
+    assert ledger_is_whole(shop.root)

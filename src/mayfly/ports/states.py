@@ -34,8 +34,14 @@ class StateInfo:
     open_run: str | None = None
 
 
+Record = Callable[[StateInfo], None]
+
+
 class States(Protocol):
     """All states of one warehouse. Each call is one transaction.
+
+    What changes a state calls `record` with what was there, once all is done and before it is
+    committed: where that raises, nothing has happened, and no act is without its record.
 
     Raises:
         PolicyError: `state_unknown`, there is none of that name; `state_format`, another release
@@ -46,11 +52,20 @@ class States(Protocol):
     def all(self) -> Sequence[StateInfo]:
         """Every state there is, also of other installations; none where nothing was ever run."""
 
-    def drop(self, sid: str, *, now_ms: int, alive: Callable[[str], bool]) -> StateInfo:
+    def drop(
+        self, sid: str, *, now_ms: int, alive: Callable[[str], bool], record: Record
+    ) -> StateInfo:
         """Forget a state and the working copies of its open plan; what was there."""
 
     def adopt(
-        self, sid: str, spec: PlanSpec, *, owner: str, now_ms: int, alive: Callable[[str], bool]
+        self,
+        sid: str,
+        spec: PlanSpec,
+        *,
+        owner: str,
+        now_ms: int,
+        alive: Callable[[str], bool],
+        record: Record,
     ) -> StateInfo:
         """Make a state that of `spec` and of this installation; what it was.
 

@@ -242,11 +242,11 @@ async def _bind_object(run: Run, tally: RunTally) -> None:
         return
     known = await _store(run.store.object_id)
     found = await _sender(run).locate(known)
-    rows = await _store(run.store.bind, found)
-    tally.found = ObjectFound(forgotten=rows)
+    rows = await _store(run.store.forgets, found)
     if rows:
         entry = run.entry(EntryType.STATE_DROPPED, rows=rows, reason="object_gone")
         await _store(run.ledger.append, [entry])
+    tally.found = ObjectFound(forgotten=await _store(run.store.bind, found))
 
 
 async def _note_object(run: Run) -> None:

@@ -113,12 +113,12 @@ class StateKeeper:
                 hint="Drop it there, or take it over first with `mayfly state adopt`.",
             )
         states = self.states[found.source]
-        gone = states.drop(found.info.sid, now_ms=self.now_ms(), alive=self.alive)
-        entries = []
+        gone = states.drop(
+            found.info.sid, now_ms=self.now_ms(), alive=self.alive, record=self._record_drop
+        )
         if gone.open_run is not None:
-            entries.append(self._entry(EntryType.DROPPED, gone, run=gone.open_run))
-        entries.append(self._entry(EntryType.STATE_DROPPED, gone, rows=gone.rows))
-        self.ledger.append(entries)
+            # After a crash before this line, the sync's next run finds that the copy is gone.
+            self.ledger.append([self._entry(EntryType.DROPPED, gone, run=gone.open_run)])
         return self._known(found.source, gone)
 
     def adopt(self, spec: PlanSpec, source: str, name: str | None) -> KnownState:
@@ -140,17 +140,27 @@ class StateKeeper:
         if own and found.ours:
             raise UsageError("nothing_to_adopt", "The state is that of this sync already.")
         was = self.states[source].adopt(
-            found.info.sid, spec, owner=self.owner, now_ms=self.now_ms(), alive=self.alive
+            found.info.sid,
+            spec,
+            owner=self.owner,
+            now_ms=self.now_ms(),
+            alive=self.alive,
+            record=self._record_adoption,
         )
+        return self._known(source, was)
+
+    def _record_drop(self, gone: StateInfo) -> None:
+        self.ledger.append([self._entry(EntryType.STATE_DROPPED, gone, rows=gone.rows)])
+
+    def _record_adoption(self, was: StateInfo) -> None:
         entries = [self._entry(EntryType.STATE_ADOPTED, was, rows=was.rows)]
-        if was.open_run is not None and was.owner != self.owner:
+        foreign = was.open_run if was.owner != self.owner else None
+        if foreign is not None and foreign not in self.ledger.open_runs(was.sync, was.target):
             # Another ledger says that this working copy was made; ours will say that it went.
             entries += [
-                self._entry(kind, was, run=was.open_run)
-                for kind in (EntryType.CREATED, EntryType.HELD)
+                self._entry(kind, was, run=foreign) for kind in (EntryType.CREATED, EntryType.HELD)
             ]
         self.ledger.append(entries)
-        return self._known(source, was)
 
     def _known(self, source: str, info: StateInfo) -> KnownState:
         return KnownState(

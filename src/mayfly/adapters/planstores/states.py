@@ -11,7 +11,7 @@ from mayfly.planning.names import STATE_TABLES, WORKING_COPIES, Names
 from mayfly.planning.spec import PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.ports.source import Source, SqlSession
-from mayfly.ports.states import StateInfo
+from mayfly.ports.states import Record, StateInfo
 
 _UNKNOWN_SUPPRESSION = -1
 
@@ -37,17 +37,27 @@ class SourceStates:
                 return []
             return [self._info(session, row) for row in self._rows(session)]
 
-    def drop(self, sid: str, *, now_ms: int, alive: Callable[[str], bool]) -> StateInfo:
+    def drop(
+        self, sid: str, *, now_ms: int, alive: Callable[[str], bool], record: Record
+    ) -> StateInfo:
         """See `States.drop`."""
         with self._source.session(write=True) as session:
             row = self._taken(session, sid, now_ms, alive)
             found = self._info(session, row)
             self._drop(session, sid)
+            record(found)
             session.commit()
             return found
 
     def adopt(
-        self, sid: str, spec: PlanSpec, *, owner: str, now_ms: int, alive: Callable[[str], bool]
+        self,
+        sid: str,
+        spec: PlanSpec,
+        *,
+        owner: str,
+        now_ms: int,
+        alive: Callable[[str], bool],
+        record: Record,
     ) -> StateInfo:
         """See `States.adopt`."""
         with self._source.session(write=True) as session:
@@ -78,6 +88,7 @@ class SourceStates:
                 f"WHERE sid = {literal(sid)}"
             )
             self._make_view(session)
+            record(found)
             session.commit()
             return found
 
