@@ -32,7 +32,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(kw_only=True)
 class RunRequest:
-    """What a caller asks of a run; see `mayfly run --help`."""
+    """What a caller asks of a run; see `mayfly run --help`.
+
+    `progress` is told (sync, rows done, rows planned): 0 and 0 as a sync begins to be planned, then
+    once it is planned and after each batch.
+    """
 
     dry_run: bool = False
     full_refresh: bool = False
@@ -296,6 +300,8 @@ class Project:
                 started_at=app.clock.now(),
             )
         tally = RunTally()
+        if asked.progress is not None:
+            asked.progress(sync.name, 0, 0)
         try:
             self._advance(sync, run_id, asked, tally)
             ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=tally.status)

@@ -237,7 +237,8 @@ def run(
 ) -> None:
     """Deliver what changed, and keep nothing."""
     from mayfly.api import RunRequest, load
-    from mayfly.cli.render import progress_reporter, run_text, stop_on_interrupt
+    from mayfly.cli.progress import shown_progress, stop_on_interrupt
+    from mayfly.cli.render import run_text
 
     if resend and skip:
         raise typer.BadParameter("--resend and --skip exclude each other.")
@@ -248,8 +249,8 @@ def run(
         accept_removals=_accepted(accept or []),
         in_doubt="resend" if resend else "skip" if skip else None,
     )
-    with progress_reporter() as progress, stop_on_interrupt(request.stop):
-        request.progress = progress
+    with shown_progress() as (report, say), stop_on_interrupt(request.stop, say):
+        request.progress = report
         result = load(project, target=target).run(*(syncs or ()), request=request)
     if output is Output.JSON:
         _print(output, result.to_dict(), [])

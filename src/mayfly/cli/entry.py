@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from mayfly.cli.options import say
 from mayfly.domain.errors import EngineError
 
 USAGE = 64
@@ -59,12 +60,11 @@ def _report(error: EngineError, *, as_json: bool, command: str) -> int:
             document["problems"] = [p.to_dict() for p in problems]
         typer.echo(json.dumps(document, indent=2))
     else:
-        for problem in problems or ():
-            typer.echo(problem.to_text(), err=True)
+        lines = [problem.to_text() for problem in problems or ()]
         if not problems:
-            typer.echo(f"mayfly: {error.message} [{error.code}]", err=True)
-            if error.hint:
-                typer.echo(f"  → {error.hint}", err=True)
+            lines = [f"mayfly: {error.message} [{error.code}]"]
+            lines += [f"  → {error.hint}"] if error.hint else []
+        say(lines, err=True)
     return type(error).exit_code
 
 

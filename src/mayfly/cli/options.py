@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,5 +33,17 @@ def print_result(output: Output, document: dict[str, Any], lines: list[str]) -> 
 
         typer.echo(to_json(document))
         return
-    for line in lines:
-        typer.echo(line)
+    say(lines)
+
+
+def say(lines: list[str], *, err: bool = False) -> None:
+    """Print lines, broken between words on a terminal; a pipe or a file gets them whole."""
+    for line in _fitting(lines) if (sys.stderr if err else sys.stdout).isatty() else lines:
+        typer.echo(line, err=err)
+
+
+def _fitting(lines: list[str]) -> list[str]:
+    from mayfly.cli.render import wrapped
+
+    width = shutil.get_terminal_size().columns
+    return [part for text in lines for line in text.splitlines() for part in wrapped(line, width)]

@@ -50,13 +50,15 @@ def state_drop(
     loaded = load(project, target=target)
     [found] = loaded.state(state)["states"]
     _confirm(
-        f"Forget {found['rows']} delivered rows and {found['identifiers']} identifiers of "
+        f"Forget {found['rows']:,} delivered rows and {found['identifiers']:,} identifiers of "
         f"{found['sync']} ({found['target']})? What is at the destination stays there, and "
         "Mayfly can never take it back.",
         yes=yes,
     )
     document = loaded.drop_state(state)
-    lines = [f"forgot {s['rows']} rows of {s['sync']} ({s['target']})" for s in document["states"]]
+    lines = [
+        f"forgot {s['rows']:,} rows of {s['sync']} ({s['target']})" for s in document["states"]
+    ]
     print_result(output, document, lines)
 
 
@@ -79,7 +81,7 @@ def state_adopt(
     loaded = load(project, target=target)
     [found] = loaded.state(state or sync)["states"]
     _confirm(
-        f"Take {found['rows']} rows that {found['sync']} ({found['target']}) delivered as being "
+        f"Take {found['rows']:,} rows that {found['sync']} ({found['target']}) delivered as being "
         f"at the destination of {sync}? Only what changed since will be sent.",
         yes=yes,
     )
@@ -94,7 +96,7 @@ def _line(state: dict[str, Any]) -> str:
     owner = "" if state["ours"] else "; of another installation"
     return (
         f"{state['source']}/{state['state']}  {state['sync']} ({state['target']})  "
-        f"{state['rows']} rows, {state['identifiers']} identifiers  {use}{owner}"
+        f"{state['rows']:,} rows, {state['identifiers']:,} identifiers  {use}{owner}"
     )
 
 

@@ -72,7 +72,7 @@ class Run:
         now_ms: milliseconds since 1970, never running back.
         holder, alive: of the lease.
         stop: set to end after the batch in hand.
-        progress: told (rows done, rows planned) after each batch.
+        progress: told (rows done, rows planned) once planned, and after each batch.
         guard_rows: fewer rows taken back or sent again are never a mass change.
     """
 
@@ -119,6 +119,7 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         await _close_left_open(run, tally)
         await _bind_object(run, tally)
         plan = await _plan(run, tally)
+        _tell(run, tally)
         for job in await _deliver(run, plan, tally):
             done = await _sender(run).wait(job.submitted)
             await _acknowledge(run, tally, job.sent, done.outcomes)
@@ -136,6 +137,11 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         await _store(_quietly, run.store.release)
         tally.finished_ms = run.now_ms()
     return tally
+
+
+def _tell(run: Run, tally: RunTally) -> None:
+    if run.progress is not None:
+        run.progress(tally.rows_done, tally.rows_planned)
 
 
 async def _record_left_open(run: Run, tally: RunTally, error: EngineError) -> None:
@@ -341,8 +347,7 @@ async def _deliver_each(
         answer, reading = await _both(_sender(run).send(ready.batch), anext(upcoming, None))
         job = await _answered(run, tally, ready, answer)
         jobs += [job] if job else []
-        if run.progress is not None:
-            run.progress(tally.rows_done, tally.rows_planned)
+        _tell(run, tally)
         # What went wrong with the next batch is told once this one's answer is kept.
         ready = reading.result()
     return jobs

@@ -12,12 +12,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from mayfly.api import Project, RunResult, load
 from mayfly.bootstrap import initialise
 from mayfly.cli.demo.customers import change_few, change_some, make_warehouse
-from mayfly.cli.render import plan_text, run_text
+from mayfly.cli.render import console, plan_text, run_text
 from mayfly.config.load import project_schema
 from mayfly.domain.errors import ConfigError
 from mayfly.ledger.verify import verify_ledger
@@ -35,7 +33,7 @@ class _Demo:
     def __init__(self, folder: Path, rows: int) -> None:
         self.folder = folder
         self.rows = rows
-        self.console = Console(highlight=False)
+        self.console = console()
         self.step_number = 0
         self.failures: list[str] = []
 
@@ -172,8 +170,8 @@ class _Demo:
         """What to do next."""
         self.console.print(
             f"\nThe project is in [bold]{self.folder}[/bold]. To go on with it, first the sandbox, "
-            "in another window:\n",
-            soft_wrap=True,
+            "in another window; it keeps nothing on disk, so the next plan finds its audience gone "
+            "and the next run fills a new one:\n"
         )
         command = _command()
         lines = [
@@ -182,15 +180,13 @@ class _Demo:
             f"export META_TOKEN={TOKEN}",
             f"cd {shlex.quote(str(self.folder))}",
             f"{command} plan",
-            f"{command} run --full-refresh   # the sandbox forgot: it holds nothing on disk",
+            f"{command} run",
         ]
         for line in lines:
             self.console.print(f"   {line}" if line else "", soft_wrap=True, highlight=False)
         self.console.print(
             "\nEdit its files as you like: what would change what leaves waits for "
-            f"`{command} approve`.",
-            soft_wrap=True,
-            highlight=False,
+            "`mayfly approve`."
         )
         if self.failures:
             self.console.print(f"\n[red]{len(self.failures)} promises were not kept.[/red]")
