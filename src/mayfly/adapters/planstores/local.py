@@ -29,7 +29,7 @@ from mayfly.adapters.planstores.recognition import LocalState, Recognition
 from mayfly.domain.batch import Batch, Operation, SyncMode
 from mayfly.domain.errors import PolicyError
 from mayfly.domain.outcomes import Outcomes
-from mayfly.planning.names import Names
+from mayfly.planning.names import STATE_TABLES, Names
 from mayfly.planning.scan import ScanFlags
 from mayfly.planning.spec import (
     BatchInfo,
@@ -109,7 +109,7 @@ class LocalPlanStore:
         self._database = databases.open(self._path)
         self._names = Names(schema=_SCHEMA, sid=identity.sid)
         self._temporary = Names(
-            schema=_SCHEMA, sid=identity.sid, temporary=True, state_exists=False
+            schema=_SCHEMA, sid=identity.sid, temporary=True, absent=frozenset(STATE_TABLES)
         )
         self._inner = SourcePlanStore(
             self._database, DuckdbDialect(), identity, owner=owner, clock_ms=clock_ms
@@ -125,11 +125,14 @@ class LocalPlanStore:
         worker: PlanWorker,
         *,
         inspect: Callable[[Batch], None] | None = None,
+        forgotten: bool = False,
     ) -> Plan:
         """See `PlanStore.count`."""
 
         def see(local: SqlSession | None, flags: ScanFlags) -> Plan:
-            state = None if local is None else LocalState(session=local, names=self._names)
+            state = None
+            if local is not None:
+                state = LocalState(session=local, names=self._names, forgotten=forgotten)
             with self._source.session(write=False) as session:
                 recognition = self._recognition(session, spec, state)
                 plan = self._plan(session, spec, worker, flags, recognition, state)
@@ -169,6 +172,10 @@ class LocalPlanStore:
     def object_id(self) -> str | None:
         """See `PlanStore.object_id`."""
         return self._inner.object_id() if self._path.exists() else None
+
+    def forgets(self, object_id: str | None) -> int:
+        """See `PlanStore.forgets`."""
+        return self._inner.forgets(object_id) if self._path.exists() else 0
 
     def bind(self, object_id: str | None) -> int:
         """See `PlanStore.bind`."""

@@ -12,7 +12,7 @@ from mayfly.adapters.planstores.states import SourceStates
 from mayfly.domain.errors import PolicyError
 from mayfly.planning.spec import PlanSpec
 from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.ports.states import StateInfo
+from mayfly.ports.states import Record, StateInfo
 from mayfly.services.durable import sync_directory
 
 
@@ -31,15 +31,24 @@ class LocalStates:
         files = sorted(self._databases.folder.glob("*.duckdb"))
         return [info for file in files for info in self._states(file.stem).all()]
 
-    def drop(self, sid: str, *, now_ms: int, alive: Callable[[str], bool]) -> StateInfo:
+    def drop(
+        self, sid: str, *, now_ms: int, alive: Callable[[str], bool], record: Record
+    ) -> StateInfo:
         """See `States.drop`: its file goes."""
         self._require(sid)
-        found = self._states(sid).drop(sid, now_ms=now_ms, alive=alive)
+        found = self._states(sid).drop(sid, now_ms=now_ms, alive=alive, record=record)
         self._remove(sid)
         return found
 
     def adopt(
-        self, sid: str, spec: PlanSpec, *, owner: str, now_ms: int, alive: Callable[[str], bool]
+        self,
+        sid: str,
+        spec: PlanSpec,
+        *,
+        owner: str,
+        now_ms: int,
+        alive: Callable[[str], bool],
+        record: Record,
     ) -> StateInfo:
         """See `States.adopt`: its file takes the name of the sync's own, which must be free."""
         self._require(sid)
@@ -52,15 +61,16 @@ class LocalStates:
                 hint="Keep it, or forget it first with `mayfly state drop`.",
             )
         if there is not None:
-            self._states(new).drop(new, now_ms=now_ms, alive=alive)
+            # It is empty: there is nothing to record.
+            self._states(new).drop(new, now_ms=now_ms, alive=alive, record=lambda _: None)
         if new == sid:
             return self._states(sid).adopt(
-                sid, local_spec(spec), owner=owner, now_ms=now_ms, alive=alive
+                sid, local_spec(spec), owner=owner, now_ms=now_ms, alive=alive, record=record
             )
         # In a copy that takes its name at the end: a crash leaves the state as it was, or adopted.
         copy = self._copied(sid, new)
         found = SourceStates(self._databases.open(copy), DuckdbDialect()).adopt(
-            sid, local_spec(spec), owner=owner, now_ms=now_ms, alive=alive
+            sid, local_spec(spec), owner=owner, now_ms=now_ms, alive=alive, record=record
         )
         copy.replace(self._databases.path(new))
         sync_directory(self._databases.folder)

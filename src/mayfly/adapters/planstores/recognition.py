@@ -18,7 +18,7 @@ from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql
 from mayfly.planning.scan import key_list, key_names, source_fingerprint
 from mayfly.planning.spec import PlanSpec, RowClass
-from mayfly.planning.sql.dialect import SqlDialect, quote
+from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.ports.source import SqlSession
 
 CHUNK_ROWS = 200_000
@@ -28,17 +28,26 @@ _SEEN = "mf_seen"
 
 @dataclass(frozen=True, kw_only=True)
 class LocalState:
-    """A local state, in an open session of its database."""
+    """A local state, in an open session of its database.
+
+    Args:
+        session: of the database.
+        names: of its tables.
+        forgotten: as if nothing were known of what was delivered, only of what was rejected.
+    """
 
     session: SqlSession
     names: Names
+    forgotten: bool = False
 
     def number(self, query: str) -> int:
         """The number `n` of a query."""
         return int(self.session.table(query).column("n")[0].as_py())
 
     def rows(self, kind: str, where: str = "") -> int:
-        """How many rows one of its tables has."""
+        """How many rows one of its tables has, as far as they count."""
+        if self.forgotten and kind in ("state", "pairs"):
+            return 0
         return self.number(f"SELECT count(*) AS n FROM {self.names.of(kind)} {where}")
 
 
@@ -89,7 +98,7 @@ class Recognition:
         self._session.execute(self._create_known())
         for piece in self._pages(f"SELECT n, kd, fp FROM {_KNOWN} WHERE TRUE", _KNOWN):
             self._look_up(state, piece)
-        if self._spec.by_identifier:
+        if self._spec.by_identifier and not state.forgotten:
             self._keep_pairs_of_others(state)
 
     def settle(self) -> None:
@@ -120,7 +129,8 @@ class Recognition:
             raise ValueError("there is no state that anything could have left")
         return (
             f"SELECT k0 FROM {state.names.of('state')} "
-            f"WHERE present AND k0 NOT IN (SELECT k FROM {_SEEN})"
+            f"WHERE {literal(not state.forgotten)} AND present "
+            f"AND k0 NOT IN (SELECT k FROM {_SEEN})"
         )
 
     def _create_known(self) -> str:
@@ -140,9 +150,10 @@ class Recognition:
     def _look_up(self, state: LocalState, piece: pa.Table) -> None:
         page = self._local_page(state, piece, "fp")
         state.session.execute(f"INSERT INTO {_SEEN} SELECT k FROM {page}")
-        self._tell_state(state, page)
         self._tell_rejected(state, page)
-        if self._spec.by_identifier:
+        if not state.forgotten:
+            self._tell_state(state, page)
+        if self._spec.by_identifier and not state.forgotten:
             query = (
                 f"SELECT p.n, q.field, q.digest, q.perhaps, q.stale FROM {page} p "
                 f"JOIN {state.names.of('pairs')} q ON q.k0 = p.k"
