@@ -203,13 +203,20 @@ class Protocol(RuleBasedStateMachine):
     mode: SyncMode
     markers = True
     in_doubt: str | None = None
+    by_identifier = False
+    erases = False
     guard_rows = 3
 
     @initialize(people=st.dictionaries(KEYS, PEOPLE, min_size=5))
     def begin(self, people: dict[int, tuple[str | None, str]]) -> None:
         """A model with some rows, and nothing delivered."""
         self._opened = type(self).warehouse()
-        self.world = World(warehouse=self._opened.__enter__(), mode=self.mode)
+        self.world = World(
+            warehouse=self._opened.__enter__(),
+            mode=self.mode,
+            by_identifier=self.by_identifier,
+            erases=self.erases,
+        )
         self.world.people = dict(people)
         self.world.edited()
 
@@ -350,6 +357,8 @@ CASES = [
     pytest.param(SyncMode.MIRROR, {}, id="mirror"),
     pytest.param(SyncMode.UPSERT, {}, id="upsert"),
     pytest.param(SyncMode.APPEND, {}, id="append"),
+    pytest.param(SyncMode.UPSERT, {"erases": True}, id="upsert-erasing"),
+    pytest.param(SyncMode.UPSERT, {"erases": True, "by_identifier": True}, id="upsert-identifiers"),
     pytest.param(SyncMode.APPEND, {"markers": False, "in_doubt": "resend"}, id="append-resend"),
     pytest.param(SyncMode.APPEND, {"markers": False, "in_doubt": "skip"}, id="append-skip"),
 ]
@@ -363,7 +372,7 @@ def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     return partial(postgres, request.getfixturevalue("postgres_database"))
 
 
-@pytest.mark.parametrize(("mode", "more"), CASES[:4])
+@pytest.mark.parametrize(("mode", "more"), CASES[:6])
 def test_any_history_ends_in_the_truth(
     warehouse: MakeWarehouse,
     mode: SyncMode,
@@ -537,18 +546,18 @@ def test_an_emptied_model_takes_nothing_back_until_that_is_accepted(
         world.check_truth()
 
 
-@pytest.mark.parametrize(("mode", "more"), CASES[:4])
+@pytest.mark.parametrize(("mode", "more"), CASES[:6])
 def test_a_first_delivery_in_doubt_is_no_mass_change(
     warehouse: MakeWarehouse, mode: SyncMode, more: dict[str, Any]
 ) -> None:
     """A process dies before it knows of an answer: nobody has to accept that it goes on."""
     with warehouse() as made:
-        world = World(warehouse=made, mode=mode)
+        world = World(warehouse=made, mode=mode, **more)
         world.people = {key: (EMAILS[key], "c0") for key in range(4)}
         world.edited()
         died = {("before outcome", 1): Attempt.crash}
-        assert isinstance(Attempt(world=world, events=died, **more).go().error, CrashError)
-        assert Attempt(world=world, guard_rows=1, **more).go().error is None
+        assert isinstance(Attempt(world=world, events=died).go().error, CrashError)
+        assert Attempt(world=world, guard_rows=1).go().error is None
         world.check_truth()
 
 
@@ -572,8 +581,9 @@ def story(
     changed, shared, rejected and gone, and one that loses its consent after it was planned and
     has it again in the end, unless everybody leaves.
     """
+    of_world = {name: more.pop(name) for name in ("by_identifier", "erases") if name in more}
     with make() as warehouse:
-        world = World(warehouse=warehouse, mode=mode)
+        world = World(warehouse=warehouse, mode=mode, **of_world)
         world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c0"), 3: (EMAILS[1], "c1")}
         world.edited()
         more = {"markers": True} | more

@@ -214,6 +214,21 @@ def test_a_plan_is_closed_by_its_own_mapping(warehouse: MakeWarehouse) -> None:
         settled(world)
 
 
+def test_doubt_of_an_earlier_value_does_not_send_a_row_for_ever(warehouse: MakeWarehouse) -> None:
+    """An upsert keeps the earlier e-mail; its removal for another person is in doubt. What the row
+    sends now could never clear that.
+    """
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.UPSERT, by_identifier=True, erases=True)
+        become(world, {1: (E0, "c0")})
+        become(world, {1: (E1, "c0")})
+        world.consent[1] = False
+        die(world, ("before outcome", 1), world.people, seed=LAST_TO_FIRST)
+        world.consent.clear()
+        become(world, world.people)
+        settled(world)
+
+
 # -- rejections and suppression -----------------------------------------------------------------
 
 
@@ -291,6 +306,23 @@ def test_a_row_in_doubt_is_written_again_though_it_is_as_it_was(
         become(world, {1: (E0, "c0")})
         die(world, ("before outcome", 1), {1: (E1, "c0")})
         become(world, {1: (E0, "c0")})
+        settled(world)
+
+
+def test_who_left_and_comes_back_without_consent_is_erased(warehouse: MakeWarehouse) -> None:
+    """An upsert leaves who left the model, and still knows of them when they withdraw, or are
+    suppressed; and who merely left does not count towards a mass change.
+    """
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.UPSERT, erases=True)
+        people: dict[int, tuple[str | None, str]] = {k: (EMAILS[2 * k], "c0") for k in range(3)}
+        become(world, people)
+        become(world, {})
+        assert set(world.destination.rows) == {(0,), (1,), (2,)}
+        world.consent[0] = False
+        world.suppress(EMAILS[2])
+        become(world, {k: people[k] for k in (0, 1)}, guard_rows=1)
+        assert set(world.destination.rows) == {(2,)}
         settled(world)
 
 
@@ -486,10 +518,10 @@ def test_a_lease_lasts_two_minutes_from_its_holders_last_write(warehouse: MakeWa
         world.edited()
         spec = world.spec("r")
 
-        def knock(*, alive: bool = True) -> str:
+        def knock(holder: str = "k", *, alive: bool = True) -> str:
             try:
                 world.store(spec.identity).acquire(
-                    spec, holder="k", now_ms=world.now_ms, alive=lambda _: alive
+                    spec, holder=holder, now_ms=world.now_ms, alive=lambda _: alive
                 )
             except EngineError as error:
                 return error.code
@@ -506,7 +538,8 @@ def test_a_lease_lasts_two_minutes_from_its_holders_last_write(warehouse: MakeWa
         assert knock() == "taken"
         with pytest.raises(IntegrityError, match="fenced"):
             holder.intent(0)
-        assert knock(alive=False) == "taken"
+        assert knock("l") == "run_active"
+        assert knock("l", alive=False) == "taken"
 
 
 def test_an_open_plan_is_not_planned_over(warehouse: MakeWarehouse) -> None:

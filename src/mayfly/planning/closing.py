@@ -8,7 +8,7 @@ from __future__ import annotations
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.planning.names import WORKING_COPIES, Names
-from mayfly.planning.numbering import identifiers
+from mayfly.planning.numbering import differs, identifiers
 from mayfly.planning.scan import key_list, key_names, same_key
 from mayfly.planning.spec import PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
@@ -141,11 +141,10 @@ class ClosingSql:
 
         Such a row looks unchanged to the next plan; its old pair must not count as wanted.
         """
-        spec, pairs, gone = self._spec, self._names.of("pairs"), self._names.of("gone")
+        spec, pairs = self._spec, self._names.of("pairs")
         return (
-            f"UPDATE {pairs} SET stale = TRUE FROM {gone} g "
-            f"JOIN ({self.accepted('plan')}) a ON {same_key(spec, 'g', 'a')} "
-            f"WHERE {self._same_pair(pairs, 'g')}"
+            f"UPDATE {pairs} SET stale = TRUE FROM ({self.accepted('plan')}) a "
+            f"WHERE {same_key(spec, pairs, 'a')} AND {differs(spec, pairs, 'a')}"
         )
 
     def _forget(self) -> str:
@@ -165,34 +164,31 @@ class ClosingSql:
         return f"{same} AND {same_key(self._spec, left, right)}"
 
     def _redo(self) -> list[str]:
-        """Rows with a doubtful pair are looked at again by the next plan."""
+        """Rows with a doubtful pair of a value they still have are looked at again by the next
+        plan: what is sent then cannot clear the doubt of an earlier value.
+        """
         spec, state, pairs = self._spec, self._names.of("state"), self._names.of("pairs")
         match = " AND ".join(f"{state}.{k} = p.{k}" for k in key_names(spec))
         return [
             f"UPDATE {state} SET redo = FALSE WHERE redo",
             f"UPDATE {state} SET redo = TRUE FROM (SELECT DISTINCT {key_list(spec)} "
-            f"FROM {pairs} WHERE perhaps) p WHERE {match}",
+            f"FROM {pairs} WHERE perhaps AND NOT stale) p WHERE {match}",
         ]
 
     def _absent(self) -> list[str]:
         """Rows that left or lost consent: the record of a past recipient stays, as absent.
 
-        What was appended stays there: a row that comes back must not be appended again.
+        What was appended stays there: a row that comes back must not be appended again. So does
+        who left a table that an upsert erases from: they must be known if they withdraw later.
         """
         spec, state = self._spec, self._names.of("state")
         if spec.mode is SyncMode.APPEND:
             return []
-        if spec.by_identifier or spec.mode is SyncMode.UPSERT:
+        if spec.by_identifier or (spec.mode is SyncMode.UPSERT and not spec.removes):
             source = f"SELECT {key_list(spec)} FROM {self._names.of('scan')} WHERE c IN " + (
                 f"({int(RowClass.LEFT)}, {int(RowClass.WITHDRAWN)}, {int(RowClass.UNKNOWN)}, "
                 f"{int(RowClass.SUPPRESSED)}, {int(RowClass.NO_IDENTIFIER)})"
             )
-            if not spec.by_identifier and spec.removes:
-                source = (
-                    f"SELECT {key_list(spec)} FROM {self._names.of('scan')} "
-                    f"WHERE c = {int(RowClass.LEFT)} UNION ALL "
-                    f"SELECT {key_list(spec, 'a')} FROM ({self.accepted('drop')}) a"
-                )
         else:
             source = f"SELECT {key_list(spec, 'a')} FROM ({self.accepted('drop')}) a"
         match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))

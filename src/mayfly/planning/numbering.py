@@ -26,6 +26,16 @@ def identifiers(spec: PlanSpec) -> list[tuple[int, PlanField]]:
     return [(i, f) for i, f in enumerate(spec.fields) if f.identifier and spec.by_identifier]
 
 
+def differs(spec: PlanSpec, pair: str, row: str) -> str:
+    """Whether a delivered pair is not of a row's values, of plan or scan."""
+    cases = " ".join(
+        f"WHEN {pair}.field = {literal(f.name)} THEN {row}.v{i} IS NULL "
+        f"OR {row}.v{i} <> {pair}.digest"
+        for i, f in identifiers(spec)
+    )
+    return f"CASE {cases} ELSE TRUE END"
+
+
 class NumberingSql:
     """Statements that turn a scan and the worker's answers into a plan."""
 
@@ -119,18 +129,18 @@ class NumberingSql:
         spec, names = self._spec, self._names
         rejected = f"s.c = {int(RowClass.REJECTED_BEFORE)}"
         # An unchanged row may hold a pair of an earlier value, kept while another row wanted it.
-        differs = (
-            f"(q.batch IS NOT NULL AND {self._differs('q')}) "
-            f"OR ({rejected} AND {self._differs('s')}) "
+        outdated = (
+            f"(q.batch IS NOT NULL AND {differs(spec, 'p', 'q')}) "
+            f"OR ({rejected} AND {differs(spec, 'p', 's')}) "
             f"OR (q.batch IS NULL AND NOT ({rejected}) AND p.stale)"
         )
         if spec.mode is SyncMode.UPSERT:
             removed = (*spec.removes, *((RowClass.WITHHELD,) if spec.removes else ()))
             gone = f"s.c IN {_numbers(removed)}" if removed else "FALSE"
         elif spec.limit is not None:
-            gone = f"(s.c IS NOT NULL AND s.c NOT IN {_numbers(_KEPT)}) OR {differs}"
+            gone = f"(s.c IS NOT NULL AND s.c NOT IN {_numbers(_KEPT)}) OR {outdated}"
         else:
-            gone = f"s.c IS NULL OR s.c NOT IN {_numbers(_KEPT)} OR {differs}"
+            gone = f"s.c IS NULL OR s.c NOT IN {_numbers(_KEPT)} OR {outdated}"
         keys = ", ".join(f"p.{k}" for k in key_list(spec).split(", "))
         return self._table(
             "gone",
@@ -138,15 +148,6 @@ class NumberingSql:
             f"LEFT JOIN {names.of('scan')} s ON {same_key(spec, 'p', 's')} "
             f"LEFT JOIN {names.of('plan')} q ON {same_key(spec, 'p', 'q')} WHERE {gone}",
         )
-
-    def _differs(self, alias: str) -> str:
-        """Whether the pair p is not of the row's value."""
-        cases = " ".join(
-            f"WHEN p.field = {literal(f.name)} THEN {alias}.v{i} IS NULL "
-            f"OR {alias}.v{i} <> p.digest"
-            for i, f in identifiers(self._spec)
-        )
-        return f"CASE {cases} ELSE TRUE END"
 
     def create_drop(self) -> str:
         """An empty table of removals."""

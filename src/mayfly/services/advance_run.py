@@ -25,7 +25,7 @@ from mayfly.domain.errors import (
 )
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ledger.entry import Entry, EntryType
-from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker
+from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker, RowClass
 from mayfly.ports.destination import Destination, Done, JobRef, Locating, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
@@ -462,16 +462,18 @@ def check_plan(plan: Plan, run: Run) -> None:
             )
     # A full refresh was asked for: that all rows go again is no surprise; who would leave still is.
     resend = 0 if run.spec.full_refresh else counts.resend
+    # What an upsert leaves in place is not taken back.
+    left = counts.left if RowClass.LEFT in run.spec.removes else 0
     guarded = resend
     if Operation.REMOVE in {b.operation for b in plan.batches}:
-        guarded += counts.left + counts.unknown
+        guarded += left + counts.unknown
     allowed = max(run.options.accept_removals, 0)
     share = GUARD_SHARE * counts.state_rows
     if guarded >= run.guard_rows and guarded > share and guarded > allowed:
         raise PolicyError(
             "mass_change",
             f"Sync {run.spec.identity.sync} would take back or send again {guarded} of "
-            f"{counts.state_rows} rows: {counts.left} left the model, {counts.unknown} have no "
+            f"{counts.state_rows} rows: {left} left the model, {counts.unknown} have no "
             f"known consent any more, {resend} by a changed rule or mapping.",
             hint=f"If that is meant, run once with --accept removals={guarded}.",
         )

@@ -444,7 +444,7 @@ class _Destination:
             wanted, sent = _removable(head, taken, rows, world.salt)
             assert not sent & set.intersection(*wanted), "a row was removed that was always wanted"
         else:
-            for name in ("EMAIL", "PHONE") if world.mode is SyncMode.AUDIENCE else ("",):
+            for name in ("EMAIL", "PHONE") if world.by_identifier else ("",):
                 wanted, sent = _addable(name, moments, rows, world.salt)
                 assert sent <= set.union(*wanted), "a row was sent that was not wanted"
 

@@ -75,6 +75,8 @@ def world_spec(
     *,
     run: str,
     mode: SyncMode,
+    by_identifier: bool,
+    erases: bool = False,
     suppression_version: int = 0,
     versions: str = "v1",
     salt: str = "",
@@ -82,10 +84,9 @@ def world_spec(
 ) -> PlanSpec:
     """The world's one sync over table `people(id, email, city, ok)`.
 
-    For an audience the city is the second identifier, which many share. An e-mail that SQL hashes
+    By identifiers the city is the second one, which many share. An e-mail that SQL hashes
     is hashed behind `salt`.
     """
-    by_identifier = mode is SyncMode.AUDIENCE
     model = f"SELECT id, email, city, ok FROM {source.relation(None, 'people')}"
     keys = tuple(
         KeyColumn(name=c.name, sql_type=c.sql_type, arrow_type=c.arrow_type)
@@ -136,6 +137,7 @@ def world_spec(
             SuppressionColumn(kind="email", column="email", canonical_sql=email, inside_sql="TRUE"),
         ),
         versions=versions,
+        erase_withdrawn=erases,
         suppression_version=suppression_version,
         batch_rows=batch_rows,
     )
@@ -194,6 +196,8 @@ class World:
     """What is true, whoever crashes.
 
     Attributes:
+        by_identifier: whether the destination holds identifiers, as an audience always does.
+        erases: whether an upsert takes back who withdrew.
         people, consent: the model, and each key's consent (granted where it is not named).
         rejected_emails: what the destination refuses, from now on.
         history: what was wanted after each edit, so that a run can be held to its own time.
@@ -203,6 +207,8 @@ class World:
 
     warehouse: Warehouse
     mode: SyncMode
+    by_identifier: bool = False
+    erases: bool = False
     people: dict[int, Person] = field(default_factory=dict)
     consent: dict[int, bool | None] = field(default_factory=dict)
     rejected_emails: set[str] = field(default_factory=set)
@@ -217,6 +223,7 @@ class World:
     history: list[dict[int, Person]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.by_identifier = self.by_identifier or self.mode is SyncMode.AUDIENCE
         self.edited()
 
     def wanted(self) -> dict[int, Person]:
@@ -261,7 +268,7 @@ class World:
         """Whether the destination holds, or may still be given, this e-mail."""
         held = (
             self.destination.members.get("EMAIL", set())
-            if self.mode is SyncMode.AUDIENCE
+            if self.by_identifier
             else {
                 row["EMAIL"]
                 for row in (*self.destination.rows.values(), *self.destination.inserted)
@@ -286,6 +293,8 @@ class World:
             self.warehouse.sql,
             run=run,
             mode=self.mode,
+            by_identifier=self.by_identifier,
+            erases=self.erases,
             suppression_version=self.list_version,
             versions=self.versions,
             salt=self.salt,
@@ -306,26 +315,51 @@ class World:
         """
         wanted = self.wanted()
         accepted = {k: v for k, v in wanted.items() if v[0] not in self.rejected_emails}
-        if self.mode is SyncMode.AUDIENCE:
-            for name, values in self.destination.members.items():
-                # What a rejected row shares with its earlier values may stay.
-                held, due = (identifiers(name, p, self.salt) for p in (wanted, accepted))
-                assert values <= held, "an identifier is left behind"
-                assert values >= due, "an identifier is missing"
-            emails = set(self._as_sent(self.rejected_emails))
-            assert emails.isdisjoint(self.destination.members.get("EMAIL", set()))
+        if self.by_identifier:
+            self._check_members(wanted, accepted)
         elif self.mode is SyncMode.APPEND:
             times = Counter(row["ID"] for row in self.destination.inserted)
             assert in_doubt == "skip" or set(times) >= set(accepted), "an appended row is missing"
             assert in_doubt == "resend" or set(times.values()) <= {1}, "a row was appended twice"
         else:
-            rows = {k: (r["EMAIL"], r["CITY"]) for (k,), r in self.destination.rows.items()}
-            # A row whose new values are rejected keeps its earlier ones.
-            kept = {k: v for k, v in rows.items() if k in accepted}
-            assert kept == accepted, "a row is missing, or not as it should be"
-            assert self.mode is SyncMode.UPSERT or set(rows) <= set(wanted), "a row is left behind"
+            self._check_table(wanted, accepted)
+
+    def _check_members(self, wanted: dict[int, Person], accepted: dict[int, Person]) -> None:
+        for name, values in self.destination.members.items():
+            # What a rejected row shares with its earlier values may stay.
+            audience = self.mode is SyncMode.AUDIENCE
+            held = self._as_held(name, wanted) if audience else self._ever(name)
+            assert values <= held, "an identifier is left behind"
+            assert values >= self._as_held(name, accepted), "an identifier is missing"
+        emails = set(self._as_sent(self.rejected_emails))
+        assert emails.isdisjoint(self.destination.members.get("EMAIL", set()))
+
+    def _check_table(self, wanted: dict[int, Person], accepted: dict[int, Person]) -> None:
+        rows = {k: (r["EMAIL"], r["CITY"]) for (k,), r in self.destination.rows.items()}
+        # A row whose new values are rejected keeps its earlier ones.
+        kept = {k: v for k, v in rows.items() if k in accepted}
+        assert kept == accepted, "a row is missing, or not as it should be"
+        assert self.mode is SyncMode.UPSERT or set(rows) <= set(wanted), "a row is left behind"
+        assert not self.erases or not set(rows) & self._withheld(), "who withdrew is left behind"
+
+    def _withheld(self) -> set[int]:
+        """Keys of the model that may not be at the destination."""
+        return set(self.people) - set(self.wanted())
+
+    def _ever(self, name: str) -> set[str]:
+        """What was wanted of anybody, at any time, who has not withdrawn."""
+        erased = self._withheld() if self.erases else set()
+        return set[str]().union(
+            *(
+                self._as_held(name, {k: v for k, v in moment.items() if k not in erased})
+                for moment in self.history
+            )
+        )
+
+    def _as_held(self, name: str, people: Mapping[int, Person]) -> set[str]:
+        return identifiers(name, people, self.salt)
 
     def _as_sent(self, emails: Iterable[str]) -> list[str]:
-        if self.mode is SyncMode.AUDIENCE:
+        if self.by_identifier:
             return [digest(email).hex() for email in emails]
         return list(emails)
