@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +160,24 @@ def test_a_view_that_reads_a_file_is_stopped_by_the_engine(
         assert "access_refused" in shown.out + shown.err
         assert SECRET not in shown.out + shown.err
     assert not (tmp_path / "log.sqlite").exists()
+
+
+def test_a_function_of_postgres_that_may_write(
+    tmp_path: Path, of_postgres: Count, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server does not say what a volatile one does; a stable one it lets only read."""
+    change = in_postgres(os.environ["SHOP"])
+    body = "LANGUAGE sql AS 'DELETE FROM customers; SELECT i'"
+    change(f"CREATE FUNCTION wipe(i int) RETURNS int {body}")
+    query = "SELECT wipe(id) AS id, email, phone, city, ads FROM people WHERE id < 5"
+    refuse_all(tmp_path, capsys, {query: "the function wipe, which may write"})
+    change("ALTER FUNCTION wipe STABLE")
+    assert mayfly("approve", "--all", "--project", str(tmp_path)) == 0
+    assert mayfly("run", "--project", str(tmp_path)) == 1
+    assert of_postgres() == ROWS
+    change("CREATE OR REPLACE FUNCTION wipe(i int) RETURNS int STABLE LANGUAGE sql AS 'SELECT i'")
+    assert mayfly("run", "--project", str(tmp_path)) == 0
+    assert logged(tmp_path) == Counter(range(5))
 
 
 @pytest.mark.parametrize("kind", ["of_duckdb", "of_postgres"])

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from mayfly.connectors.postgres_connect import TLS_HINT, failure
 from mayfly.connectors.sources.postgres_session import PostgresSession, settings
 from mayfly.connectors.sources.postgres_types import readable
-from mayfly.domain.errors import ConfigError, EngineError, TransientError
+from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 
@@ -81,9 +81,23 @@ class PostgresSource:
         return readable(column)
 
     def describe(self, query: str) -> Sequence[ColumnInfo]:
-        """See `Source.describe`."""
+        """See `Source.describe`.
+
+        Raises:
+            PolicyError: `model_sql_forbidden`, a function of the query may write. A run reads the
+                model in a session that writes plans.
+        """
         with self.session(write=False) as session:
-            return session.describe(query)
+            columns = session.describe(query)
+            writers = session.writers(query)
+        if writers:
+            raise PolicyError(
+                "model_sql_forbidden",
+                f"Model SQL may not use the function {writers[0]}, which may write.",
+                hint="Where it only reads, declare it STABLE or IMMUTABLE: the server then refuses "
+                "it every write.",
+            )
+        return columns
 
     def tables(self) -> Sequence[TableInfo]:
         """See `Source.tables`: what the role may select from. Our own schema is left out."""

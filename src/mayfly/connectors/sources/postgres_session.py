@@ -16,6 +16,12 @@ from mayfly.planning.sql.dialect import literal
 from mayfly.ports.source import ColumnInfo
 
 BATCH_BYTES = 4_000_000
+_VOLATILE = (
+    "SELECT DISTINCT p.proname::text AS name FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid "
+    "JOIN pg_proc p ON p.oid = d.refobjid WHERE d.classid = 'pg_rewrite'::regclass "
+    "AND d.refclassid = 'pg_proc'::regclass AND r.ev_class = 'pg_temp.mf_query'::regclass "
+    "AND p.provolatile = 'v' ORDER BY 1"
+)
 _BATCH_OPTION = "adbc.postgresql.batch_size_hint_bytes"
 
 _LEAD = r"\s*(?:/\*.*?\*/\s*)*"
@@ -127,6 +133,20 @@ class PostgresSession:
                 hint="Give each column of the query its own name with AS.",
             )
         return tuple(columns)
+
+    def writers(self, query: str) -> list[str]:
+        """Functions of a query that may write: none of the server's own, and none it holds to
+        reading.
+
+        The server names what a view depends on; the view is undone.
+        """
+        self._run("BEGIN READ WRITE")
+        try:
+            self._run(f"CREATE TEMPORARY VIEW mf_query AS {query}")
+            found = self.table(_VOLATILE)
+        finally:
+            self._run("ROLLBACK")
+        return [str(name) for name in found.column("name").to_pylist()]
 
     def close(self) -> None:
         """Close; the server undoes what is open. Never raises."""
