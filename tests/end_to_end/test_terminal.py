@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from end_to_end.projects import approved, make_project
+from mayfly.api import Project
 from mayfly.sandbox.server import SandboxServer
 
 COLUMNS = 80
@@ -106,13 +108,11 @@ def screen(written: str) -> list[str]:
     return [line for line in shown if line]
 
 
-def test_ctrl_c_leaves_a_clean_screen(tmp_path: Path, sandbox: SandboxServer) -> None:
-    """The batch in hand is answered, the next is not begun; the bar is gone, and the last line
-    says how to go on.
-    """
-    project = approved(make_project(tmp_path, sandbox.url))
+def busy(root: Path, sandbox: SandboxServer) -> Project:
+    """Everybody's e-mail waits to be replaced, and the platform is to ask for a pause."""
+    project = approved(make_project(root, sandbox.url))
     project.run("to_meta")
-    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
         connection.execute("UPDATE people SET email = 'new' || id || '@example.com'")
     body = {"path": "/*/users", "kind": "503", "count": 1, "retry_after_seconds": 4}
     request = urllib.request.Request(
@@ -120,6 +120,14 @@ def test_ctrl_c_leaves_a_clean_screen(tmp_path: Path, sandbox: SandboxServer) ->
     )
     request.add_header("content-type", "application/json")
     urllib.request.urlopen(request, timeout=10).read()
+    return project
+
+
+def test_ctrl_c_leaves_a_clean_screen(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """The batch in hand is answered, the next is not begun; the bar is gone, and the last line
+    says how to go on.
+    """
+    project = busy(tmp_path, sandbox)
     terminal = Terminal(["run", "to_meta", "--project", str(tmp_path)])
     terminal.until("0/200 rows")
     terminal.press("\x03")
@@ -132,6 +140,40 @@ def test_ctrl_c_leaves_a_clean_screen(tmp_path: Path, sandbox: SandboxServer) ->
     assert lines[-1] == "  stopped; `mayfly run` goes on from there, nothing is lost"
     assert "━" not in said
     assert project.run("to_meta").to_dict()["syncs"][0]["status"] == "succeeded"
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """No traceback and no bar; the next run finds a holder that is dead, and goes on."""
+    project = busy(tmp_path, sandbox)
+    terminal = Terminal(["run", "to_meta", "--project", str(tmp_path)])
+    terminal.until("0/200 rows")
+    terminal.press("\x03")
+    terminal.until("Stopping after")
+    terminal.press("\x03")
+    code, lines = terminal.ended()
+    assert (code, lines[-1]) == (
+        4,
+        "Stopped. `mayfly run` goes on from here; nothing was lost.",
+    )
+    assert "━" not in "".join(lines)
+    assert "Traceback" not in "".join(lines)
+    assert project.run("to_meta").to_dict()["syncs"][0]["status"] == "succeeded"
+
+
+def test_the_sandbox_ends_by_ctrl_c() -> None:
+    """It says where it is, and leaves without a word."""
+    terminal = Terminal(["sandbox", "--port", str(free_port())])
+    terminal.until("until Ctrl-C.")
+    terminal.press("\x03")
+    code, lines = terminal.ended()
+    assert (code, lines[1:]) == (0, ["^C"])
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def test_nothing_is_cut_on_a_narrow_terminal(tmp_path: Path, sandbox: SandboxServer) -> None:

@@ -249,7 +249,7 @@ def run(
         accept_removals=_accepted(accept or []),
         in_doubt="resend" if resend else "skip" if skip else None,
     )
-    with shown_progress() as (report, say), stop_on_interrupt(request.stop, say):
+    with shown_progress() as (report, say, clear), stop_on_interrupt(request.stop, say, clear):
         request.progress = report
         result = load(project, target=target).run(*(syncs or ()), request=request)
     if output is Output.JSON:

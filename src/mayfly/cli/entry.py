@@ -16,6 +16,8 @@ from mayfly.domain.errors import EngineError
 
 USAGE = 64
 UNHANDLED = 2
+HELD = 4
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         typer.echo("Try `mayfly --help`.", err=True)
         sys.exit(USAGE)
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("Stopped. `mayfly run` goes on from here; nothing was lost.", err=True)
-        sys.exit(4)
+        code = INTERRUPTED
     except BrokenPipeError:
         sys.exit(1)
     except Exception as error:
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             err=True,
         )
         sys.exit(UNHANDLED)
+    if code == INTERRUPTED:
+        typer.echo("Stopped.", err=True)
+        sys.exit(HELD)
     sys.exit(code if isinstance(code, int) else 0)
 
 

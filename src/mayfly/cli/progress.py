@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 Report = Callable[[str, int, int], None]
 Say = Callable[[str], None]
+STOPPED = "Stopped. `mayfly run` goes on from here; nothing was lost."
+HELD = 4  # exit code, see docs/reference/exit-codes.md
 STOPPING = (
     "Stopping after the batch in hand; `mayfly run` goes on from there. Ctrl-C again stops at once."
 )
@@ -59,10 +62,10 @@ def speed(done: int, planned: int, seconds: float) -> str:
 
 
 @contextmanager
-def shown_progress() -> Iterator[tuple[Report | None, Say]]:
-    """A bar where stderr is a terminal, and how to print a line above it."""
+def shown_progress() -> Iterator[tuple[Report | None, Say, Callable[[], None]]]:
+    """A bar where stderr is a terminal, how to print a line above it, and how to take it away."""
     if not sys.stderr.isatty():
-        yield None, _say
+        yield None, _say, lambda: None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -71,7 +74,7 @@ def shown_progress() -> Iterator[tuple[Report | None, Say]]:
     )
     console = Console(stderr=True, highlight=False)
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Bar(progress=progress).report, console.print
+        yield Bar(progress=progress).report, console.print, progress.stop
 
 
 def _say(text: str) -> None:
@@ -79,13 +82,20 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def stop_on_interrupt(stop: asyncio.Event, say: Say) -> Iterator[None]:
-    """The first Ctrl-C ends the run after the batch in hand, the second at once."""
+def stop_on_interrupt(stop: asyncio.Event, say: Say, clear: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C ends the run after the batch in hand, the second at once.
+
+    At once means as `kill -9` would, for which every step of a run is made: a statement that the
+    warehouse works on could hold up anything gentler for minutes.
+    """
 
     def handle(number: int, frame: FrameType | None) -> None:
         del number, frame
         if stop.is_set():
-            raise KeyboardInterrupt
+            clear()
+            say(STOPPED)
+            sys.stderr.flush()
+            os._exit(HELD)
         stop.set()
         say(STOPPING)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -26,9 +27,10 @@ def run_sandbox(port: int = DEFAULT_PORT) -> None:
         ConfigError: `port_taken` where another program listens there.
     """
     listener = _listen(port)
-    sys.stderr.write(f"Plays Meta's audience API on http://{_HOST}:{port}, until Ctrl-C.\n")
     try:
-        uvicorn.Server(_config(SandboxApp())).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):
+            sys.stderr.write(f"Plays Meta's audience API on http://{_HOST}:{port}, until Ctrl-C.\n")
+            uvicorn.Server(_config(SandboxApp())).run(sockets=[listener])
     finally:
         listener.close()
 

@@ -363,6 +363,7 @@ async def _both(first: Awaitable[T], second: Awaitable[S]) -> tuple[T, asyncio.F
     except asyncio.CancelledError:
         leading.cancel()
         other.cancel()
+        await asyncio.wait([leading, other])
         raise
     return leading.result(), other
 

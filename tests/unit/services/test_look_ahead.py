@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
+from collections.abc import AsyncGenerator
 from functools import partial
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from contract.test_planstore_protocol import EMAILS, duckdb_file
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import TransientError
+from mayfly.services import advance_run
 from mayfly.testing.plan_driver import Attempt
 from mayfly.testing.plan_world import World
 
@@ -58,3 +62,26 @@ def test_of_two_errors_one_is_told(caplog: pytest.LogCaptureFixture) -> None:
         del run
         gc.collect()
         assert not [r for r in caplog.records if r.name == "asyncio"]
+
+
+def test_a_cancelled_run_ends_what_it_read_ahead() -> None:
+    """The reading is over before its generator is closed, which would not be allowed otherwise."""
+
+    async def reading(begun: asyncio.Event) -> AsyncGenerator[int, None]:
+        begun.set()
+        await asyncio.Event().wait()
+        yield 1
+
+    async def both(begun: asyncio.Event) -> None:
+        async with contextlib.aclosing(reading(begun)) as upcoming:
+            await advance_run._both(asyncio.Event().wait(), anext(upcoming, None))
+
+    async def main() -> None:
+        begun = asyncio.Event()
+        task = asyncio.create_task(both(begun))
+        await begun.wait()
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
