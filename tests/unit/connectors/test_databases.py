@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import pyarrow as pa
 import pytest
 
 from mayfly.connectors.destinations.database_duckdb import DuckdbEngine
-from mayfly.connectors.destinations.database_postgres import PostgresEngine
+from mayfly.connectors.destinations.database_postgres import PostgresEngine, PostgresTableSession
 from mayfly.connectors.destinations.database_sqlite import SqliteEngine
-from mayfly.connectors.destinations.databases import Engine, TableDestination
+from mayfly.connectors.destinations.databases import STAGE, Cursor, Engine, TableDestination
 from mayfly.connectors.private_files import as_private_as
+from mayfly.domain.batch import Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.ports.destination import Done
@@ -258,3 +259,67 @@ def test_a_row_the_database_cannot_hold_is_rejected_alone(postgres_database: str
     assert isinstance(done, Done)
     assert done.outcomes.rows_of(OutcomeCode.REJECTED) == [0]
     assert MARK not in repr(done)
+
+
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Statements of destinations from here on."""
+    seen: list[str] = []
+    run = PostgresTableSession.run
+
+    def noted(self: PostgresTableSession, sql: str, values: Sequence[object] = ()) -> Cursor:
+        seen.append(sql)
+        return run(self, sql, values)
+
+    monkeypatch.setattr(PostgresTableSession, "run", noted)
+    return seen
+
+
+def test_a_first_load_needs_no_stage(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does an append; a later run does, since a row of it may be there."""
+    bench, seen = Bench("postgres", Path(), postgres_database), statements(monkeypatch)
+    destination = bench.make(context())
+    more = pa.table({"id": pa.array([4, 5], pa.int64()), "name": ["d", "e"]})
+    for number, rows in enumerate([ROWS, more]):
+        write(destination, batch(rows, number=number))
+    appended = context(mode=SyncMode.APPEND, key=(), object_name="log")
+    for number in range(2):
+        write(bench.make(appended), batch(number=10 + number, operation=Operation.INSERT))
+    assert not any(STAGE in sql for sql in seen)
+    assert bench.ask("SELECT count(*) FROM people") == [(5,)]
+    assert bench.ask("SELECT count(*) FROM log") == [(6,)]
+    write(bench.make(context()), batch(more, number=2))
+    assert any(STAGE in sql for sql in seen)
+
+
+def test_a_first_load_meets_a_row_of_somebody_else(postgres_database: str) -> None:
+    """It is written over, as in any other run, and nothing is there twice or lost."""
+    bench = Bench("postgres", Path(), postgres_database)
+    destination = bench.make(context())
+    write(destination, batch())
+    bench.ask("INSERT INTO people VALUES (5, 'theirs')")
+    more = pa.table({"id": pa.array([4, 5], pa.int64()), "name": ["d", "e"]})
+    write(destination, batch(more, number=1))
+    write(destination, batch(more, number=1))
+    found = bench.ask("SELECT id, name FROM people ORDER BY id")
+    assert found == [(1, "a"), (2, 'q"uote'), (3, None), (4, "d"), (5, "e")]
+
+
+def test_a_table_that_takes_no_copy_is_loaded_by_a_stage(postgres_database: str) -> None:
+    """PostgreSQL knows no COPY into a table with row-level security."""
+    bench = Bench("postgres", Path(), postgres_database)
+    bench.ask("DROP ROLE IF EXISTS guarded")
+    bench.ask("CREATE ROLE guarded LOGIN")
+    bench.ask("CREATE TABLE people (id BIGINT PRIMARY KEY, name VARCHAR(50))")
+    bench.ask("ALTER TABLE people ENABLE ROW LEVEL SECURITY")
+    bench.ask("CREATE POLICY all_rows ON people USING (true)")
+    bench.ask("GRANT USAGE, CREATE ON SCHEMA public TO guarded")
+    bench.ask("GRANT SELECT, INSERT, UPDATE, DELETE ON people TO guarded")
+    weak = Bench("postgres", Path(), postgres_database.replace("postgres:@", "guarded:@"))
+    try:
+        write(weak.make(context()), batch())
+        assert bench.ask("SELECT count(*) FROM people") == [(3,)]
+    finally:
+        bench.ask("DROP OWNED BY guarded")
+        bench.ask("DROP ROLE guarded")

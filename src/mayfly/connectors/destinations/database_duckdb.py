@@ -11,7 +11,6 @@ import duckdb
 import pyarrow as pa
 
 from mayfly.connectors.destinations.databases import (
-    MARKERS,
     STAGE,
     Cursor,
     FileEngine,
@@ -135,7 +134,7 @@ class DuckdbTableSession(TableSession):
     """One transaction on one connection."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, engine: DuckdbEngine) -> None:
-        super().__init__(engine.table, engine.name(MARKERS))
+        super().__init__(engine.table, engine.name)
         self._connection = connection
 
     def run(self, sql: str, values: Sequence[object] = ()) -> Cursor:

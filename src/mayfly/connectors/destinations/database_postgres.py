@@ -14,7 +14,6 @@ import pyarrow as pa
 from psycopg import conninfo
 
 from mayfly.connectors.destinations.databases import (
-    MARKERS,
     STAGE,
     Cursor,
     Engine,
@@ -31,6 +30,7 @@ from mayfly.ports.destination import DestinationContext
 SPEC_POSTGRES = table_spec("postgres")
 _COLUMNS_MAX = 1_600
 _NULL = "\\N"
+_COPY_ROWS = 10_000
 _OPTIONS = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=3"
 LOCK_WAIT_SECONDS = 60.0
 
@@ -179,7 +179,7 @@ class PostgresTableSession(TableSession):
     def __init__(
         self, connection: psycopg.Connection[Any], engine: PostgresEngine, table: str
     ) -> None:
-        super().__init__(table, engine.name(MARKERS))
+        super().__init__(table, engine.name)
         self._connection = connection
         self._engine = engine
 
@@ -201,7 +201,7 @@ class PostgresTableSession(TableSession):
             "SELECT a.attname FROM pg_attribute a WHERE a.attrelid = %s::regclass "
             "AND a.attnum > 0 AND NOT a.attisdropped"
         )
-        return [name for (name,) in self.run(sql, (self._name(),)).fetchall()]
+        return [name for (name,) in self.run(sql, (self._target,)).fetchall()]
 
     def unique(self) -> Iterable[Iterable[str]]:
         """See `TableSession.unique`."""
@@ -211,23 +211,34 @@ class PostgresTableSession(TableSession):
             "WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL "
             "AND i.indisvalid GROUP BY i.indexrelid"
         )
-        return [names for (names,) in self.run(sql, (self._name(),)).fetchall()]
-
-    def _name(self) -> str:
-        return self._engine.name(self._table)
+        return [names for (names,) in self.run(sql, (self._target,)).fetchall()]
 
     def stage(self, rows: pa.Table) -> None:
         """COPY of whole columns as CSV; null is written as itself and '' as a quoted text."""
         columns = ", ".join(quote(n) for n in rows.column_names)
-        like = f"SELECT {columns} FROM {self._engine.name(self._table)} LIMIT 0"
+        like = f"SELECT {columns} FROM {self._target} LIMIT 0"
         self.execute(f"CREATE TEMP TABLE {STAGE} ON COMMIT DROP AS {like}")
-        buffer = io.BytesIO()
-        _csv_frame(rows).write_csv(
-            buffer, include_header=False, null_value=_NULL, quote_style="non_numeric"
-        )
-        sql = f"COPY {STAGE} FROM STDIN (FORMAT csv, NULL '{_NULL}')"
+        self._copy(STAGE, rows)
+
+    def fill(self, rows: pa.Table) -> bool:
+        """See `TableSession.fill`."""
+        try:
+            with self._connection.transaction():
+                self._copy(f"{self._target} ({', '.join(map(quote, rows.column_names))})", rows)
+        except (psycopg.errors.UniqueViolation, psycopg.errors.FeatureNotSupported):
+            return False
+        return True
+
+    def _copy(self, into: str, rows: pa.Table) -> None:
+        sql = f"COPY {into} FROM STDIN (FORMAT csv, NULL '{_NULL}')"
         with self._connection.cursor().copy(sql.encode()) as copy:
-            copy.write(buffer.getbuffer())
+            # In pieces: the server takes one while the next is written.
+            for first in range(0, rows.num_rows, _COPY_ROWS):
+                buffer = io.BytesIO()
+                _csv_frame(rows.slice(first, _COPY_ROWS)).write_csv(
+                    buffer, include_header=False, null_value=_NULL, quote_style="non_numeric"
+                )
+                copy.write(buffer.getbuffer())
 
     def commit(self) -> None:
         """See `TableSession.commit`."""

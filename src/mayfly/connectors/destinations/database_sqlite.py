@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 
 from mayfly.connectors.destinations.databases import (
-    MARKERS,
     STAGE,
     Cursor,
     FileEngine,
@@ -85,7 +84,7 @@ class SqliteTableSession(TableSession):
     """One transaction on one connection."""
 
     def __init__(self, connection: sqlite3.Connection, engine: SqliteEngine) -> None:
-        super().__init__(engine.table, engine.name(MARKERS))
+        super().__init__(engine.table, engine.name)
         self._connection = connection
 
     def run(self, sql: str, values: Sequence[object] = ()) -> Cursor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,15 +78,16 @@ class TableSession(ABC):
 
     Args:
         table: the target, unquoted.
-        markers: quoted, qualified name of the table of batch markers.
+        name: gives the quoted, qualified name of a table.
     """
 
     mark = "?"
     """How the driver writes a value's place."""
 
-    def __init__(self, table: str, markers: str) -> None:
+    def __init__(self, table: str, name: Callable[[str], str]) -> None:
         self._table = table
-        self._markers = markers
+        self._target = name(table)
+        self._markers = name(MARKERS)
 
     def execute(self, sql: str) -> None:
         """One statement without values."""
@@ -127,6 +128,18 @@ class TableSession(ABC):
     @abstractmethod
     def unique(self) -> Iterable[Iterable[str]]:
         """Columns of each unique index of the target."""
+
+    def is_empty(self) -> bool:
+        """Whether the target has no row."""
+        return not self.run(f"SELECT 1 FROM {self._target} LIMIT 1").fetchall()
+
+    def fill(self, rows: pa.Table) -> bool:
+        """Load rows into the target itself, in bulk, where none of them is there yet.
+
+        False where that is not so, or cannot be done; then nothing was.
+        """
+        del rows
+        return False
 
     @abstractmethod
     def stage(self, rows: pa.Table) -> None:
@@ -233,6 +246,8 @@ class TableDestination:
         self._engine = engine
         self._context = context
         self._lock = asyncio.Lock()
+        # Whether only rows of this run are in the table, whose keys differ; None: not looked yet.
+        self._ours_alone: bool | None = None
 
     async def check(self) -> None:
         """See `Destination.check`."""
@@ -281,12 +296,26 @@ class TableDestination:
                     f"({self._engine.marker_types})"
                 )
                 self._prepare(session)
-                session.stage(kept)
-                for statement in self._statements(head.operation, kept.column_names):
-                    session.execute(statement)
+                if not self._filled(session, head.operation, kept):
+                    session.stage(kept)
+                    for statement in self._statements(head.operation, kept.column_names):
+                        session.execute(statement)
                 session.mark_batch(head, datetime.now(UTC).isoformat())
             session.commit()
         return _outcomes(len(batch), refused)
+
+    def _filled(self, session: TableSession, operation: Operation, rows: pa.Table) -> bool:
+        """What only adds rows needs no stage: an append, and a first load, of which no row can be
+        there unless somebody else writes.
+        """
+        if operation is Operation.REMOVE:
+            return False
+        if operation is Operation.INSERT:
+            return session.fill(rows)
+        if self._ours_alone is None:
+            self._ours_alone = session.is_empty()
+        self._ours_alone = self._ours_alone and session.fill(rows)
+        return self._ours_alone
 
     def _prepare(self, session: TableSession) -> None:
         """Create the table, or check that the one that is there fits."""
