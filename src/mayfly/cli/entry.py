@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from mayfly.cli.options import say
 from mayfly.domain.errors import EngineError
+from mayfly.domain.version import VERSION
 
 USAGE = 64
 UNHANDLED = 2
@@ -23,6 +24,10 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the console script; always raises SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        # Asked by scripts, which need not wait for the command line to be built.
+        typer.echo(VERSION)
+        sys.exit(0)
     as_json = _asks_for_json(given)
     try:
         from mayfly.cli.commands import app
