@@ -57,7 +57,7 @@ def test_the_readme_s_start_works_to_the_letter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["plan"], 1, "Run `mayfly init`"),
+        (["plan"], 1, "`mayfly init --template demo`"),
         (["verify", "nowhere", "--key", "nothing.pub"], 1, "DOES NOT VERIFY"),
         (["run", "--project", "nowhere"], 1, "mayfly.yml"),
     ],

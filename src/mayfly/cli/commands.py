@@ -89,7 +89,12 @@ def _demo_warehouse(project: Path) -> list[str]:
 
 def _made_lines(files: list[str], made: list[str]) -> list[str]:
     lines = [f"wrote {name}" for name in files] + [f"made {name}" for name in made]
-    return lines or ["Nothing was missing."]
+    if not lines:
+        return ["Nothing was missing."]
+    return [
+        *lines,
+        "Next: `mayfly doctor` says what is still needed, `mayfly plan` what would leave.",
+    ]
 
 
 @app.command()

@@ -43,6 +43,11 @@ def wrapped(line: str, width: int) -> list[str]:
     ) or [""]
 
 
+def _say(to: Console, line: str) -> None:
+    for part in wrapped(line, to.width):
+        to.print(part, markup=False, soft_wrap=True)
+
+
 def _table(*names: str) -> Table:
     """Without lines; what is too long goes on below instead of being cut off."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -136,9 +141,9 @@ def run_text(result: RunResult) -> None:
             to.print("  stopped; `mayfly run` goes on from there, nothing is lost")
         error = document.get("error")
         if error:
-            to.print(f"  {error['message']} \\[{error['code']}]")
+            _say(to, f"  {error['message']} [{error['code']}]")
             if error["hint"]:
-                to.print(f"  → {error['hint']}")
+                _say(to, f"  → {error['hint']}")
 
 
 def runs_text(runs: Sequence[Mapping[str, Any]]) -> None:

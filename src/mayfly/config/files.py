@@ -128,7 +128,8 @@ def _main_file(root: Path, findings: Findings) -> Path | None:
         return main
     if not os.path.lexists(other):
         message = f"there is no {MAIN_FILE} in this folder"
-        findings.add(Spot(), "missing_file", message, "Run `mayfly init`, or name the project.")
+        hint = "Go to the project's folder or name it with --project; a new one is made by "
+        findings.add(Spot(), "missing_file", message, hint + "`mayfly init --template demo`.")
     return None
 
 

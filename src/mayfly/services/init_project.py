@@ -15,7 +15,7 @@ _FIRST_BELOW = f"# yaml-language-server: $schema=../{SCHEMA_FILE}\n"
 
 _DEMO = {
     "mayfly.yml": """version: 1
-workspace: {name: shop, residency: {provider: gcp, geography: eu}}
+workspace: {name: shop}
 keys: {provider: local}
 store: {url: sqlite}
 targets:
@@ -103,7 +103,7 @@ targets:
 
 _POSTGRES = {
     "mayfly.yml": """version: 1
-workspace: {name: shop, residency: {provider: gcp, geography: eu}}
+workspace: {name: shop}
 keys: {provider: local}
 store: {url: sqlite}
 targets: {dev: {}, prod: {}}
