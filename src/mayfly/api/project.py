@@ -410,7 +410,7 @@ def _matches(pattern: str, name: str, sync: SyncSettings) -> bool:
 
 
 def _refusal(error: EngineError) -> Refusal:
-    return Refusal(code=error.code, column=None, message=error.message)
+    return Refusal(code=error.code, column=None, message=f"{error.message} {error.hint}".strip())
 
 
 def _key_refusals(counts: PlanCounts) -> list[Refusal]:

@@ -160,7 +160,8 @@ def discover(
     for table in document["tables"]:
         lines.append(table["name"])
         for c in table["columns"]:
-            mark = "approved" if c["approved"] else "blocked"
+            # An approval is another matter: that is of a sync, and this of a model.
+            mark = "in a model" if c["approved"] else "blocked"
             lines.append(f"  {c['name']}  {c['type']}  {mark}")
     _print(output, document, lines or ["The source has no table."])
 
@@ -383,7 +384,8 @@ def _suppress(act: str, project: Path, target: str, output: Output) -> None:
 
     lines = sys.stdin.buffer if act != "list" else ()
     document = load(project, target=target).suppress(act, lines)
-    shown = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok")]
+    shown = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok", "kinds")]
+    shown += [f"  {kind}: {count:,}" for kind, count in document.get("kinds", {}).items()]
     _print(output, document, shown)
 
 
