@@ -87,6 +87,31 @@ def test_suppression_takes_out_and_keeps_out(tmp_path: Path, sandbox: SandboxSer
         assert crm.execute("SELECT count(*) FROM people WHERE id = 3").fetchone() == (0,)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("email", "P5@example.com"), ("phone", "+33639980005"), ("primary_key", "5")],
+)
+def test_a_person_is_suppressed_by_whatever_names_them(
+    tmp_path: Path, sandbox: SandboxServer, kind: str, value: str
+) -> None:
+    """Before anything went, after it was delivered, and after it changed; nobody else is."""
+    project = approved(make_project(tmp_path, sandbox.url, rows=20))
+    line = json.dumps({"kind": kind, "value": value}).encode()
+    assert project.run("to_meta", "to_crm").exit_code == 0
+    assert project.suppress("add", [line])["total"] == 1
+    ended = {s["sync"]: s["rows"] for s in project.run().to_dict()["syncs"]}
+    assert {s: r["suppressed"] for s, r in ended.items()} == {"to_meta": 1, "to_crm": 1}
+    assert len(members(sandbox)) == 19
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute("UPDATE people SET city = 'Nice'")
+    [crm] = [s["rows"] for s in project.run("to_crm").to_dict()["syncs"]]
+    assert (crm["delivered"], crm["suppressed"]) == (19, 1)
+    with sqlite3.connect(tmp_path / "crm.sqlite") as file:
+        assert file.execute("SELECT count(*) FROM people WHERE id = 5").fetchone() == (0,)
+    assert project.suppress("remove", [line])["total"] == 0
+    assert [s["rows"]["delivered"] for s in project.run().to_dict()["syncs"]] == [1, 1]
+
+
 def test_a_suppressed_phone_is_known_by_its_digest(tmp_path: Path, sandbox: SandboxServer) -> None:
     """Also where the warehouse holds digests alone, as Meta takes them."""
     root = make_project(tmp_path, sandbox.url)

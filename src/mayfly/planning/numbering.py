@@ -48,7 +48,7 @@ class NumberingSql:
         """Rows on the suppression list, by ordinal."""
         return (
             f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.SUPPRESSED)} "
-            f"WHERE n IN (SELECT n FROM {table})"
+            f"WHERE {self._sql.ordinal} IN (SELECT n FROM {table})"
         )
 
     def mark_outside(self) -> str:
@@ -61,13 +61,15 @@ class NumberingSql:
 
     def fill_values(self, table: str, field: int) -> str:
         """Values the worker made: loaded as (n, d)."""
-        scan = self._names.of("scan")
-        return f"UPDATE {scan} SET v{field} = w.d FROM {table} w WHERE {scan}.n = w.n"
+        return self._filled(f"v{field}", table)
 
     def fill_canonical(self, table: str, item: int) -> str:
         """Canonical digests the worker made: loaded as (n, d)."""
-        scan = self._names.of("scan")
-        return f"UPDATE {scan} SET s{item} = w.d FROM {table} w WHERE {scan}.n = w.n"
+        return self._filled(f"s{item}", table)
+
+    def _filled(self, column: str, table: str) -> str:
+        scan, ordinal = self._names.of("scan"), self._sql.ordinal
+        return f"UPDATE {scan} SET {column} = w.d FROM {table} w WHERE {scan}.{ordinal} = w.n"
 
     def mark_without_identifier(self) -> str | None:
         """Rows that no identifier is left of."""

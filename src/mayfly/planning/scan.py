@@ -17,6 +17,7 @@ from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.privacy.gate import Form
 
 # A rejected row is not sent, but what of it was delivered before must still be wanted by it.
+KEY_DIGEST = "key_digest"
 NEEDED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.REJECTED_BEFORE)
 
 
@@ -64,7 +65,7 @@ def pseudonym_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
 def outside_columns(spec: PlanSpec) -> list[str]:
     """Model columns that may hold values outside the repertoire SQL may hash."""
     columns = [f.column for _, f in value_fields(spec) if f.form is Form.DIGEST]
-    columns += [s.column for s in spec.suppression if s.kind != "primary_key"]
+    columns += [s.column for s in spec.suppression]
     return list(dict.fromkeys(columns))
 
 
@@ -124,8 +125,9 @@ class ScanSql:
             else self._sql.working_copy(self._names.of("scan"))
         )
         spec = self._spec
-        columns = ["row_number() OVER () - 1 AS n", "c", key_list(spec), "fp", "s_out", "redo"]
-        columns += self._outgoing()
+        columns = ["c", key_list(spec), "fp", "s_out", "redo", *self._outgoing()]
+        if self._sql.ordinal == "n":
+            columns.insert(0, "row_number() OVER () - 1 AS n")
         if spec.destination_key:
             columns.append("dk")
         comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} scan */"
@@ -311,12 +313,18 @@ class ScanSql:
         columns = [f"p{i}" for i, _ in pseudonym_fields(spec)]
         if suppression:
             columns += [f"s{j}" for j in range(len(spec.suppression))]
+        if suppression and spec.suppress_key:
+            columns.append(f"{self._sql.sha256(self._key_text())} AS {KEY_DIGEST}")
         if not columns:
             return None
         classes = ", ".join(str(int(c)) for c in offset_classes)
         return (
-            f"SELECT n, {', '.join(columns)} FROM {self._names.of('scan')} WHERE c IN ({classes})"
+            f"SELECT {self._sql.ordinal} AS n, {', '.join(columns)} "
+            f"FROM {self._names.of('scan')} WHERE c IN ({classes})"
         )
+
+    def _key_text(self) -> str:
+        return self._sql.render("k0", self._spec.keys[0].arrow_type)
 
     def outside(self, position: int, column: str) -> str:
         """Clear values that only the worker can hash, with their ordinal and country."""
@@ -326,7 +334,7 @@ class ScanSql:
         model = granted_model(spec, [text, f"{quote(country) if country else 'NULL'} AS y"])
         return (
             f"/* mayfly sync={spec.identity.sync} run={spec.run} outside {position} */ "
-            f"SELECT q.n AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
+            f"SELECT q.{self._sql.ordinal} AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
             f"FROM {self._names.of('scan')} q "
             f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE q.o{position}"
         )

@@ -127,6 +127,7 @@ class PlanSpec:
         fields: destination fields in the mapping's order.
         consent: None only for internal destinations.
         suppression: columns compared with the list.
+        suppress_key: whether the primary key is, too.
         destination_key: model columns behind the destination's key where they are not the
             primary key; empty otherwise.
         erase_withdrawn: whether rows without consent are removed though the mode would not.
@@ -146,6 +147,7 @@ class PlanSpec:
     fields: tuple[PlanField, ...]
     consent: Consent | None
     suppression: tuple[SuppressionColumn, ...]
+    suppress_key: bool = False
     destination_key: tuple[str, ...] = ()
     erase_withdrawn: bool = False
     outside: Literal["worker", "withhold"] = "worker"

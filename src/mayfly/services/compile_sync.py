@@ -105,6 +105,7 @@ class _Compiler:
             fields=tuple(fields),
             consent=consent,
             suppression=self._suppression(typer, infos),
+            suppress_key=len(keys) == 1,
             destination_key=self._destination_key(),
             erase_withdrawn=self.external and self.r.destination.erasure is not Erasure.NONE,
             outside=self.sync.outside_repertoire,
@@ -226,7 +227,9 @@ class _Compiler:
     def _suppression(
         self, typer: FieldTyper, infos: Mapping[str, ColumnInfo]
     ) -> tuple[SuppressionColumn, ...]:
-        """Every e-mail and phone column of the model, mapped or not, and a single key."""
+        """Every e-mail and phone column of the model, mapped or not."""
+        # The list holds a phone's digits, too: what is hashed for Meta anyway is compared as it is.
+        sent = {self.sync.mapping[n] for n in self._sent_by("meta", "phone")}
         found = []
         for kind in ("email", "phone"):
             for name, column in self.model.columns.items():
@@ -244,24 +247,22 @@ class _Compiler:
                     SuppressionColumn(
                         kind="email" if kind == "email" else "phone",
                         column=name,
-                        canonical_sql=made.canonical,
+                        canonical_sql=made.digest if name in sent else made.canonical,
                         inside_sql=inside,
                         shared_sql=made.shared,
                         country_column=column.default_country_column,
                     )
                 )
-        if len(self.model.primary_key) == 1 and self.model.primary_key[0] in infos:
-            info = infos[self.model.primary_key[0]]
-            dialect = self.r.dialect
-            found.append(
-                SuppressionColumn(
-                    kind="primary_key",
-                    column=info.name,
-                    canonical_sql=dialect.sha256(dialect.render("{column}", info.arrow_type)),
-                    inside_sql="TRUE",
-                )
-            )
         return tuple(found)
+
+    def _sent_by(self, platform: str, kind: str) -> list[str]:
+        """Mapped fields that leave hashed by one rule."""
+        specs = {n: self.r.destination.field(n) for n in self.sync.mapping}
+        return [
+            name
+            for name, spec in specs.items()
+            if spec is not None and spec.form is Form.DIGEST and spec.rule == (platform, kind)
+        ]
 
     def _destination_key(self) -> tuple[str, ...]:
         """Model columns behind the destination's key, where they are not the primary key."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local_copy import LocalCopy
@@ -22,8 +21,8 @@ from mayfly.adapters.planstores.make import PlanMaker
 from mayfly.adapters.planstores.reading import (
     assemble,
     granted_positions,
-    outgoing_fields,
     read_batches,
+    taken,
 )
 from mayfly.adapters.planstores.recognition import LocalState, Recognition
 from mayfly.domain.batch import Batch, Operation, SyncMode
@@ -76,7 +75,7 @@ def local_spec(spec: PlanSpec) -> PlanSpec:
     """A plan as the state's database sees it: one keyed digest is the key, nothing is canonical."""
     columns = ", ".join(f"{k.name} {k.sql_type}" for k in spec.keys)
     key = KeyColumn(name=columns, sql_type=DuckdbDialect.blob, arrow_type=pa.binary())
-    return replace(spec, keys=(key,), suppression=())
+    return replace(spec, keys=(key,), suppression=(), suppress_key=False)
 
 
 class LocalPlanStore:
@@ -228,7 +227,7 @@ class LocalPlanStore:
             self._load_keys(session, spec, rows, "drop" if removed else "plan")
             if spec.external and not removed:
                 granted = granted_positions(session, spec, self._temporary, batches)
-                return assemble(spec, batches, _taken(spec, batches, rows, granted), worker, of)
+                return assemble(spec, batches, taken(spec, batches, rows, granted), worker, of)
             return read_batches(session, self._sql, spec, self._temporary, batches, worker, of)
 
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
@@ -344,19 +343,3 @@ def _numbered(batches: Sequence[BatchInfo], rows: Sequence[pa.Table]) -> pa.Tabl
         whole = part.set_column(position, "pos", part.column("pos").cast(pa.int64()))
         parts.append(whole.append_column("batch", numbers))
     return pa.concat_tables(parts)
-
-
-def _taken(
-    spec: PlanSpec, batches: Sequence[BatchInfo], rows: pa.Table, granted: pa.Table
-) -> pa.Table:
-    """The planned values of granted positions, as often as each was granted."""
-    wide = max(b.rows for b in batches) + 1
-
-    def places(table: pa.Table) -> pa.Array:
-        batch, pos = (table.column(c).cast(pa.int64()).combine_chunks() for c in ("batch", "pos"))
-        return pc.add(pc.multiply(batch, wide), pos)
-
-    where = pc.index_in(places(granted), value_set=places(rows))
-    found = rows.take(where)
-    columns = {f"f{i}": found.column(f"v{i}") for i, _ in enumerate(outgoing_fields(spec, batches))}
-    return pa.table({"batch": found.column("batch"), "pos": found.column("pos"), **columns})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from mayfly.domain.batch import Operation
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql, identifiers
 from mayfly.planning.scan import (
+    KEY_DIGEST,
     NEEDED,
     ScanFlags,
     ScanSql,
@@ -34,6 +35,19 @@ from mayfly.privacy.gate import Form
 CHUNK_ROWS = 200_000
 
 
+def pages(session: SqlSession, query: str, table: str, ordinal: str) -> Iterator[pa.Table]:
+    """Results of a query with WHERE, in pieces by the ordinal of its table's rows."""
+    span = session.table(
+        f"SELECT coalesce(min({ordinal}), 0) AS first, coalesce(max({ordinal}) + 1, 0) AS past "
+        f"FROM {table}"
+    ).to_pylist()[0]
+    for first in range(int(span["first"]), int(span["past"]), CHUNK_ROWS):
+        within = f"{ordinal} >= {first} AND {ordinal} < {first + CHUNK_ROWS}"
+        piece = session.table(f"{query} AND {within}")
+        if piece.num_rows:
+            yield piece
+
+
 class PlanMaker:
     """Runs the planner's statements on one session and asks the worker for what SQL may not do.
 
@@ -52,6 +66,7 @@ class PlanMaker:
         settle: Callable[[], None] | None = None,
     ) -> None:
         self._session = session
+        self._sql = sql
         self._spec = spec
         self._names = names
         self._flags = flags
@@ -141,11 +156,8 @@ class PlanMaker:
         query = self._scan.for_worker(classes, suppression=worker.suppresses)
         if query is None:
             return
-        rows = self._number(f"SELECT coalesce(max(n), -1) + 1 AS n FROM {self._names.of('scan')}")
-        for first in range(0, rows, CHUNK_ROWS):
-            piece = self._session.table(f"{query} AND n >= {first} AND n < {first + CHUNK_ROWS}")
-            if piece.num_rows:
-                self._answer(worker, piece)
+        for piece in pages(self._session, query, self._names.of("scan"), self._sql.ordinal):
+            self._answer(worker, piece)
 
     def _answer(self, worker: PlanWorker, piece: pa.Table) -> None:
         for i, field in pseudonym_fields(self._spec):
@@ -157,6 +169,10 @@ class PlanMaker:
         for j, item in enumerate(compared):
             digests = piece.column(f"s{j}").combine_chunks().cast(pa.binary())
             found = worker.suppressed(item.kind, digests)
+            hits = found if hits is None else pc.or_(hits, found)
+        if worker.suppresses and self._spec.suppress_key:
+            digests = piece.column(KEY_DIGEST).combine_chunks().cast(pa.binary())
+            found = worker.suppressed("primary_key", digests)
             hits = found if hits is None else pc.or_(hits, found)
         if hits is not None and pc.any(hits).as_py():
             ordinals = piece.column("n").cast(pa.int64()).filter(hits)

@@ -7,13 +7,13 @@ tables in the session then stand where the state's tables are otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
+from mayfly.adapters.planstores.make import pages
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql
 from mayfly.planning.scan import key_list, key_names, source_fingerprint
@@ -21,7 +21,6 @@ from mayfly.planning.spec import PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.ports.source import SqlSession
 
-CHUNK_ROWS = 200_000
 _KNOWN = "mf_known"
 _SEEN = "mf_seen"
 
@@ -96,7 +95,8 @@ class Recognition:
         if not any(state.rows(kind) for kind in ("state", "pairs", "rejected")):
             return
         self._session.execute(self._create_known())
-        for piece in self._pages(f"SELECT n, kd, fp FROM {_KNOWN} WHERE TRUE", _KNOWN):
+        known = f"SELECT n, kd, fp FROM {_KNOWN} WHERE TRUE"
+        for piece in pages(self._session, known, _KNOWN, "n"):
             self._look_up(state, piece)
         if self._spec.by_identifier and not state.forgotten:
             self._keep_pairs_of_others(state)
@@ -106,12 +106,14 @@ class Recognition:
         state, scan = self._state, self._names.of("scan")
         if state is None:
             return
+        ordinal = self._sql.ordinal
         outgoing = NumberingSql(self._spec, self._sql, self._names).outgoing()
         query = (
-            f"SELECT n, {key_digest(self._spec, self._sql)} AS kd, {outgoing} AS o FROM {scan} "
+            f"SELECT {ordinal} AS n, {key_digest(self._spec, self._sql)} AS kd, {outgoing} AS o "
+            f"FROM {scan} "
             f"WHERE c = {int(RowClass.RESEND)} AND NOT redo"
         )
-        for piece in self._pages(query, scan):
+        for piece in pages(self._session, query, scan, ordinal):
             page = self._local_page(state, piece, "o")
             found = state.session.table(
                 f"SELECT p.n FROM {page} p JOIN {state.names.of('state')} s "
@@ -119,7 +121,8 @@ class Recognition:
             )
             same = self._load(found)
             self._session.execute(
-                f"UPDATE {scan} SET c = {int(RowClass.UNCHANGED)} WHERE n IN (SELECT n FROM {same})"
+                f"UPDATE {scan} SET c = {int(RowClass.UNCHANGED)} "
+                f"WHERE {ordinal} IN (SELECT n FROM {same})"
             )
 
     def left(self) -> str:
@@ -241,11 +244,3 @@ class Recognition:
         name = f"mf_found_{self._loads}"
         self._session.load(name, rows)
         return name
-
-    def _pages(self, query: str, table: str) -> Iterator[pa.Table]:
-        """Results of a query with WHERE, by ordinal n of its table."""
-        found = self._session.table(f"SELECT coalesce(max(n), -1) + 1 AS n FROM {table}")
-        for first in range(0, int(found.column("n")[0].as_py()), CHUNK_ROWS):
-            piece = self._session.table(f"{query} AND n >= {first} AND n < {first + CHUNK_ROWS}")
-            if piece.num_rows:
-                yield piece

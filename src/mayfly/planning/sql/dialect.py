@@ -29,6 +29,11 @@ class SqlDialect(ABC):
 
     blob: str
     text: str
+    columnar = False
+    """Whether columns that a query does not name cost it nothing."""
+    ordinal = "n"
+    """Number of a row in a table that was made in this transaction and loses none: a column of that
+    name, or what an engine numbers rows by itself. Distinct; small gaps, any beginning."""
     fence = ""
     """End of a subquery whose columns an engine must work out once, not where they are used."""
 

@@ -14,6 +14,9 @@ class DuckdbDialect(SqlDialect):
 
     blob = "BLOB"
     text = "VARCHAR"
+    columnar = True
+    # A column of row numbers would be made by one thread, and all that is computed beside it.
+    ordinal = "rowid"
 
     def as_text(self, column_sql: str) -> str:
         """The collation of a column, NOCASE for one, would survive the cast."""
