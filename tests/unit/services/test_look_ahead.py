@@ -10,7 +10,8 @@ from functools import partial
 
 import pytest
 
-from contract.test_planstore_protocol import EMAILS, duckdb_file
+from contract.plan_machine import EMAILS
+from contract.plan_stores import duckdb_file
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import TransientError
 from mayfly.services import advance_run

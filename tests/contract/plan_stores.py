@@ -1,0 +1,98 @@
+"""The plan stores that are held to the delivery protocol, each over an empty warehouse.
+
+To hold another one to it, add one line to STORES and one to `maker_of`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.ports.source import Source
+from mayfly.testing.plan_world import ModelRow, Warehouse
+
+MakeWarehouse = Callable[[], AbstractContextManager[Warehouse]]
+STORES = ("duckdb", "postgres")
+
+
+def in_source(
+    source: Source, sql: SqlDialect, write_model: Callable[[Sequence[ModelRow]], None]
+) -> Warehouse:
+    """A warehouse whose plans wait in itself."""
+    return Warehouse(
+        source=source,
+        sql=sql,
+        write_model=write_model,
+        make_store=lambda identity, clock: SourcePlanStore(
+            source, sql, identity, owner="me", clock_ms=clock
+        ),
+    )
+
+
+def write_duckdb(path: Path, rows: Sequence[ModelRow]) -> None:
+    """The model as a table of a DuckDB file."""
+    with duckdb.connect(str(path)) as con:
+        con.execute(
+            "CREATE OR REPLACE TABLE people (id BIGINT, email VARCHAR, city VARCHAR, ok BOOLEAN)"
+        )
+        for row in rows:
+            con.execute("INSERT INTO people VALUES (?, ?, ?, ?)", row)
+
+
+@contextmanager
+def duckdb_file() -> Iterator[Warehouse]:
+    """An empty DuckDB file."""
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        path = Path(folder) / "shop.duckdb"
+        yield in_source(DuckdbSource("shop", path), DuckdbDialect(), partial(write_duckdb, path))
+
+
+class _Dsn:
+    """A dsn as a source takes it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The dsn."""
+        return self._text
+
+
+def write_postgres(dsn: str, rows: Sequence[ModelRow]) -> None:
+    """The model as a table of a real PostgreSQL."""
+    with psycopg.connect(dsn, autocommit=True) as con, con.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE IF NOT EXISTS people (id bigint, email text, city text, ok boolean)"
+        )
+        cursor.execute("TRUNCATE people")
+        cursor.executemany("INSERT INTO people VALUES (%s, %s, %s, %s)", rows)
+
+
+@contextmanager
+def postgres(dsn: str) -> Iterator[Warehouse]:
+    """A real PostgreSQL without a state."""
+    with psycopg.connect(dsn, autocommit=True) as con:
+        con.execute("DROP SCHEMA IF EXISTS _mayfly CASCADE")
+    yield in_source(
+        PostgresSource("shop", _Dsn(dsn)), PostgresDialect(), partial(write_postgres, dsn)
+    )
+
+
+def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
+    """A maker of empty warehouses with the plan store that a fixture is parametrised by."""
+    if request.param == "duckdb":
+        return duckdb_file
+    return partial(postgres, request.getfixturevalue("postgres_database"))
