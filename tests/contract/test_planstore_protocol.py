@@ -184,5 +184,6 @@ def test_an_emptied_model_takes_nothing_back_until_that_is_accepted(
             assert run.error.code == "mass_change"
             assert "removals=4" in run.error.hint
             assert world.destination.requests == requests
+            assert world.ledger.open_runs("people", "dev") == []
         assert Attempt(world=world, guard_rows=4, accept_removals=4).go().error is None
         world.check_truth()

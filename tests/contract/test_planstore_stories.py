@@ -164,6 +164,21 @@ def test_a_changed_rule_sends_what_it_changes_and_a_dying_run_leaves_the_rest_du
         settled(world)
 
 
+def test_a_changed_rule_sends_most_rows_again_only_once_that_is_accepted(
+    warehouse: MakeWarehouse,
+) -> None:
+    """What a rule changes counts towards a mass change as what leaves does."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        people: People = {k: (EMAILS[2 * k], "c0") for k in range(4)}
+        become(world, people)
+        world.salt, world.versions = "salt", "salted"
+        refused = become(world, people, guard_rows=4)
+        assert getattr(refused.error, "code", None) == "mass_change"
+        assert become(world, people, guard_rows=4, accept_removals=4).error is None
+        settled(world)
+
+
 def test_a_plan_is_closed_by_its_own_mapping(warehouse: MakeWarehouse) -> None:
     """Fields stand elsewhere in the next run's; then everybody leaves."""
     with warehouse() as made:
