@@ -142,7 +142,8 @@ class PostgresSession:
         """
         self._run("BEGIN READ WRITE")
         try:
-            self._run(f"CREATE TEMPORARY VIEW mf_query AS {query}")
+            # Inside, its columns may be of types that no view can have.
+            self._run(f"CREATE TEMPORARY VIEW mf_query AS SELECT 1 AS n FROM ({query}) AS q")
             found = self.table(_VOLATILE)
         finally:
             self._run("ROLLBACK")
