@@ -48,6 +48,7 @@ def test_the_readme_s_start_works_to_the_letter(tmp_path: Path) -> None:
         ended = [mayfly(tmp_path, *step) for step in steps[1:]]
     assert [e.returncode for e in ended] == [3, 0, 0, 0], [e.stdout + e.stderr for e in ended]
     assert "was never approved" in ended[0].stdout
+    assert "Look at `mayfly approve vip_to_meta`" in ended[0].stdout
     assert ended[2].stdout.count("succeeded") == 2
     assert "verifies" in ended[3].stdout
     runs = mayfly(tmp_path, "runs").stdout

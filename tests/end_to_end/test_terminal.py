@@ -194,3 +194,24 @@ def test_nothing_is_cut_on_a_narrow_terminal(tmp_path: Path, sandbox: SandboxSer
     code, lines = Terminal(["run", "nothing_of_that_name", "--project", str(root)]).ended()
     assert code == 64
     assert lines[-1] == "  → The project has: to_crm, to_meta."
+
+
+def test_a_question_breaks_between_words(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """And whoever says no has changed nothing."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    project.run("to_crm")
+    terminal = Terminal(["state", "drop", "to_crm", "--project", str(tmp_path)])
+    terminal.until("[y/N]:")
+    terminal.press("n\n")
+    code, lines = terminal.ended()
+    assert (code, lines[-1]) == (4, "Stopped.")
+    assert "What is at the destination stays there" in " ".join(" ".join(lines).split())
+    assert project.state("to_crm")["states"][0]["rows"] == 100
+
+
+def test_a_suppression_list_is_counted_by_kind(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """One line for each."""
+    make_project(tmp_path, sandbox.url)
+    code, lines = Terminal(["suppress", "list", "--project", str(tmp_path)]).ended()
+    assert code == 0
+    assert lines == ["total: 0", "  email: 0", "  phone: 0", "  primary_key: 0"]

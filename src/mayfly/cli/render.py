@@ -122,7 +122,7 @@ def run_text(result: RunResult) -> None:
         colour = colours.get(document["status"], "red")
         seconds = document["seconds"]
         delivered = document["rows"]["delivered"] + document["rows"]["removed"]
-        speed = f", {delivered / seconds:,.0f} rows/s" if seconds > 0 and delivered else ""
+        speed = f", {delivered / seconds:,.0f} rows/s" if 0 < seconds <= delivered else ""
         to.print(
             f"[bold]{document['sync']}[/bold] [{colour}]{document['status']}[/{colour}] "
             f"in {seconds:.1f} s{speed}"

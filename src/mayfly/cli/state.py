@@ -14,6 +14,7 @@ from mayfly.cli.options import (
     ProjectOption,
     TargetOption,
     print_result,
+    say,
 )
 
 state_app = typer.Typer(help="What the warehouse remembers of each sync.", no_args_is_help=True)
@@ -108,4 +109,5 @@ def _confirm(question: str, *, yes: bool) -> None:
         from mayfly.domain.errors import UsageError
 
         raise UsageError("not_confirmed", question, hint="Add --yes to do it.")
-    typer.confirm(question, abort=True, err=True)
+    say([question], err=True)
+    typer.confirm("Do it?", abort=True, err=True)
