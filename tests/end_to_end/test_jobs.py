@@ -94,8 +94,11 @@ def test_a_stopped_run_still_hears_its_jobs_answers(project: Project, world: Fak
     """Ctrl-C after a batch that is a job: what it appended is known, and not appended again."""
     request = RunRequest()
 
+    told: list[int] = []
+
     def stop(sync: str, rows: int, planned: int) -> None:
-        if rows:
+        told.append(planned)
+        if len([n for n in told if n]) == 2:  # once planned, and after the first batch
             request.stop.set()
 
     request.progress = stop
