@@ -14,7 +14,7 @@ from typing import Any
 from mayfly.adapters.processes import actor_id, holder_name, is_alive
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
 from mayfly.bootstrap import SPECS, App, where_state_is
-from mayfly.domain.errors import ConfigError, EngineError, UsageError
+from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import PlanCounts
 from mayfly.ports.destination import Destination
@@ -95,11 +95,14 @@ class Project:
                     found = self._find_object(compiled, store)
                 except EngineError as error:
                     refusals.append(_refusal(error))
-            plan = store.count(
-                compiled.spec, self.app.worker(compiled), forgotten=found.forgotten > 0
-            )
-            counts = plan.counts
-            refusals += _key_refusals(counts)
+            try:
+                plan = store.count(
+                    compiled.spec, self.app.worker(compiled), forgotten=found.forgotten > 0
+                )
+                counts = plan.counts
+                refusals += _key_refusals(counts)
+            except PolicyError as error:
+                refusals.append(_refusal(error))
         return SyncPlan(
             compiled=compiled,
             destination=self._destination(sync),

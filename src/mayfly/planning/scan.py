@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from mayfly.domain.batch import SyncMode
 from mayfly.planning.names import Names
 from mayfly.planning.shared import Shared
@@ -62,6 +64,11 @@ def pseudonym_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
     return [(i, f) for i, f in value_fields(spec) if f.form is Form.PSEUDONYM]
 
 
+def unfit_fields(spec: PlanSpec) -> list[PlanField]:
+    """Fields of columns that may hold a value which cannot be read exactly."""
+    return [f for f in spec.fields if f.unfit_sql]
+
+
 def outside_columns(spec: PlanSpec) -> list[str]:
     """Model columns that may hold values outside the repertoire SQL may hash."""
     columns = [f.column for _, f in value_fields(spec) if f.form is Form.DIGEST]
@@ -104,7 +111,15 @@ def granted_model(spec: PlanSpec, columns: Sequence[str]) -> str:
 def source_fingerprint(spec: PlanSpec, sql: SqlDialect) -> str:
     """Fingerprint of the mapped source values, over the model's columns."""
     fields = sorted(spec.fields, key=lambda f: f.name)
-    return sql.fingerprint([sql.render(quote(f.column), f.arrow_type) for f in fields])
+    return sql.fingerprint([sql.render(_compared(f), f.arrow_type) for f in fields])
+
+
+def _compared(field: PlanField) -> str:
+    """What leaves as text is compared as that text: an engine's own text of a union, for one, does
+    not tell the number 1 from the text '1'.
+    """
+    as_text = field.form is Form.CLEAR and pa.types.is_string(field.arrow_type)
+    return field.read_sql if as_text and field.read_sql else quote(field.column)
 
 
 class ScanSql:
@@ -130,6 +145,8 @@ class ScanSql:
             columns.insert(0, "row_number() OVER () - 1 AS n")
         if spec.destination_key:
             columns.append("dk")
+        if unfit_fields(spec):
+            columns.append("unfit")
         comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} scan */"
         return (
             f"{comment} {begin} AS SELECT {', '.join(columns)} FROM ({self._worked_out()}) AS mf_w"
@@ -143,6 +160,9 @@ class ScanSql:
             kept += [f"s_s{j}" for j in range(len(spec.suppression))]
         if spec.destination_key:
             kept.append("dk")
+        if unfit_fields(spec):
+            wanted = ", ".join(str(int(c)) for c in (*NEEDED, RowClass.UNCHANGED))
+            kept.append(f"CASE WHEN c IN ({wanted}) THEN unfit END AS unfit")
         need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
         columns = [
             f"CASE WHEN {need} THEN x{i} END AS x{i}" for i, _ in enumerate(model_columns(spec))
@@ -220,6 +240,8 @@ class ScanSql:
             columns += [f"s.s{j} AS s_s{j}" for j in range(len(spec.suppression))]
         if spec.destination_key:
             columns.append("m.dk AS dk")
+        if unfit_fields(spec):
+            columns.append("m.unfit AS unfit")
         rejected = ""
         if self._flags.rejected:
             rejected = (
@@ -243,6 +265,9 @@ class ScanSql:
             types = {f.column: f.arrow_type for f in spec.fields}
             parts = [sql.render(quote(c), types[c]) for c in spec.destination_key]
             columns.append(f"{sql.fingerprint(parts)} AS dk")
+        if unfit_fields(spec):
+            cases = (f"WHEN {f.unfit_sql} THEN {i}" for i, f in enumerate(unfit_fields(spec)))
+            columns.append(f"CASE {' '.join(cases)} END AS unfit")
         limit = f" LIMIT {int(spec.limit)}" if spec.limit is not None else ""
         return f"SELECT {', '.join(columns)} FROM ({spec.model_sql}) AS mf_model{limit}"
 
@@ -293,6 +318,15 @@ class ScanSql:
         return (
             f"SELECT count(*) AS n FROM (SELECT 1 AS one FROM {self._names.of('scan')} "
             f"WHERE c IN ({wanted}) GROUP BY dk HAVING count(*) > 1) AS mf_d"
+        )
+
+    def unfit(self) -> str | None:
+        """Rows with a value that cannot be read exactly, by the first field that holds one."""
+        if not unfit_fields(self._spec):
+            return None
+        return (
+            f"SELECT CAST(unfit AS bigint) AS field, CAST(count(*) AS bigint) AS n "
+            f"FROM {self._names.of('scan')} WHERE unfit IS NOT NULL GROUP BY unfit ORDER BY unfit"
         )
 
     def classes(self) -> str:

@@ -76,6 +76,9 @@ class PlanField:
         shared_sql: parts of both that are worked out once, inner ones first.
         shape: for clear fields at external destinations: anchored pattern both engines know.
         read_sql: expression that streams the column as `arrow_type`.
+        unfit_sql: condition for values that `read_sql` does not stream exactly; empty where there
+            are none.
+        sql_type: of the model column, for messages.
         country_column: model column with the default country of each row's phone.
     """
 
@@ -89,6 +92,8 @@ class PlanField:
     shared_sql: tuple[str, ...] = ()
     shape: str | None = None
     read_sql: str = ""
+    unfit_sql: str = ""
+    sql_type: str = ""
     country_column: str | None = None
 
 

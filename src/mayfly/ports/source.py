@@ -94,6 +94,11 @@ class Source(Protocol):
     def readable(self, column: ColumnInfo) -> str:
         """SQL expression over the quoted column that streams as the described Arrow type."""
 
+    def unfit(self, column: ColumnInfo) -> str | None:
+        """SQL condition over the quoted column: its value cannot be streamed exactly. None where
+        every value of the type can be.
+        """
+
     def describe(self, query: str) -> Sequence[ColumnInfo]:
         """Columns of a query, found without reading a row."""
 

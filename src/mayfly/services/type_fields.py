@@ -239,6 +239,8 @@ class FieldTyper:
             arrow_type=info.arrow_type,
             form=Form.CLEAR,
             read_sql=self.r.source.readable(info),
+            unfit_sql=self.r.source.unfit(info) or "",
+            sql_type=info.sql_type,
         )
 
     def _bill(

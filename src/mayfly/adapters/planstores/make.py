@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mayfly.domain.batch import Operation
+from mayfly.domain.errors import PolicyError
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql, identifiers
 from mayfly.planning.scan import (
@@ -18,6 +19,7 @@ from mayfly.planning.scan import (
     ScanSql,
     outside_columns,
     pseudonym_fields,
+    unfit_fields,
     value_fields,
 )
 from mayfly.planning.spec import (
@@ -82,6 +84,7 @@ class PlanMaker:
         keys = self._check_keys()
         if any(keys.values()):
             return Plan(counts=PlanCounts(**keys))
+        self._refuse_unfit()
         outside = self._outside(worker)
         self._ask_worker(worker)
         without = numbering.mark_without_identifier()
@@ -112,6 +115,25 @@ class PlanMaker:
                 self._scan.duplicate_destination_keys()
             )
         return found
+
+    def _refuse_unfit(self) -> None:
+        """A value that would arrive as another one stops the plan before anything is sent."""
+        query = self._scan.unfit()
+        found = self._session.table(query).to_pylist() if query else []
+        if not found:
+            return
+        fields = unfit_fields(self._spec)
+        shown = "; ".join(
+            f"{r['n']} rows in column {fields[r['field']].column} ({fields[r['field']].sql_type})"
+            for r in found
+        )
+        raise PolicyError(
+            "value_unfit",
+            f"Sync {self._spec.identity.sync}: values that cannot leave as they are (infinite, "
+            f"not a number, too fine or too long): {shown}.",
+            hint="In the model's SQL, cast the column to text, replace such values (CASE WHEN …), "
+            "or leave those rows out.",
+        )
 
     def _outside(self, worker: PlanWorker) -> int:
         """Values outside the repertoire: hashed here, in memory only, or their row withheld."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import orjson
 import polars as pl
 import psycopg
 import pyarrow as pa
@@ -20,8 +19,12 @@ from mayfly.connectors.destinations.databases import (
     TableDestination,
     TableSession,
     quote,
-    rows_with_nul,
     table_spec,
+)
+from mayfly.connectors.destinations.values import (
+    json_texts,
+    rows_out_of_calendar,
+    rows_with_nul,
 )
 from mayfly.connectors.postgres_connect import TLS_HINT, failure
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
@@ -146,9 +149,9 @@ class PostgresEngine(Engine):
             return "timestamptz" if kind.tz else "timestamp"
         return "text"
 
-    def unstorable(self, rows: pa.Table) -> list[int]:
-        """Text with a NUL character."""
-        return rows_with_nul(rows)
+    def unstorable(self, rows: pa.Table) -> Mapping[int, str]:
+        """Text with a NUL character; days that COPY cannot spell."""
+        return {**rows_out_of_calendar(rows), **rows_with_nul(rows)}
 
 
 _TYPES = (
@@ -251,11 +254,7 @@ def _csv_frame(rows: pa.Table) -> pl.DataFrame:
     for name, column in zip(rows.column_names, rows.columns, strict=True):
         kind = column.type
         if pa.types.is_nested(kind):
-            texts = [
-                None if v is None else orjson.dumps(v, default=str).decode()
-                for v in column.to_pylist()
-            ]
-            columns[name] = pl.Series(texts, dtype=pl.String)
+            columns[name] = pl.Series(json_texts(column), dtype=pl.String)
         elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             columns[name] = "\\x" + pl.Series(column.cast(pa.binary())).bin.encode("hex")
         elif pa.types.is_timestamp(kind):

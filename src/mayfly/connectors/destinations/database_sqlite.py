@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,11 @@ from mayfly.connectors.destinations.databases import (
     TableSession,
     quote,
     table_spec,
+)
+from mayfly.connectors.destinations.values import (
+    json_texts,
+    rows_out_of_calendar,
+    rows_without_number,
 )
 from mayfly.connectors.private_files import as_private_as
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
@@ -76,6 +80,10 @@ class SqliteEngine(FileEngine):
                 raise self.unwritable() from None
             raise _ours(error, code) from None
 
+    def unstorable(self, rows: pa.Table) -> Mapping[int, str]:
+        """SQLite takes NaN for null; days and times are written as Python spells them."""
+        return {**rows_out_of_calendar(rows), **rows_without_number(rows)}
+
 
 _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
@@ -129,14 +137,14 @@ class SqliteTableSession(TableSession):
 def _plain(column: pa.ChunkedArray) -> list[Any]:
     """Values as SQLite holds them."""
     if pa.types.is_nested(column.type):
-        return [None if v is None else json.dumps(v, default=str) for v in column.to_pylist()]
+        return json_texts(column)
     return [_value(v) for v in column.to_pylist()]
 
 
 def _value(value: Any) -> Any:
     match value:
         case decimal.Decimal():
-            return str(value)
+            return format(value, "f")
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -172,10 +172,10 @@ class Engine(ABC):
         with self.session() as session:
             session.find()
 
-    def unstorable(self, rows: pa.Table) -> list[int]:
-        """Rows this database cannot hold at all, whatever the table."""
+    def unstorable(self, rows: pa.Table) -> Mapping[int, str]:
+        """Rows this database cannot hold as they are, whatever the table, with a reason code."""
         del rows
-        return []
+        return {}
 
 
 class FileEngine(Engine):
@@ -288,7 +288,16 @@ class TableDestination:
         rows = batch.rendered()
         refused = self._engine.unstorable(rows)
         kept = _without(rows, refused)
-        head = batch.head
+        try:
+            self._write_kept(batch.head, kept)
+        except (pa.ArrowException, ValueError, OverflowError):
+            # The text may hold a value; halving finds the row.
+            raise ContractError(
+                "batch_refused", "A batch holds a value that the destination's types cannot."
+            ) from None
+        return _outcomes(len(batch), refused)
+
+    def _write_kept(self, head: BatchHead, kept: pa.Table) -> None:
         with self._engine.session() as session:
             if not session.has_batch(head):
                 session.execute(
@@ -302,7 +311,6 @@ class TableDestination:
                         session.execute(statement)
                 session.mark_batch(head, datetime.now(UTC).isoformat())
             session.commit()
-        return _outcomes(len(batch), refused)
 
     def _filled(self, session: TableSession, operation: Operation, rows: pa.Table) -> bool:
         """What only adds rows needs no stage: an append, and a first load, of which no row can be
@@ -367,28 +375,18 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(quote(n) for n in names)
 
 
-def _without(rows: pa.Table, refused: Sequence[int]) -> pa.Table:
+def _without(rows: pa.Table, refused: Mapping[int, str]) -> pa.Table:
     if not refused:
         return rows
     index = pa.array(range(rows.num_rows))
     return rows.filter(pc.invert(pc.is_in(index, value_set=pa.array(list(refused)))))
 
 
-def _outcomes(rows: int, refused: Sequence[int]) -> Outcomes:
+def _outcomes(rows: int, refused: Mapping[int, str]) -> Outcomes:
     if not refused:
         return Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
     codes = [int(OutcomeCode.ACCEPTED)] * rows
     for row in refused:
         codes[row] = int(OutcomeCode.REJECTED)
-    reasons = dict.fromkeys(refused, Reason(code="nul_character"))
+    reasons = {row: Reason(code=code) for row, code in refused.items()}
     return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
-
-
-def rows_with_nul(rows: pa.Table) -> list[int]:
-    """Rows with a NUL character in a text, which PostgreSQL cannot hold."""
-    found: set[int] = set()
-    for column in rows.columns:
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            hits = pc.fill_null(pc.match_substring(column, "\x00"), False)
-            found |= set(pc.indices_nonzero(hits).to_pylist())
-    return sorted(found)

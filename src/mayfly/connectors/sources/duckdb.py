@@ -16,6 +16,7 @@ from mayfly.connectors.sources.duckdb_session import (
     LOCKED_SETTINGS,
     DuckdbSession,
     readable,
+    unfit,
 )
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
@@ -101,6 +102,10 @@ class DuckdbSource:
     def readable(self, column: ColumnInfo) -> str:
         """See `Source.readable`."""
         return readable(column)
+
+    def unfit(self, column: ColumnInfo) -> str | None:
+        """See `Source.unfit`."""
+        return unfit(column)
 
     def describe(self, query: str) -> Sequence[ColumnInfo]:
         """See `Source.describe`."""

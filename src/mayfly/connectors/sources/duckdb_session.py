@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -180,29 +181,75 @@ class DuckdbSession:
             self._connection.close()
 
 
-_AS_TEXT = ("ENUM", "BIT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE", '"NULL"', "UUID")
+_AS_TEXT = (
+    "ENUM",
+    "BIT",
+    "BIGNUM",
+    "GEOMETRY",
+    "UHUGEINT",
+    "INTERVAL",
+    "TIME WITH TIME ZONE",
+    '"NULL"',
+    "TIMESTAMPTZ_NS",
+    "UUID",
+)
+_AS_JSON = ("MAP(", "UNION(", "VARIANT")
+_IN_NESTED = re.compile(
+    r"\b(ENUM|BIT|BIGNUM|GEOMETRY|U?HUGEINT|INTERVAL|TIME WITH TIME ZONE|TIME_NS|TIMESTAMP_NS"
+    r"|TIMESTAMPTZ_NS|MAP|UNION|VARIANT)\b"
+)
+"""Types without a plain Arrow form: a list or struct that holds one streams as JSON text."""
 
 
 def readable(column: ColumnInfo) -> str:
     """SQL over the quoted column whose Arrow form is plain and exact.
 
-    Infinite dates and times have no Arrow form and stream as null. Maps and unions stream as JSON
-    text. A HUGEINT of more than 38 digits fails instead of arriving changed.
+    What has no such form streams as null, and `unfit` tells it: infinite dates and times, times
+    finer than a microsecond. Maps and unions stream as JSON text. A HUGEINT of more than 38
+    digits fails instead of arriving changed.
     """
     name, kind = quote(column.name), column.sql_type
-    if kind.endswith("]"):
+    nested = kind.endswith("]") or kind.startswith("STRUCT(")
+    if kind.startswith(_AS_JSON) or (nested and _IN_NESTED.search(kind)):
+        return f"to_json({name})::VARCHAR"
+    if nested:
         return name
-    if kind in {"TIMESTAMP_S", "TIMESTAMP_MS"}:
-        return f"CASE WHEN isfinite({name}::TIMESTAMP) THEN {name}::TIMESTAMP END"
-    if kind == "DATE" or (kind.startswith("TIMESTAMP") and kind != "TIMESTAMP_NS"):
-        return f"CASE WHEN isfinite({name}) THEN {name} END"
+    if kind in _TO_MICROSECONDS:
+        return f"CASE WHEN NOT ({unfit(column)}) THEN {name}::{_TO_MICROSECONDS[kind]} END"
     if kind == "HUGEINT":
         return f"CAST({name} AS DECIMAL(38, 0))"
-    if kind.startswith(("MAP(", "UNION(")):
-        return f"to_json({name})::VARCHAR"
     if kind.startswith(_AS_TEXT):
         return f"CAST({name} AS VARCHAR)"
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        return f"CASE WHEN isfinite({name}) THEN {name} END"
     return name
+
+
+_TO_MICROSECONDS = {
+    "TIMESTAMP_S": "TIMESTAMP",
+    "TIMESTAMP_MS": "TIMESTAMP",
+    "TIMESTAMP_NS": "TIMESTAMP",
+    "TIME_NS": "TIME",
+}
+
+
+def unfit(column: ColumnInfo) -> str | None:
+    """Condition for the values that `readable` does not stream exactly."""
+    name, kind = quote(column.name), column.sql_type
+    if kind.endswith("]") or kind.startswith(("STRUCT(", *_AS_JSON, "TIMESTAMPTZ_NS")):
+        return None
+    match kind:
+        case "TIME_NS":
+            return f"{name}::TIME::TIME_NS <> {name}"
+        case "TIMESTAMP_NS":
+            return f"NOT isfinite({name}) OR {name}::TIMESTAMP::TIMESTAMP_NS <> {name}"
+        case "TIMESTAMP_S" | "TIMESTAMP_MS":
+            return f"NOT isfinite({name}::TIMESTAMP)"
+        case "HUGEINT":
+            return f"{name} IS NOT NULL AND TRY_CAST({name} AS DECIMAL(38, 0)) IS NULL"
+    if kind == "DATE" or kind.startswith("TIMESTAMP"):
+        return f"NOT isfinite({name})"
+    return None
 
 
 def _refuse_same_names(names: list[str]) -> None:

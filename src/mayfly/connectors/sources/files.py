@@ -15,6 +15,7 @@ from mayfly.connectors.sources.duckdb_session import (
     pin,
     readable,
     translated,
+    unfit,
 )
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.dialect import literal
@@ -90,6 +91,10 @@ class FilesSource:
     def readable(self, column: ColumnInfo) -> str:
         """See `Source.readable`."""
         return readable(column)
+
+    def unfit(self, column: ColumnInfo) -> str | None:
+        """See `Source.unfit`."""
+        return unfit(column)
 
     def describe(self, query: str) -> Sequence[ColumnInfo]:
         """See `Source.describe`. The types of a CSV file are found by reading it."""

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mayfly.connectors.postgres_connect import TLS_HINT, failure
 from mayfly.connectors.sources.postgres_session import PostgresSession, settings
-from mayfly.connectors.sources.postgres_types import readable
+from mayfly.connectors.sources.postgres_types import readable, unfit
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
@@ -79,6 +79,10 @@ class PostgresSource:
     def readable(self, column: ColumnInfo) -> str:
         """See `Source.readable`."""
         return readable(column)
+
+    def unfit(self, column: ColumnInfo) -> str | None:
+        """See `Source.unfit`."""
+        return unfit(column)
 
     def describe(self, query: str) -> Sequence[ColumnInfo]:
         """See `Source.describe`.

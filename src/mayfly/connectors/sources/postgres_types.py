@@ -90,6 +90,16 @@ def readable(column: ColumnInfo) -> str:
     return f"({name})::text"
 
 
+def unfit(column: ColumnInfo) -> str | None:
+    """Condition for the values that `readable` streams as null though they are none."""
+    name, kind = quote(column.name), column.sql_type
+    if kind in _INFINITE:
+        return f"NOT isfinite({name})"
+    if _decimal(kind) is not None:
+        return f"{name} = 'NaN'"
+    return None
+
+
 def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A batch of the driver with fixed-scale numerics as decimals and no extension types.
 

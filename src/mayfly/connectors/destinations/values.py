@@ -1,0 +1,75 @@
+"""Values that some databases cannot hold as they are, and nested ones as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31 in days since 1970."""
+_DAY_US = 86_400_000_000
+_Check = Callable[[pa.ChunkedArray], pa.ChunkedArray | None]
+
+
+def json_texts(column: pa.ChunkedArray) -> list[str | None]:
+    """Lists and structs as JSON text: numbers with all their digits, bytes in hex."""
+    with duckdb.connect(config={"enable_external_access": "false"}) as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.register("given", pa.table({"v": column}))
+        found = engine.execute("SELECT CAST(to_json(v) AS VARCHAR) FROM given").fetchall()
+    return [text for (text,) in found]
+
+
+def rows_with_nul(rows: pa.Table) -> Mapping[int, str]:
+    """Rows with a NUL character in a text."""
+    return _found(rows, "nul_character", _has_nul)
+
+
+def rows_without_number(rows: pa.Table) -> Mapping[int, str]:
+    """Rows with a float that is not a number."""
+    return _found(rows, "not_a_number", _is_nan)
+
+
+def rows_out_of_calendar(rows: pa.Table) -> Mapping[int, str]:
+    """Rows with a day outside the years 1 to 9999, or with the time 24:00."""
+    return _found(rows, "time_out_of_range", _out_of_calendar)
+
+
+def _found(rows: pa.Table, reason: str, check: _Check) -> Mapping[int, str]:
+    found: dict[int, str] = {}
+    for column in rows.columns:
+        hits = check(column)
+        if hits is not None:
+            found |= dict.fromkeys(
+                pc.indices_nonzero(pc.fill_null(hits, False)).to_pylist(), reason
+            )
+    return found
+
+
+def _has_nul(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return pc.match_substring(column, "\x00")
+    return None
+
+
+def _is_nan(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    return pc.is_nan(column) if pa.types.is_floating(column.type) else None
+
+
+def _out_of_calendar(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    kind = column.type
+    if pa.types.is_date32(kind):
+        return _outside(column.cast(pa.int32()), _FIRST_DAY, _LAST_DAY)
+    if pa.types.is_timestamp(kind) and kind.unit == "us":
+        first, after = _FIRST_DAY * _DAY_US, (_LAST_DAY + 1) * _DAY_US
+        return _outside(column.cast(pa.int64()), first, after - 1)
+    if pa.types.is_time64(kind) and kind.unit == "us":
+        return _outside(column.cast(pa.int64()), 0, _DAY_US - 1)
+    return None
+
+
+def _outside(numbers: pa.ChunkedArray, least: int, most: int) -> pa.ChunkedArray:
+    return pc.or_(pc.less(numbers, least), pc.greater(numbers, most))
