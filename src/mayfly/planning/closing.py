@@ -150,12 +150,17 @@ class ClosingSql:
     def _forget(self) -> str:
         """A pair that its row no longer wants, once another row's delivered pair holds it."""
         pairs, gone = self._names.of("pairs"), self._names.of("gone")
+        # Few are gone: of all others only those with an identifier of theirs are looked at.
+        held = (
+            f"SELECT o.field, o.digest FROM {pairs} o "
+            f"JOIN (SELECT DISTINCT field, digest FROM {gone}) w "
+            f"ON w.field = o.field AND w.digest = o.digest "
+            f"LEFT JOIN {gone} h ON {self._same_pair('o', 'h')} WHERE h.field IS NULL"
+        )
         return (
             f"DELETE FROM {pairs} WHERE EXISTS (SELECT 1 FROM {gone} g "
-            f"WHERE {self._same_pair(pairs, 'g')}) "
-            f"AND EXISTS (SELECT 1 FROM {pairs} o LEFT JOIN {gone} h "
-            f"ON {self._same_pair('o', 'h')} "
-            f"WHERE o.field = {pairs}.field AND o.digest = {pairs}.digest AND h.field IS NULL)"
+            f"WHERE {self._same_pair(pairs, 'g')}) AND EXISTS (SELECT 1 FROM ({held}) k "
+            f"WHERE k.field = {pairs}.field AND k.digest = {pairs}.digest)"
         )
 
     def _same_pair(self, left: str, right: str) -> str:

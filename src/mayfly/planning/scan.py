@@ -155,7 +155,7 @@ class ScanSql:
     def _worked_out(self) -> str:
         """The classified rows, values of rows that need none left out, and what is shared."""
         spec = self._spec
-        kept = ["c", *key_names(spec), "fp", "s_out", "redo"]
+        kept = ["c", *key_names(spec), "redo"]
         if self._flags.suppression_changed:
             kept += [f"s_s{j}" for j in range(len(spec.suppression))]
         if spec.destination_key:
@@ -164,9 +164,9 @@ class ScanSql:
             wanted = ", ".join(str(int(c)) for c in (*NEEDED, RowClass.UNCHANGED))
             kept.append(f"CASE WHEN c IN ({wanted}) THEN unfit END AS unfit")
         need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
-        columns = [
-            f"CASE WHEN {need} THEN x{i} END AS x{i}" for i, _ in enumerate(model_columns(spec))
-        ]
+        # Of a row that stays as it is nothing but its key is written.
+        narrow = ["fp", "s_out", *(f"x{i}" for i, _ in enumerate(model_columns(spec)))]
+        columns = [f"CASE WHEN {need} THEN {name} END AS {name}" for name in narrow]
         return self._shared.over(
             f"SELECT {', '.join([*kept, f'{need} AS need', *columns])} "
             f"FROM ({self._classified()}) AS mf_c WHERE c IS NOT NULL"

@@ -35,7 +35,7 @@ from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.type_fields import FieldTyper, Found
 
-FINGERPRINT_FORMAT = 2
+FINGERPRINT_FORMAT = 3
 _ABOUT_QUERY = frozenset({
     "table_missing", "schema_missing", "column_missing", "column_ambiguous", "function_missing",
     "query_syntax", "query_invalid", "access_refused", "missing_grant",

@@ -95,7 +95,7 @@ class SqlDialect(ABC):
         return None
 
     def fingerprint(self, rendered: Sequence[str]) -> str:
-        """Fingerprint of several rendered values: length-prefixed, null apart from ''."""
+        """Fingerprint of several rendered values; null apart from ''."""
         return self.md5(self._joined(rendered))
 
     def key_digest(self, rendered: Sequence[str]) -> str:
@@ -103,8 +103,14 @@ class SqlDialect(ABC):
         return self.sha256(self._joined(rendered))
 
     def _joined(self, rendered: Sequence[str]) -> str:
-        parts = [f"coalesce({self.octets(r)} || ':' || {r}, 'n')" for r in rendered]
-        return " || ';' || ".join(parts) if parts else "''"
+        """The texts side by side, then their lengths: read from its end it is one list alone."""
+        if not rendered:
+            return "''"
+        texts = [f"coalesce({r}, '')" for r in rendered]
+        lengths = " || ';' || ".join(
+            f"coalesce(CAST({self.octets(r)} AS {self.text}), 'n')" for r in rendered
+        )
+        return f"{' || '.join(texts)} || {lengths}"
 
 
 def refuse_key_type(name: str, arrow_type: pa.DataType) -> None:
