@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contract.test_planstore_protocol import CASES, MakeWarehouse, machine, play, write_postgres
+from contract.plan_machine import CASES, machine, play
+from contract.plan_stores import MakeWarehouse, write_postgres
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.connectors.sources.duckdb import DuckdbSource, make_database
 from mayfly.connectors.sources.files import FilesSource

@@ -20,7 +20,7 @@ def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
     """
     text, other, wide = (_literal(t) for t in (_TEXT, _OTHER, _WIDE))
     raw, raw_other = _TEXT.encode(), _OTHER.encode()
-    joined = f"{len(raw)}:{_TEXT};n;{len(raw_other)}:{_OTHER}".encode()
+    joined = f"{_TEXT}{_OTHER}{len(raw)};n;{len(raw_other)}".encode()
     nothing = f"CAST(NULL AS {sql.text})"
     checks = {
         "length": (sql.octets(text), str(len(raw))),
