@@ -11,6 +11,7 @@ import pytest
 from end_to_end.odd_projects import SOURCES, TABLES, Odd, refused, run
 from mayfly.api import load
 from mayfly.config.findings import ConfigProblemsError
+from mayfly.domain.errors import ConfigError
 
 
 @pytest.fixture(params=SOURCES)
@@ -115,3 +116,132 @@ def test_keys_that_name_no_row_are_refused(odd: Odd) -> None:
     assert twice["message"] == "Sync out: 1 primary keys stand on more than one row."
     assert null["hint"] == twice["hint"]
     assert twice["hint"].startswith("Make the key unique in the model's SQL")
+
+
+NAMES = (
+    *(
+        "k0",
+        "x0",
+        "f0",
+        "v0",
+        "n",
+        "c",
+        "g",
+        "m",
+        "fp",
+        "here",
+        "dk",
+        "need",
+        "redo",
+        "batch",
+        "pos",
+    ),
+    *(
+        "select",
+        "order",
+        "at",
+        "unfit",
+        "with blank",
+        ' "q"',
+        "😊",
+        "{column}",
+        "a;b",
+        "a--b",
+        "/*x*/",
+    ),
+    *("%s", "$1", "?", "n'x", "Ärger", "y" * 63),
+)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@pytest.mark.parametrize("to", TABLES)
+def test_columns_of_any_name_arrive(odd: Odd, to: str) -> None:
+    """Names that Mayfly's own statements use, reserved words, quotes, blanks and emoji."""
+    kinds = ", ".join(f"{_quoted(n)} int" for n in NAMES)
+    odd.make(f"CREATE TABLE rows ({kinds})")
+    odd.make(
+        *(
+            f"INSERT INTO rows VALUES ({', '.join(str(row * 100 + i) for i in range(len(NAMES)))})"
+            for row in range(3)
+        )
+    )
+    project = odd.write({n: n for n in NAMES}, key=["x0", "k0"], to=to)
+    assert run(project)["rows"]["delivered"] == 3
+    odd.make('UPDATE rows SET "fp" = 0 WHERE "k0" = 0', 'DELETE FROM rows WHERE "k0" = 100')
+    changed = run(project)["rows"]
+    assert (changed["delivered"], changed["removed"]) == (1, 1)
+    shown = ", ".join(_quoted(n).replace("{", "{{").replace("}", "}}") for n in NAMES)
+    at = NAMES.index("fp")
+    rows = [[row * 100 + i for i in range(len(NAMES))] for row in (0, 2)]
+    rows[0][at] = 0
+    assert sorted(odd.ask(to, f"SELECT {shown} FROM {{t}}")) == [tuple(r) for r in rows]
+
+
+@pytest.mark.parametrize("to", TABLES)
+def test_columns_that_differ_only_in_case(odd: Odd, to: str) -> None:
+    """They arrive where the destination tells them apart, and are refused by name elsewhere."""
+    columns = ("a", "b") if odd.source == "duckdb" else ("Id", "id")
+    odd.make(f'CREATE TABLE rows (k int, "{columns[0]}" int, "{columns[1]}" int)')
+    odd.make("INSERT INTO rows VALUES (1, 2, 3)")
+    project = odd.write({"k": "k", "Id": columns[0], "id": columns[1]}, key=["k"], to=to)
+    if to == "postgres":
+        assert run(project)["rows"]["delivered"] == 1
+        assert odd.ask(to, 'SELECT k, "Id", id FROM {t}') == [(1, 2, 3)]
+        return
+    error = refused(project)
+    assert error["code"] == "column_ambiguous"
+    assert error["message"].startswith("Sync out: fields Id and id of the mapping differ only")
+    assert "mapping" in error["hint"]
+
+
+def test_two_columns_of_one_name_in_duckdb_are_one(odd: Odd) -> None:
+    """DuckDB does not tell `Id` from `id`: declaring both is refused."""
+    if odd.source == "duckdb":
+        odd.make("CREATE TABLE rows (k int, id int)", "INSERT INTO rows VALUES (1, 2)")
+        with pytest.raises(ConfigError, match="column_ambiguous"):
+            odd.write({"k": "k", "a": "Id", "b": "id"}, key=["k"], to="sqlite")
+
+
+@pytest.mark.parametrize("to", TABLES)
+def test_names_and_widths_beyond_a_table_are_refused(odd: Odd, to: str) -> None:
+    """What PostgreSQL would cut, and more columns than a table can have."""
+    odd.make("CREATE TABLE rows (k int)", "INSERT INTO rows VALUES (1)")
+    long = odd.write({"k": "k", "n" * 70: "k"}, key=["k"], to=to)
+    if to == "postgres":
+        error = refused(long)
+        assert error["code"] == "name_too_long"
+        assert "70 bytes" in error["message"]
+    wide = odd.write({"k": "k", **{f"f{i}": "k" for i in range(2_000)}}, key=["k"], to=to)
+    if to != "duckdb":
+        error = refused(wide)
+        assert error["code"] == "too_many_columns"
+        assert "2001 fields" in error["message"]
+
+
+@pytest.mark.parametrize("width", [600, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_a_wide_table_arrives_whole_and_in_part(odd: Odd, width: int) -> None:
+    """All of its columns, and three of them: the least change of the last one is seen.
+
+    An expression of DuckDB may be 1,000 operators deep; a table of PostgreSQL has 1,600 columns.
+    """
+    width = min(width, 2_000 if odd.source == "duckdb" else 1_600)
+    names = ["id", *(f"c{i}" for i in range(1, width))]
+    to = odd.source
+    odd.make(
+        f"CREATE TABLE rows ({', '.join(n + ' int' for n in names)})",
+        f"INSERT INTO rows VALUES ({', '.join(map(str, range(width)))})",
+        f"INSERT INTO rows VALUES (1{', NULL' * (width - 1)})",
+    )
+    project = odd.write({n: n for n in names}, key=["id"], to=to)
+    assert run(project)["rows"]["delivered"] == 2
+    odd.make(f"UPDATE rows SET {names[-1]} = -1 WHERE id = 0")
+    assert run(project)["rows"]["delivered"] == 1
+    assert run(project)["rows"]["planned"] == 0
+    wanted = [(*range(width - 1), -1), (1, *[None] * (width - 1))]
+    assert odd.ask(to, "SELECT * FROM {t} ORDER BY id") == wanted
+    three = odd.write({n: n for n in (names[0], names[1], names[-1])}, key=["id"], to="sqlite")
+    assert run(three)["rows"]["delivered"] == 2
+    assert odd.ask("sqlite", "SELECT * FROM {t} ORDER BY id") == [(0, 1, -1), (1, None, None)]

@@ -84,9 +84,12 @@ def country_of(spec: PlanSpec, column: str) -> str | None:
 
 
 def model_columns(spec: PlanSpec) -> list[str]:
-    """Every model column the scan reads besides keys and consent."""
-    columns = [f.column for f in spec.fields] + [s.column for s in spec.suppression]
-    return list(dict.fromkeys([*columns, *spec.destination_key]))
+    """Model columns whose values the scan looks at beyond their fingerprint.
+
+    Those of an internal destination are not: carried along, 2,000 of them take minutes to plan.
+    """
+    columns = [f.column for _, f in value_fields(spec)] + [s.column for s in spec.suppression]
+    return list(dict.fromkeys(columns))
 
 
 def consent_state(spec: PlanSpec, column_sql: str) -> str:

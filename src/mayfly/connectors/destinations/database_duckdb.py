@@ -16,6 +16,7 @@ from mayfly.connectors.destinations.databases import (
     FileEngine,
     TableDestination,
     TableSession,
+    refuse_fields,
     table_spec,
 )
 from mayfly.connectors.private_files import as_private_as
@@ -210,4 +211,5 @@ def _no_database() -> ConfigError:
 
 def make(*, path: Path, context: DestinationContext) -> TableDestination:
     """The connector for one table of a DuckDB file."""
+    refuse_fields(context, DuckdbEngine.kind)
     return TableDestination(DuckdbEngine(path, context.object_name), context)

@@ -19,6 +19,7 @@ from mayfly.connectors.destinations.databases import (
     TableDestination,
     TableSession,
     quote,
+    refuse_fields,
     table_spec,
 )
 from mayfly.connectors.destinations.values import (
@@ -32,6 +33,7 @@ from mayfly.ports.destination import DestinationContext
 
 SPEC_POSTGRES = table_spec("postgres")
 _COLUMNS_MAX = 1_600
+_NAME_BYTES_MAX = 63
 _NULL = "\\N"
 _COPY_ROWS = 10_000
 _OPTIONS = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=3"
@@ -118,16 +120,6 @@ class PostgresEngine(Engine):
             )
         except psycopg.OperationalError as error:
             raise _not_connected(str(error)) from None
-
-    def check(self) -> None:
-        """Connect and look; names the missing grant."""
-        if len(self._context.columns) > _COLUMNS_MAX:
-            raise ConfigError(
-                "too_many_columns",
-                f"The mapping has {len(self._context.columns)} fields; PostgreSQL's tables have "
-                f"at most {_COLUMNS_MAX} columns.",
-            )
-        super().check()
 
     def name(self, table: str) -> str:
         """In the configured schema."""
@@ -350,4 +342,11 @@ def _away() -> TransientError:
 
 def make(*, dsn: Revealable, schema: str, context: DestinationContext) -> TableDestination:
     """The connector for one table of PostgreSQL."""
+    refuse_fields(
+        context,
+        "PostgreSQL",
+        columns_max=_COLUMNS_MAX,
+        name_bytes_max=_NAME_BYTES_MAX,
+        case_matters=True,
+    )
     return TableDestination(PostgresEngine(dsn, schema, context), context)

@@ -19,6 +19,7 @@ from mayfly.connectors.destinations.databases import (
     TableDestination,
     TableSession,
     quote,
+    refuse_fields,
     table_spec,
 )
 from mayfly.connectors.destinations.values import (
@@ -32,6 +33,7 @@ from mayfly.ports.destination import DestinationContext
 
 SPEC_SQLITE = table_spec("sqlite")
 _BUSY_SECONDS = 30.0
+_COLUMNS_MAX = 2_000
 
 
 class SqliteEngine(FileEngine):
@@ -190,4 +192,5 @@ def _ours(error: Exception, code: int) -> EngineError:
 
 def make(*, path: Path, context: DestinationContext) -> TableDestination:
     """The connector for one table of an SQLite file."""
+    refuse_fields(context, SqliteEngine.kind, columns_max=_COLUMNS_MAX)
     return TableDestination(SqliteEngine(path, context.object_name), context)

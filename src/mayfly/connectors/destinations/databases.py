@@ -239,6 +239,47 @@ class FileEngine(Engine):
         )
 
 
+def refuse_fields(
+    context: DestinationContext,
+    kind: str,
+    *,
+    columns_max: int | None = None,
+    name_bytes_max: int | None = None,
+    case_matters: bool = False,
+) -> None:
+    """Refuse fields that a kind of database cannot have as the columns of one table.
+
+    Raises:
+        ConfigError: `too_many_columns`, `name_too_long`, `column_ambiguous`.
+    """
+    where, names = f"Sync {context.sync}", list(context.columns)
+    if columns_max is not None and len(names) > columns_max:
+        raise ConfigError(
+            "too_many_columns",
+            f"{where}: the mapping has {len(names)} fields; {kind}'s tables have at most "
+            f"{columns_max} columns.",
+            hint="Map fewer fields, or send them to two tables with two syncs.",
+        )
+    for name in (context.object_name, *names) if name_bytes_max is not None else ():
+        if len(name.encode()) > name_bytes_max:
+            raise ConfigError(
+                "name_too_long",
+                f"{where}: a name of {len(name.encode())} bytes begins with {name[:40]}; {kind}'s "
+                f"names have at most {name_bytes_max}, and it would cut this one.",
+                hint="Give the table or field a shorter name in the sync.",
+            )
+    folded: dict[str, str] = {}
+    for name in names if not case_matters else ():
+        other = folded.setdefault(name.lower(), name)
+        if other != name:
+            raise ConfigError(
+                "column_ambiguous",
+                f"{where}: fields {other} and {name} of the mapping differ only in case, which "
+                f"{kind}'s columns cannot.",
+                hint="Give one of them another name in the mapping; its column stays as it is.",
+            )
+
+
 class TableDestination:
     """Writes batches into one table."""
 

@@ -96,21 +96,25 @@ class SqlDialect(ABC):
 
     def fingerprint(self, rendered: Sequence[str]) -> str:
         """Fingerprint of several rendered values; null apart from ''."""
-        return self.md5(self._joined(rendered))
+        return self.md5(self._listed(rendered))
 
     def key_digest(self, rendered: Sequence[str]) -> str:
         """SHA-256 of a rendered primary key: 32 bytes, whatever its columns."""
-        return self.sha256(self._joined(rendered))
+        return self.sha256(self._listed(rendered))
 
-    def _joined(self, rendered: Sequence[str]) -> str:
-        """The texts side by side, then their lengths: read from its end it is one list alone."""
+    def joined(self, texts_sql: Sequence[str]) -> str:
+        """Texts that are never null, side by side."""
+        return " || ".join(texts_sql)
+
+    def _listed(self, rendered: Sequence[str]) -> str:
+        """The texts, then their lengths: read from its end it is one list alone."""
         if not rendered:
             return "''"
-        texts = [f"coalesce({r}, '')" for r in rendered]
-        lengths = " || ';' || ".join(
-            f"coalesce(CAST({self.octets(r)} AS {self.text}), 'n')" for r in rendered
-        )
-        return f"{' || '.join(texts)} || {lengths}"
+        parts = [f"coalesce({r}, '')" for r in rendered]
+        for i, text in enumerate(rendered):
+            parts += ["';'"] if i else []
+            parts.append(f"coalesce(CAST({self.octets(text)} AS {self.text}), 'n')")
+        return self.joined(parts)
 
 
 def refuse_key_type(name: str, arrow_type: pa.DataType) -> None:

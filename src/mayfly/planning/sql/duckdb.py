@@ -64,6 +64,10 @@ class DuckdbDialect(SqlDialect):
             return f"to_json({column_sql})::VARCHAR"
         return f"({column_sql})::VARCHAR"
 
+    def joined(self, texts_sql: Sequence[str]) -> str:
+        """An expression may be 1,000 operators deep, and a table 2,000 columns wide."""
+        return f"concat({', '.join(texts_sql)})"
+
     def matches(self, text_sql: str, pattern: str) -> str:
         """RE2, anchored at both ends."""
         return f"regexp_full_match({text_sql}, {literal(pattern)})"
