@@ -260,8 +260,8 @@ def refuse_fields(
             f"{columns_max} columns.",
             hint="Map fewer fields, or send them to two tables with two syncs.",
         )
-    for name in (context.object_name, *names) if name_bytes_max is not None else ():
-        if len(name.encode()) > name_bytes_max:
+    for name in (context.object_name, *names):
+        if name_bytes_max is not None and len(name.encode()) > name_bytes_max:
             raise ConfigError(
                 "name_too_long",
                 f"{where}: a name of {len(name.encode())} bytes begins with {name[:40]}; {kind}'s "
