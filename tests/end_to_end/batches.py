@@ -70,11 +70,14 @@ def make(root: Path, text: str, change: Change) -> None:
 def run(project: Project, *, after_first: Callable[[], object] | None = None) -> dict[str, Any]:
     """How the one sync ended; something may happen once its first batch is there."""
     request = RunRequest()
-    waiting = [after_first] if after_first is not None else []
+    told = 0
 
     def progress(sync: str, rows: int, planned: int) -> None:
-        if waiting:
-            waiting.pop()()
+        nonlocal told
+        told += 1
+        # That it plans, that it has planned, and then each batch.
+        if told == 3 and after_first is not None:
+            after_first()
 
     request.progress = progress
     result = project.run(request=request)
