@@ -113,11 +113,16 @@ class NumberingSql:
         classes = (RowClass.ADDED,) if spec.mode is SyncMode.APPEND else _SENT
         values = [f"v{i}" for i, _ in value_fields(spec)]
         values += [f"s{j}" for j in range(len(spec.suppression))]
-        numbered = (
-            f"SELECT row_number() OVER () - 1 AS rn, {key_list(spec)}, fp, {self.outgoing()} AS out"
-            f"{''.join(', ' + v for v in values)} FROM {self._names.of('scan')} "
-            f"WHERE c IN {_numbers(classes)}"
-        )
+        scan, ordinal = self._names.of("scan"), self._sql.ordinal
+        columns = ", ".join([key_list(spec), "fp", f"{self.outgoing()} AS out", *values])
+        sent = f"FROM {scan} WHERE c IN {_numbers(classes)}"
+        numbered = f"SELECT row_number() OVER () - 1 AS rn, {columns} {sent}"
+        if ordinal != "n":
+            # Numbering is one thread's work: of narrow rows, and all of them write the wide ones.
+            numbered = (
+                f"SELECT rn, {columns} FROM {scan} AS w JOIN (SELECT {ordinal} AS o, "
+                f"row_number() OVER () - 1 AS rn {sent}) AS q ON q.o = w.{ordinal}"
+            )
         batch = self._sql.div("rn", spec.batch_rows)
         return self._table(
             "plan",
