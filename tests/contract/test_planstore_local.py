@@ -115,12 +115,15 @@ def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     return partial(reading_role, request.getfixturevalue("postgres_database"))
 
 
-@pytest.mark.parametrize(("mode", "more"), LOCAL_CASES)
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [case for case in LOCAL_CASES if case.id in ("upsert", "upsert-identifiers", "append")],
+)
 def test_any_history_ends_in_the_truth(
     warehouse: MakeWarehouse, mode: SyncMode, more: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     """Whatever changes, fails, dies or takes over, the destination ends as the model wants it."""
-    play(machine(warehouse, mode, **more), request.node.name, examples=2, steps=6)
+    play(machine(warehouse, mode, **more), request.node.name, examples=1, steps=6)
 
 
 @pytest.mark.slow
