@@ -262,3 +262,16 @@ def test_rows_beyond_the_memory_limit_are_refused(odd: Odd) -> None:
     assert error["code"] == "memory_limit"
     assert "memory_limit" in error["hint"]
     assert sorted(p.name for p in odd.root.iterdir()) == before
+
+
+def test_wide_rows_go_in_batches_that_fit(odd: Odd) -> None:
+    """Two hundred megabytes, of which no more than a third is read at once."""
+    odd.settings = {"memory_limit": "1GB"} if odd.source == "duckdb" else {}
+    odd.make(
+        "CREATE TABLE rows AS SELECT i AS id, repeat(chr(97 + CAST(i % 26 AS int)), 2000000) "
+        "AS doc FROM generate_series(0, 99) AS r(i)"
+    )
+    project = odd.write({"id": "id", "doc": "doc"}, key=["id"], to="sqlite")
+    [ended] = project.run().to_dict()["syncs"]
+    assert (ended["status"], ended["batches"], ended["rows"]["delivered"]) == ("succeeded", 4, 100)
+    assert ended["rows"]["planned"] == 100

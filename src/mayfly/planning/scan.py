@@ -376,6 +376,27 @@ class ScanSql:
             f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE q.o{position}"
         )
 
+    def row_bytes(self) -> str | None:
+        """How many bytes the outgoing values of a row have on average, where they are the model's.
+
+        Numbers and times are not counted: none is wide.
+        """
+        spec, sql = self._spec, self._sql
+        sizes = []
+        for field in () if spec.external else spec.fields:
+            column, kind = quote(field.column), field.arrow_type
+            if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+                sizes.append(f"coalesce(octet_length({column}), 0)")
+            elif pa.types.is_string(kind) or pa.types.is_nested(kind):
+                sizes.append(f"coalesce({sql.octets(sql.render(column, kind))}, 0)")
+        if not sizes:
+            return None
+        return (
+            f"/* mayfly sync={spec.identity.sync} run={spec.run} width */ SELECT "
+            f"CAST(coalesce(avg(CAST({' + '.join(sizes)} AS bigint)), 0) AS bigint) AS n "
+            f"FROM ({spec.model_sql}) AS mf_model"
+        )
+
     def count_outside(self) -> str | None:
         """Rows with a value outside the repertoire, per model column."""
         sums = [

@@ -139,7 +139,7 @@ class PlanSpec:
         outside: what happens to values outside the repertoire SQL may hash.
         versions: fingerprint of rules, mapping and fingerprint format.
         suppression_version: of the list.
-        batch_rows: rows in a batch.
+        batch_rows: rows in a batch, at most.
     """
 
     identity: StateIdentity
@@ -239,10 +239,18 @@ class PlanCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A numbered plan."""
+    """A numbered plan.
+
+    Args:
+        counts: of rows.
+        batches: in order of their numbers.
+        row_bytes: what a row of a batch weighs once it is read, on average; 0 where that is little,
+            as of digests.
+    """
 
     counts: PlanCounts
     batches: tuple[BatchInfo, ...] = ()
+    row_bytes: int = 0
 
 
 class PlanWorker(Protocol):

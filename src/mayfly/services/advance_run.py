@@ -40,6 +40,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 READ_ROWS = 50_000
+READ_BYTES = 64_000_000
 GUARD_SHARE = 0.20
 GUARD_ROWS = 100
 
@@ -310,7 +311,7 @@ class _Ready:
 
 async def _ready(run: Run, plan: Plan) -> AsyncGenerator[_Ready, None]:
     """The plan's batches in order, read in groups."""
-    for group in _groups(plan.batches):
+    for group in _groups(plan.batches, plan.row_bytes):
         batches = await _store(run.store.read, run.spec, group, run.worker, of=len(plan.batches))
         read_ms = run.now_ms()
         batches.reverse()
@@ -490,8 +491,11 @@ def _refuse_too_many_withheld(run: Run, gated: Gated, info: BatchInfo) -> None:
         )
 
 
-def _groups(batches: Sequence[BatchInfo]) -> list[list[BatchInfo]]:
-    """Neighbouring batches of one kind, up to READ_ROWS together: read in one statement."""
+def _groups(batches: Sequence[BatchInfo], row_bytes: int) -> list[list[BatchInfo]]:
+    """Neighbouring batches of one kind, up to READ_ROWS and READ_BYTES together: read in one
+    statement.
+    """
+    most = min(READ_ROWS, READ_BYTES // max(1, row_bytes))
     groups: list[list[BatchInfo]] = []
     for batch in batches:
         last = groups[-1] if groups else None
@@ -500,7 +504,7 @@ def _groups(batches: Sequence[BatchInfo]) -> list[list[BatchInfo]]:
             and last[-1].operation is batch.operation
             and last[-1].identifier == batch.identifier
             and last[-1].number + 1 == batch.number
-            and sum(b.rows for b in last) + batch.rows <= READ_ROWS
+            and sum(b.rows for b in last) + batch.rows <= most
         ):
             last.append(batch)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ from mayfly.ports.source import SqlSession
 from mayfly.privacy.gate import Form
 
 CHUNK_ROWS = 200_000
+BATCH_BYTES = 64_000_000
 
 
 def pages(session: SqlSession, query: str, table: str, ordinal: str) -> Iterator[pa.Table]:
@@ -79,7 +81,7 @@ class PlanMaker:
 
     def make(self, worker: PlanWorker) -> Plan:
         """All statements of a plan, in order."""
-        session, numbering = self._session, self._numbering
+        session = self._session
         session.execute(self._scan.create())
         keys = self._check_keys()
         if any(keys.values()):
@@ -87,6 +89,8 @@ class PlanMaker:
         self._refuse_unfit()
         outside = self._outside(worker)
         self._ask_worker(worker)
+        row_bytes = self._row_bytes()
+        self._numbering = numbering = self._in_batches_that_fit(row_bytes)
         without = numbering.mark_without_identifier()
         if without is not None:
             session.execute(without)
@@ -103,7 +107,16 @@ class PlanMaker:
         if removals is not None:
             session.execute(removals)
         session.execute(numbering.create_batches())
-        return Plan(counts=self._counts(outside), batches=self._batches())
+        return Plan(counts=self._counts(outside), batches=self._batches(), row_bytes=row_bytes)
+
+    def _row_bytes(self) -> int:
+        query = self._scan.row_bytes()
+        return 0 if query is None else self._number(query)
+
+    def _in_batches_that_fit(self, row_bytes: int) -> NumberingSql:
+        """A batch is in memory as a whole, more than once: few wide rows make one."""
+        rows = min(self._spec.batch_rows, max(1, BATCH_BYTES // max(1, row_bytes)))
+        return NumberingSql(replace(self._spec, batch_rows=rows), self._sql, self._names)
 
     def _check_keys(self) -> dict[str, int]:
         found = {
