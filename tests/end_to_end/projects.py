@@ -68,6 +68,20 @@ def members(sandbox: SandboxServer) -> set[str]:
     return set(found["fields"].get("EMAIL", []))
 
 
+def graph(sandbox: SandboxServer, method: str, path: str) -> None:
+    """A call as the audience's owner would make it."""
+    request = urllib.request.Request(f"{sandbox.url}/v26.0/{path}", method=method)
+    request.add_header("authorization", "Bearer t0ken")
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        reply.read()
+
+
+def only_audience(sandbox: SandboxServer) -> str:
+    """Its id."""
+    [audience] = get(f"{sandbox.url}/_sandbox/audiences")
+    return str(audience["id"])
+
+
 def make_people(path: Path, rows: int) -> None:
     """A warehouse with `people`."""
     with duckdb.connect(str(path)) as connection:

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import _no_sleep, members
+from end_to_end.projects import _no_sleep, graph, members, only_audience
 from mayfly.api import Project, RunRequest, load
 from mayfly.api.examine import examine
 from mayfly.bootstrap import SPECS, initialise
@@ -245,6 +245,20 @@ def test_a_suppressed_person_is_taken_back(any_shop: Shop, sandbox: SandboxServe
     assert ended(shop.opened(), "to_meta") == ("succeeded", 0, 1)
     assert members(sandbox) == {digest("bob@example.com").hex()}
     assert ended(shop.opened(), "to_meta") == ("no_changes", 0, 0)
+
+
+def test_a_deleted_audience_is_filled_anew(any_shop: Shop, sandbox: SandboxServer) -> None:
+    """A plan and a dry run say so, and forget nothing."""
+    any_shop.write(PEOPLE)
+    project = any_shop.begin(sandbox.url)
+    assert ended(project, "to_meta") == ("succeeded", 2, 0)
+    graph(sandbox, "DELETE", only_audience(sandbox))
+    for _ in range(2):
+        planned = any_shop.opened().plan("to_meta").to_dict()["syncs"][0]
+        assert (planned["object"]["forgotten"], planned["rows"]["added"]) == (2, 2)
+    assert ended(any_shop.opened(), "to_meta") == ("succeeded", 2, 0)
+    assert len(members(sandbox)) == 2
+    assert ended(any_shop.opened(), "to_meta") == ("no_changes", 0, 0)
 
 
 def test_the_state_holds_no_value_and_no_digest_of_one(shop: Shop, sandbox: SandboxServer) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import approved, get, make_people, make_project, members
+from end_to_end.projects import (
+    approved,
+    get,
+    graph,
+    make_people,
+    make_project,
+    members,
+    only_audience,
+)
 from mayfly.api import RunRequest, load
 from mayfly.cli.commands import app
 from mayfly.sandbox.server import SandboxServer
@@ -70,20 +78,6 @@ def test_a_batch_of_one_refused_row_stops_no_run(tmp_path: Path, sandbox: Sandbo
     assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 2
     project.retry("to_meta")
     assert project.run("to_meta").to_dict()["syncs"][0]["rows"]["delivered"] == 1
-
-
-def graph(sandbox: SandboxServer, method: str, path: str) -> None:
-    """A call as the audience's owner would make it."""
-    request = urllib.request.Request(f"{sandbox.url}/v26.0/{path}", method=method)
-    request.add_header("authorization", "Bearer t0ken")
-    with urllib.request.urlopen(request, timeout=10) as reply:
-        reply.read()
-
-
-def only_audience(sandbox: SandboxServer) -> str:
-    """Its id."""
-    [audience] = get(f"{sandbox.url}/_sandbox/audiences")
-    return str(audience["id"])
 
 
 def test_an_audience_deleted_at_meta_is_filled_anew(tmp_path: Path, sandbox: SandboxServer) -> None:
