@@ -6,6 +6,7 @@ import json
 import sqlite3
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from end_to_end.projects import approved, get, make_people, make_project, members
 from mayfly.api import load
 from mayfly.cli.commands import app
+from mayfly.connectors.sources.duckdb_session import DuckdbSession
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.scan_paths import scan_paths
@@ -39,6 +41,28 @@ def test_a_run_delivers_once_and_then_only_changes(tmp_path: Path, sandbox: Sand
         assert crm.execute("SELECT email FROM people WHERE id = 9").fetchone() == (
             "new@example.com",
         )
+
+
+@pytest.mark.parametrize("sync", ["to_meta", "to_crm"])
+def test_a_plan_reads_its_model_once(
+    tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, sync: str
+) -> None:
+    """A model may be dear, and read twice it may give two answers."""
+    project = approved(make_project(tmp_path, sandbox.url))
+    assert project.run(sync).exit_code == 0
+    compiled = project.app.compile(project.app.project.syncs[sync], run="r")
+    assert compiled.spec is not None
+    seen: list[str] = []
+    for name in ("execute", "table"):
+        call = getattr(DuckdbSession, name)
+
+        def noted(self: DuckdbSession, sql: str, call: Any = call) -> Any:
+            seen.append(sql)
+            return call(self, sql)
+
+        monkeypatch.setattr(DuckdbSession, name, noted)
+    project.app.plan_store(compiled).count(compiled.spec, project.app.worker(compiled))
+    assert len([sql for sql in seen if 'FROM "people"' in sql]) == 1
 
 
 def test_an_unapproved_or_changed_sync_is_refused(tmp_path: Path, sandbox: SandboxServer) -> None:

@@ -18,8 +18,8 @@ from mayfly.planning.spec import PlanField, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.privacy.gate import Form
 
-# A rejected row is not sent, but what of it was delivered before must still be wanted by it.
 KEY_DIGEST = "key_digest"
+# A rejected row is not sent, but what of it was delivered before must still be wanted by it.
 NEEDED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.REJECTED_BEFORE)
 
 
@@ -67,6 +67,29 @@ def pseudonym_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
 def unfit_fields(spec: PlanSpec) -> list[PlanField]:
     """Fields of columns that may hold a value which cannot be read exactly."""
     return [f for f in spec.fields if f.unfit_sql]
+
+
+def wide_values(spec: PlanSpec, sql: SqlDialect) -> list[str]:
+    """Sizes in bytes of the values of an internal destination, over the model's columns.
+
+    Numbers and times are not counted: none is wide. Nor are digests.
+    """
+    sizes = []
+    for field in () if spec.external else spec.fields:
+        column, kind = quote(field.column), field.arrow_type
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            sizes.append(f"octet_length({column})")
+        elif pa.types.is_string(kind) or pa.types.is_nested(kind):
+            sizes.append(sql.octets(sql.render(column, kind)))
+    return [f"coalesce({size}, 0)" for size in sizes]
+
+
+def _sum(parts: Sequence[str]) -> str:
+    """In halves: 2,000 terms one after the other are deeper than an engine goes."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return f"({_sum(parts[:half])} + {_sum(parts[half:])})"
 
 
 def outside_columns(spec: PlanSpec) -> list[str]:
@@ -144,6 +167,8 @@ class ScanSql:
         )
         spec = self._spec
         columns = ["c", key_list(spec), "fp", "s_out", "redo", *self._outgoing()]
+        if wide_values(spec, self._sql):
+            columns.append("w")
         if self._sql.ordinal == "n":
             columns.insert(0, "row_number() OVER () - 1 AS n")
         if spec.destination_key:
@@ -169,6 +194,8 @@ class ScanSql:
         need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
         # Of a row that stays as it is nothing but its key is written.
         narrow = ["fp", "s_out", *(f"x{i}" for i, _ in enumerate(model_columns(spec)))]
+        if wide_values(spec, self._sql):
+            narrow.append("w")
         columns = [f"CASE WHEN {need} THEN {name} END AS {name}" for name in narrow]
         return self._shared.over(
             f"SELECT {', '.join([*kept, f'{need} AS need', *columns])} "
@@ -245,6 +272,8 @@ class ScanSql:
             columns.append("m.dk AS dk")
         if unfit_fields(spec):
             columns.append("m.unfit AS unfit")
+        if wide_values(spec, self._sql):
+            columns.append("m.w AS w")
         rejected = ""
         if self._flags.rejected:
             rejected = (
@@ -268,6 +297,9 @@ class ScanSql:
             types = {f.column: f.arrow_type for f in spec.fields}
             parts = [sql.render(quote(c), types[c]) for c in spec.destination_key]
             columns.append(f"{sql.fingerprint(parts)} AS dk")
+        sizes = wide_values(spec, sql)
+        if sizes:
+            columns.append(f"CAST({_sum(sizes)} AS bigint) AS w")
         if unfit_fields(spec):
             cases = (f"WHEN {f.unfit_sql} THEN {i}" for i, f in enumerate(unfit_fields(spec)))
             columns.append(f"CASE {' '.join(cases)} END AS unfit")
@@ -377,24 +409,12 @@ class ScanSql:
         )
 
     def row_bytes(self) -> str | None:
-        """How many bytes the outgoing values of a row have on average, where they are the model's.
-
-        Numbers and times are not counted: none is wide.
-        """
-        spec, sql = self._spec, self._sql
-        sizes = []
-        for field in () if spec.external else spec.fields:
-            column, kind = quote(field.column), field.arrow_type
-            if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-                sizes.append(f"coalesce(octet_length({column}), 0)")
-            elif pa.types.is_string(kind) or pa.types.is_nested(kind):
-                sizes.append(f"coalesce({sql.octets(sql.render(column, kind))}, 0)")
-        if not sizes:
+        """Bytes of a row's outgoing values on average, where they are the model's own."""
+        if not wide_values(self._spec, self._sql):
             return None
         return (
-            f"/* mayfly sync={spec.identity.sync} run={spec.run} width */ SELECT "
-            f"CAST(coalesce(avg(CAST({' + '.join(sizes)} AS bigint)), 0) AS bigint) AS n "
-            f"FROM ({spec.model_sql}) AS mf_model"
+            f"SELECT CAST(coalesce(avg(w), 0) AS bigint) AS n FROM {self._names.of('scan')} "
+            f"WHERE w IS NOT NULL"
         )
 
     def count_outside(self) -> str | None:
