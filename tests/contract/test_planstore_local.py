@@ -21,11 +21,12 @@ from mayfly.connectors.sources.duckdb import DuckdbSource, make_database
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.batch import SyncMode
+from mayfly.domain.errors import IntegrityError
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.source import Source
-from mayfly.testing.plan_world import ModelRow, Warehouse
+from mayfly.testing.plan_world import ModelRow, Warehouse, World
 
 LOCAL_CASES = [case for case in CASES if case.values[0] in (SyncMode.UPSERT, SyncMode.APPEND)]
 KEY = bytes(range(32))
@@ -124,6 +125,23 @@ def test_any_history_ends_in_the_truth(
 ) -> None:
     """Whatever changes, fails, dies or takes over, the destination ends as the model wants it."""
     play(machine(warehouse, mode, **more), request.node.name, examples=1, steps=6)
+
+
+def test_who_was_overtaken_disturbs_no_plan() -> None:
+    """It plans too late, is refused, and leaves the rows of whoever took over."""
+    with parquet_folder() as made:
+        world = World(warehouse=made, mode=SyncMode.UPSERT)
+        world.people = {1: ("a@example.com", "c0")}
+        world.edited()
+        late, spec = world.spec("r1"), world.spec("r2")
+        slow, quick = world.store(late.identity), world.store(spec.identity)
+        slow.acquire(late, holder="h1", now_ms=0, alive=lambda _: False)
+        quick.acquire(spec, holder="h2", now_ms=0, alive=lambda _: False)
+        plan = quick.create(spec, world.worker, check=lambda _: None)
+        with pytest.raises(IntegrityError, match="fenced"):
+            slow.create(late, world.worker, check=lambda _: None)
+        [batch] = quick.read(spec, plan.batches, world.worker, of=1)
+        assert batch.rows.num_rows == 1
 
 
 @pytest.mark.slow

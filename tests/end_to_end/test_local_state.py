@@ -286,15 +286,19 @@ def test_the_state_holds_no_value_and_no_digest_of_one(shop: Shop, sandbox: Sand
 CRASH = """
 import os, signal, sys
 from mayfly.api import load
+from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalPlanStore
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
-setattr(LocalPlanStore, sys.argv[2], die)
+owner, _, name = sys.argv[2].rpartition(".")
+setattr(SourcePlanStore if owner else LocalPlanStore, name, die)
 load(sys.argv[1]).run("to_crm")
 """
 
 
-@pytest.mark.parametrize("where", ["read", "intent", "outcome", "close"])
+@pytest.mark.parametrize(
+    "where", ["_inner.acquire", "_mark", "create", "read", "intent", "outcome", "close"]
+)
 def test_what_a_killed_run_leaves_can_be_read_by_nobody(
     folder: Shop, sandbox: SandboxServer, where: str
 ) -> None:
@@ -306,13 +310,15 @@ def test_what_a_killed_run_leaves_can_be_read_by_nobody(
     )
     assert done.returncode == -9, done.stderr
     left = [p for p in folder.state_files() if p.parent.suffix == ".rows"]
-    assert bool(left) == (where != "close")
+    assert bool(left) == (where in ("read", "intent", "outcome"))
     for path in left:
         assert b"ann@example.com" not in path.read_bytes()
         name = path.relative_to(folder.root).as_posix()
         entry = retention_of(Place.PROJECT, name)
         assert entry is not None
         assert entry.cls is RetentionClass.TEMPORARY
+    assert ended(folder.opened(), "to_crm", RunRequest(dry_run=True))[0] == "succeeded"
+    assert len(folder.opened().states()["states"]) == (where != "_inner.acquire")
     assert ended(folder.opened(), "to_crm")[0] in ("succeeded", "no_changes")
     assert table(folder, "people") == [row[:3] for row in PEOPLE[:2]]
     assert [p.suffix for p in folder.state_files()] == [".duckdb"]

@@ -81,3 +81,18 @@ def test_nobody_else_can_read_them(tmp_path: Path) -> None:
     rows.begin("r2")
     with pytest.raises(IntegrityError, match="plan_rows_gone"):
         rows.get(4)
+
+
+def test_who_was_overtaken_takes_nothing_of_another_away(tmp_path: Path) -> None:
+    """Only what it wrote itself; whoever holds the lease takes away everything."""
+    mine, theirs = (SealedRows(tmp_path / "s.rows", "s") for _ in range(2))
+    mine.begin("r1")
+    theirs.begin("r2")
+    theirs.put(0, ROWS)
+    mine.put(0, ROWS)
+    mine.end()
+    mine.end()
+    assert theirs.get(0).equals(ROWS)
+    assert [f.name for f in (tmp_path / "s.rows").iterdir()] == ["r2-0"]
+    theirs.clear()
+    assert not (tmp_path / "s.rows").exists()

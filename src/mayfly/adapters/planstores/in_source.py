@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from mayfly.adapters.planstores import tables
-from mayfly.adapters.planstores.make import PlanMaker
-from mayfly.adapters.planstores.reading import read_batches
+from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
+from mayfly.adapters.planstores.reading import inspect_batches, read_batches
 from mayfly.domain.batch import Batch, Operation
 from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
 from mayfly.domain.outcomes import Outcomes
@@ -88,12 +88,10 @@ class SourcePlanStore:
             if exists:
                 self._refuse_other_key(self._registry(session) or {}, spec)
                 flags = self._flags(session, spec)
-            plan = PlanMaker(session, self._sql, spec, names, flags).make(worker)
-            for info in plan.batches if inspect is not None else ():
-                of = len(plan.batches)
-                for batch in read_batches(session, self._sql, spec, names, [info], worker, of):
-                    if inspect is not None:
-                        inspect(batch)
+            place = PlanPlace(session=session, sql=self._sql, spec=spec, names=names)
+            plan = PlanMaker(place, flags).make(worker)
+            if inspect is not None:
+                inspect_batches(place, plan, worker, inspect)
             return plan
 
     # -- lease ----------------------------------------------------------------------------------
@@ -202,7 +200,8 @@ class SourcePlanStore:
         """See `PlanStore.create`."""
 
         def make(session: SqlSession, flags: ScanFlags) -> Plan:
-            plan = PlanMaker(session, self._sql, spec, self._names, flags).make(worker)
+            place = PlanPlace(session=session, sql=self._sql, spec=spec, names=self._names)
+            plan = PlanMaker(place, flags).make(worker)
             check(plan)
             return plan
 
@@ -239,6 +238,11 @@ class SourcePlanStore:
             # Whoever took over has made tables of the same names, or dropped them.
             self._require_fence(session)
             return read_batches(session, self._sql, spec, self._names, batches, worker, of)
+
+    def exists(self) -> bool:
+        """Whether there is a state, even an empty one."""
+        with self._source.session(write=False) as session:
+            return self._state_exists(session)
 
     def require_fence(self) -> None:
         """Raise `fenced` where another run took over."""

@@ -17,10 +17,11 @@ from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local_copy import LocalCopy
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.local_rows import SealedRows
-from mayfly.adapters.planstores.make import PlanMaker
+from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import (
     assemble,
     granted_positions,
+    inspect_batches,
     read_batches,
     taken,
 )
@@ -40,12 +41,13 @@ from mayfly.planning.spec import (
     PlanWorker,
     StateIdentity,
 )
-from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.ports.source import Source, SqlSession
 
 _SCHEMA = "_mayfly"
-_MARKS = f'"{_SCHEMA}"."local_key"'
+_MARK = "local_key"
+_MARKS = f"{quote(_SCHEMA)}.{quote(_MARK)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,20 +135,16 @@ class LocalPlanStore:
             if local is not None:
                 state = LocalState(session=local, names=self._names, forgotten=forgotten)
             with self._source.session(write=False) as session:
-                recognition = self._recognition(session, spec, state)
-                plan = self._plan(session, spec, worker, flags, recognition, state)
-                for info in plan.batches if inspect is not None else ():
-                    batches = read_batches(
-                        session, self._sql, spec, self._temporary, [info], worker, len(plan.batches)
-                    )
-                    for batch in batches:
-                        if inspect is not None:
-                            inspect(batch)
+                place = self._place(session, spec)
+                recognition = Recognition(place, self._digests(), state)
+                plan = _planned(place, worker, flags, recognition, state)
+                if inspect is not None:
+                    inspect_batches(place, plan, worker, inspect)
                 return plan
 
-        if not self._path.exists():
+        if not (self._path.exists() and self._inner.exists()):
             return see(None, ScanFlags())
-        self._refuse_other_workspace()
+        self._marked()
         return self._inner.look(local_spec(spec), see)
 
     # -- lease ----------------------------------------------------------------------------------
@@ -157,9 +155,9 @@ class LocalPlanStore:
         """See `PlanStore.acquire`."""
         self._make_database(self._path)
         self._inner.acquire(local_spec(spec), holder=holder, now_ms=now_ms, alive=alive)
-        self._mark()
         try:
-            self._refuse_other_workspace()
+            if not self._marked():
+                self._mark()
         except PolicyError:
             self._inner.release()
             raise
@@ -192,25 +190,20 @@ class LocalPlanStore:
         def make(local: SqlSession, flags: ScanFlags) -> Plan:
             state = LocalState(session=local, names=self._names)
             with self._source.session(write=False) as session:
-                recognition = self._recognition(session, spec, state)
-                plan = self._plan(session, spec, worker, flags, recognition, state)
+                place, digests = self._place(session, spec), self._digests()
+                recognition = Recognition(place, digests, state)
+                plan = _planned(place, worker, flags, recognition, state)
                 check(plan)
-                copy = LocalCopy(
-                    session,
-                    self._sql,
-                    spec,
-                    self._temporary,
-                    self._digests(),
-                    self._rows,
-                    state,
+                LocalCopy(place, digests, self._rows, state).write(
+                    plan, recognition.left() if _tells_left(spec) else None
                 )
-                copy.write(plan, recognition.left() if _tells_left(spec) else None)
                 return plan
 
         try:
             return self._inner.open_with(local_spec(spec), make)
         except BaseException:
-            self._rows.clear()
+            # Whoever took over may have a plan of its own there.
+            self._rows.end()
             raise
 
     def read(
@@ -262,40 +255,8 @@ class LocalPlanStore:
     def _digests(self) -> LocalDigests:
         return LocalDigests(self._key())
 
-    def _recognition(
-        self, session: SqlSession, spec: PlanSpec, state: LocalState | None
-    ) -> Recognition:
-        return Recognition(session, self._sql, spec, self._temporary, self._digests(), state)
-
-    def _plan(
-        self,
-        session: SqlSession,
-        spec: PlanSpec,
-        worker: PlanWorker,
-        flags: ScanFlags,
-        recognition: Recognition,
-        state: LocalState | None,
-    ) -> Plan:
-        recognition.fill()
-        # Canonical digests of delivered rows are not kept here: once the suppression list has
-        # changed every row is worked out anew, and those that are as they were are settled.
-        flags = ScanFlags(
-            versions_changed=flags.versions_changed or flags.suppression_changed,
-            rejected=flags.rejected,
-        )
-        settle = recognition.settle if spec.external else None
-        plan = PlanMaker(session, self._sql, spec, self._temporary, flags, settle=settle).make(
-            worker
-        )
-        if state is None:
-            return plan
-        unseen = state.number(f"SELECT count(*) AS n FROM ({recognition.left()}) AS mf_l")
-        counts = replace(
-            plan.counts,
-            left=unseen if _tells_left(spec) else 0,
-            state_rows=state.rows("state", "WHERE present"),
-        )
-        return replace(plan, counts=counts)
+    def _place(self, session: SqlSession, spec: PlanSpec) -> PlanPlace:
+        return PlanPlace(session=session, sql=self._sql, spec=spec, names=self._temporary)
 
     def _load_keys(self, session: SqlSession, spec: PlanSpec, rows: pa.Table, kind: str) -> None:
         """Put batch, position and primary key of unsealed rows where a plan's table is."""
@@ -308,16 +269,22 @@ class LocalPlanStore:
         )
 
     def _mark(self) -> None:
-        """Note which key the state is made with, once."""
+        """Note which key the state is made with. No plan was made before."""
         with self._database.session(write=True) as session:
-            session.execute(f"CREATE TABLE IF NOT EXISTS {_MARKS} (mark varchar(16))")
-            session.execute(
-                f"INSERT INTO {_MARKS} SELECT {literal(self._digests().mark)} "
-                f"WHERE NOT EXISTS (SELECT 1 FROM {_MARKS})"
-            )
+            session.begin()
+            session.execute(f"CREATE TABLE {_MARKS} (mark varchar(16))")
+            session.execute(f"INSERT INTO {_MARKS} VALUES ({literal(self._digests().mark)})")
+            session.commit()
 
-    def _refuse_other_workspace(self) -> None:
+    def _marked(self) -> bool:
+        """Whether it was noted; refuses a state that was made with another key."""
         with self._database.session(write=False) as session:
+            found = session.table(
+                "SELECT count(*) AS n FROM information_schema.tables "
+                f"WHERE table_schema = {literal(_SCHEMA)} AND table_name = {literal(_MARK)}"
+            )
+            if not found.column("n")[0].as_py():
+                return False
             marks = session.table(f"SELECT mark FROM {_MARKS}").column("mark").to_pylist()
         if marks != [self._digests().mark]:
             raise PolicyError(
@@ -327,6 +294,33 @@ class LocalPlanStore:
                 hint="Restore that workspace's keys from your backup, or forget the state with "
                 "`mayfly state drop`: then everything is sent anew.",
             )
+        return True
+
+
+def _planned(
+    place: PlanPlace,
+    worker: PlanWorker,
+    flags: ScanFlags,
+    recognition: Recognition,
+    state: LocalState | None,
+) -> Plan:
+    """A plan in temporary tables, with the counts of what only the state knows."""
+    recognition.fill()
+    # Canonical digests of delivered rows are not kept here: once the suppression list has changed
+    # every row is worked out anew, and those that are as they were are settled.
+    flags = ScanFlags(
+        versions_changed=flags.versions_changed or flags.suppression_changed,
+        rejected=flags.rejected,
+    )
+    settle = recognition.settle if place.spec.external else None
+    plan = PlanMaker(place, flags, settle=settle).make(worker)
+    if state is None:
+        return plan
+    left = 0
+    if _tells_left(place.spec):
+        left = state.number(f"SELECT count(*) AS n FROM ({recognition.left()}) AS mf_l")
+    counts = replace(plan.counts, left=left, state_rows=state.rows("state", "WHERE present"))
+    return replace(plan, counts=counts)
 
 
 def _tells_left(spec: PlanSpec) -> bool:

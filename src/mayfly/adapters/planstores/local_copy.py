@@ -10,14 +10,13 @@ import pyarrow as pa
 
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.local_rows import SealedRows
+from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.adapters.planstores.recognition import LocalState, key_digest
 from mayfly.domain.batch import Operation, SyncMode
-from mayfly.planning.names import Names
 from mayfly.planning.numbering import identifiers
 from mayfly.planning.scan import key_names, value_fields
 from mayfly.planning.spec import BatchInfo, Plan, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
-from mayfly.ports.source import SqlSession
 
 _ABSENT = (RowClass.WITHDRAWN, RowClass.UNKNOWN, RowClass.SUPPRESSED, RowClass.NO_IDENTIFIER)
 
@@ -31,27 +30,19 @@ class LocalCopy:
     """Writes the working copies of one plan, within a transaction of the state's database.
 
     Args:
-        session, sql, names: of the source with the plan.
-        spec: of the plan.
+        place: of the plan.
         digests: made in the worker.
         rows: takes the sealed rows.
         state: open for writing.
     """
 
     def __init__(
-        self,
-        session: SqlSession,
-        sql: SqlDialect,
-        spec: PlanSpec,
-        names: Names,
-        digests: LocalDigests,
-        rows: SealedRows,
-        state: LocalState,
+        self, place: PlanPlace, digests: LocalDigests, rows: SealedRows, state: LocalState
     ) -> None:
-        self._session = session
-        self._sql = sql
-        self._spec = spec
-        self._names = names
+        self._session = place.session
+        self._sql = place.sql
+        self._spec = place.spec
+        self._names = place.names
         self._digests = digests
         self._rows = rows
         self._state = state

@@ -6,6 +6,8 @@ can be read by nobody, and the next run takes it away.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import re
 import shutil
@@ -37,7 +39,7 @@ class SealedRows:
         return "SealedRows()"
 
     def begin(self, run: str) -> None:
-        """Let go of every earlier plan, with a new key.
+        """Begin a plan, with a new key. What any earlier one has left goes.
 
         Raises:
             ConfigError: `local_state_not_writable`.
@@ -88,9 +90,18 @@ class SealedRows:
         self._path(batch).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Every file, and the key."""
+        """Every file there is, and the key. For the holder of the lease alone."""
         self._key = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def end(self) -> None:
+        """The plan's files, and its key; those of whoever took over stay. May be repeated."""
+        self._key = None
+        if self._run and self._folder.is_dir():
+            for path in self._folder.glob(f"{glob.escape(self._run)}-*"):
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
 
     def _path(self, batch: int) -> Path:
         return self._folder / f"{self._run}-{int(batch)}"

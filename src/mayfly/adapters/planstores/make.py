@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -52,6 +52,23 @@ def pages(session: SqlSession, query: str, table: str, ordinal: str) -> Iterator
             yield piece
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlanPlace:
+    """Where a plan is made.
+
+    Args:
+        session: of the source.
+        sql: its dialect.
+        spec: of the plan.
+        names: of its tables in the session.
+    """
+
+    session: SqlSession
+    sql: SqlDialect
+    spec: PlanSpec
+    names: Names
+
+
 class PlanMaker:
     """Runs the planner's statements on one session and asks the worker for what SQL may not do.
 
@@ -60,22 +77,15 @@ class PlanMaker:
     """
 
     def __init__(
-        self,
-        session: SqlSession,
-        sql: SqlDialect,
-        spec: PlanSpec,
-        names: Names,
-        flags: ScanFlags,
-        *,
-        settle: Callable[[], None] | None = None,
+        self, place: PlanPlace, flags: ScanFlags, *, settle: Callable[[], None] | None = None
     ) -> None:
-        self._session = session
-        self._sql = sql
-        self._spec = spec
-        self._names = names
+        self._session = place.session
+        self._sql = place.sql
+        self._spec = place.spec
+        self._names = place.names
         self._flags = flags
-        self._scan = ScanSql(spec, sql, names, flags)
-        self._numbering = NumberingSql(spec, sql, names)
+        self._scan = ScanSql(place.spec, place.sql, place.names, flags)
+        self._numbering = NumberingSql(place.spec, place.sql, place.names)
         self._settle = settle
         self._loaded = 0
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.domain.batch import Batch, BatchHead, Operation
 from mayfly.planning.names import Names
 from mayfly.planning.scan import granted_model, same_key
-from mayfly.planning.spec import BatchInfo, PlanField, PlanSpec, PlanWorker
+from mayfly.planning.spec import BatchInfo, Plan, PlanField, PlanSpec, PlanWorker
 from mayfly.planning.sql.dialect import SqlDialect, quote
 from mayfly.ports.source import SqlSession
 from mayfly.privacy.gate import Form
@@ -42,6 +43,18 @@ def read_batches(
     else:
         query = _removed_query(sql, spec, names, fields, span)
     return assemble(spec, batches, session.table(comment(spec, batches) + query), worker, of)
+
+
+def inspect_batches(
+    place: PlanPlace, plan: Plan, worker: PlanWorker, inspect: Callable[[Batch], None]
+) -> None:
+    """Show every batch of a plan that was only counted, one after the other."""
+    of = len(plan.batches)
+    for info in plan.batches:
+        [batch] = read_batches(
+            place.session, place.sql, place.spec, place.names, [info], worker, of
+        )
+        inspect(batch)
 
 
 def granted_positions(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
-from mayfly.adapters.planstores.make import pages
+from mayfly.adapters.planstores.make import PlanPlace, pages
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql
 from mayfly.planning.scan import key_list, key_names, source_fingerprint
@@ -60,26 +60,16 @@ class Recognition:
     """One plan's look at a local state.
 
     Args:
-        session, sql: of the source.
-        spec: of the plan.
-        names: of the temporary tables in the session.
+        place: of the plan; the tables in its session are temporary.
         digests: made in the worker.
         state: None where there is none yet.
     """
 
-    def __init__(
-        self,
-        session: SqlSession,
-        sql: SqlDialect,
-        spec: PlanSpec,
-        names: Names,
-        digests: LocalDigests,
-        state: LocalState | None,
-    ) -> None:
-        self._session = session
-        self._sql = sql
-        self._spec = spec
-        self._names = names
+    def __init__(self, place: PlanPlace, digests: LocalDigests, state: LocalState | None) -> None:
+        self._session = place.session
+        self._sql = place.sql
+        self._spec = place.spec
+        self._names = place.names
         self._digests = digests
         self._state = state
         self._loads = 0
