@@ -34,8 +34,9 @@ from mayfly.connectors.destinations import (
 from mayfly.connectors.destinations import (
     files as files_destination,
 )
-from mayfly.connectors.sources.duckdb import DuckdbSource, make_database
+from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
+from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import DestinationSettings, Project, SecretRef, SyncSettings
@@ -359,7 +360,7 @@ def local_databases(project: Project) -> LocalDatabases:
     return LocalDatabases(
         folder=project.root / ".mayfly" / "state",
         make=make_database,
-        open=lambda path: DuckdbSource(LOCAL_STATES, path),
+        open=LocalStateDatabase,
     )
 
 

@@ -17,8 +17,8 @@ import pytest
 from contract.plan_machine import CASES, machine, play
 from contract.plan_stores import MakeWarehouse, write_postgres
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
-from mayfly.connectors.sources.duckdb import DuckdbSource, make_database
 from mayfly.connectors.sources.files import FilesSource
+from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import IntegrityError
@@ -51,7 +51,7 @@ def beside(
     databases = LocalDatabases(
         folder=folder / "state",
         make=make_database,
-        open=lambda path: DuckdbSource("local", path, lock_wait_seconds=0),
+        open=lambda path: LocalStateDatabase(path, lock_wait_seconds=0),
     )
     return Warehouse(
         source=source,

@@ -23,7 +23,8 @@ from mayfly.api import Project, RunRequest, load
 from mayfly.api.examine import examine
 from mayfly.bootstrap import SPECS, initialise
 from mayfly.cli.commands import app
-from mayfly.domain.errors import PolicyError
+from mayfly.connectors.sources.local_state import LocalStateDatabase
+from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.domain.retention import Place, RetentionClass, retention_of
 from mayfly.sandbox.server import SandboxServer
 from mayfly.testing.plan_world import digest
@@ -433,3 +434,31 @@ def test_doctor_names_the_way_without_writing(shop: Shop, sandbox: SandboxServer
     file = shop.root / "mayfly.yml"
     file.write_text(file.read_text().replace('DSN"}', 'DSN", state: local}'))
     assert "missing_grant" not in {p["code"] for p in examine(shop.root, target="dev")}
+
+
+def test_a_damaged_state_is_told_with_the_ways_out(folder: Shop, sandbox: SandboxServer) -> None:
+    """By its own name, not as a source of the project; without the file everything is sent."""
+    folder.write(PEOPLE)
+    project = folder.begin(sandbox.url)
+    assert ended(project, "to_crm") == ("succeeded", 2, 0)
+    [file] = folder.state_files()
+    file.write_bytes(b"no database" * 1000)
+    [run] = folder.opened().run("to_crm").syncs
+    assert run.error is not None
+    assert (run.error.code, run.error.exit_code) == ("local_state_damaged", 1)
+    assert file.stem in run.error.message
+    assert f".mayfly/state/{file.name}" in run.error.hint
+    file.unlink()
+    assert ended(folder.opened(), "to_crm") == ("succeeded", 2, 0)
+
+
+def test_a_state_in_use_is_told_as_a_run(folder: Shop, sandbox: SandboxServer) -> None:
+    """Not as a file that somebody could copy."""
+    folder.write(PEOPLE)
+    project = folder.begin(sandbox.url)
+    assert ended(project, "to_crm") == ("succeeded", 2, 0)
+    [file] = folder.state_files()
+    with duckdb.connect(str(file)):
+        state = LocalStateDatabase(file, lock_wait_seconds=0)
+        with pytest.raises(TransientError, match="run_active"), state.session(write=True):
+            raise AssertionError

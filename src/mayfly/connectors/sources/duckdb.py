@@ -21,33 +21,10 @@ from mayfly.connectors.sources.duckdb_session import (
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
-from mayfly.services.durable import sync_directory
 
 STATE_SCHEMA = "_mayfly"
 _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 1.0
-
-
-def make_database(path: Path) -> None:
-    """Make an empty database of our own, and its folder, for this user alone. May be repeated.
-
-    Raises:
-        ConfigError: `local_state_not_writable`.
-    """
-    if path.is_file():
-        return
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with as_private_as(path):
-            duckdb.connect(str(path)).close()
-        path.chmod(0o600)
-        sync_directory(path.parent)
-    except (OSError, duckdb.IOException):
-        raise ConfigError(
-            "local_state_not_writable",
-            "The folder of the local state cannot be written.",
-            hint="Make room on its disk, and give this user the right to write `.mayfly/state`.",
-        ) from None
 
 
 class DuckdbSource:
@@ -162,7 +139,7 @@ class DuckdbSource:
         try:
             return self._file.connect(read_only=read_only)
         except duckdb.Error as error:
-            raise self._not_opened(error) from None
+            raise self.not_opened(error) from None
 
     def _refuse_path(self) -> None:
         if self._path.is_symlink():
@@ -178,7 +155,8 @@ class DuckdbSource:
                 hint=f"Check `path` of source {self.name}; Mayfly never creates a source.",
             )
 
-    def _not_opened(self, error: duckdb.Error) -> EngineError:
+    def not_opened(self, error: duckdb.Error) -> EngineError:
+        """What is said of a file that does not open."""
         text = str(error)
         held = ("lock on file", "Unique file handle conflict")
         if isinstance(error, duckdb.ConnectionException) or any(h in text for h in held):
