@@ -11,27 +11,14 @@ from typing import Any
 import duckdb
 import psycopg
 
-from end_to_end.projects import SHOP
+from end_to_end.projects import SHOP, TO_LOG
 from mayfly.api import Project, RunRequest
 from mayfly.bootstrap import initialise
 
 BATCH = 1_000
 ROWS = 3 * BATCH
 POSTGRES = SHOP.replace("{type: duckdb, path: shop.duckdb}", '{type: postgres, dsn: "env:SHOP"}')
-LOG = """
-destinations:
-  log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}
-syncs:
-  to_log:
-    id: to_log
-    model: people
-    destination: log
-    mode: append
-    table: people
-    purpose: ads
-    batch_rows: 1000
-    mapping: {id: id, email: email}
-"""
+LOG = TO_LOG.replace("    mapping:", f"    batch_rows: {BATCH}\n    mapping:")
 PEOPLE = (
     "CREATE TABLE people AS SELECT i AS id, 'p' || i || '@example.com' AS email, "
     "'0639980000' AS phone, 'Lyon' AS city, TRUE AS ads "

@@ -28,6 +28,19 @@ models:
     consent:
       ads: {column: ads, equals: true, lawful_basis: consent}
 """
+TO_LOG = """
+destinations:
+  log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}
+syncs:
+  to_log:
+    id: to_log
+    model: people
+    destination: log
+    mode: append
+    table: people
+    purpose: ads
+    mapping: {id: id, email: email}
+"""
 FILES = (
     SHOP
     + """destinations:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from end_to_end.projects import SHOP, approved, make_project
+from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from mayfly import bootstrap
 from mayfly.cli.commands import app
 from mayfly.cli.entry import main
@@ -17,22 +17,7 @@ from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
 from mayfly.ports.destination import Destination, DestinationContext
 from mayfly.testing.fake_destination import FakeDestination, FakeWorld
 
-FILES = (
-    SHOP
-    + """
-destinations:
-  log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}
-syncs:
-  to_log:
-    id: to_log
-    model: people
-    destination: log
-    mode: append
-    table: people
-    purpose: ads
-    mapping: {id: id, email: email}
-"""
-)
+FILES = SHOP + TO_LOG
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from end_to_end.batches import LOG
 from end_to_end.projects import SHOP, approved, make_project
 from mayfly import bootstrap
 from mayfly.api import Project, RunRequest
@@ -17,23 +18,7 @@ from mayfly.privacy.gate import ProtectedBatch
 from mayfly.testing.fake_destination import FakeDestination, FakeWorld
 
 ROWS = 3_000
-FILES = (
-    SHOP
-    + """
-destinations:
-  log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}
-syncs:
-  to_log:
-    id: to_log
-    model: people
-    destination: log
-    mode: append
-    table: people
-    purpose: ads
-    batch_rows: 1000
-    mapping: {id: id, email: email}
-"""
-)
+FILES = SHOP + LOG
 
 
 class Watched(FakeDestination):

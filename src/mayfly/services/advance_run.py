@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 
-from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
+from mayfly.domain.batch import Batch, BatchHead, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
     ContractError,
@@ -25,12 +25,13 @@ from mayfly.domain.errors import (
 )
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ledger.entry import Entry, EntryType
-from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker, RowClass
+from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Done, JobRef, Locating, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import ProtectedBatch
 from mayfly.privacy.gate.gate import Gated, GatePolicy, pass_gate
+from mayfly.services.check_plan import GUARD_ROWS, check_plan
 from mayfly.services.deliver import Refused, Sender, Sleep, spread
 from mayfly.services.find_object import ObjectFound, find_object
 from mayfly.services.run_tally import RunTally
@@ -41,8 +42,6 @@ T = TypeVar("T")
 
 READ_ROWS = 50_000
 READ_BYTES = 64_000_000
-GUARD_SHARE = 0.20
-GUARD_ROWS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +168,7 @@ async def _dry(run: Run, tally: RunTally) -> None:
     tally.found = await find_object(run.store, run.destination)
     forgotten = tally.found.forgotten > 0
     plan = await _store(run.store.count, run.spec, run.worker, inspect=inspect, forgotten=forgotten)
-    check_plan(plan, run)
+    _check(run, plan)
     tally.planned(plan)
     tally.withheld_guard += withheld
     tally.status = "succeeded" if plan.batches else "no_changes"
@@ -273,7 +272,7 @@ async def _plan(run: Run, tally: RunTally) -> Plan:
     await _store(run.ledger.append, [run.entry(EntryType.CREATED)])
     try:
         plan: Plan = await _store(
-            run.store.create, run.spec, run.worker, check=lambda p: check_plan(p, run)
+            run.store.create, run.spec, run.worker, check=partial(_check, run)
         )
     except EngineError:
         await _store(run.ledger.append, [run.entry(EntryType.DROPPED, reason="not_made")])
@@ -440,45 +439,10 @@ async def _close(run: Run, tally: RunTally) -> None:
     tally.closed()
 
 
-def check_plan(plan: Plan, run: Run) -> None:
-    """Refuse a plan whose keys are not unique, or that would change too much at once.
-
-    Raises:
-        PolicyError: `key_null`, `key_duplicate`, `destination_key_duplicate`, `mass_change`.
-    """
-    counts = plan.counts
-    for number, code, what in (
-        (counts.null_keys, "key_null", "rows have a null in the primary key"),
-        (counts.duplicate_keys, "key_duplicate", "primary keys stand on more than one row"),
-        (
-            counts.duplicate_destination_keys,
-            "destination_key_duplicate",
-            "destination keys would be written by more than one row",
-        ),
-    ):
-        if number:
-            raise PolicyError(
-                code,
-                f"Sync {run.spec.identity.sync}: {number} {what}.",
-                hint="Make the key unique in the model's SQL, or choose other key columns.",
-            )
-    # A full refresh was asked for: that all rows go again is no surprise; who would leave still is.
-    resend = 0 if run.spec.full_refresh else counts.resend
-    # What an upsert leaves in place is not taken back.
-    left = counts.left if RowClass.LEFT in run.spec.removes else 0
-    guarded = resend
-    if Operation.REMOVE in {b.operation for b in plan.batches}:
-        guarded += left + counts.unknown
-    allowed = max(run.options.accept_removals, 0)
-    share = GUARD_SHARE * counts.state_rows
-    if guarded >= run.guard_rows and guarded > share and guarded > allowed:
-        raise PolicyError(
-            "mass_change",
-            f"Sync {run.spec.identity.sync} would take back or send again {guarded} of "
-            f"{counts.state_rows} rows: {left} left the model, {counts.unknown} have no "
-            f"known consent any more, {resend} by a changed rule or mapping.",
-            hint=f"If that is meant, run once with --accept removals={guarded}.",
-        )
+def _check(run: Run, plan: Plan) -> None:
+    check_plan(
+        plan, run.spec, accept_removals=run.options.accept_removals, guard_rows=run.guard_rows
+    )
 
 
 def _refuse_too_many_withheld(run: Run, gated: Gated, info: BatchInfo) -> None:

@@ -40,7 +40,8 @@ from mayfly.ports.destination import (
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.gate import GateField, GatePolicy
-from mayfly.services.advance_run import GUARD_ROWS, GUARD_SHARE, Run, RunOptions, advance
+from mayfly.services.advance_run import Run, RunOptions, advance
+from mayfly.services.check_plan import GUARD_ROWS, GUARD_SHARE
 from mayfly.services.run_tally import RunTally
 from mayfly.testing.fake_destination import FakeDestination
 from mayfly.testing.plan_world import Person, World, identifiers

@@ -69,6 +69,33 @@ class WorldWorker:
         return self.digests(column, values, countries)
 
 
+def _world_fields(sql: SqlDialect, *, by_identifier: bool, salt: str) -> list[PlanField]:
+    """E-mail and city, of which SQL leaves some e-mails to the worker."""
+    email = sql.sha256("{column}")
+    sent = sql.sha256(f"{literal(salt)} || {{column}}") if salt else email
+    inside = "({column} IS NULL OR {column} NOT LIKE 'x%')"
+    return [
+        PlanField(
+            name="EMAIL",
+            column="email",
+            arrow_type=pa.string(),
+            form=Form.DIGEST if by_identifier else Form.CLEAR,
+            identifier=by_identifier,
+            digest_sql=f"CASE WHEN {inside} THEN {sent} END",
+            inside_sql=inside,
+        ),
+        PlanField(
+            name="PHONE" if by_identifier else "CITY",
+            column="city",
+            arrow_type=pa.string(),
+            form=Form.DIGEST if by_identifier else Form.CLEAR,
+            identifier=by_identifier,
+            digest_sql=sql.sha256("{column}"),
+            inside_sql="TRUE",
+        ),
+    ]
+
+
 def world_spec(
     source: Source,
     sql: SqlDialect,
@@ -94,28 +121,7 @@ def world_spec(
         if c.name == "id"
     )
     email = sql.sha256("{column}")
-    sent = sql.sha256(f"{literal(salt)} || {{column}}") if salt else email
-    inside = "({column} IS NULL OR {column} NOT LIKE 'x%')"
-    fields = [
-        PlanField(
-            name="EMAIL",
-            column="email",
-            arrow_type=pa.string(),
-            form=Form.DIGEST if by_identifier else Form.CLEAR,
-            identifier=by_identifier,
-            digest_sql=f"CASE WHEN {inside} THEN {sent} END",
-            inside_sql=inside,
-        ),
-        PlanField(
-            name="PHONE" if by_identifier else "CITY",
-            column="city",
-            arrow_type=pa.string(),
-            form=Form.DIGEST if by_identifier else Form.CLEAR,
-            identifier=by_identifier,
-            digest_sql=sql.sha256("{column}"),
-            inside_sql="TRUE",
-        ),
-    ]
+    fields = _world_fields(sql, by_identifier=by_identifier, salt=salt)
     if versions == "v1":
         # Another mapping: a plan left open by the earlier one is closed by its own layout.
         fields.reverse()

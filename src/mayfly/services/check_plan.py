@@ -1,0 +1,64 @@
+"""What refuses a plan before anything of it is sent: keys that are not unique, and mass changes."""
+
+from __future__ import annotations
+
+from mayfly.domain.batch import Operation
+from mayfly.domain.errors import PolicyError
+from mayfly.planning.spec import Plan, PlanSpec, RowClass
+
+GUARD_SHARE = 0.20
+GUARD_ROWS = 100
+
+
+def check_plan(
+    plan: Plan, spec: PlanSpec, *, accept_removals: int, guard_rows: int = GUARD_ROWS
+) -> None:
+    """Refuse a plan whose keys are not unique, or that would change too much at once.
+
+    Args:
+        plan: with its counts.
+        spec: it was made by.
+        accept_removals: how many rows the mass-change guard lets through.
+        guard_rows: fewer rows taken back or sent again are never a mass change.
+
+    Raises:
+        PolicyError: `key_null`, `key_duplicate`, `destination_key_duplicate`, `mass_change`.
+    """
+    _refuse_keys(plan, spec)
+    counts = plan.counts
+    # A full refresh was asked for: that all rows go again is no surprise; who would leave still is.
+    resend = 0 if spec.full_refresh else counts.resend
+    # What an upsert leaves in place is not taken back.
+    left = counts.left if RowClass.LEFT in spec.removes else 0
+    guarded = resend
+    if Operation.REMOVE in {b.operation for b in plan.batches}:
+        guarded += left + counts.unknown
+    allowed = max(accept_removals, 0)
+    share = GUARD_SHARE * counts.state_rows
+    if guarded >= guard_rows and guarded > share and guarded > allowed:
+        raise PolicyError(
+            "mass_change",
+            f"Sync {spec.identity.sync} would take back or send again {guarded} of "
+            f"{counts.state_rows} rows: {left} left the model, {counts.unknown} have no "
+            f"known consent any more, {resend} by a changed rule or mapping.",
+            hint=f"If that is meant, run once with --accept removals={guarded}.",
+        )
+
+
+def _refuse_keys(plan: Plan, spec: PlanSpec) -> None:
+    counts = plan.counts
+    for number, code, what in (
+        (counts.null_keys, "key_null", "rows have a null in the primary key"),
+        (counts.duplicate_keys, "key_duplicate", "primary keys stand on more than one row"),
+        (
+            counts.duplicate_destination_keys,
+            "destination_key_duplicate",
+            "destination keys would be written by more than one row",
+        ),
+    ):
+        if number:
+            raise PolicyError(
+                code,
+                f"Sync {spec.identity.sync}: {number} {what}.",
+                hint="Make the key unique in the model's SQL, or choose other key columns.",
+            )
