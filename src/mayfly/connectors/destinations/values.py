@@ -14,9 +14,18 @@ _DAY_US = 86_400_000_000
 _Check = Callable[[pa.ChunkedArray], pa.ChunkedArray | None]
 
 
+# No file, no download, and rows are never spilled to a disk.
+_SETTINGS = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "temp_directory": "",
+}
+
+
 def json_texts(column: pa.ChunkedArray) -> list[str | None]:
     """Lists and structs as JSON text: numbers with all their digits, bytes in hex."""
-    with duckdb.connect(config={"enable_external_access": "false"}) as engine:
+    with duckdb.connect(config=dict(_SETTINGS)) as engine:
         engine.execute("SET TimeZone = 'UTC'")
         engine.register("given", pa.table({"v": column}))
         found = engine.execute("SELECT CAST(to_json(v) AS VARCHAR) FROM given").fetchall()

@@ -23,7 +23,7 @@ def make_database(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with as_private_as(path):
-            duckdb.connect(str(path)).close()
+            duckdb.connect(str(path), config={"temp_directory": ""}).close()
         path.chmod(0o600)
         sync_directory(path.parent)
     except (OSError, duckdb.IOException):
