@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,19 @@ def test_a_row_the_database_cannot_hold_is_rejected_alone(postgres_database: str
     assert isinstance(done, Done)
     assert done.outcomes.rows_of(OutcomeCode.REJECTED) == [0]
     assert MARK not in repr(done)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_nested_value_without_json_refuses_the_batch(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """By a code: the engine's own text could hold the value."""
+    dsn = request.getfixturevalue("postgres_database") if kind == "postgres" else ""
+    numbers = pa.array([[Decimal(7)]], pa.list_(pa.decimal256(60, 2)))
+    rows = pa.table({"id": pa.array([1], pa.int64()), "name": numbers})
+    error = refused(Bench(kind, tmp_path, dsn).make(context(rows)), batch(rows), ContractError)
+    assert error.code == "batch_refused"
+    assert error.__cause__ is None
 
 
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -8,6 +8,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mayfly.domain.errors import ContractError
+
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 """0001-01-01 and 9999-12-31 in days since 1970."""
 _DAY_US = 86_400_000_000
@@ -24,11 +26,21 @@ _SETTINGS = {
 
 
 def json_texts(column: pa.ChunkedArray) -> list[str | None]:
-    """Lists and structs as JSON text: numbers with all their digits, bytes in hex."""
-    with duckdb.connect(config=dict(_SETTINGS)) as engine:
-        engine.execute("SET TimeZone = 'UTC'")
-        engine.register("given", pa.table({"v": column}))
-        found = engine.execute("SELECT CAST(to_json(v) AS VARCHAR) FROM given").fetchall()
+    """Lists and structs as JSON text: numbers with all their digits, bytes in hex.
+
+    Raises:
+        ContractError: `batch_refused`, a value has no such text.
+    """
+    try:
+        with duckdb.connect(config=dict(_SETTINGS)) as engine:
+            engine.execute("SET TimeZone = 'UTC'")
+            engine.register("given", pa.table({"v": column}))
+            found = engine.execute("SELECT CAST(to_json(v) AS VARCHAR) FROM given").fetchall()
+    except duckdb.Error:
+        # The engine's text may hold a value; halving the batch finds the row.
+        raise ContractError(
+            "batch_refused", "A batch holds a nested value that cannot be written as JSON."
+        ) from None
     return [text for (text,) in found]
 
 
