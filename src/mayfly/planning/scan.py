@@ -81,7 +81,7 @@ def wide_values(spec: PlanSpec, sql: SqlDialect) -> list[str]:
             sizes.append(f"octet_length({column})")
         elif pa.types.is_string(kind) or pa.types.is_nested(kind):
             sizes.append(sql.octets(sql.render(column, kind)))
-    return [f"coalesce({size}, 0)" for size in sizes]
+    return [f"coalesce(CAST({size} AS bigint), 0)" for size in sizes]
 
 
 def _sum(parts: Sequence[str]) -> str:
@@ -299,7 +299,7 @@ class ScanSql:
             columns.append(f"{sql.fingerprint(parts)} AS dk")
         sizes = wide_values(spec, sql)
         if sizes:
-            columns.append(f"CAST({_sum(sizes)} AS bigint) AS w")
+            columns.append(f"{_sum(sizes)} AS w")
         if unfit_fields(spec):
             cases = (f"WHEN {f.unfit_sql} THEN {i}" for i, f in enumerate(unfit_fields(spec)))
             columns.append(f"CASE {' '.join(cases)} END AS unfit")
