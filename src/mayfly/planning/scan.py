@@ -233,12 +233,24 @@ class ScanSql:
             kept = f" ELSE s_s{j}" if self._flags.suppression_changed else ""
             out.append(f"CASE WHEN need THEN {canonical}{kept} END AS s{j}")
         for o, column in enumerate(outside_columns(spec)):
-            checks = [f.inside_sql for _, f in value_fields(spec) if f.column == column]
-            checks += [s.inside_sql for s in spec.suppression if s.column == column]
-            wanted = dict.fromkeys(c for c in checks if c is not None)
-            inside = " AND ".join(f"({self._over_column(c, column)})" for c in wanted)
-            out.append(f"CASE WHEN need THEN NOT ({inside or 'TRUE'}) ELSE FALSE END AS o{o}")
+            out.append(f"{self._outside(column)} AS o{o}")
         return out
+
+    def _outside(self, column: str) -> str:
+        """Whether only the worker can hash a value.
+
+        What SQL made a digest of is inside: the guard is asked for the rest alone.
+        """
+        spec = self._spec
+        checks = [(f.digest_sql, f.inside_sql) for _, f in value_fields(spec) if f.column == column]
+        checks += [(s.canonical_sql, s.inside_sql) for s in spec.suppression if s.column == column]
+        final = {i: d for d, i in checks if i is not None}
+        if not final:
+            return "FALSE"
+        missing = [f"{self._over_column(d, column)} IS NULL" for d in final.values() if d]
+        asked = f" AND ({' OR '.join(missing)})" if len(missing) == len(final) else ""
+        inside = " AND ".join(f"({self._over_column(i, column)})" for i in final)
+        return f"CASE WHEN need{asked} THEN NOT ({inside}) ELSE FALSE END"
 
     def _over_column(self, sql: str, column: str) -> str:
         return self._shared.named(sql.replace("{column}", self._x(column)))

@@ -160,6 +160,8 @@ class DuckdbEmitter(Emitter):
         """One pass of RE2, which costs much for each character it removes: blanks alone, which are
         most of them, go cheaper. Not where the text itself is one to be worked out.
         """
+        if characters == " ":
+            return f"replace({text}, ' ', '')"
         whole = f"regexp_replace({text}, {text_literal(_class(characters))}, '', 'g')"
         if " " not in characters or "regexp" in text:
             return whole
