@@ -230,7 +230,7 @@ def check(
                 got_canonical = bytes(found) if found is not None else None
                 assert got_canonical == canonical[n], (rule.field, value)
         else:
-            assert got is None and found is None, (rule.field, value)
+            assert (got, found) == (None, None), (rule.field, value)
     return taken
 
 
