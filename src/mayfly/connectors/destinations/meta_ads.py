@@ -23,10 +23,9 @@ from mayfly.connectors.destinations.meta_ads_requests import (
     IDENTIFIERS,
     LIMITS,
     Bodies,
+    People,
     Request,
     Session,
-    checked_rows,
-    requests_of,
     spread,
 )
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
@@ -199,9 +198,9 @@ class MetaAds:
     async def _send(
         self, batch: ProtectedBatch, progress: Progress, schema: tuple[str, ...], method: str
     ) -> Done:
-        rows = await asyncio.to_thread(checked_rows, batch, schema)
-        requests = requests_of(rows, batch.head, progress.next_row)
-        bodies = Bodies(rows, requests)
+        people = People(batch, schema)
+        requests = people.requests(progress.next_row)
+        bodies = Bodies(people, requests)
         try:
             for request in requests:
                 answered = await self._users(method, request, await bodies.next())

@@ -117,8 +117,8 @@ def requests_of(rows: pa.Table, head: BatchHead, next_row: int) -> list[Request]
 class Bodies:
     """The bodies of requests in order: while one is on its way, the next is made in a thread."""
 
-    def __init__(self, rows: pa.Table, requests: Sequence[Request]) -> None:
-        self._rows = rows
+    def __init__(self, people: People, requests: Sequence[Request]) -> None:
+        self._people = people
         self._left = iter(requests)
         self._upcoming = self._start()
 
@@ -140,10 +140,7 @@ class Bodies:
         return asyncio.ensure_future(asyncio.to_thread(self._body, request))
 
     def _body(self, request: Request) -> bytes:
-        part = request.part
-        whole = len(part.sent) == part.rows
-        sent = self._rows.slice(part.first, part.rows) if whole else self._rows.take(part.sent)
-        return users_body(sent, request.session)
+        return users_body(self._people.of(request.part), request.session)
 
 
 def session_id(head: BatchHead, requests: int) -> int:
@@ -157,23 +154,37 @@ def session_id(head: BatchHead, requests: int) -> int:
     return int.from_bytes(digest[:8], "big") % 10**12 or 1
 
 
-def checked_rows(batch: ProtectedBatch, schema: Sequence[str]) -> pa.Table:
-    """The batch's columns as text in the schema's order, nulls kept. Pure.
+class People:
+    """The rows of a batch, in the columns and forms that Meta takes.
+
+    Args:
+        batch: that passed the gate.
+        schema: Meta's fields in the order of the request.
 
     Raises:
         IntegrityError: `wrong_form`: a column is not in the form its field may leave in.
         ContractError: `columns_mismatch`.
     """
-    if set(batch.rows.column_names) != set(schema):
-        raise ContractError("columns_mismatch", "A batch has other columns than its sync.")
-    for name, form in batch.forms.items():
-        if _FORMS.get(name) is not form:
-            raise IntegrityError("wrong_form", f"{name} is not in the form Meta's field takes.")
-    return (
-        batch.rendered()
-        .select(list(schema))
-        .cast(pa.schema([(name, pa.string()) for name in schema]))
-    )
+
+    def __init__(self, batch: ProtectedBatch, schema: Sequence[str]) -> None:
+        if set(batch.rows.column_names) != set(schema):
+            raise ContractError("columns_mismatch", "A batch has other columns than its sync.")
+        for name, form in batch.forms.items():
+            if _FORMS.get(name) is not form:
+                raise IntegrityError("wrong_form", f"{name} is not in the form Meta's field takes.")
+        self._batch = batch
+        self._schema = list(schema)
+
+    def requests(self, next_row: int) -> list[Request]:
+        """Those that hold rows from `next_row` on."""
+        return requests_of(self._batch.rows, self._batch.head, next_row)
+
+    def of(self, part: Part) -> pa.Table:
+        """The rows of one request as text in the schema's order, nulls kept."""
+        rows = self._batch.rendered(part.first, part.rows).select(self._schema)
+        text = rows.cast(pa.schema([(name, pa.string()) for name in self._schema]))
+        whole = len(part.sent) == part.rows
+        return text if whole else text.take(pc.subtract(part.sent, part.first))
 
 
 def cut(rows: pa.Table, rows_max: int) -> list[Part]:
@@ -181,8 +192,8 @@ def cut(rows: pa.Table, rows_max: int) -> list[Part]:
     known = pa.array([False] * rows.num_rows, pa.bool_())
     for name in rows.column_names:
         if name in IDENTIFIERS:
-            filled = pc.greater(pc.utf8_length(pc.fill_null(rows.column(name), "")), 0)
-            known = pc.or_(known, filled.combine_chunks())
+            filled = pc.greater(pc.binary_length(rows.column(name)), 0)
+            known = pc.or_(known, pc.fill_null(filled, fill_value=False).combine_chunks())
     numbers = pc.indices_nonzero(known).cast(pa.int64())
     parts = []
     for first in range(0, rows.num_rows, rows_max):
@@ -206,22 +217,27 @@ def users_body(rows: pa.Table, session: Session) -> bytes:
             "estimated_num_total": session.rows,
         }
     )
-    columns = [_unquoted(column) for column in rows.columns]
-    lines = pc.binary_join_element_wise(*columns, '","') if columns else pa.array([], pa.string())
-    text = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), '"],["')[0].as_buffer()
-    opened, closed = (b'["', b'"]') if len(lines) else (b"", b"")
+    columns = [pc.fill_null(column, "").combine_chunks() for column in rows.columns]
+    text = _joined(columns)
+    # Every quote that is not one of ours is a value's, and makes the escaped text longer.
+    ours = 2 * max(0, len(columns) * rows.num_rows - 1)
+    if len(orjson.dumps(str(text, "utf-8"))) != len(text) + ours + 2:
+        text = _joined([_escaped(column) for column in columns])
+    opened, closed = (b'["', b'"]') if rows.num_rows else (b"", b"")
     schema = orjson.dumps(rows.column_names)
     begin = b'{"session":%b,"payload":{"schema":%b,"data":[%b' % (head, schema, opened)
     return b"".join([begin, memoryview(text), closed, b"]}}"])
 
 
-def _unquoted(column: pa.ChunkedArray) -> pa.Array:
-    """Text as it stands between the quotes of JSON, the empty string for null."""
-    filled = pc.fill_null(column, "").combine_chunks()
-    whole = pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0].as_buffer()
-    if len(orjson.dumps(str(whole, "utf-8"))) == len(whole) + 2:
-        return filled
-    return pa.array([orjson.dumps(value)[1:-1].decode() for value in filled.to_pylist()])
+def _joined(columns: Sequence[pa.Array]) -> pa.Buffer:
+    """Cells as they stand between the first quote and the last."""
+    lines = pc.binary_join_element_wise(*columns, '","') if columns else pa.array([], pa.string())
+    return pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), '"],["')[0].as_buffer()
+
+
+def _escaped(column: pa.Array) -> pa.Array:
+    """Text as it stands between the quotes of JSON."""
+    return pa.array([orjson.dumps(value)[1:-1].decode() for value in column.to_pylist()])
 
 
 def spread(part: Part, answered: Outcomes) -> Outcomes:
