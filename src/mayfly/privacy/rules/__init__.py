@@ -118,7 +118,9 @@ def _text_sql(rule: Rule, emitter: Emitter, column: str) -> tuple[str, str, tupl
 
 
 def _texts(rule: Rule, emitter: Emitter, column: str) -> set[str]:
-    return {emitter.text(node, column) for node in (*e.texts(rule.valid), rule.normal)}
+    nodes = [*e.texts(rule.valid), rule.normal]
+    nodes += [node.text for node in nodes if isinstance(node, e.Remove)]
+    return {emitter.text(node, column) for node in nodes}
 
 
 def _packed_email(rule: Rule) -> e.Text | None:

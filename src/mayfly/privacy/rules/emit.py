@@ -43,13 +43,19 @@ class Emitter(ABC):
                 ]
                 return "(" + " || ".join(made) + ")"
             case e.Remove(characters=characters):
-                return self.remove(
-                    self.text(_unstripped(node.text, characters), column), characters
-                )
+                return self._removed(node.text, column, characters)
             case e.LettersOnly(digits=digits):
                 marks = e.NAME_MARKS + e.SPACES.strip(" ") + ("" if digits else e.DIGITS)
-                return self.remove(self.text(_unstripped(node.text, marks), column), marks)
+                return self._removed(node.text, column, marks)
         return self._apply(node, self.text(node.text, column))
+
+    def _removed(self, node: e.Text, column: str, characters: str) -> str:
+        kept = _unstripped(node, characters)
+        # No letter's lower case is among what rules remove: it may be looked for before the fold.
+        looked_at = kept.text if isinstance(kept, e.Lower) else kept
+        return self.remove(
+            self.text(kept, column), characters, looked_at=self.text(looked_at, column)
+        )
 
     def _apply(self, node: e.Text, text: str) -> str:
         match node:
@@ -125,8 +131,14 @@ class Emitter(ABC):
         return f"strpos({text}, {text_literal(part)})"
 
     @abstractmethod
-    def remove(self, text: str, characters: str) -> str:
-        """Without some characters."""
+    def remove(self, text: str, characters: str, *, looked_at: str) -> str:
+        """Without some characters.
+
+        Args:
+            text: to take them out of.
+            characters: no letters.
+            looked_at: a cheaper text, which holds them wherever `text` does.
+        """
 
     @abstractmethod
     def only(self, text: str, characters: str) -> str:
@@ -156,18 +168,18 @@ class Emitter(ABC):
 class DuckdbEmitter(Emitter):
     """RE2 classes instead of `translate`, whose cost grows with the set; `lower` is proven."""
 
-    def remove(self, text: str, characters: str) -> str:
-        """One pass of RE2, which costs much for each character it removes: blanks alone, which are
-        most of them, go cheaper. Not where the text itself is one to be worked out.
+    def remove(self, text: str, characters: str, *, looked_at: str) -> str:
+        """RE2 costs much for each character it removes: one alone, or blanks, which most of them
+        are, go cheaper. Not where the text itself is one to be worked out.
         """
-        if characters == " ":
-            return f"replace({text}, ' ', '')"
+        if len(characters) == 1:
+            return f"replace({text}, {text_literal(characters)}, '')"
         whole = f"regexp_replace({text}, {text_literal(_class(characters))}, '', 'g')"
         if " " not in characters or "regexp" in text:
             return whole
         others = text_literal(_class(characters.replace(" ", "")))
         packed = f"replace({text}, ' ', '')"
-        return f"CASE WHEN regexp_matches({packed}, {others}) THEN {whole} ELSE {packed} END"
+        return f"CASE WHEN regexp_matches({looked_at}, {others}) THEN {whole} ELSE {packed} END"
 
     def only(self, text: str, characters: str) -> str:
         """One pass of RE2."""
@@ -197,8 +209,9 @@ class DuckdbEmitter(Emitter):
 class PostgresEmitter(Emitter):
     """`translate` with explicit sets, and the C collation: the same in every locale."""
 
-    def remove(self, text: str, characters: str) -> str:
+    def remove(self, text: str, characters: str, *, looked_at: str) -> str:
         """Characters without a partner are removed."""
+        del looked_at
         return f"translate({text}, {text_literal(characters)}, '')"
 
     def only(self, text: str, characters: str) -> str:

@@ -70,7 +70,7 @@ def _number(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
 
 def sql_e164(emitter: Emitter, column: str, country: str | None) -> tuple[str, str]:
     """(E.164 or null, what is left without separators) of a text expression."""
-    compact = emitter.remove(column, SEPARATORS + SPACES.strip(" "))
+    compact = emitter.remove(column, SEPARATORS + SPACES.strip(" "), looked_at=column)
     whens = [f"WHEN {emitter.full_match(compact, SQL_INTERNATIONAL)} THEN {compact}"]
     if country in _SQL_NATIONAL:
         pattern, code, start = _SQL_NATIONAL[country]
