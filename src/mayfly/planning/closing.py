@@ -9,7 +9,7 @@ from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.planning.names import WORKING_COPIES, Names
 from mayfly.planning.numbering import differs, identifiers
-from mayfly.planning.scan import key_list, key_names, same_key
+from mayfly.planning.scan import canonical_columns, key_list, key_names, same_key
 from mayfly.planning.spec import PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
 
@@ -73,7 +73,8 @@ class ClosingSql:
     def _state_from(self, query: str, fp: str, out: str, redo: str, now_ms: int) -> list[str]:
         spec, state = self._spec, self._names.of("state")
         digests = [f"s{j}" for j in range(len(spec.suppression))]
-        assign = "".join(f", {d} = q.{d}" for d in digests)
+        canonical = canonical_columns(spec)
+        assign = "".join(f", {d} = q.{c}" for d, c in zip(digests, canonical, strict=True))
         match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))
         update = (
             f"UPDATE {state} SET fp = {fp}, out = {out}, redo = {redo}, present = TRUE, "
@@ -82,44 +83,52 @@ class ClosingSql:
         insert = (
             f"INSERT INTO {state} ({key_list(spec)}, fp, out, redo, present, first_at, last_at"
             f"{''.join(', ' + d for d in digests)}) SELECT {key_list(spec, 'q')}, {fp}, {out}, "
-            f"{redo}, TRUE, {now_ms}, {now_ms}{''.join(', q.' + d for d in digests)} "
+            f"{redo}, TRUE, {now_ms}, {now_ms}{''.join(', q.' + c for c in canonical)} "
             f"FROM ({query}) q LEFT JOIN {state} t ON {same_key(spec, 'q', 't')} "
             f"WHERE t.first_at IS NULL"
         )
         return [update, insert]
 
     def _pairs(self) -> list[str]:
-        """Delivered pairs: adds in, removals out, doubt on every pair of the identifier."""
-        steps: list[str] = []
-        for i, field in identifiers(self._spec):
-            steps += self._pairs_added(self.accepted("plan"), i, field.name, perhaps=False)
+        """Delivered pairs: adds in, removals out, doubt on every pair of the identifier.
+
+        What is there is changed before anything comes in: on a first run that is nothing at all.
+        """
+        found = [(i, field.name) for i, field in identifiers(self._spec)]
+        accepted, doubtful = self.accepted("plan"), self.doubtful("plan")
+        steps = [self._pairs_outdated()]
+        steps += [self._pairs_marked(accepted, *f, perhaps=False) for f in found]
+        steps += [self._pairs_added(accepted, *f, perhaps=False) for f in found]
         steps.append(self._pairs_removed())
-        for i, field in identifiers(self._spec):
-            steps += self._pairs_added(self.doubtful("plan"), i, field.name, perhaps=True)
+        steps += [self._pairs_marked(doubtful, *f, perhaps=True) for f in found]
+        steps += [self._pairs_added(doubtful, *f, perhaps=True) for f in found]
         steps.append(self._pairs_doubted_by_removal())
-        steps.append(self._pairs_outdated())
         steps.append(self._forget())
         steps += self._redo()
         return steps
 
-    def _pairs_added(self, query: str, position: int, field: str, *, perhaps: bool) -> list[str]:
+    def _pairs_marked(self, query: str, position: int, field: str, *, perhaps: bool) -> str:
+        """Pairs that are there already."""
         spec, pairs, name = self._spec, self._names.of("pairs"), literal(field)
-        value = f"v{position}"
         doubt = "TRUE" if perhaps else "FALSE"
         keys = " AND ".join(f"{pairs}.{k} = q.{k}" for k in key_names(spec))
         same_row = "" if perhaps else f" AND {keys}"
         current = "" if perhaps else ", stale = FALSE"
-        mark = (
+        return (
             f"UPDATE {pairs} SET perhaps = {doubt}{current} FROM ({query}) q "
-            f"WHERE {pairs}.field = {name} AND {pairs}.digest = q.{value}{same_row}"
+            f"WHERE {pairs}.field = {name} AND {pairs}.digest = q.v{position}{same_row}"
         )
-        insert = (
+
+    def _pairs_added(self, query: str, position: int, field: str, *, perhaps: bool) -> str:
+        """Pairs that are not there yet."""
+        spec, pairs, name = self._spec, self._names.of("pairs"), literal(field)
+        value, doubt = f"v{position}", "TRUE" if perhaps else "FALSE"
+        return (
             f"INSERT INTO {pairs} ({key_list(spec)}, field, digest, perhaps, stale) "
             f"SELECT {key_list(spec, 'q')}, {name}, q.{value}, {doubt}, FALSE FROM ({query}) q "
             f"LEFT JOIN {pairs} p ON p.field = {name} AND p.digest = q.{value} "
             f"AND {same_key(spec, 'p', 'q')} WHERE q.{value} IS NOT NULL AND p.field IS NULL"
         )
-        return [mark, insert]
 
     def _pairs_removed(self) -> str:
         """An accepted removal deletes every pair of that identifier."""

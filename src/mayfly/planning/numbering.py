@@ -9,6 +9,7 @@ from __future__ import annotations
 from mayfly.domain.batch import Operation, SyncMode
 from mayfly.planning.names import Names
 from mayfly.planning.scan import (
+    canonical_columns,
     key_list,
     outside_columns,
     same_key,
@@ -112,7 +113,7 @@ class NumberingSql:
         spec = self._spec
         classes = (RowClass.ADDED,) if spec.mode is SyncMode.APPEND else _SENT
         values = [f"v{i}" for i, _ in value_fields(spec)]
-        values += [f"s{j}" for j in range(len(spec.suppression))]
+        values += [s for s in canonical_columns(spec) if s not in values]
         scan, ordinal = self._names.of("scan"), self._sql.ordinal
         columns = ", ".join([key_list(spec), "fp", f"{self.outgoing()} AS out", *values])
         sent = f"FROM {scan} WHERE c IN {_numbers(classes)}"

@@ -14,7 +14,7 @@ import pyarrow as pa
 from mayfly.domain.batch import SyncMode
 from mayfly.planning.names import Names
 from mayfly.planning.shared import Shared
-from mayfly.planning.spec import PlanField, PlanSpec, RowClass
+from mayfly.planning.spec import PlanField, PlanSpec, RowClass, SuppressionColumn
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.privacy.gate import Form
 
@@ -52,6 +52,14 @@ def key_list(spec: PlanSpec, alias: str = "") -> str:
     """The key columns, comma-separated, with an alias in front."""
     prefix = f"{alias}." if alias else ""
     return ", ".join(prefix + k for k in key_names(spec))
+
+
+def canonical_columns(spec: PlanSpec) -> list[str]:
+    """Columns of a plan that hold the canonical digests, one for each column of suppression."""
+    return [
+        f"s{j}" if item.sent_as is None else f"v{item.sent_as}"
+        for j, item in enumerate(spec.suppression)
+    ]
 
 
 def value_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
@@ -228,13 +236,22 @@ class ScanSql:
         for i, field in pseudonym_fields(spec):
             text = sql.render(self._x(field.column), field.arrow_type)
             out.append(f"CASE WHEN need THEN {sql.sha256(text)} END AS p{i}")
-        for j, item in enumerate(spec.suppression):
+        for j, item in self.kept_apart():
             canonical = self._over_column(item.canonical_sql, item.column)
             kept = f" ELSE s_s{j}" if self._flags.suppression_changed else ""
             out.append(f"CASE WHEN need THEN {canonical}{kept} END AS s{j}")
         for o, column in enumerate(outside_columns(spec)):
             out.append(f"{self._outside(column)} AS o{o}")
         return out
+
+    def kept_apart(self) -> list[tuple[int, SuppressionColumn]]:
+        """Canonical digests that the scan holds beside the outgoing values.
+
+        Those of unchanged rows are the state's, and a row that stays as it is has no others.
+        """
+        items = enumerate(self._spec.suppression)
+        every = self._flags.suppression_changed
+        return [(j, item) for j, item in items if every or item.sent_as is None]
 
     def _outside(self, column: str) -> str:
         """Whether only the worker can hash a value.
@@ -393,7 +410,11 @@ class ScanSql:
         spec = self._spec
         columns = [f"p{i}" for i, _ in pseudonym_fields(spec)]
         if suppression:
-            columns += [f"s{j}" for j in range(len(spec.suppression))]
+            apart = {j for j, _ in self.kept_apart()}
+            columns += [
+                f"s{j}" if j in apart else f"v{item.sent_as} AS s{j}"
+                for j, item in enumerate(spec.suppression)
+            ]
         if suppression and spec.suppress_key:
             columns.append(f"{self._sql.sha256(self._key_text())} AS {KEY_DIGEST}")
         if not columns:

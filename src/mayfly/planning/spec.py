@@ -99,7 +99,10 @@ class PlanField:
 
 @dataclass(frozen=True, kw_only=True)
 class SuppressionColumn:
-    """A model column whose canonical digest is compared with the suppression list."""
+    """A model column whose canonical digest is compared with the suppression list.
+
+    `sent_as` is the number of the field that leaves as this very digest, which is then kept once.
+    """
 
     kind: SuppressionKind
     column: str
@@ -107,6 +110,7 @@ class SuppressionColumn:
     inside_sql: str
     shared_sql: tuple[str, ...] = ()
     country_column: str | None = None
+    sent_as: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

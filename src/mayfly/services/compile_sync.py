@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -104,7 +105,7 @@ class _Compiler:
             keys=keys,
             fields=tuple(fields),
             consent=consent,
-            suppression=self._suppression(typer, infos),
+            suppression=self._suppression(typer, infos, fields),
             suppress_key=len(keys) == 1,
             destination_key=self._destination_key(),
             erase_withdrawn=self.external and self.r.destination.erasure is not Erasure.NONE,
@@ -225,7 +226,7 @@ class _Compiler:
         return KeyColumn(name=info.name, sql_type=info.sql_type, arrow_type=info.arrow_type)
 
     def _suppression(
-        self, typer: FieldTyper, infos: Mapping[str, ColumnInfo]
+        self, typer: FieldTyper, infos: Mapping[str, ColumnInfo], fields: Sequence[PlanField]
     ) -> tuple[SuppressionColumn, ...]:
         """Every e-mail and phone column of the model, mapped or not."""
         # The list holds a phone's digits, too: what is hashed for Meta anyway is compared as it is.
@@ -253,7 +254,17 @@ class _Compiler:
                         country_column=column.default_country_column,
                     )
                 )
-        return tuple(found)
+        return tuple(self._kept_once(item, fields) for item in found)
+
+    def _kept_once(self, item: SuppressionColumn, fields: Sequence[PlanField]) -> SuppressionColumn:
+        """With the field that leaves as the same digest, where there is one."""
+        same = (item.column, item.canonical_sql, item.inside_sql)
+        found = (
+            i
+            for i, f in enumerate(fields)
+            if f.form is Form.DIGEST and (f.column, f.digest_sql, f.inside_sql) == same
+        )
+        return replace(item, sent_as=next(found, None)) if self.external else item
 
     def _sent_by(self, platform: str, kind: str) -> list[str]:
         """Mapped fields that leave hashed by one rule."""

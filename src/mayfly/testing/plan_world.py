@@ -120,7 +120,6 @@ def world_spec(
         for c in source.describe(model)
         if c.name == "id"
     )
-    email = sql.sha256("{column}")
     fields = _world_fields(sql, by_identifier=by_identifier, salt=salt)
     if versions == "v1":
         # Another mapping: a plan left open by the earlier one is closed by its own layout.
@@ -139,13 +138,28 @@ def world_spec(
         keys=keys,
         fields=tuple(fields),
         consent=Consent(column="ok", values=(True,)),
-        suppression=(
-            SuppressionColumn(kind="email", column="email", canonical_sql=email, inside_sql="TRUE"),
-        ),
+        suppression=(_suppressed(sql, fields, sent=by_identifier and not salt),),
         versions=versions,
         erase_withdrawn=erases,
         suppression_version=suppression_version,
         batch_rows=batch_rows,
+    )
+
+
+def _suppressed(sql: SqlDialect, fields: Sequence[PlanField], *, sent: bool) -> SuppressionColumn:
+    """The e-mail's canonical digest, which is the one that leaves unless that is salted."""
+    if not sent:
+        plain = sql.sha256("{column}")
+        return SuppressionColumn(
+            kind="email", column="email", canonical_sql=plain, inside_sql="TRUE"
+        )
+    [(position, field)] = [(i, f) for i, f in enumerate(fields) if f.name == "EMAIL"]
+    return SuppressionColumn(
+        kind="email",
+        column="email",
+        canonical_sql=field.digest_sql or "",
+        inside_sql=field.inside_sql or "",
+        sent_as=position,
     )
 
 

@@ -184,7 +184,7 @@ class PlanMaker:
             if field.column == column and field.form is Form.DIGEST:
                 made = worker.digests(field.name, values, countries)
                 self._fill(found, made, partial(self._numbering.fill_values, field=i))
-        for j, item in enumerate(spec.suppression):
+        for j, item in self._scan.kept_apart():
             if item.column == column:
                 made = worker.canonical(item.kind, column, values, countries)
                 self._fill(found, made, partial(self._numbering.fill_canonical, item=j))

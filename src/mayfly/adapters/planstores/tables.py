@@ -151,7 +151,7 @@ def layout_text(spec: PlanSpec) -> str:
             "erase_withdrawn": spec.erase_withdrawn,
             "versions": spec.versions,
             "fields": [[f.name, f.identifier] for f in spec.fields],
-            "suppression": len(spec.suppression),
+            "suppression": [item.sent_as for item in spec.suppression],
         }
     )
 
@@ -169,7 +169,10 @@ def spec_of_layout(spec: PlanSpec, text: str) -> PlanSpec:
         )
         for name, identifier in known["fields"]
     )
-    digest = SuppressionColumn(kind="email", column="", canonical_sql="", inside_sql="")
+    digests = (
+        SuppressionColumn(kind="email", column="", canonical_sql="", inside_sql="", sent_as=sent_as)
+        for sent_as in known["suppression"]
+    )
     return replace(
         spec,
         run=known["run"],
@@ -179,5 +182,5 @@ def spec_of_layout(spec: PlanSpec, text: str) -> PlanSpec:
         erase_withdrawn=known["erase_withdrawn"],
         versions=known["versions"],
         fields=fields,
-        suppression=(digest,) * known["suppression"],
+        suppression=tuple(digests),
     )
