@@ -61,7 +61,7 @@ class Outcomes:
 
     def count(self, code: OutcomeCode) -> int:
         """Number of rows with this outcome."""
-        return int(pc.sum(pc.equal(self.codes, int(code))).as_py() or 0)
+        return int(pc.sum(pc.equal(self.codes, pa.scalar(int(code), pa.uint8()))).as_py() or 0)
 
     def not_accepted(self) -> list[int]:
         """Row numbers whose outcome is not plainly accepted, ascending."""
@@ -69,7 +69,7 @@ class Outcomes:
 
     def rows_of(self, code: OutcomeCode) -> list[int]:
         """Row numbers with this outcome, ascending."""
-        found = pc.indices_nonzero(pc.equal(self.codes, int(code)))
+        found = pc.indices_nonzero(pc.equal(self.codes, pa.scalar(int(code), pa.uint8())))
         return [int(i) for i in found.to_pylist()]
 
     def replaced(self, rows: Sequence[int], others: Outcomes) -> Outcomes:

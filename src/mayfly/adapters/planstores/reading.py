@@ -82,7 +82,7 @@ def taken(
 
     def places(table: pa.Table) -> pa.Array:
         batch, pos = (table.column(c).cast(pa.int64()).combine_chunks() for c in ("batch", "pos"))
-        return pc.add(pc.multiply(batch, wide), pos)
+        return pc.add(pc.multiply(batch, pa.scalar(wide, pa.int64())), pos)
 
     found = rows
     wanted = places(granted)
@@ -172,7 +172,8 @@ def _batch(
     *,
     removed: bool,
 ) -> Batch:
-    rows = _in_order(found.filter(pc.equal(found.column("batch"), info.number)))
+    number = pa.scalar(info.number, found.schema.field("batch").type)
+    rows = _in_order(found.filter(pc.equal(found.column("batch"), number)))
     columns = {}
     for i, field in enumerate(fields):
         values = rows.column(f"f{i}")

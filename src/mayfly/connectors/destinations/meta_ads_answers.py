@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
@@ -154,14 +153,11 @@ def codes(reply: Mapping[str, Any], rows: int) -> Outcomes:
         raise ContractError("unknown_answer", "Meta's counts do not fit the rows that were sent.")
     named = _positions(reply.get("invalid_entry_samples"), rows)
     rest = OutcomeCode.UNCONFIRMED if invalid > len(named) else OutcomeCode.ACCEPTED
-    reasons: dict[int, Reason] = {}
-    if rest is OutcomeCode.UNCONFIRMED:
-        reasons = dict.fromkeys(range(rows), Reason(code="invalid_count_only"))
-    values = [int(rest)] * rows
-    for row in named:
-        values[row] = int(OutcomeCode.REJECTED)
-        reasons[row] = Reason(code="invalid_entry")
-    return Outcomes(codes=pa.array(values, pa.uint8()), reasons=reasons)
+    counted = Reason(code="invalid_count_only") if rest is OutcomeCode.UNCONFIRMED else None
+    others = Outcomes.all_of(rest, rows, counted)
+    entry = Reason(code="invalid_entry")
+    rejected = Outcomes.all_of(OutcomeCode.REJECTED, len(named), entry)
+    return others.replaced(named, rejected) if named else others
 
 
 def _count(reply: Mapping[str, Any], name: str) -> int:

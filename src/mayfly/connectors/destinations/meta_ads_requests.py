@@ -53,6 +53,10 @@ FIELDS = (
 LIMITS = RequestLimits(rows_max=10_000, bytes_max=16_000_000)
 IDENTIFIERS = tuple(f.name for f in FIELDS if f.identifier)
 _FORMS = {f.name: f.form for f in FIELDS}
+# Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
+# looking for a module on the disk.
+_FALSE = pa.scalar(False, pa.bool_())
+_EMPTY, _CELLS, _ROWS = (pa.scalar(text, pa.string()) for text in ("", '","', '"],["'))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ class Part:
     def after(self, row: int) -> Part:
         """The rows from `row` on; all of them where it lies before."""
         first = min(max(self.first, row), self.first + self.rows)
-        sent = self.sent.filter(pc.greater_equal(self.sent, first))
+        sent = self.sent.filter(pc.greater_equal(self.sent, _int64(first)))
         return Part(first=first, rows=self.first + self.rows - first, sent=sent)
 
 
@@ -143,6 +147,14 @@ class Bodies:
         return users_body(self._people.of(request.part), request.session)
 
 
+def _int32(number: int) -> pa.Scalar:
+    return pa.scalar(number, pa.int32())
+
+
+def _int64(number: int) -> pa.Scalar:
+    return pa.scalar(number, pa.int64())
+
+
 def session_id(head: BatchHead, requests: int) -> int:
     """Twelve digits for one batch of one run: batches go in any order, and none shares a session.
 
@@ -184,21 +196,23 @@ class People:
         rows = self._batch.rendered(part.first, part.rows).select(self._schema)
         text = rows.cast(pa.schema([(name, pa.string()) for name in self._schema]))
         whole = len(part.sent) == part.rows
-        return text if whole else text.take(pc.subtract(part.sent, part.first))
+        return text if whole else text.take(pc.subtract(part.sent, _int64(part.first)))
 
 
 def cut(rows: pa.Table, rows_max: int) -> list[Part]:
     """Requests of at most `rows_max` rows, always at the same places. Pure."""
-    known = pa.array([False] * rows.num_rows, pa.bool_())
+    known = pa.repeat(_FALSE, rows.num_rows)
     for name in rows.column_names:
         if name in IDENTIFIERS:
-            filled = pc.greater(pc.binary_length(rows.column(name)), 0)
-            known = pc.or_(known, pc.fill_null(filled, fill_value=False).combine_chunks())
+            filled = pc.greater(pc.binary_length(rows.column(name)), _int32(0))
+            known = pc.or_(known, pc.fill_null(filled, _FALSE).combine_chunks())
     numbers = pc.indices_nonzero(known).cast(pa.int64())
     parts = []
     for first in range(0, rows.num_rows, rows_max):
         count = min(rows_max, rows.num_rows - first)
-        inside = pc.and_(pc.greater_equal(numbers, first), pc.less(numbers, first + count))
+        inside = pc.and_(
+            pc.greater_equal(numbers, _int64(first)), pc.less(numbers, _int64(first + count))
+        )
         parts.append(Part(first=first, rows=count, sent=numbers.filter(inside)))
     return parts
 
@@ -217,7 +231,7 @@ def users_body(rows: pa.Table, session: Session) -> bytes:
             "estimated_num_total": session.rows,
         }
     )
-    columns = [pc.fill_null(column, "").combine_chunks() for column in rows.columns]
+    columns = [pc.fill_null(column, _EMPTY).combine_chunks() for column in rows.columns]
     text = _joined(columns)
     # Every quote that is not one of ours is a value's, and makes the escaped text longer.
     ours = 2 * max(0, len(columns) * rows.num_rows - 1)
@@ -231,8 +245,9 @@ def users_body(rows: pa.Table, session: Session) -> bytes:
 
 def _joined(columns: Sequence[pa.Array]) -> pa.Buffer:
     """Cells as they stand between the first quote and the last."""
-    lines = pc.binary_join_element_wise(*columns, '","') if columns else pa.array([], pa.string())
-    return pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), '"],["')[0].as_buffer()
+    lines = pc.binary_join_element_wise(*columns, _CELLS) if columns else pa.array([], pa.string())
+    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+    return pc.binary_join(whole, _ROWS)[0].as_buffer()
 
 
 def _escaped(column: pa.Array) -> pa.Array:

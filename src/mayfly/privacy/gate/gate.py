@@ -24,6 +24,10 @@ from mayfly.privacy.guard import guard_column
 
 EMPTY_SHA256 = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 
+_DIGEST_BYTES = pa.scalar(32, pa.int32())
+_OF_NOTHING = pa.scalar(EMPTY_SHA256, pa.binary())
+_FALSE = pa.scalar(False, pa.bool_())
+
 Shape = Literal["digest", "pattern", "number", "boolean", "time", "list", "any"]
 
 
@@ -123,9 +127,9 @@ def _bad_digest(item: GateField, column: pa.Array) -> pa.Array:
         raise IntegrityError("not_a_digest", f"Field {item.name} must hold digests as bytes.")
     plain = column.cast(pa.binary())
     wrong = pc.or_(
-        pc.not_equal(pc.binary_length(plain), 32), pc.equal(plain, pa.scalar(EMPTY_SHA256))
+        pc.not_equal(pc.binary_length(plain), _DIGEST_BYTES), pc.equal(plain, _OF_NOTHING)
     )
-    return pc.fill_null(wrong, False)
+    return pc.fill_null(wrong, _FALSE)
 
 
 def _bad_shape(item: GateField, column: pa.Array) -> pa.Array:
