@@ -46,6 +46,7 @@ RUNS = st.fixed_dictionaries(
     {
         "asynchronous": st.booleans(),
         "seed": st.integers(0, 99),
+        "concurrency": st.sampled_from([1, 2]),
         "accept_removals": st.sampled_from([0, ALL, ALL, ALL]),
     }
 )

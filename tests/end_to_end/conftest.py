@@ -8,7 +8,7 @@ import pytest
 
 from end_to_end.batches import BATCH
 from mayfly.sandbox.server import SandboxServer
-from mayfly.services import advance_run
+from mayfly.services import deliver_plan
 
 
 @pytest.fixture(autouse=True)
@@ -26,4 +26,4 @@ def sandbox() -> Iterator[SandboxServer]:
 @pytest.fixture
 def a_read_for_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small batches are otherwise read many at a time."""
-    monkeypatch.setattr(advance_run, "READ_ROWS", BATCH)
+    monkeypatch.setattr(deliver_plan, "READ_ROWS", BATCH)

@@ -21,9 +21,10 @@ from mayfly.ports.destination import Destination
 from mayfly.ports.planstore import PlanStore
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
-from mayfly.services.advance_run import Run, RunOptions, advance
+from mayfly.services.advance_run import advance
 from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
 from mayfly.services.find_object import ObjectFound, find_object, unasked
+from mayfly.services.run import Run, RunOptions
 from mayfly.services.run_tally import RunTally
 from mayfly.services.states import KnownState
 
@@ -357,6 +358,7 @@ class Project:
                         destination=destination,
                         ledger=app.ledger,
                         batch_marker=SPECS[settings.type].batch_marker,
+                        concurrency=SPECS[settings.type].concurrency,
                         entry=app.entry(compiled, run_id),
                         now_ms=app.clock.now_ms,
                         holder=holder_name(),

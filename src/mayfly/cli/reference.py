@@ -91,6 +91,7 @@ def _destination(spec: DestinationSpec) -> str:
         ("Bytes in one request, at most", f"{spec.request.bytes_max:,}"),
         ("Can forget one person", spec.erasure.value.replace("_", " ")),
         ("A repeated batch is a no-op", "yes" if spec.batch_marker else "no"),
+        ("Batches on their way at the same time", str(spec.concurrency)),
         ("Always external", "yes" if spec.always_external else "no"),
     ]
     text = f"## {spec.name}\n\n| Fact | Value |\n|---|---|\n"

@@ -75,6 +75,7 @@ class DestinationSpec:
             transaction, so that a repeat is a no-op and `applied` can answer.
         always_external: True where no configuration can make it internal.
         locates: True where the connector is `Locating`.
+        concurrency: how many batches of a run may be on their way at the same time.
     """
 
     name: str
@@ -87,6 +88,7 @@ class DestinationSpec:
     batch_marker: bool = False
     always_external: bool = False
     locates: bool = False
+    concurrency: int = 1
 
     def field(self, name: str) -> FieldSpec | None:
         """The declared field of that name."""

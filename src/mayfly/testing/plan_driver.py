@@ -40,8 +40,9 @@ from mayfly.ports.destination import (
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.gate import GateField, GatePolicy
-from mayfly.services.advance_run import Run, RunOptions, advance
+from mayfly.services.advance_run import advance
 from mayfly.services.check_plan import GUARD_ROWS, GUARD_SHARE
+from mayfly.services.run import Run, RunOptions
 from mayfly.services.run_tally import RunTally
 from mayfly.testing.fake_destination import FakeDestination
 from mayfly.testing.plan_world import Person, World, identifiers
@@ -70,10 +71,11 @@ class Attempt:
         guard_rows, accept_removals: from how many rows on a change is a mass change, and how
             many are let through.
         seed: of the order in which batches are sent.
+        concurrency: how many of them are on their way at the same time.
 
     Attributes:
         holding: whether it took the lease, and has not given it back.
-        in_flight: whether the destination may be working on its batch; a lease outlasts that.
+        in_flight: batches the destination may be working on; a lease outlasts that.
         overtaken: whether another process took its lease.
     """
 
@@ -85,9 +87,10 @@ class Attempt:
     guard_rows: int = GUARD_ROWS
     accept_removals: int = 0
     seed: int = 0
+    concurrency: int = 1
     dead: bool = False
     holding: bool = False
-    in_flight: bool = False
+    in_flight: set[int] = field(default_factory=set)
     overtaken: bool = False
     steps: list[Step] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
@@ -141,6 +144,7 @@ class Attempt:
         other = replace(
             self, events=events, dead=False, holding=False, overtaken=False, took_lease=False
         )
+        other.in_flight = set()
         other.steps, other.error, other.tally = [], None, None
         # A loop of its own: this process is in the middle of one.
         thread = threading.Thread(target=other.go)
@@ -216,6 +220,7 @@ class Attempt:
             options=RunOptions(in_doubt=self.in_doubt, accept_removals=self.accept_removals),
             sleep=self._no_sleep,
             guard_rows=self.guard_rows,
+            concurrency=self.concurrency,
         )
 
     async def _no_sleep(self, seconds: float) -> None:
@@ -344,7 +349,8 @@ class _Store:
     def _written(self, port: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         name = getattr(port, "__name__", "")
         self._attempt.step(f"before {name}")
-        self._attempt.in_flight = self._attempt.in_flight or name == "intent"
+        if name == "intent":
+            self._attempt.in_flight.add(int(str(args[0])))
         overtaken = self._attempt.overtaken
         result = port(*args, **kwargs)
         assert not overtaken, "an overtaken process wrote"
@@ -410,7 +416,7 @@ class _Destination:
         try:
             answer = await self._fake.write(batch, progress)
         finally:
-            self._attempt.in_flight = False
+            self._attempt.in_flight.discard(batch.head.number)
         self._attempt.step("after write")
         return answer
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-from collections.abc import AsyncGenerator
 from functools import partial
 
 import pytest
@@ -13,8 +11,7 @@ import pytest
 from contract.plan_machine import EMAILS
 from contract.plan_stores import duckdb_file
 from mayfly.domain.batch import SyncMode
-from mayfly.domain.errors import TransientError
-from mayfly.services import advance_run
+from mayfly.domain.errors import ContractError, TransientError
 from mayfly.testing.plan_driver import Attempt
 from mayfly.testing.plan_world import World
 
@@ -67,22 +64,61 @@ def test_of_two_errors_one_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_cancelled_run_ends_what_it_read_ahead() -> None:
     """The reading is over before its generator is closed, which would not be allowed otherwise."""
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c1"), 3: (EMAILS[2], "c2")}
+        world.edited()
 
-    async def reading(begun: asyncio.Event) -> AsyncGenerator[int, None]:
-        begun.set()
-        await asyncio.Event().wait()
-        yield 1
+        def cancel(_: Attempt) -> None:
+            for task in asyncio.all_tasks():
+                task.cancel()
 
-    async def both(begun: asyncio.Event) -> None:
-        async with contextlib.aclosing(reading(begun)) as upcoming:
-            await advance_run._both(asyncio.Event().wait(), anext(upcoming, None))
+        for concurrency in (1, 2):
+            run = Attempt(
+                world=world, events={("before write", 1): cancel}, concurrency=concurrency
+            )
+            with pytest.raises(asyncio.CancelledError):
+                run.go()
+            assert run.steps[-1] == ("after release", 1)
+        assert Attempt(world=world).go().error is None
+        world.check_truth()
 
-    async def main() -> None:
-        begun = asyncio.Event()
-        task = asyncio.create_task(both(begun))
-        await begun.wait()
-        task.cancel()
-        await task
 
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(main())
+def test_two_batches_are_on_their_way_at_once() -> None:
+    """The second is sent before the first is answered for, and no third."""
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        world.people = {n: (f"p{n}@example.com", "c0") for n in range(12)}
+        world.edited()
+        run = Attempt(world=world, concurrency=2).go()
+    assert run.error is None
+    going, most = 0, 0
+    for name, _ in run.steps:
+        going += (name == "after intent") - (name == "after outcome")
+        most = max(most, going)
+    assert most == 2
+
+
+@pytest.mark.parametrize("code", ["destination_away", "refused"])
+def test_a_lane_that_fails_lets_the_other_keep_its_answer(code: str) -> None:
+    """One batch is in doubt, and no more are sent."""
+
+    def fail(_: Attempt) -> None:
+        if code == "refused":
+            raise ContractError(code, "Refused, as planned.")
+        raise TransientError(code, "Away, as planned.")
+
+    with duckdb_file() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        world.people = {n: (f"p{n}@example.com", "c0") for n in range(12)}
+        world.edited()
+        events = {("before write", n): fail for n in range(2, 20)}
+        run = Attempt(world=world, concurrency=2, events=events).go()
+        assert [s for s in run.steps if s[0] == "after outcome"] == [("after outcome", 1)]
+        if code == "refused":
+            assert getattr(run.error, "code", None) == code
+        else:
+            assert run.tally is not None
+            assert run.tally.status == "held"
+        assert Attempt(world=world, concurrency=2).go().error is None
+        world.check_truth()

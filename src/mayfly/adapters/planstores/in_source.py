@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -66,6 +67,7 @@ class SourcePlanStore:
         self._schema = schema
         self._names = Names(schema=schema, sid=identity.sid)
         self._fence: int | None = None
+        self._writing = threading.RLock()
 
     # -- counting -------------------------------------------------------------------------------
 
@@ -325,11 +327,14 @@ class SourcePlanStore:
 
     @contextmanager
     def _fenced(self) -> Iterator[SqlSession]:
-        """One transaction of the lease's holder; renews the lease, which also locks its row."""
+        """One transaction of the lease's holder; renews the lease, which also locks its row.
+
+        One after the other in this process: of two that renew it at once an engine may refuse one.
+        """
         if self._fence is None:
             raise IntegrityError("no_lease", "The state is not leased to this run.")
         sid = literal(self._identity.sid)
-        with self._source.session(write=True) as session:
+        with self._writing, self._source.session(write=True) as session:
             session.begin()
             session.execute(
                 f"UPDATE {self._names.registry} SET lease_until = {self._clock_ms() + LEASE_MS} "

@@ -67,6 +67,7 @@ SPEC = DestinationSpec(
     erasure=Erasure.BY_IDENTIFIER,
     always_external=True,
     locates=True,
+    concurrency=2,
 )
 
 

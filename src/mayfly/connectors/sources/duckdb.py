@@ -127,7 +127,8 @@ class DuckdbSource:
         wait = _FIRST_WAIT_SECONDS
         while True:
             try:
-                return self._open(read_only=read_only)
+                left = max(0.0, give_up - time.monotonic())
+                return self._open(read_only=read_only, wait_seconds=left)
             except TransientError:
                 left = give_up - time.monotonic()
                 if left <= 0:
@@ -135,9 +136,9 @@ class DuckdbSource:
                 time.sleep(min(wait, left))
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
-    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def _open(self, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBPyConnection:
         try:
-            return self._file.connect(read_only=read_only)
+            return self._file.connect(read_only=read_only, wait_seconds=wait_seconds)
         except duckdb.Error as error:
             raise self.not_opened(error) from None
 

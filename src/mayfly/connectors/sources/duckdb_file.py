@@ -37,20 +37,26 @@ class DuckdbFile:
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._read_only = False
         self._users = 0
-        self._lock = threading.Lock()
+        self._free = threading.Condition()
 
-    def connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def connect(self, *, read_only: bool, wait_seconds: float = 0.0) -> duckdb.DuckDBPyConnection:
         """A connection of a session; to be given back with `release`.
+
+        Args:
+            read_only: whether the session only reads.
+            wait_seconds: how long sessions of the other kind in this process are waited for.
 
         Raises:
             duckdb.Error: the engine or the file does not open; or the file is open in this process
                 for the other kind of session (ConnectionException).
         """
-        with self._lock:
+        with self._free:
+            if not self._free.wait_for(
+                lambda: self._users == 0 or self._read_only == read_only, timeout=wait_seconds
+            ):
+                raise duckdb.ConnectionException("The file is open in another mode.")
             if self._users == 0:
                 self._attach(read_only=read_only)
-            elif self._read_only != read_only:
-                raise duckdb.ConnectionException("The file is open in another mode.")
             self._users += 1
         try:
             return self._started().cursor().execute(f"USE {self._name}.main")
@@ -60,12 +66,13 @@ class DuckdbFile:
 
     def release(self, connection: duckdb.DuckDBPyConnection | None) -> None:
         """Close a connection, and the file after the last one. Never raises."""
-        with self._lock:
+        with self._free:
             if connection is not None:
                 connection.close()
             self._users -= 1
             if self._users == 0:
                 self._detach()
+                self._free.notify_all()
 
     def _attach(self, *, read_only: bool) -> None:
         mode = ", READ_ONLY" if read_only else ""

@@ -1,0 +1,284 @@
+"""The batches of a plan on their way: read, through the gate, sent, acknowledged, let go.
+
+Some are on their way at the same time, as many as the destination takes; meanwhile the next one
+is read and passes the gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+
+from mayfly.domain.errors import ContractError, PolicyError, TransientError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.ledger.entry import EntryType
+from mayfly.planning.spec import BatchInfo, Plan
+from mayfly.ports.destination import Done, Submitted
+from mayfly.privacy.gate import ProtectedBatch
+from mayfly.privacy.gate.gate import Gated, pass_gate
+from mayfly.services.deliver import Refused, spread
+from mayfly.services.run import Run, call, sender_of
+from mayfly.services.run_tally import RunTally
+
+READ_ROWS = 50_000
+READ_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """What the answer to a batch is told by: numbers of rows, and no row."""
+
+    info: BatchInfo
+    positions: pa.Array
+    withheld: Mapping[int, Reason]
+    read_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A batch that the destination works off by itself."""
+
+    submitted: Submitted
+    sent: Sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A batch that passed the gate."""
+
+    batch: ProtectedBatch
+    sent: Sent
+
+
+async def deliver(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
+    """Send a plan's batches on as many lanes as the destination takes.
+
+    Returns:
+        The batches whose answer is still to come; their rows are let go already.
+
+    Raises:
+        EngineError: of one lane, once the others have kept the answer to what they had sent: the
+            first that waiting does not mend, else the first.
+    """
+    async with contextlib.aclosing(_ready(run, plan)) as batches:
+        upcoming = _Upcoming(batches)
+        lanes = _Lanes(run, tally, upcoming)
+        try:
+            await lanes.go(run.concurrency)
+        finally:
+            await upcoming.over()
+        return lanes.jobs
+
+
+class _Upcoming:
+    """Batches one after the other, for whoever asks next; one is read ahead."""
+
+    def __init__(self, batches: AsyncGenerator[_Ready, None]) -> None:
+        self._batches = batches
+        self._reading: asyncio.Future[_Ready | None] | None = None
+        self._turn = asyncio.Lock()
+        self._ended = False
+
+    async def next(self) -> _Ready | None:
+        """The next batch, None after the last or once ended."""
+        async with self._turn:
+            self.ahead()
+            if self._ended or self._reading is None:
+                return None
+            ready = await self._reading
+            self._reading, self._ended = None, ready is None
+            return ready
+
+    def ahead(self) -> None:
+        """Begin to read the next batch."""
+        if self._reading is None and not self._ended:
+            self._reading = asyncio.ensure_future(anext(self._batches, None))
+            # Only one error ends a run. Of one that nobody asks for asyncio writes a traceback.
+            self._reading.add_done_callback(_seen)
+
+    def end(self) -> None:
+        """Give out no more."""
+        self._ended = True
+
+    def cancel(self) -> None:
+        """Give out no more, and read on no further."""
+        self._ended = True
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def over(self) -> None:
+        """Wait for what is being read; whether it went well, who asks for it will see."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+
+class _Lanes:
+    """Coroutines that each take a batch, send it, and keep its answer, until there is none."""
+
+    def __init__(self, run: Run, tally: RunTally, upcoming: _Upcoming) -> None:
+        self.jobs: list[Job] = []
+        self._run = run
+        self._tally = tally
+        self._upcoming = upcoming
+        self._failures: list[Exception] = []
+
+    async def go(self, number: int) -> None:
+        """All of them to their ends."""
+        lanes = [asyncio.ensure_future(self._lane()) for _ in range(number)]
+        try:
+            await asyncio.wait(lanes)
+        except asyncio.CancelledError:
+            for lane in lanes:
+                lane.cancel()
+            self._upcoming.cancel()
+            await asyncio.wait(lanes)
+            raise
+        if self._failures:
+            raise min(self._failures, key=lambda error: isinstance(error, TransientError))
+        for lane in lanes:
+            lane.result()
+
+    async def _lane(self) -> None:
+        try:
+            while (ready := await self._upcoming.next()) is not None:
+                if self._run.stop.is_set():
+                    self._tally.status = "cancelled"
+                    self._upcoming.end()
+                    return
+                await self._send(ready)
+        except Exception as error:
+            self._failures.append(error)
+            self._upcoming.end()
+
+    async def _send(self, ready: _Ready) -> None:
+        run = self._run
+        await call(run.store.intent, ready.sent.info.number, _unsent(ready.sent))
+        self._upcoming.ahead()
+        answer = await sender_of(run).send(ready.batch)
+        # What goes wrong with the next batch is told once this one's answer is kept.
+        await self._upcoming.over()
+        job = await _answered(run, self._tally, ready, answer)
+        self.jobs += [job] if job else []
+        tell(run, self._tally)
+
+
+def _seen(task: asyncio.Future[_Ready | None]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+async def _ready(run: Run, plan: Plan) -> AsyncGenerator[_Ready, None]:
+    """The plan's batches in order, read in groups."""
+    for group in _groups(plan.batches, plan.row_bytes):
+        batches = await call(run.store.read, run.spec, group, run.worker, of=len(plan.batches))
+        read_ms = run.now_ms()
+        batches.reverse()
+        for info in group:
+            gated = await asyncio.to_thread(pass_gate, batches.pop(), run.policy)
+            _refuse_too_many_withheld(run, gated, info)
+            yield _Ready(
+                batch=gated.batch,
+                sent=Sent(
+                    info=info, positions=gated.positions, withheld=gated.withheld, read_ms=read_ms
+                ),
+            )
+
+
+async def _answered(
+    run: Run, tally: RunTally, ready: _Ready, answer: Done | Submitted | Refused
+) -> Job | None:
+    """Keep the answer to a batch; a job where it is still to come."""
+    number = ready.sent.info.number
+    # Each further sending renews the lease, and stops where it was taken over.
+    renew = partial(call, run.store.intent, number)
+    if isinstance(answer, Refused):
+        answer = await sender_of(run).narrow(ready.batch, before=renew)
+    match answer:
+        case Done():
+            outcomes = await sender_of(run).again(ready.batch, answer, before=renew)
+            await acknowledge(run, tally, ready.sent, outcomes)
+            return None
+        case Submitted(job=job):
+            await call(run.store.submitted, number, job.reference)
+            return Job(submitted=answer, sent=ready.sent)
+
+
+async def acknowledge(run: Run, tally: RunTally, sent: Sent, outcomes: Outcomes) -> None:
+    """The answer is committed, counted, and its rows are let go."""
+    info = sent.info
+    require_one_each(outcomes, len(sent.positions))
+    laid_out = spread(outcomes, sent.positions, info.rows, dict(sent.withheld))
+    await call(run.store.outcome, info.number, laid_out)
+    delivered = laid_out.count(OutcomeCode.ACCEPTED) + laid_out.count(OutcomeCode.UNCONFIRMED)
+    tally.acknowledged(info, laid_out, seconds=(run.now_ms() - sent.read_ms) / 1000)
+    await call(
+        run.ledger.append,
+        [
+            run.entry(
+                EntryType.DELIVERED,
+                rows=delivered,
+                batch=info.number,
+                operation=info.operation.value,
+            )
+        ],
+    )
+
+
+def require_one_each(outcomes: Outcomes, rows: int) -> None:
+    """Refuse an answer for another number of rows than were sent."""
+    if len(outcomes) != rows:
+        raise ContractError("outcome_count", "The destination answered for another number of rows.")
+
+
+def _unsent(sent: Sent) -> Outcomes | None:
+    """Codes of the planned rows that the batch does not hold, None where it holds all.
+
+    Committed with the intent: whoever settles the batch after a crash has only its numbers.
+    """
+    rows = len(sent.positions)
+    if rows == sent.info.rows:
+        return None
+    accepted = Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
+    return spread(accepted, sent.positions, sent.info.rows, dict(sent.withheld))
+
+
+def _refuse_too_many_withheld(run: Run, gated: Gated, info: BatchInfo) -> None:
+    if len(gated.withheld) > run.withheld_share_max * info.rows:
+        raise PolicyError(
+            "withheld_threshold",
+            f"The gate withheld {len(gated.withheld)} of {info.rows} rows of a batch, more than "
+            "the sync's threshold.",
+            hint="See `mayfly rejected` for the reasons; correct classes, rules or the model.",
+        )
+
+
+def _groups(batches: Sequence[BatchInfo], row_bytes: int) -> list[list[BatchInfo]]:
+    """Neighbouring batches of one kind, up to READ_ROWS and READ_BYTES together: read in one
+    statement.
+    """
+    most = min(READ_ROWS, READ_BYTES // max(1, row_bytes))
+    groups: list[list[BatchInfo]] = []
+    for batch in batches:
+        last = groups[-1] if groups else None
+        if (
+            last is not None
+            and last[-1].operation is batch.operation
+            and last[-1].identifier == batch.identifier
+            and last[-1].number + 1 == batch.number
+            and sum(b.rows for b in last) + batch.rows <= most
+        ):
+            last.append(batch)
+        else:
+            groups.append([batch])
+    return groups
+
+
+def tell(run: Run, tally: RunTally) -> None:
+    """Show how far the run is."""
+    if run.progress is not None:
+        run.progress(tally.rows_done, tally.rows_planned)

@@ -1,0 +1,92 @@
+"""What one run needs, and how it calls its ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from mayfly.domain.batch import SyncMode
+from mayfly.ledger.entry import Entry
+from mayfly.planning.spec import PlanSpec, PlanWorker
+from mayfly.ports.destination import Destination
+from mayfly.ports.ledger import Ledger
+from mayfly.ports.planstore import PlanStore
+from mayfly.privacy.gate.gate import GatePolicy
+from mayfly.services.check_plan import GUARD_ROWS
+from mayfly.services.deliver import Sender, Sleep
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the command line asks of a run.
+
+    Args:
+        dry: plan and pass every row through the gate; send nothing, write no state.
+        accept_removals: how many rows the mass-change guard lets through once.
+        in_doubt: for appends without a batch marker: send again, or take as delivered.
+    """
+
+    dry: bool = False
+    accept_removals: int = 0
+    in_doubt: str | None = None
+
+
+@dataclass(kw_only=True)
+class Run:
+    """Everything one run needs, wired by the bootstrap.
+
+    Args:
+        spec: the compiled sync.
+        policy: its approved way out.
+        store, worker, destination, ledger: ports.
+        batch_marker: see `DestinationSpec`.
+        concurrency: see `DestinationSpec`.
+        entry: a ledger entry of this run, to be completed.
+        now_ms: milliseconds since 1970, never running back.
+        holder, alive: of the lease.
+        stop: set to end after the batch in hand.
+        progress: told (rows done, rows planned) once planned, and after each batch.
+        guard_rows: fewer rows taken back or sent again are never a mass change.
+    """
+
+    spec: PlanSpec
+    policy: GatePolicy
+    store: PlanStore
+    worker: PlanWorker
+    destination: Destination
+    ledger: Ledger
+    batch_marker: bool
+    entry: Callable[..., Entry]
+    now_ms: Callable[[], int]
+    holder: str
+    alive: Callable[[str], bool]
+    options: RunOptions = field(default_factory=RunOptions)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    progress: Callable[[int, int], None] | None = None
+    sender: Sender | None = None
+    sleep: Sleep = asyncio.sleep
+    withheld_share_max: float = 1.0
+    guard_rows: int = GUARD_ROWS
+    concurrency: int = 1
+
+
+def sender_of(run: Run) -> Sender:
+    """The run's one sender, which remembers what the destination has taken."""
+    if run.sender is None:
+        run.sender = Sender(
+            destination=run.destination,
+            sleep=run.sleep,
+            splittable=run.spec.mode is not SyncMode.APPEND,
+            repeatable=run.spec.mode is not SyncMode.APPEND or run.batch_marker,
+        )
+    return run.sender
+
+
+async def call(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a blocking port in a thread."""
+    return await asyncio.to_thread(call, *args, **kwargs)
