@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import httpx
@@ -27,26 +27,39 @@ _ENGINE: dict[str, str | bool | int | float | list[str]] = {
 _NO_COMPRESSION = "SET GLOBAL disabled_compression_methods = 'dictionary,fsst,dict_fsst,zstd'"
 
 
-def statements(path: Path, noted: Sequence[tuple[str, str]]) -> float:
-    """Seconds of the plan's and the merge's own statements, one after the other on one
-    connection, with the settings a run has.
+def statements(path: Path, noted: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """Seconds of a run's own statements by call, one after the other on one connection, with the
+    settings a run has.
 
     Args:
         path: the warehouse as it was before the run; changed.
         noted: every statement of the run, with the call it belongs to.
     """
-    seconds = 0.0
+    seconds: dict[str, float] = defaultdict(float)
     with duckdb.connect(str(path), config=_ENGINE) as connection:
         connection.execute(_NO_COMPRESSION)
         for call, sql in noted:
             started = time.perf_counter()
-            connection.execute(sql).fetchall()
-            seconds += time.perf_counter() - started if call in PLANNING else 0.0
+            if call == "read":
+                connection.sql(sql).to_arrow_table()
+            else:
+                connection.execute(sql).fetchall()
+            seconds[call] += time.perf_counter() - started
     return seconds
 
 
-def delivery(path: Path, url: str, first: dict[str, Any], rows: int) -> float:
-    """Seconds per row of reading, rendering, posting and acknowledging, each alone, summed."""
+def delivery(
+    path: Path, url: str, rows: int, *, statements: dict[str, float], delivered: int
+) -> float:
+    """Seconds per row of reading, rendering, posting and acknowledging, each alone, summed.
+
+    Args:
+        path: the warehouse.
+        url: where to post.
+        rows: how many are rendered and posted here.
+        statements: seconds of the run's own statements by call.
+        delivered: rows that they were for.
+    """
     with duckdb.connect(str(path), read_only=True) as connection:
         table = connection.sql(
             "SELECT sha256(email) a, sha256(phone) b, sha256(first_name) c, sha256(last_name) d, "
@@ -63,10 +76,8 @@ def delivery(path: Path, url: str, first: dict[str, Any], rows: int) -> float:
         for body in bodies:
             client.post(f"{url}/v26.0/1/users", content=body).raise_for_status()
     sending = time.perf_counter() - started
-    stages = first["stages"]
-    acknowledging = stages.get("intent", 0.0) + stages.get("outcome", 0.0)
-    reading = stages.get("read", 0.0)
-    return float(sending / rows + (acknowledging + reading) / max(first["rows"], 1))
+    others = sum(statements.get(call, 0.0) for call in ("read", "intent", "outcome"))
+    return float(sending / rows + others / max(delivered, 1))
 
 
 def upsert(path: Path, dsn: str) -> float:

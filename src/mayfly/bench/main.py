@@ -86,10 +86,11 @@ def _from_duckdb(folder: Path, url: str, rows: int) -> dict[str, Any]:
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("UPDATE people SET email = 'n' || email WHERE id % 100 = 0")
     second, _ = _run(project, projects.TO_HTTP)
-    planning = by_hand.statements(before, statements)
+    alone = by_hand.statements(before, statements)
+    planning = sum(alone.get(call, 0.0) for call in by_hand.PLANNING)
     before.unlink()
-    delivery = _delivery_seconds(first) / rows
-    floor = by_hand.delivery(warehouse, url, first, naive_rows)
+    delivery = first["delivery_seconds"] / rows
+    floor = by_hand.delivery(warehouse, url, naive_rows, statements=alone, delivered=first["rows"])
     return {
         "first": first,
         "second": second,
@@ -121,7 +122,7 @@ def _with_postgres(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any
         "tenth": tenth,
         "whole": whole,
         "ratios": {
-            "upsert_over_copy_and_merge": _delivery_seconds(upsert) / hand,
+            "upsert_over_copy_and_merge": upsert["delivery_seconds"] / hand,
             "peak_over_tenth": whole["peak_bytes"] / tenth["peak_bytes"],
         },
     }
@@ -151,12 +152,6 @@ def _run(folder: Path, sync: str) -> tuple[dict[str, Any], list[tuple[str, str]]
     return found, found.pop("statements")
 
 
-def _delivery_seconds(run: dict[str, Any]) -> float:
-    """Reading, the gate, rendering, sending and acknowledging: all but planning and its frame."""
-    frame = sum(seconds for stage, seconds in run["stages"].items() if stage not in _DELIVERING)
-    return float(run["seconds"] - frame)
-
-
 def _planning_seconds(run: dict[str, Any]) -> float:
     return float(sum(run["stages"][call] for call in by_hand.PLANNING))
 
@@ -178,6 +173,15 @@ def _show(document: dict[str, Any]) -> None:
     console.print(table)
 
 
+def _shares(run: dict[str, Any]) -> dict[str, float]:
+    """Seconds of what follows each other in a run, and of what goes on at once in its delivery."""
+    stages, delivery = run["stages"], run["delivery_seconds"]
+    meanwhile = {f"  {name}": stages[name] for name in _DELIVERING if name in stages}
+    planning = {name: stages[name] for name in by_hand.PLANNING}
+    frame = run["seconds"] - delivery - sum(planning.values())
+    return {**planning, "delivery": delivery, **meanwhile, "set-up and others": frame}
+
+
 def _show_run(console: Console, title: str, run: dict[str, Any]) -> None:
     console.print(
         f"{title}: {run['rows']:,} rows in {run['seconds']:.1f} s, "
@@ -185,9 +189,7 @@ def _show_run(console: Console, title: str, run: dict[str, Any]) -> None:
         f"peak memory {run['peak_bytes'] / 2**20:,.0f} MiB"
     )
     table = Table("stage", "seconds", "share", box=None)
-    for name, seconds in sorted(run["stages"].items(), key=lambda s: -s[1]):
+    for name, seconds in _shares(run).items():
         table.add_row(name, f"{seconds:.2f}", f"{seconds / run['seconds']:.0%}")
-    rest = run["seconds"] - sum(run["stages"].values())
-    table.add_row("gate, render, send", f"{rest:.2f}", f"{rest / run['seconds']:.0%}")
     console.print(table)
     console.print()

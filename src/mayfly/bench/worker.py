@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -21,77 +22,98 @@ T = TypeVar("T")
 _LOADED = re.compile("mf_(load_|codes)")
 
 
-class _Timed:
-    """A plan store whose calls are timed, and whose statements are noted by call.
+class _Clock:
+    """Times the calls of plan stores, and notes the statements of DuckDB sessions by call.
 
-    Statements are those of a DuckDB source; one that names what was loaded is left out.
+    Calls of several threads may overlap: each of them counts whole.
+
+    Attributes:
+        seconds: of each call's name.
+        statements: of a DuckDB source, with the call; one that names what was loaded is left out.
+        spans: when the last call of a name began and ended.
     """
 
-    def __init__(
-        self, store: Any, seconds: dict[str, float], statements: list[tuple[str, str]]
-    ) -> None:
-        self._store = store
-        self._seconds = seconds
-        self._statements = statements
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.statements: list[tuple[str, str]] = []
+        self.spans: dict[str, tuple[float, float]] = {}
+        self._call = threading.local()
 
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._store, name)
+    def timed(self, name: str, call: Callable[..., T]) -> Callable[..., T]:
+        """The call, timed."""
 
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with _noted(name, self._statements):
-                started = time.perf_counter()
-                try:
-                    return call(*args, **kwargs)
-                finally:
-                    self._seconds[name] += time.perf_counter() - started
+        def timed(*args: Any, **kwargs: Any) -> T:
+            self._call.name = name
+            started = time.perf_counter()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                ended = time.perf_counter()
+                self._call.name = None
+                self.seconds[name] += ended - started
+                self.spans[name] = (started, ended)
 
         return timed
 
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Notes statements meanwhile."""
+        kept = {name: getattr(DuckdbSession, name) for name in ("execute", "table")}
+        for name, method in kept.items():
+            setattr(DuckdbSession, name, self._noted(method))
+        try:
+            yield
+        finally:
+            for name, method in kept.items():
+                setattr(DuckdbSession, name, method)
 
-@contextmanager
-def _noted(call: str, statements: list[tuple[str, str]]) -> Iterator[None]:
-    """Notes the statements of DuckDB sessions meanwhile, but those that read batches."""
-
-    def noting(method: Callable[[DuckdbSession, str], T]) -> Callable[[DuckdbSession, str], T]:
+    def _noted(self, method: Callable[[DuckdbSession, str], T]) -> Callable[..., T]:
         def execute(session: DuckdbSession, sql: str) -> T:
-            if call != "read" and not _LOADED.search(sql):
-                statements.append((call, sql))
+            call = getattr(self._call, "name", None)
+            if call is not None and not _LOADED.search(sql):
+                self.statements.append((call, sql))
             return method(session, sql)
 
         return execute
 
-    kept = {name: getattr(DuckdbSession, name) for name in ("execute", "table")}
-    for name, method in kept.items():
-        setattr(DuckdbSession, name, noting(method))
-    try:
-        yield
-    finally:
-        for name, method in kept.items():
-            setattr(DuckdbSession, name, method)
+
+class _Timed:
+    """A plan store whose calls a clock times."""
+
+    def __init__(self, store: Any, clock: _Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        return self._clock.timed(name, getattr(self._store, name))
 
 
 def measure(folder: Path, sync: str) -> dict[str, Any]:
-    """Run one sync; seconds per stage, rows, peak memory, and the store's statements."""
+    """Run one sync; seconds per stage, rows, peak memory, and the store's statements.
+
+    `delivery_seconds` are those between the plan and its close.
+    """
     project = load(folder)
-    seconds: dict[str, float] = defaultdict(float)
-    statements: list[tuple[str, str]] = []
+    clock = _Clock()
     original = project.app.plan_store
 
     def timed(compiled: CompiledSync) -> Any:
-        return _Timed(original(compiled), seconds, statements)
+        return _Timed(original(compiled), clock)
 
     vars(project.app)["plan_store"] = timed
     started, cpu = time.perf_counter(), time.process_time()
-    result = project.run(sync).to_dict()["syncs"][0]
+    with clock.noting():
+        result = project.run(sync).to_dict()["syncs"][0]
     total = time.perf_counter() - started
     return {
         "status": result["status"],
         "rows": result["rows"]["delivered"] + result["rows"]["removed"],
         "seconds": total,
         "cpu_seconds": time.process_time() - cpu,
-        "stages": dict(seconds),
+        "delivery_seconds": clock.spans["close"][0] - clock.spans["create"][1],
+        "stages": dict(clock.seconds),
         "peak_bytes": peak_memory_bytes(),
-        "statements": statements,
+        "statements": clock.statements,
     }
 
 
