@@ -174,11 +174,14 @@ class NumberingSql:
         """One row per identifier that no row wants any more."""
         spec, names = self._spec, self._names
         name = literal(field.name)
+        gone = f"SELECT DISTINCT digest FROM {names.of('gone')} WHERE field = {name}"
+        # Few are gone: of all pairs only those with an identifier of theirs are looked at.
         candidates = (
-            f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name} "
-            f"AND g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
+            f"SELECT g.digest FROM ({gone}) g "
+            f"WHERE g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
             f"WHERE q.v{position} IS NOT NULL) "
             f"AND g.digest NOT IN (SELECT p.digest FROM {names.of('pairs')} p "
+            f"JOIN ({gone}) w ON w.digest = p.digest "
             f"LEFT JOIN {names.of('gone')} h ON h.field = p.field AND h.digest = p.digest "
             f"AND {same_key(spec, 'h', 'p')} WHERE p.field = {name} AND h.digest IS NULL)"
         )

@@ -228,18 +228,22 @@ class ScanSql:
         return shared
 
     def _outgoing(self) -> list[str]:
-        """Outgoing values, canonical digests and outside flags, for rows that need them."""
+        """Outgoing values, canonical digests and outside flags, for rows that need them.
+
+        Of the others the model's values are null here, and nothing is made of a null.
+        """
         spec, sql = self._spec, self._sql
         out: list[str] = []
         for i, field in value_fields(spec):
-            out.append(f"CASE WHEN need THEN {self._value(field)} END AS v{i}")
+            out.append(f"{self._value(field)} AS v{i}")
         for i, field in pseudonym_fields(spec):
             text = sql.render(self._x(field.column), field.arrow_type)
-            out.append(f"CASE WHEN need THEN {sql.sha256(text)} END AS p{i}")
+            out.append(f"{sql.sha256(text)} AS p{i}")
         for j, item in self.kept_apart():
             canonical = self._over_column(item.canonical_sql, item.column)
-            kept = f" ELSE s_s{j}" if self._flags.suppression_changed else ""
-            out.append(f"CASE WHEN need THEN {canonical}{kept} END AS s{j}")
+            if self._flags.suppression_changed:
+                canonical = f"CASE WHEN need THEN {canonical} ELSE s_s{j} END"
+            out.append(f"{canonical} AS s{j}")
         for o, column in enumerate(outside_columns(spec)):
             out.append(f"{self._outside(column)} AS o{o}")
         return out

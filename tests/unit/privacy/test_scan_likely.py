@@ -1,14 +1,15 @@
 """The cheap look before decoding loses nothing: values stand out of any amount of digests."""
 
 import base64
+import contextlib
 import random
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mayfly.privacy.scan import scan_bytes
+from mayfly.privacy.scan import scan_bytes, scan_chunks
 from mayfly.services.scan_paths import scan_paths
 
 ADDRESS = "ann.lee@example.com"
@@ -78,10 +79,16 @@ def test_what_stands_beside_a_run_does_not_hide_it(name, written, beside):
     st.sampled_from([b'"', b" ", b"\x00", b"\xff", b","]),
     st.binary(max_size=60),
 )
+@example("credit_card", "hex", b"\x1f\x8b\x08", b"\x00", b"")
 def test_no_bytes_around_hide_an_encoded_value(name, written, before, edge, after):
     """An encoded value is found whatever lies before and after it."""
     data = before + edge + WRITTEN[written](VALUES[name]).encode() + edge + after
-    assert name in {hit.class_name for hit in scan_bytes(data, [MARK.encode()])}
+    found = set()
+    # Behind a magic of its beginning a stream that does not unpack is told in the end.
+    with contextlib.suppress(ValueError):
+        for hit in scan_chunks(lambda: iter([data]), [MARK.encode()]):
+            found.add(hit.class_name)
+    assert name in found
 
 
 @given(st.sampled_from(["iban", "credit_card", "phone"]), st.sampled_from(list(' "\n\t,;:(')))

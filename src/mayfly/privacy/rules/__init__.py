@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
@@ -83,7 +83,7 @@ def sql_digest(
     # SQL hashes no digest of another form: the worker reads base64, the rest is refused.
     other = looks(32, f"(?:{BASE64_DIGEST}|{OTHER_DIGEST})")
     base64 = looks(44, BASE64_DIGEST)
-    known = emitter.unhex(emitter.lower(stripped))
+    known = emitter.unhex(emitter.lower_ascii(stripped))
     if rule.phone != "none":
         made, inside, canonical, shared = _phone_sql(rule, emitter, column_sql, default_country)
     else:
@@ -137,7 +137,8 @@ def _packed_email(rule: Rule) -> e.Text | None:
             blanks = e.SPACES
         case _:
             return None
-    return replace(text, text=e.Remove(e.Value(), blanks)) if rule.normal == text else None
+    packed = e.Lower(e.Remove(e.Value(), blanks), ascii_only=True)
+    return packed if rule.normal == text else None
 
 
 _QUOTES = "''"

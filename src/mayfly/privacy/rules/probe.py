@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import pyarrow as pa
 
@@ -60,7 +61,7 @@ def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -
     """One query that gives number, digest, finality and canonical digest of each string and use.
 
     Args:
-        uses: whose columns are d0, i0, c0, d1 and so on.
+        uses: whose columns are d0, i0, c0, d1 and so on; c is null where nothing compares it.
         dialect: of the server.
         text_sql: how the sync reads a text column, with `{column}` for its name.
     """
@@ -73,7 +74,8 @@ def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -
             text_sql.replace("{column}", "v"),
             default_country=use.default_country,
         )
-        made.append(f"{sql.digest} AS d{n}, {sql.in_repertoire} AS i{n}, {sql.canonical} AS c{n}")
+        canonical = sql.canonical if _suppresses(use) else "NULL"
+        made.append(f"{sql.digest} AS d{n}, {sql.in_repertoire} AS i{n}, {canonical} AS c{n}")
     return f"SELECT n, {', '.join(made)} FROM (VALUES {rows}) AS mf_probe (n, v) ORDER BY n"
 
 
@@ -105,16 +107,19 @@ def _same(
     return True
 
 
+def _suppresses(use: RuleUse) -> bool:
+    """Whether suppression compares by this rule's canonical digests."""
+    return use.rule.platform == "meta" and use.rule.field in ("email", "phone")
+
+
 @lru_cache(maxsize=256)
 def _expected(use: RuleUse) -> tuple[tuple[bytes | None, ...], tuple[bytes | None, ...]]:
     """Digests, and canonical digests for the rules that suppression uses."""
     values = pa.array(STRINGS, pa.string())
     country = use.default_country
     digests = worker_digest(use.rule, values, default_country=country).to_pylist()
-    kind = use.rule.field
-    if use.rule.platform != "meta" or kind not in ("email", "phone"):
+    if not _suppresses(use):
         return tuple(digests), ()
-    canonical = worker_canonical(
-        "email" if kind == "email" else "phone", values, default_country=country
-    )
+    kind: Literal["email", "phone"] = "email" if use.rule.field == "email" else "phone"
+    canonical = worker_canonical(kind, values, default_country=country)
     return tuple(digests), tuple(canonical.to_pylist())
