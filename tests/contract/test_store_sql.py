@@ -212,20 +212,19 @@ def url(request: pytest.FixtureRequest) -> str:
     return dsn.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-def later_release(folder: Path, second: str) -> Path:
-    """Migrations of a release that has a second one."""
+def later_release(folder: Path, more: str) -> Path:
+    """Migrations of a release that has one more than today's."""
     folder.mkdir()
-    for path in MIGRATIONS.glob("0001_*.sql"):
+    known = sorted(MIGRATIONS.glob("*.sql"))
+    for path in known:
         (folder / path.name).write_text(path.read_text("ascii"), "ascii")
-    (folder / "0002_more.sql").write_text(second, "ascii")
+    (folder / f"{len(known) + 1:04}_more.sql").write_text(more, "ascii")
     return folder
 
 
-def test_a_store_of_the_first_release_is_brought_up_to_date(tmp_path: Path, url: str) -> None:
+def test_a_store_of_an_earlier_release_is_brought_up_to_date(tmp_path: Path, url: str) -> None:
     """Its records stay, several processes may do it at once, and the earlier release refuses it."""
-    first = later_release(tmp_path / "first", "")
-    (first / "0002_more.sql").unlink()
-    old = SqlStore(url, tmp_path / "s", migrations=first)
+    old = SqlStore(url, tmp_path / "s")
     create(old)
     start(old, "r1")
     more = later_release(
@@ -264,8 +263,10 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, url: str) -> Non
 
 def test_todays_program_opens_a_store_of_the_first_migration(tmp_path: Path, url: str) -> None:
     """Every call works on a store that the first release made."""
-    first = later_release(tmp_path / "first", "")
-    (first / "0002_more.sql").unlink()
+    first = tmp_path / "first"
+    first.mkdir()
+    for path in MIGRATIONS.glob("0001_*.sql"):
+        (first / path.name).write_text(path.read_text("ascii"), "ascii")
     old = SqlStore(url, tmp_path / "s", migrations=first)
     create(old)
     today = SqlStore(url, tmp_path / "s")

@@ -15,6 +15,7 @@ from mayfly.adapters.processes import actor_id, holder_name, is_alive
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
+from mayfly.domain.runs import RunRecord
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import PlanCounts
 from mayfly.ports.destination import Destination
@@ -216,7 +217,7 @@ class Project:
                 "sync": r.sync,
                 "target": r.target,
                 "mode": r.mode,
-                "status": r.status,
+                "status": _status(r),
                 "started_at": r.started_at.isoformat(),
                 "finished_at": r.finished_at.isoformat() if r.finished_at else None,
                 "rows": dict(r.counts or {}),
@@ -302,6 +303,7 @@ class Project:
                 target=app.project.target,
                 mode=sync.mode,
                 started_at=app.clock.now(),
+                holder=holder_name(),
             )
         tally = RunTally()
         if asked.progress is not None:
@@ -390,7 +392,7 @@ class Project:
                 {
                     "sync": name,
                     "last_run": last.run_id if last else None,
-                    "status": last.status if last else None,
+                    "status": _status(last) if last else None,
                     "next_run": None,
                     "paused": False,
                 }
@@ -433,3 +435,9 @@ def _key_refusals(counts: PlanCounts) -> list[Refusal]:
         for code, number, what in found
         if number
     ]
+
+
+def _status(run: RunRecord) -> str:
+    """As recorded; a run whose process ended without a word was interrupted."""
+    ended = run.status == "running" and run.holder is not None and not is_alive(run.holder)
+    return "interrupted" if ended else run.status

@@ -122,7 +122,7 @@ _STORE = (
         RetentionClass.METADATA,
         starts="start of the run",
         ends="deletion of the workspace",
-        runs="ids, counts, times and codes of runs",
+        runs="ids, counts, times and codes of runs, host and number of their processes",
     ),
     *_entries(
         Place.STORE,

@@ -19,7 +19,7 @@ class WorkspaceRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One run; `counts` are rows under their public names."""
+    """One run; `counts` are rows under their public names, `holder` the process that runs it."""
 
     run_id: str
     sync: str
@@ -33,6 +33,7 @@ class RunRecord:
     seconds: float = 0.0
     ages: Mapping[str, float] | None = None
     error_code: str | None = None
+    holder: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

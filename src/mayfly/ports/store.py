@@ -35,9 +35,20 @@ class Store(Protocol):
         """Who this installation is."""
 
     def start_run(
-        self, *, run_id: str, sync: str, target: str, mode: str, started_at: datetime
+        self,
+        *,
+        run_id: str,
+        sync: str,
+        target: str,
+        mode: str,
+        started_at: datetime,
+        holder: str,
     ) -> None:
-        """Record that a run began. Raises ConfigError `store_conflict`, the id is taken."""
+        """Record that a run began, and in which process.
+
+        Raises:
+            ConfigError: `store_conflict`, the id is taken.
+        """
 
     def finish_run(
         self,

@@ -64,7 +64,9 @@ def approval(mark: str = "a" * 64, sync: str = "vip", target: str = "dev") -> Ap
 
 def start(store: Store, run: str, *, sync: str = "vip", at: datetime = NOW) -> None:
     """Start a run of target `dev`."""
-    store.start_run(run_id=run, sync=sync, target="dev", mode="audience", started_at=at)
+    store.start_run(
+        run_id=run, sync=sync, target="dev", mode="audience", started_at=at, holder="here/1/0"
+    )
 
 
 def finish(store: Store, run: str, *, error: str | None = None) -> None:
@@ -197,6 +199,7 @@ class StoreContract:
         start(store, "r1")
         (running,) = world.open().runs(10)
         assert (running.status, running.finished_at, running.counts) == ("running", None, None)
+        assert running.holder == "here/1/0"
         finish(store, "r1", error="source_away")
         ended = world.open().last_run("vip", "dev")
         assert ended is not None

@@ -98,7 +98,14 @@ class SqlStore:
         )
 
     def start_run(
-        self, *, run_id: str, sync: str, target: str, mode: str, started_at: datetime
+        self,
+        *,
+        run_id: str,
+        sync: str,
+        target: str,
+        mode: str,
+        started_at: datetime,
+        holder: str,
     ) -> None:
         """See `Store.start_run`."""
         values = {
@@ -107,6 +114,7 @@ class SqlStore:
             "target": target,
             "mode": mode,
             "started_at": _time(started_at),
+            "holder": holder,
         }
         self._execute("insert_run", values)
 
@@ -387,6 +395,7 @@ def _run(row: Mapping[str, Any]) -> RunRecord:
         seconds=row["seconds"],
         ages=json.loads(row["ages"]) if row["ages"] else None,
         error_code=row["error_code"],
+        holder=row["holder"],
     )
 
 

@@ -1,5 +1,5 @@
 SELECT run_id, sync, target, mode, status, started_at, finished_at, counts, batches, seconds,
-       ages, error_code
+       ages, error_code, holder
 FROM runs
 WHERE sync = :sync AND target = :target
 ORDER BY started_at DESC, run_id DESC
