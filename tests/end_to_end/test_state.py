@@ -408,6 +408,7 @@ def kill_when(moment: str, root: Path, act: str, name: str) -> None:
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["recorded", "done"])
 def test_a_drop_that_was_killed_is_on_record(
     shop: Shop, sandbox: SandboxServer, moment: str
@@ -426,6 +427,7 @@ def test_a_drop_that_was_killed_is_on_record(
     assert ledger_is_whole(shop.root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["recorded", "done"])
 def test_an_adoption_that_was_killed_is_on_record(
     shop: Shop, sandbox: SandboxServer, tmp_path: Path, moment: str
@@ -448,6 +450,7 @@ def test_an_adoption_that_was_killed_is_on_record(
     assert ledger_is_whole(elsewhere)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["recorded", "done"])
 def test_a_run_killed_as_it_forgets_a_gone_audience_has_said_so(
     shop: Shop, sandbox: SandboxServer, moment: str
