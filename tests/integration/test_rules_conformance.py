@@ -263,17 +263,30 @@ def test_postgres_equals_python(
     assert check(rule, country, values, rows) > 5
 
 
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
 @pytest.mark.parametrize("key", sorted(k for k in RULES if k[0] != "meta"))
-def test_every_platform_equals_python(key: tuple[str, str]) -> None:
-    """Each rule's SQL runs on DuckDB, gives nothing for nothing, and Python's digest or none."""
+def test_every_platform_equals_python(
+    key: tuple[str, str],
+    dialect: Literal["duckdb", "postgres"],
+    request: pytest.FixtureRequest,
+) -> None:
+    """Each rule's SQL runs, gives nothing for nothing, and Python's digest or none."""
     rule, values = RULES[key], [None, *corpus()]
     oracle = worker_digest(rule, pa.array(values, pa.string()), default_country="FR").to_pylist()
-    with duckdb.connect() as con:
-        con.register("t", numbered(values))
-        rows = con.execute(query(rule, "duckdb", "FR", shared=True)).fetchall()
+    sql = query(rule, dialect, "FR", shared=True)
+    if dialect == "duckdb":
+        with duckdb.connect() as con:
+            con.register("t", numbered(values))
+            rows = con.execute(sql).fetchall()
+    else:
+        with request.getfixturevalue("postgres").cursor() as cursor:
+            cursor.execute("CREATE TEMP TABLE t (n int, v text)")
+            cursor.executemany("INSERT INTO t VALUES (%s, %s)", list(enumerate(values)))
+            rows = cursor.execute(sql.encode()).fetchall()
     assert rows[0] == (None, True, None)
     for value, want, (got, inside, _) in zip(values, oracle, rows, strict=True):
-        assert got == (want if inside else None), (key, value)
+        made = None if got is None else bytes(got)
+        assert made == (want if inside else None), (key, value)
 
 
 def test_digests_side_by_side_are_told_apart(postgres: psycopg.Connection) -> None:
