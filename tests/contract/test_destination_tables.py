@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import datetime as dt
 import decimal
 import json
+import math
 import shutil
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +17,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mayfly.connectors.destinations import database_postgres, files
@@ -192,7 +195,7 @@ def test_odd_values_arrive(bench: Bench) -> None:
     rows = pa.table(
         {
             "id": pa.array([1], pa.int64()),
-            "amount": pa.array([decimal.Decimal("12.50")], pa.decimal128(10, 2)),
+            "amount": pa.array([decimal.decimal.Decimal("12.50")], pa.decimal128(10, 2)),
             "ratio": pa.array([float("inf")], pa.float64()),
             "born": pa.array([dt.date(1999, 12, 31)]),
             "seen": pa.array([at], pa.timestamp("us", tz="UTC")),
@@ -207,7 +210,7 @@ def test_odd_values_arrive(bench: Bench) -> None:
     [(amount, ratio, born, seen, raw, empty, tricky, flag)] = bench.ask(
         "SELECT amount, ratio, born, seen, raw, empty, tricky, flag FROM people"
     )
-    assert decimal.Decimal(str(amount)) == decimal.Decimal("12.50")
+    assert decimal.Decimal(str(amount)) == decimal.decimal.Decimal("12.50")
     assert ratio == float("inf")
     assert str(born) == "1999-12-31"
     seen = dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen
@@ -302,6 +305,67 @@ def test_files_appear_whole_and_once(tmp_path: Path, file_format: str) -> None:
     assert stat.S_IMODE(final.stat().st_mode) == 0o600
     assert [p.name for p in tmp_path.iterdir()] == [final.name]
     assert sorted(r["id"] for r in READERS[file_format](final)) == [1, 1, 2, 2, 3, 3]
+
+
+ODD = pa.table(
+    {
+        "id": pa.array([1, 2, 3, 4, 5], pa.int64()),
+        "number": pa.array([1.5, math.nan, math.inf, -math.inf, None], pa.float64()),
+        "bytes": pa.array([b"\x00\xff", b"", None, b"a", b"b"], pa.binary()),
+        "list": pa.array([[1, None], [], None, [2**53 + 1], [3]], pa.list_(pa.int64())),
+        "struct": pa.array([{"a": 'q"\n'}, {"a": None}, None, {"a": ","}, {"a": "é"}]),
+        "exact": pa.array([decimal.Decimal("12.50"), None, None, None, None], pa.decimal128(20, 2)),
+    }
+)
+STRUCTS = [{"a": 'q"\n'}, {"a": None}, None, {"a": ","}, {"a": "é"}]
+LISTS = [[1, None], [], None, [2**53 + 1], [3]]
+
+
+def written(folder: Path, file_format: str, rows: pa.Table) -> Path:
+    """The file that one batch of rows makes."""
+    made = context(mode=SyncMode.APPEND, key=())
+    destination = files.make(path=folder, file_format=file_format, context=made)
+    head = replace(batch().head, number=0, of=1, operation=Operation.INSERT)
+    clear = dict.fromkeys(rows.column_names, Form.CLEAR)
+    write(destination, ProtectedBatch(head, rows, clear, seal=THE_SEAL))
+    return folder / f"s.r1.{file_format}"
+
+
+def test_json_lines_hold_every_value(tmp_path: Path) -> None:
+    """What JSON has no number for goes as text, bytes as hex, nested values as they are."""
+    found = READERS["jsonl"](written(tmp_path, "jsonl", ODD))
+    assert [r["number"] for r in found] == [1.5, "NaN", "Infinity", "-Infinity", None]
+    assert [r["bytes"] for r in found] == ["00ff", "", None, "61", "62"]
+    assert [r["list"] for r in found] == LISTS
+    assert [r["struct"] for r in found] == STRUCTS
+    assert [r["exact"] for r in found] == ["12.50", None, None, None, None]
+
+
+def test_csv_holds_every_value(tmp_path: Path) -> None:
+    """Nested values as JSON text, bytes as hex."""
+    with written(tmp_path, "csv", ODD).open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [r["number"] for r in found] == ["1.5", "NaN", "inf", "-inf", ""]
+    assert [r["bytes"] for r in found] == ["00ff", "", "", "61", "62"]
+    assert [json.loads(r["list"]) if r["list"] else None for r in found] == LISTS
+    assert [json.loads(r["struct"]) if r["struct"] else None for r in found] == STRUCTS
+    assert [r["exact"] for r in found] == ["12.50", "", "", "", ""]
+
+
+def test_parquet_holds_every_value(tmp_path: Path) -> None:
+    """As it came."""
+    found = pq.read_table(written(tmp_path, "parquet", ODD))
+    assert found.drop_columns(["number"]).equals(ODD.drop_columns(["number"]))
+    assert str(found.column("number").to_pylist()) == str(ODD.column("number").to_pylist())
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl"])
+def test_what_has_no_json_is_refused_without_a_file(tmp_path: Path, file_format: str) -> None:
+    """NaN within a list would arrive as something else, or break the line for its readers."""
+    rows = pa.table({"id": [1], "list": pa.array([[math.nan]], pa.list_(pa.float64()))})
+    with pytest.raises(ContractError, match="batch_refused"):
+        written(tmp_path, file_format, rows)
+    assert not list(tmp_path.glob("*.*l")) + list(tmp_path.glob("*.csv"))
 
 
 def test_parts_that_are_all_there_are_a_file_when_asked_for(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import orjson
 import polars as pl
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from mayfly.connectors.destinations.values import json_texts
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
@@ -39,6 +41,8 @@ from mayfly.ports.destination import (
 from mayfly.privacy.gate import ProtectedBatch
 
 FORMATS = ("parquet", "csv", "jsonl")
+_NESTED = {b"mayfly": b"json"}
+_BEYOND = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 SPEC = DestinationSpec(
     name="files",
     modes=frozenset({SyncMode.APPEND, SyncMode.UPSERT}),
@@ -129,8 +133,9 @@ class Files:
             folder = self._folder(head.run)
             folder.mkdir(mode=0o700, exist_ok=True)
             part = folder / f"{head.number:06d}.arrow"
-            with _atomic(part) as file, pa.ipc.new_file(file, rows.schema) as writer:
-                writer.write_table(rows)
+            held = rows if self._format == "parquet" else in_text(rows)
+            with _atomic(part) as file, pa.ipc.new_file(file, held.schema) as writer:
+                writer.write_table(held)
             self._assemble(head.run, head.of)
 
     def _clear_others(self, run: str) -> None:
@@ -169,8 +174,61 @@ def _write_file(file: IO[bytes], file_format: str, parts: list[Path]) -> None:
             if isinstance(frame, pl.DataFrame):
                 frame.write_csv(file, include_header=number == 0)
         else:
-            for row in table.to_pylist():
-                file.write(orjson.dumps(row, default=str) + b"\n")
+            for row in zip(
+                *(_json_values(table, name) for name in table.column_names), strict=True
+            ):
+                named = dict(zip(table.column_names, row, strict=True))
+                file.write(orjson.dumps(named, default=str) + b"\n")
+
+
+def in_text(rows: pa.Table) -> pa.Table:
+    """Rows as CSV and JSON Lines can hold them: nested values as JSON text, bytes in hex.
+
+    Raises:
+        ContractError: `batch_refused`, a nested value has no JSON.
+    """
+    made = rows
+    for place, field in enumerate(rows.schema):
+        column = rows.column(place)
+        if pa.types.is_nested(field.type):
+            texts = json_texts(column)
+            _require_json(texts)
+            marked = pa.field(field.name, pa.string(), metadata=_NESTED)
+            made = made.set_column(place, marked, pa.array(texts, pa.string()))
+        elif _is_bytes(field.type):
+            digits = [None if v is None else v.hex() for v in column.to_pylist()]
+            made = made.set_column(place, field.name, pa.array(digits, pa.string()))
+    return made
+
+
+def _require_json(texts: Sequence[str | None]) -> None:
+    try:
+        for text in texts:
+            orjson.loads(text or "null")
+    except orjson.JSONDecodeError:
+        raise ContractError(
+            "batch_refused",
+            "A batch holds a nested value that cannot be written as JSON, such as NaN in a list.",
+        ) from None
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
+
+
+def _json_values(table: pa.Table, name: str) -> list[Any]:
+    """A column's values for JSON, which has no number for NaN and infinity: they go as text."""
+    field = table.schema.field(name)
+    values: list[Any] = table.column(name).to_pylist()
+    if field.metadata == _NESTED:
+        return [None if text is None else orjson.Fragment(text) for text in values]
+    if pa.types.is_floating(field.type):
+        return [v if v is None or math.isfinite(v) else _BEYOND[str(v)] for v in values]
+    return values
 
 
 @contextmanager
