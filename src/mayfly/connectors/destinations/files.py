@@ -258,7 +258,7 @@ def _translated() -> Iterator[None]:
             f"The destination's folder does not take the file (error {error.errno}).",
             hint="Make room there, and check its rights.",
         ) from None
-    except pa.ArrowException:
+    except (pa.ArrowException, pl.exceptions.PolarsError):
         raise ContractError(
             "batch_refused", "A batch holds a type that the file format cannot."
         ) from None
