@@ -82,9 +82,9 @@ def test_a_crash_at_every_step_is_made_good(
 ) -> None:
     """The process dies, or is overtaken, at each step of one story in turn. With `MAYFLY_SOAK`
     in each way at each step; else in one, at every second step with jobs, at the others without.
-    Batches go one by one in every second case, two at a time in the others.
+    Batches go two at a time, those of jobs one by one.
     """
-    concurrency = 1 + (CASES.index((mode, more)) + asynchronous) % 2
+    concurrency = 2 - asynchronous
     more = more | {"asynchronous": asynchronous, "concurrency": concurrency}
     steps = story(duckdb_file, mode, {}, **more).steps
     assert AFTER_CREATE in steps
