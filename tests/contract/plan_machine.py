@@ -46,6 +46,7 @@ RUNS = st.fixed_dictionaries(
     {
         "asynchronous": st.booleans(),
         "seed": st.integers(0, 99),
+        "concurrency": st.sampled_from([1, 2]),
         "accept_removals": st.sampled_from([0, ALL, ALL, ALL]),
     }
 )
@@ -232,9 +233,6 @@ class Protocol(RuleBasedStateMachine):
 
     def _attempt(self, *, checked: bool = True, **options: Any) -> Attempt:
         of_all = {name: getattr(self, name) for name in ("markers", "in_doubt", "guard_rows")}
-        # Tables write through one connection.
-        lanes = 1 + options.get("seed", 0) % 2 if self.world.by_identifier else 1
-        options["concurrency"] = lanes
         attempt = Attempt(world=self.world, **(of_all | options)).go()
         if checked:
             attempt.check_end()

@@ -6,6 +6,8 @@ find that only in long play.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from contract.plan_machine import EMAILS
@@ -27,6 +29,7 @@ from contract.plan_stories import (
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.domain.batch import Operation, SyncMode
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.planning.spec import PlanSpec
 from mayfly.testing.plan_driver import Attempt, CrashError, Events
 from mayfly.testing.plan_world import World, digest
 
@@ -233,6 +236,56 @@ def test_a_refused_row_is_tried_again_only_when_it_or_the_rules_change(
         world.versions = "v2"
         become(world, {1: (E2, "c0")})
         settled(world)
+
+
+@pytest.mark.parametrize("mode", [SyncMode.MIRROR, SyncMode.UPSERT, SyncMode.APPEND])
+@pytest.mark.parametrize("email", ["a0@example.com", "x0@example.com"])
+def test_a_row_that_takes_a_suppressed_value_before_it_is_read_is_not_sent(
+    warehouse: MakeWarehouse, mode: SyncMode, email: str
+) -> None:
+    """Tables are sent what the model holds when a batch is read. SQL hashes the one e-mail, and the
+    worker the other.
+    """
+    with warehouse() as made:
+        world = World(warehouse=made, mode=mode)
+        world.suppress(email)
+
+        def take(_: Attempt) -> None:
+            world.people[2] = (email, "c0")
+            world.edited()
+
+        run = become(world, {1: (E1, "c0"), 2: (E2, "c0")}, events={("before read", 1): take})
+        assert run.error is None
+        held = [*world.destination.rows.values(), *world.destination.inserted]
+        assert {row["ID"] for row in held} == {1}
+        assert run.tally is not None
+        assert run.tally.held == 0
+        settled(world)
+        become(world, {1: (E1, "c0"), 2: (E2, "c0")})
+        settled(world)
+
+
+class Withholding(World):
+    """A world whose worker hashes nothing."""
+
+    def spec(self, run: str) -> PlanSpec:
+        """See `World.spec`."""
+        return replace(super().spec(run), outside="withhold")
+
+
+def test_a_row_that_takes_a_value_nothing_may_hash_is_withheld(warehouse: MakeWarehouse) -> None:
+    """Whether it is suppressed cannot be known, and the worker is not asked."""
+    with warehouse() as made:
+        world = Withholding(warehouse=made, mode=SyncMode.MIRROR)
+        world.suppress(E0)
+
+        def take(_: Attempt) -> None:
+            world.people[2] = ("x9@example.com", "c0")
+            world.edited()
+
+        run = become(world, {1: (E1, "c0"), 2: (E2, "c0")}, events={("before read", 1): take})
+        assert run.error is None
+        assert set(world.destination.rows) == {(1,)}
 
 
 def test_a_row_that_is_answered_for_twice_is_remembered_once(warehouse: MakeWarehouse) -> None:

@@ -69,11 +69,13 @@ class WorldWorker:
         return self.digests(column, values, countries)
 
 
+_INSIDE = "({column} IS NULL OR {column} NOT LIKE 'x%')"
+
+
 def _world_fields(sql: SqlDialect, *, by_identifier: bool, salt: str) -> list[PlanField]:
     """E-mail and city, of which SQL leaves some e-mails to the worker."""
     email = sql.sha256("{column}")
     sent = sql.sha256(f"{literal(salt)} || {{column}}") if salt else email
-    inside = "({column} IS NULL OR {column} NOT LIKE 'x%')"
     return [
         PlanField(
             name="EMAIL",
@@ -81,8 +83,8 @@ def _world_fields(sql: SqlDialect, *, by_identifier: bool, salt: str) -> list[Pl
             arrow_type=pa.string(),
             form=Form.DIGEST if by_identifier else Form.CLEAR,
             identifier=by_identifier,
-            digest_sql=f"CASE WHEN {inside} THEN {sent} END",
-            inside_sql=inside,
+            digest_sql=f"CASE WHEN {_INSIDE} THEN {sent} END",
+            inside_sql=_INSIDE,
         ),
         PlanField(
             name="PHONE" if by_identifier else "CITY",
@@ -149,9 +151,11 @@ def world_spec(
 def _suppressed(sql: SqlDialect, fields: Sequence[PlanField], *, sent: bool) -> SuppressionColumn:
     """The e-mail's canonical digest, which is the one that leaves unless that is salted."""
     if not sent:
-        plain = sql.sha256("{column}")
         return SuppressionColumn(
-            kind="email", column="email", canonical_sql=plain, inside_sql="TRUE"
+            kind="email",
+            column="email",
+            canonical_sql=f"CASE WHEN {_INSIDE} THEN {sql.sha256('{column}')} END",
+            inside_sql=_INSIDE,
         )
     [(position, field)] = [(i, f) for i, f in enumerate(fields) if f.name == "EMAIL"]
     return SuppressionColumn(

@@ -1,4 +1,6 @@
-"""Reading planned batches back: consent is applied as it is now."""
+"""Reading planned batches back: consent is applied as it is now, and so is suppression wherever
+the model's own values are read.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +31,7 @@ def read_batches(
     """Batches with neighbouring numbers and one kind of change, in one statement."""
     span = _span(batches)
     fields = outgoing_fields(spec, batches)
+    compared = not spec.external and worker.suppresses
     if batches[0].operation is not Operation.REMOVE and spec.external and sql.columnar:
         # A join that carries the values costs twice as much as one that finds who is granted.
         values = ", ".join(f"q.v{i}" for i in range(len(fields)))
@@ -37,8 +40,11 @@ def read_batches(
         planned = session.table(comment(spec, batches) + rows)
         return assemble(spec, batches, taken(spec, batches, planned, granted), worker, of)
     if batches[0].operation is not Operation.REMOVE:
-        query = _added_query(sql, spec, names, span)
-    elif spec.by_identifier:
+        query = _added_query(sql, spec, names, span, compared=compared)
+        found = session.table(comment(spec, batches) + query)
+        allowed = _not_suppressed(spec, found, worker) if compared else found
+        return assemble(spec, batches, allowed, worker, of)
+    if spec.by_identifier:
         query = f"SELECT q.batch, q.pos, q.digest AS f0 FROM {names.of('drop')} q WHERE {span}"
     else:
         query = _removed_query(sql, spec, names, fields, span)
@@ -119,20 +125,60 @@ def _span(batches: Sequence[BatchInfo]) -> str:
     return f"q.batch BETWEEN {batches[0].number} AND {batches[-1].number}"
 
 
-def _added_query(sql: SqlDialect, spec: PlanSpec, names: Names, span: str) -> str:
-    """Planned values of an external destination; the model's own values of an internal one."""
+def _added_query(
+    sql: SqlDialect, spec: PlanSpec, names: Names, span: str, *, compared: bool
+) -> str:
+    """Planned values of an external destination; the model's own values of an internal one, which
+    may have changed since: `compared` asks for what tells whether they are suppressed.
+    """
     if spec.external:
         columns = [f"q.v{i} AS f{i}" for i in range(len(spec.fields))]
         model = granted_model(spec, [])
     else:
-        columns = [f"m.f{i} AS f{i}" for i in range(len(spec.fields))]
-        model = granted_model(
-            spec, [f"{_internal(sql, f)} AS f{i}" for i, f in enumerate(spec.fields)]
-        )
+        made = {f"f{i}": _internal(sql, f) for i, f in enumerate(spec.fields)}
+        if compared:
+            made |= _identifiers_now(sql, spec)
+        columns = [f"m.{name} AS {name}" for name in made]
+        model = granted_model(spec, [f"{value} AS {name}" for name, value in made.items()])
     return (
         f"SELECT q.batch, q.pos, {', '.join(columns)} FROM {names.of('plan')} q "
         f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE {span}"
     )
+
+
+def _identifiers_now(sql: SqlDialect, spec: PlanSpec) -> dict[str, str]:
+    """Of each column of suppression its canonical digest (s), the text of what only the worker can
+    hash (x), and that row's country (y), over the model's columns.
+    """
+    made = {}
+    for j, item in enumerate(spec.suppression):
+        column = quote(item.column)
+        inside = item.inside_sql.replace("{column}", column)
+        country = quote(item.country_column) if item.country_column else "NULL"
+        made[f"s{j}"] = item.canonical_sql.replace("{column}", column)
+        made[f"x{j}"] = f"CASE WHEN NOT ({inside}) THEN CAST({column} AS {sql.text}) END"
+        made[f"y{j}"] = f"CAST({country} AS {sql.text})"
+    return made
+
+
+def _not_suppressed(spec: PlanSpec, found: pa.Table, worker: PlanWorker) -> pa.Table:
+    """Rows none of whose present identifiers is on the list, nor withheld for what SQL may not
+    hash. The others wait for the next plan, which sees what became of them.
+    """
+    kept = pa.repeat(pa.scalar(True, pa.bool_()), found.num_rows)
+    for j, item in enumerate(spec.suppression):
+        digests, values, countries = (
+            found.column(f"{name}{j}").combine_chunks().cast(kind)
+            for name, kind in (("s", pa.binary()), ("x", pa.string()), ("y", pa.string()))
+        )
+        outside = pc.is_valid(values)
+        if pc.any(outside).as_py():
+            if spec.outside == "withhold":
+                kept = pc.and_(kept, pc.invert(outside))
+            made = worker.canonical(item.kind, item.column, values, countries)
+            digests = pc.if_else(outside, made.cast(pa.binary()), digests)
+        kept = pc.and_(kept, pc.invert(worker.suppressed(item.kind, digests)))
+    return found.filter(kept)
 
 
 def _internal(sql: SqlDialect, field: PlanField) -> str:
