@@ -195,7 +195,7 @@ def test_odd_values_arrive(bench: Bench) -> None:
     rows = pa.table(
         {
             "id": pa.array([1], pa.int64()),
-            "amount": pa.array([decimal.decimal.Decimal("12.50")], pa.decimal128(10, 2)),
+            "amount": pa.array([decimal.Decimal("12.50")], pa.decimal128(10, 2)),
             "ratio": pa.array([float("inf")], pa.float64()),
             "born": pa.array([dt.date(1999, 12, 31)]),
             "seen": pa.array([at], pa.timestamp("us", tz="UTC")),
@@ -210,7 +210,7 @@ def test_odd_values_arrive(bench: Bench) -> None:
     [(amount, ratio, born, seen, raw, empty, tricky, flag)] = bench.ask(
         "SELECT amount, ratio, born, seen, raw, empty, tricky, flag FROM people"
     )
-    assert decimal.Decimal(str(amount)) == decimal.decimal.Decimal("12.50")
+    assert decimal.Decimal(str(amount)) == decimal.Decimal("12.50")
     assert ratio == float("inf")
     assert str(born) == "1999-12-31"
     seen = dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen
