@@ -151,7 +151,8 @@ def layout_text(spec: PlanSpec) -> str:
             "erase_withdrawn": spec.erase_withdrawn,
             "versions": spec.versions,
             "fields": [[f.name, f.identifier] for f in spec.fields],
-            "suppression": [item.sent_as for item in spec.suppression],
+            "suppression": len(spec.suppression),
+            "sent_as": [item.sent_as for item in spec.suppression],
         }
     )
 
@@ -171,7 +172,7 @@ def spec_of_layout(spec: PlanSpec, text: str) -> PlanSpec:
     )
     digests = (
         SuppressionColumn(kind="email", column="", canonical_sql="", inside_sql="", sent_as=sent_as)
-        for sent_as in known["suppression"]
+        for sent_as in known.get("sent_as") or [None] * known["suppression"]
     )
     return replace(
         spec,
