@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import pyarrow as pa
-
-from mayfly.adapters.planstores import tables
+from mayfly.adapters.planstores import journal, tables
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import inspect_batches, read_batches
-from mayfly.domain.batch import Batch, Operation
+from mayfly.domain.batch import Batch
 from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
 from mayfly.domain.outcomes import Outcomes
 from mayfly.planning.closing import ClosingSql
@@ -196,7 +194,9 @@ class SourcePlanStore:
             row = self._registry(session)
             if row is None or row["plan_run"] is None:
                 return None
-            return OpenPlan(run=str(row["plan_run"]), batches=self._batches(session))
+            return OpenPlan(
+                run=str(row["plan_run"]), batches=journal.batches_of(session, self._names)
+            )
 
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """See `PlanStore.create`."""
@@ -261,7 +261,7 @@ class SourcePlanStore:
         """See `PlanStore.intent`."""
         with self._fenced() as session:
             if unsent is not None:
-                self._insert_codes(session, batch, unsent)
+                journal.insert_codes(session, self._names, batch, unsent)
             session.execute(f"INSERT INTO {self._names.of('intents')} VALUES ({int(batch)}, NULL)")
 
     def submitted(self, batch: int, reference: str) -> None:
@@ -275,7 +275,7 @@ class SourcePlanStore:
     def outcome(self, batch: int, outcomes: Outcomes) -> None:
         """See `PlanStore.outcome`."""
         with self._fenced() as session:
-            self._insert_codes(session, batch, outcomes)
+            journal.insert_codes(session, self._names, batch, outcomes)
             session.execute(f"INSERT INTO {self._names.of('acks')} VALUES ({int(batch)})")
 
     def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
@@ -284,7 +284,7 @@ class SourcePlanStore:
             row = self._registry(session) or {}
             if row.get("plan_run") is None:
                 return CloseReport()
-            batches = self._batches(session)
+            batches = journal.batches_of(session, self._names)
             made_by = tables.spec_of_layout(spec, str(row["plan_layout"]))
             closing = ClosingSql(made_by, self._sql, self._names)
             report = self._report(session, closing, batches)
@@ -355,19 +355,6 @@ class SourcePlanStore:
                 "Another run took over this sync; this one changed nothing and stops.",
             )
 
-    def _insert_codes(self, session: SqlSession, batch: int, outcomes: Outcomes) -> None:
-        """Codes of rows not plainly accepted; what the intent said of a row stays."""
-        rows = outcomes.not_accepted()
-        if not rows:
-            return
-        codes = self._names.of("codes")
-        session.load("mf_codes", _codes_table(batch, outcomes, rows))
-        session.execute(
-            f"INSERT INTO {codes} SELECT CAST(m.batch AS integer), CAST(m.pos AS integer), "
-            f"CAST(m.code AS integer), m.reason, m.vendor FROM mf_codes m "
-            f"LEFT JOIN {codes} o ON o.batch = m.batch AND o.pos = m.pos WHERE o.code IS NULL"
-        )
-
     def _make_view(self, session: SqlSession) -> None:
         states = session.table(
             f"SELECT sid, sync, target, state_keys FROM {self._names.registry} ORDER BY sid"
@@ -436,35 +423,6 @@ class SourcePlanStore:
             suppression_changed=row.get("suppression") != spec.suppression_version,
         )
 
-    def _batches(self, session: SqlSession) -> tuple[BatchInfo, ...]:
-        n = self._names
-        found = session.table(
-            f"SELECT b.batch, b.op, b.field, CAST(b.size AS bigint) AS size, i.batch AS intent, "
-            f"i.job, a.batch AS ack FROM {n.of('batches')} b "
-            f"LEFT JOIN (SELECT batch, max(job) AS job FROM {n.of('intents')} GROUP BY batch) i "
-            f"ON i.batch = b.batch LEFT JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a "
-            f"ON a.batch = b.batch ORDER BY b.batch"
-        ).to_pylist()
-        unsent: dict[int, list[int]] = {}
-        for r in session.table(
-            f"SELECT o.batch, o.pos FROM {n.of('codes')} o LEFT JOIN {n.of('acks')} a "
-            f"ON a.batch = o.batch WHERE a.batch IS NULL ORDER BY o.batch, o.pos"
-        ).to_pylist():
-            unsent.setdefault(r["batch"], []).append(r["pos"])
-        return tuple(
-            BatchInfo(
-                number=r["batch"],
-                operation=Operation(r["op"]),
-                identifier=r["field"],
-                rows=r["size"],
-                intent=r["intent"] is not None,
-                acknowledged=r["ack"] is not None,
-                job=r["job"],
-                unsent=tuple(unsent.get(r["batch"], ())),
-            )
-            for r in found
-        )
-
     def _report(
         self, session: SqlSession, closing: ClosingSql, batches: Sequence[BatchInfo]
     ) -> CloseReport:
@@ -488,19 +446,3 @@ def _speaks_of_another(known: str | None, object_id: str | None) -> bool:
 def _number(session: SqlSession, query: str) -> int:
     found = session.table(query).column("n")
     return int(found[0].as_py()) if len(found) else -1
-
-
-def _codes_table(batch: int, outcomes: Outcomes, rows: Sequence[int]) -> pa.Table:
-    codes = outcomes.codes.to_pylist()
-    reasons = [outcomes.reasons.get(r) for r in rows]
-    return pa.table(
-        {
-            "batch": pa.array([batch] * len(rows), pa.int64()),
-            "pos": pa.array(list(rows), pa.int64()),
-            "code": pa.array([codes[r] for r in rows], pa.int64()),
-            "reason": pa.array([r.code if r else None for r in reasons], pa.string()),
-            "vendor": pa.array(
-                [r.vendor_code or None if r else None for r in reasons], pa.string()
-            ),
-        }
-    )
