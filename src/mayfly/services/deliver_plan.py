@@ -14,6 +14,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from mayfly.domain.batch import Batch
 from mayfly.domain.errors import ContractError, PolicyError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ledger.entry import EntryType
@@ -145,15 +146,23 @@ class _Lanes:
 
     async def _lane(self) -> None:
         try:
-            while (ready := await self._upcoming.next()) is not None:
-                if self._run.stop.is_set():
-                    self._tally.status = "cancelled"
-                    self._upcoming.end()
-                    return
-                await self._send(ready)
+            while await self._sent_one():
+                pass
         except Exception as error:
             self._failures.append(error)
             self._upcoming.end()
+
+    async def _sent_one(self) -> bool:
+        """Whether there was a batch. It is let go before the next is waited for."""
+        ready = await self._upcoming.next()
+        if ready is None:
+            return False
+        if self._run.stop.is_set():
+            self._tally.status = "cancelled"
+            self._upcoming.end()
+            return False
+        await self._send(ready)
+        return True
 
     async def _send(self, ready: _Ready) -> None:
         run = self._run
@@ -179,14 +188,15 @@ async def _ready(run: Run, plan: Plan) -> AsyncGenerator[_Ready, None]:
         read_ms = run.now_ms()
         batches.reverse()
         for info in group:
-            gated = await asyncio.to_thread(pass_gate, batches.pop(), run.policy)
-            _refuse_too_many_withheld(run, gated, info)
-            yield _Ready(
-                batch=gated.batch,
-                sent=Sent(
-                    info=info, positions=gated.positions, withheld=gated.withheld, read_ms=read_ms
-                ),
-            )
+            yield await _gated(run, info, batches.pop(), read_ms)
+
+
+async def _gated(run: Run, info: BatchInfo, batch: Batch, read_ms: int) -> _Ready:
+    """A batch through the gate; nothing here holds it any longer."""
+    gated = await asyncio.to_thread(pass_gate, batch, run.policy)
+    _refuse_too_many_withheld(run, gated, info)
+    sent = Sent(info=info, positions=gated.positions, withheld=gated.withheld, read_ms=read_ms)
+    return _Ready(batch=gated.batch, sent=sent)
 
 
 async def _answered(

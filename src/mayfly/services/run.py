@@ -87,6 +87,6 @@ def sender_of(run: Run) -> Sender:
     return run.sender
 
 
-async def call(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+async def call(port: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a blocking port in a thread."""
-    return await asyncio.to_thread(call, *args, **kwargs)
+    return await asyncio.to_thread(port, *args, **kwargs)
