@@ -82,9 +82,9 @@ def test_a_crash_at_every_step_is_made_good(
 ) -> None:
     """The process dies, or is overtaken, at each step of one story in turn. With `MAYFLY_SOAK`
     in each way at each step; else in one, at every second step with jobs, at the others without.
-    Batches go two at a time, those of jobs one by one.
+    Batches go two at a time where a destination takes identifiers, else one by one.
     """
-    concurrency = 2 - asynchronous
+    concurrency = 2 if mode is SyncMode.AUDIENCE or "by_identifier" in more else 1
     more = more | {"asynchronous": asynchronous, "concurrency": concurrency}
     steps = story(duckdb_file, mode, {}, **more).steps
     assert AFTER_CREATE in steps
