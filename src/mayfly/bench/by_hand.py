@@ -48,16 +48,14 @@ def statements(path: Path, noted: Sequence[tuple[str, str]]) -> dict[str, float]
     return seconds
 
 
-def delivery(
-    path: Path, url: str, rows: int, *, statements: dict[str, float], delivered: int
-) -> float:
+def delivery(path: Path, url: str, rows: int, *, alone: dict[str, float], delivered: int) -> float:
     """Seconds per row of reading, rendering, posting and acknowledging, each alone, summed.
 
     Args:
         path: the warehouse.
         url: where to post.
         rows: how many are rendered and posted here.
-        statements: seconds of the run's own statements by call.
+        alone: seconds of the run's own statements by call.
         delivered: rows that they were for.
     """
     with duckdb.connect(str(path), read_only=True) as connection:
@@ -76,7 +74,7 @@ def delivery(
         for body in bodies:
             client.post(f"{url}/v26.0/1/users", content=body).raise_for_status()
     sending = time.perf_counter() - started
-    others = sum(statements.get(call, 0.0) for call in ("read", "intent", "outcome"))
+    others = sum(alone.get(call, 0.0) for call in ("read", "intent", "outcome"))
     return float(sending / rows + others / max(delivered, 1))
 
 

@@ -92,7 +92,7 @@ def _from_duckdb(folder: Path, url: str, rows: int) -> dict[str, Any]:
     planning = sum(alone.get(call, 0.0) for call in by_hand.PLANNING)
     before.unlink()
     delivery = first["delivery_seconds"] / rows
-    floor = by_hand.delivery(warehouse, url, naive_rows, statements=alone, delivered=first["rows"])
+    floor = by_hand.delivery(warehouse, url, naive_rows, alone=alone, delivered=first["rows"])
     return {
         "first": first,
         "second": second,

@@ -133,7 +133,7 @@ class Files:
             folder = self._folder(head.run)
             folder.mkdir(mode=0o700, exist_ok=True)
             part = folder / f"{head.number:06d}.arrow"
-            held = rows if self._format == "parquet" else in_text(rows)
+            held = rows if self._format == "parquet" else _in_text(rows)
             with _atomic(part) as file, pa.ipc.new_file(file, held.schema) as writer:
                 writer.write_table(held)
             self._assemble(head.run, head.of)
@@ -181,7 +181,7 @@ def _write_file(file: IO[bytes], file_format: str, parts: list[Path]) -> None:
                 file.write(orjson.dumps(named, default=str) + b"\n")
 
 
-def in_text(rows: pa.Table) -> pa.Table:
+def _in_text(rows: pa.Table) -> pa.Table:
     """Rows as CSV and JSON Lines can hold them: nested values as JSON text, bytes in hex.
 
     Raises:
