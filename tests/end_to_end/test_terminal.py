@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from end_to_end.projects import approved, make_project
+from end_to_end.projects import FILES, approved, make_project
 from mayfly.api import Project
 from mayfly.sandbox.server import SandboxServer
 
@@ -109,12 +109,16 @@ def screen(written: str) -> list[str]:
 
 
 def busy(root: Path, sandbox: SandboxServer) -> Project:
-    """Everybody's e-mail waits to be replaced, and the platform is to ask for a pause."""
-    project = approved(make_project(root, sandbox.url))
+    """Everybody's e-mail waits to be replaced, in more batches than go at a time, and the platform
+    is to ask each of the first for a pause.
+    """
+    text = FILES.replace("    mode: audience\n", "    mode: audience\n    batch_rows: 25\n")
+    assert text != FILES
+    project = approved(make_project(root, sandbox.url, text=text))
     project.run("to_meta")
     with duckdb.connect(str(root / "shop.duckdb")) as connection:
         connection.execute("UPDATE people SET email = 'new' || id || '@example.com'")
-    body = {"path": "/*/users", "kind": "503", "count": 1, "retry_after_seconds": 4}
+    body = {"path": "/*/users", "kind": "503", "count": 2, "retry_after_seconds": 4}
     request = urllib.request.Request(
         f"{sandbox.url}/_sandbox/faults", json.dumps(body).encode(), method="POST"
     )
