@@ -8,7 +8,7 @@ from __future__ import annotations
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.planning.names import WORKING_COPIES, Names
-from mayfly.planning.numbering import differs, identifiers
+from mayfly.planning.numbering import differs, identifiers, same_pair, still_held
 from mayfly.planning.scan import canonical_columns, key_list, key_names, same_key
 from mayfly.planning.spec import PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
@@ -159,23 +159,12 @@ class ClosingSql:
     def _forget(self) -> str:
         """A pair that its row no longer wants, once another row's delivered pair holds it."""
         pairs, gone = self._names.of("pairs"), self._names.of("gone")
-        # Few are gone: of all others only those with an identifier of theirs are looked at.
-        held = (
-            f"SELECT o.field, o.digest FROM {pairs} o "
-            f"JOIN (SELECT DISTINCT field, digest FROM {gone}) w "
-            f"ON w.field = o.field AND w.digest = o.digest "
-            f"LEFT JOIN {gone} h ON {self._same_pair('o', 'h')} WHERE h.field IS NULL"
-        )
         return (
             f"DELETE FROM {pairs} WHERE EXISTS (SELECT 1 FROM {gone} g "
-            f"WHERE {self._same_pair(pairs, 'g')}) AND EXISTS (SELECT 1 FROM ({held}) k "
+            f"WHERE {same_pair(self._spec, pairs, 'g')}) "
+            f"AND EXISTS (SELECT 1 FROM ({still_held(self._spec, self._names)}) k "
             f"WHERE k.field = {pairs}.field AND k.digest = {pairs}.digest)"
         )
-
-    def _same_pair(self, left: str, right: str) -> str:
-        """Join condition over key, field and digest."""
-        same = f"{right}.field = {left}.field AND {right}.digest = {left}.digest"
-        return f"{same} AND {same_key(self._spec, left, right)}"
 
     def _redo(self) -> list[str]:
         """Rows with a doubtful pair of a value they still have are looked at again by the next

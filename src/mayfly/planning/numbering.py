@@ -37,6 +37,26 @@ def differs(spec: PlanSpec, pair: str, row: str) -> str:
     return f"CASE {cases} ELSE TRUE END"
 
 
+def same_pair(spec: PlanSpec, left: str, right: str) -> str:
+    """Join condition over key, field and digest of two tables of pairs."""
+    same = f"{right}.field = {left}.field AND {right}.digest = {left}.digest"
+    return f"{same} AND {same_key(spec, left, right)}"
+
+
+def still_held(spec: PlanSpec, names: Names) -> str:
+    """`field`, `digest` of gone pairs that a pair which is not gone holds, too.
+
+    Few are gone: of all pairs only those with an identifier of theirs are looked at.
+    """
+    pairs, gone = names.of("pairs"), names.of("gone")
+    return (
+        f"SELECT o.field, o.digest FROM {pairs} o "
+        f"JOIN (SELECT DISTINCT field, digest FROM {gone}) w "
+        f"ON w.field = o.field AND w.digest = o.digest "
+        f"LEFT JOIN {gone} h ON {same_pair(spec, 'o', 'h')} WHERE h.field IS NULL"
+    )
+
+
 class NumberingSql:
     """Statements that turn a scan and the worker's answers into a plan."""
 
@@ -174,16 +194,12 @@ class NumberingSql:
         """One row per identifier that no row wants any more."""
         spec, names = self._spec, self._names
         name = literal(field.name)
-        gone = f"SELECT DISTINCT digest FROM {names.of('gone')} WHERE field = {name}"
-        # Few are gone: of all pairs only those with an identifier of theirs are looked at.
         candidates = (
-            f"SELECT g.digest FROM ({gone}) g "
-            f"WHERE g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
+            f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name} "
+            f"AND g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
             f"WHERE q.v{position} IS NOT NULL) "
-            f"AND g.digest NOT IN (SELECT p.digest FROM {names.of('pairs')} p "
-            f"JOIN ({gone}) w ON w.digest = p.digest "
-            f"LEFT JOIN {names.of('gone')} h ON h.field = p.field AND h.digest = p.digest "
-            f"AND {same_key(spec, 'h', 'p')} WHERE p.field = {name} AND h.digest IS NULL)"
+            f"AND g.digest NOT IN (SELECT k.digest FROM ({still_held(spec, names)}) k "
+            f"WHERE k.field = {name})"
         )
         keys = ", ".join(f"CAST(NULL AS {k.sql_type})" for k in spec.keys)
         batch = self._sql.div("rn", spec.batch_rows)
