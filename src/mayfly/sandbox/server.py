@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -28,9 +29,9 @@ def run_sandbox(port: int = DEFAULT_PORT) -> None:
     """
     listener = _listen(port)
     try:
+        said = f"Plays Meta's audience API on http://{_HOST}:{port}, until Ctrl-C.\n"
         with suppress(KeyboardInterrupt):
-            sys.stderr.write(f"Plays Meta's audience API on http://{_HOST}:{port}, until Ctrl-C.\n")
-            uvicorn.Server(_config(SandboxApp())).run(sockets=[listener])
+            _Announcing(_config(SandboxApp()), lambda: sys.stderr.write(said)).run([listener])
     finally:
         listener.close()
 
@@ -47,7 +48,8 @@ class LoopbackServer:
         self._listener = _listen(port)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://{_HOST}:{self.port}"
-        self._server = _Announcing(_config(app))
+        self._ready = threading.Event()
+        self._server = _Announcing(_config(app), self._ready.set)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True
         )
@@ -55,7 +57,7 @@ class LoopbackServer:
     def start(self) -> Self:
         """Begin to serve; returns once connections are taken."""
         self._thread.start()
-        if not self._server.ready.wait(_START_SECONDS):
+        if not self._ready.wait(_START_SECONDS):
             raise ConfigError("sandbox_not_started", "The loopback server did not start in time.")
         return self
 
@@ -94,15 +96,15 @@ class SandboxServer(LoopbackServer):
 
 
 class _Announcing(uvicorn.Server):
-    """Says when it takes connections, so that nobody has to poll."""
+    """Says when it takes connections, and signals, so that nobody has to poll."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, say: Callable[[], object]) -> None:
         super().__init__(config)
-        self.ready = threading.Event()
+        self._say = say
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        self.ready.set()
+        self._say()
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
