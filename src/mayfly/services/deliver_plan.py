@@ -1,7 +1,7 @@
 """The batches of a plan on their way: read, through the gate, sent, acknowledged, let go.
 
-Some are on their way at the same time, as many as the destination takes; meanwhile the next one
-is read and passes the gate.
+Some are on their way at the same time, as many as the destination takes; one that goes alone has
+the next one read meanwhile.
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ class _Lanes:
     async def _send(self, ready: _Ready) -> None:
         run = self._run
         await call(run.store.intent, ready.sent.info.number, _unsent(ready.sent))
-        self._upcoming.ahead()
+        if run.concurrency == 1:
+            # Of several lanes the others read meanwhile: one batch less is in memory.
+            self._upcoming.ahead()
         answer = await sender_of(run).send(ready.batch)
         # What goes wrong with the next batch is told once this one's answer is kept.
         await self._upcoming.over()

@@ -12,6 +12,7 @@ from contract.plan_machine import EMAILS
 from contract.plan_stores import duckdb_file
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ContractError, TransientError
+from mayfly.services import deliver_plan
 from mayfly.testing.plan_driver import Attempt
 from mayfly.testing.plan_world import World
 
@@ -84,19 +85,21 @@ def test_a_cancelled_run_ends_what_it_read_ahead() -> None:
         world.check_truth()
 
 
-def test_two_batches_are_on_their_way_at_once() -> None:
-    """The second is sent before the first is answered for, and no third."""
+def test_two_batches_are_on_their_way_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is sent before the first is answered for, and no third is in memory."""
+    monkeypatch.setattr(deliver_plan, "READ_ROWS", 1)
     with duckdb_file() as made:
         world = World(warehouse=made, mode=SyncMode.AUDIENCE)
         world.people = {n: (f"p{n}@example.com", "c0") for n in range(12)}
         world.edited()
         run = Attempt(world=world, concurrency=2).go()
     assert run.error is None
-    going, most = 0, 0
-    for name, _ in run.steps:
-        going += (name == "after intent") - (name == "after outcome")
-        most = max(most, going)
-    assert most == 2
+    for begins in ("after intent", "before read"):
+        going, most = 0, 0
+        for name, _ in run.steps:
+            going += (name == begins) - (name == "after outcome")
+            most = max(most, going)
+        assert most == 2
 
 
 @pytest.mark.parametrize("code", ["destination_away", "refused"])
