@@ -156,6 +156,10 @@ def _compared(field: PlanField) -> str:
     return field.read_sql if as_text and field.read_sql else quote(field.column)
 
 
+def _if_needed(value: str) -> str:
+    return f"CASE WHEN need THEN {value} END"
+
+
 class ScanSql:
     """Statements that make and check the scan."""
 
@@ -201,10 +205,11 @@ class ScanSql:
             kept.append(f"CASE WHEN c IN ({wanted}) THEN unfit END AS unfit")
         need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
         # Of a row that stays as it is nothing but its key is written.
-        narrow = ["fp", "s_out", *(f"x{i}" for i, _ in enumerate(model_columns(spec)))]
-        if wide_values(spec, self._sql):
-            narrow.append("w")
+        narrow = ["fp", "s_out", *(["w"] if wide_values(spec, self._sql) else [])]
         columns = [f"CASE WHEN {need} THEN {name} END AS {name}" for name in narrow]
+        # As they come: engines work out a function once for each value of a dictionary, which
+        # a CASE would dissolve. Each use asks for `need`.
+        columns += [f"x{i}" for i, _ in enumerate(model_columns(spec))]
         return self._shared.over(
             f"SELECT {', '.join([*kept, f'{need} AS need', *columns])} "
             f"FROM ({self._classified()}) AS mf_c WHERE c IS NOT NULL"
@@ -213,7 +218,7 @@ class ScanSql:
     def _parts(self) -> Shared:
         """What digests share, then the digests themselves: several uses may want the same."""
         spec = self._spec
-        shared = Shared(self._sql.fence)
+        shared = Shared(self._sql.fence, needed="need")
         digests = [(f.column, f.digest_sql, f.shared_sql) for _, f in value_fields(spec)]
         digests += [(s.column, s.canonical_sql, s.shared_sql) for s in spec.suppression]
         for depth in range(max((len(parts) for _, _, parts in digests), default=0)):
@@ -228,17 +233,14 @@ class ScanSql:
         return shared
 
     def _outgoing(self) -> list[str]:
-        """Outgoing values, canonical digests and outside flags, for rows that need them.
-
-        Of the others the model's values are null here, and nothing is made of a null.
-        """
+        """Outgoing values, canonical digests and outside flags, for rows that need them."""
         spec, sql = self._spec, self._sql
         out: list[str] = []
         for i, field in value_fields(spec):
             out.append(f"{self._value(field)} AS v{i}")
         for i, field in pseudonym_fields(spec):
             text = sql.render(self._x(field.column), field.arrow_type)
-            out.append(f"{sql.sha256(text)} AS p{i}")
+            out.append(f"{_if_needed(sql.sha256(text))} AS p{i}")
         for j, item in self.kept_apart():
             canonical = self._over_column(item.canonical_sql, item.column)
             if self._flags.suppression_changed:
@@ -285,9 +287,9 @@ class ScanSql:
             return f"CAST(NULL AS {self._sql.blob})"
         if field.identifier and field.shape is not None:
             text = f"lower(trim(CAST({column} AS {self._sql.text})))"
-            shaped = f"CASE WHEN {self._sql.matches(text, field.shape)} THEN {text} END"
+            shaped = f"CASE WHEN need AND {self._sql.matches(text, field.shape)} THEN {text} END"
             return self._sql.utf8(shaped)
-        return column
+        return _if_needed(column)
 
     def _x(self, column: str) -> str:
         return f"x{model_columns(self._spec).index(column)}"

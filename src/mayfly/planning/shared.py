@@ -10,10 +10,15 @@ class Shared:
 
     Engines do not look for common parts behind a CASE, and PostgreSQL would write a subquery's
     column into each place that uses it: hence the fence at each subquery's end.
+
+    Args:
+        fence: ends a subquery.
+        needed: condition for rows that any of this is worked out for.
     """
 
-    def __init__(self, fence: str) -> None:
+    def __init__(self, fence: str, *, needed: str) -> None:
         self._fence = fence
+        self._needed = needed
         self._names: dict[str, str] = {}
         self._layers: list[list[tuple[str, str]]] = []
 
@@ -37,6 +42,8 @@ class Shared:
     def over(self, select: str) -> str:
         """A subquery with all names added as columns."""
         for depth, layer in enumerate(self._layers):
-            columns = ", ".join(f"{sql} AS {name}" for name, sql in layer)
+            columns = ", ".join(
+                f"CASE WHEN {self._needed} THEN {sql} END AS {name}" for name, sql in layer
+            )
             select = f"SELECT *, {columns} FROM ({select}{self._fence}) AS mf_h{depth}"
         return f"{select}{self._fence}"
