@@ -29,9 +29,10 @@ from contract.plan_stories import (
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.domain.batch import Operation, SyncMode
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.planning.names import Names
 from mayfly.planning.spec import PlanSpec
 from mayfly.testing.plan_driver import Attempt, CrashError, Events
-from mayfly.testing.plan_world import World, digest
+from mayfly.testing.plan_world import Warehouse, World, digest
 
 
 @pytest.fixture(params=[STORES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in STORES[1:])])
@@ -120,6 +121,32 @@ def test_a_pair_that_another_row_holds_is_forgotten_with_its_row() -> None:
         [state] = SourceStates(made.source, made.sql).all()
         assert state.identifiers == 2
         settled(world)
+
+
+@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.UPSERT])
+def test_a_row_sent_again_keeps_the_time_of_its_first_delivery(
+    warehouse: MakeWarehouse, mode: SyncMode
+) -> None:
+    """Its line in the state is made anew, once; those of others are left as they are."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=mode)
+        become(world, {1: (E0, "c0"), 2: (E1, "c1")})
+        first = _delivered(made)
+        assert [began == last for began, last in first] == [True, True]
+        become(world, {1: (E0, "c9"), 2: (E1, "c1"), 3: (E2, "c2")})
+        one, two, three = _delivered(made)
+        assert one[0] == first[0][0] < one[1] == three[0]
+        assert two == first[1]
+        settled(world)
+
+
+def _delivered(made: Warehouse) -> list[tuple[int, int]]:
+    """When each row of the state was first and last delivered, by key."""
+    [state] = SourceStates(made.source, made.sql).all()
+    table = Names(schema="_mayfly", sid=state.sid).of("state")
+    with made.source.session(write=False) as session:
+        found = session.table(f"SELECT k0, first_at, last_at FROM {table} ORDER BY k0")
+    return [(r["first_at"], r["last_at"]) for r in found.to_pylist()]
 
 
 def test_who_was_never_sent_is_not_taken_back(warehouse: MakeWarehouse) -> None:

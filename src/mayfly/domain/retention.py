@@ -154,6 +154,7 @@ _WAREHOUSE = (
         intents="numbers of batches about to be sent, and a vendor's job ids",
         acks="numbers of batches that were answered",
         codes="codes of rows that were not plainly accepted",
+        before="keys of delivered rows and when they were first delivered, inside a close",
     ),
     *_entries(
         Place.WAREHOUSE,

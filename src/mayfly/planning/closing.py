@@ -71,23 +71,24 @@ class ClosingSql:
         return steps
 
     def _state_from(self, query: str, fp: str, out: str, redo: str, now_ms: int) -> list[str]:
-        spec, state = self._spec, self._names.of("state")
-        digests = [f"s{j}" for j in range(len(spec.suppression))]
-        canonical = canonical_columns(spec)
-        assign = "".join(f", {d} = q.{c}" for d, c in zip(digests, canonical, strict=True))
-        match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))
-        update = (
-            f"UPDATE {state} SET fp = {fp}, out = {out}, redo = {redo}, present = TRUE, "
-            f"last_at = {now_ms}{assign} FROM ({query}) q WHERE {match}"
-        )
-        insert = (
+        """Rows with their new fingerprints, in place of those of the same keys.
+
+        They are not updated: a columnar engine would write all digests of the state anew.
+        """
+        spec, state, before = self._spec, self._names.of("state"), self._names.of("before")
+        digests = "".join(f", s{j}" for j in range(len(spec.suppression)))
+        canonical = "".join(f", q.{c}" for c in canonical_columns(spec))
+        return [
+            f"CREATE TABLE {before} AS SELECT {key_list(spec, 't')}, t.first_at FROM {state} t "
+            f"JOIN ({query}) q ON {same_key(spec, 't', 'q')}",
+            f"DELETE FROM {state} WHERE EXISTS "
+            f"(SELECT 1 FROM {before} t WHERE {same_key(spec, 't', state)})",
             f"INSERT INTO {state} ({key_list(spec)}, fp, out, redo, present, first_at, last_at"
-            f"{''.join(', ' + d for d in digests)}) SELECT {key_list(spec, 'q')}, {fp}, {out}, "
-            f"{redo}, TRUE, {now_ms}, {now_ms}{''.join(', q.' + c for c in canonical)} "
-            f"FROM ({query}) q LEFT JOIN {state} t ON {same_key(spec, 'q', 't')} "
-            f"WHERE t.first_at IS NULL"
-        )
-        return [update, insert]
+            f"{digests}) SELECT {key_list(spec, 'q')}, {fp}, {out}, {redo}, TRUE, "
+            f"coalesce(t.first_at, {now_ms}), {now_ms}{canonical} "
+            f"FROM ({query}) q LEFT JOIN {before} t ON {same_key(spec, 'q', 't')}",
+            f"DROP TABLE {before}",
+        ]
 
     def _pairs(self) -> list[str]:
         """Delivered pairs: adds in, removals out, doubt on every pair of the identifier.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mayfly.planning.sql.dialect import quote
 
 STATE_TABLES = ("state", "pairs", "rejected")
-WORKING_COPIES = ("scan", "plan", "drop", "gone", "batches", "intents", "acks", "codes")
+WORKING_COPIES = ("scan", "plan", "drop", "gone", "batches", "intents", "acks", "codes", "before")
 
 
 @dataclass(frozen=True, kw_only=True)
