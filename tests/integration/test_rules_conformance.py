@@ -186,7 +186,8 @@ def query(
     they share worked out first.
     """
     made = sql_digest(rule, dialect, "v", default_country=country)
-    parts = Shared(DuckdbDialect.fence if dialect == "duckdb" else PostgresDialect.fence)
+    fence = DuckdbDialect.fence if dialect == "duckdb" else PostgresDialect.fence
+    parts = Shared(fence, needed="TRUE")
     if shared:
         for part in made.shared:
             parts.add_layer([part])
