@@ -180,6 +180,31 @@ def test_who_withdraws_after_the_plan_is_not_sent(warehouse: MakeWarehouse, mode
         settled(world)
 
 
+@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.UPSERT])
+def test_a_plan_holds_no_value_of_rows_that_it_does_not_send(
+    warehouse: MakeWarehouse, mode: SyncMode
+) -> None:
+    """Neither digests nor texts of who did not consent and of rows that stay as they are."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=mode)
+        become(world, {1: (E0, "c0")})
+        world.consent[2] = False
+        held: dict[int, set[str]] = {}
+        look: Events = {("after create", 1): lambda _: held.update(_values_in_scan(made))}
+        become(world, {1: (E0, "c0"), 2: (E1, "c1"), 3: (E2, "c2")}, events=look)
+        assert (held[1], held[2]) == (set(), set())
+        assert "fp" in held[3]
+
+
+def _values_in_scan(made: Warehouse) -> dict[int, set[str]]:
+    """Columns of the scan that hold bytes or text, by key."""
+    [state] = SourceStates(made.source, made.sql).all()
+    table = Names(schema="_mayfly", sid=state.sid).of("scan")
+    with made.source.session(write=False) as session:
+        rows = session.table(f"SELECT * FROM {table}").to_pylist()
+    return {r["k0"]: {c for c, v in r.items() if isinstance(v, bytes | str)} for r in rows}
+
+
 def test_a_changed_rule_sends_what_it_changes_and_a_dying_run_leaves_the_rest_due(
     warehouse: MakeWarehouse,
 ) -> None:
