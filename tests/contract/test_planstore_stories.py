@@ -7,6 +7,7 @@ find that only in long play.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -142,11 +143,16 @@ def test_a_row_sent_again_keeps_the_time_of_its_first_delivery(
 
 def _delivered(made: Warehouse) -> list[tuple[int, int]]:
     """When each row of the state was first and last delivered, by key."""
+    rows = sorted(_rows(made, "state"), key=lambda r: r["k0"])
+    return [(r["first_at"], r["last_at"]) for r in rows]
+
+
+def _rows(made: Warehouse, kind: str) -> list[dict[str, Any]]:
+    """All rows of a table of the only state."""
     [state] = SourceStates(made.source, made.sql).all()
-    table = Names(schema="_mayfly", sid=state.sid).of("state")
     with made.source.session(write=False) as session:
-        found = session.table(f"SELECT k0, first_at, last_at FROM {table} ORDER BY k0")
-    return [(r["first_at"], r["last_at"]) for r in found.to_pylist()]
+        table = Names(schema="_mayfly", sid=state.sid).of(kind)
+        return session.table(f"SELECT * FROM {table}").to_pylist()
 
 
 def test_who_was_never_sent_is_not_taken_back(warehouse: MakeWarehouse) -> None:
@@ -198,11 +204,10 @@ def test_a_plan_holds_no_value_of_rows_that_it_does_not_send(
 
 def _values_in_scan(made: Warehouse) -> dict[int, set[str]]:
     """Columns of the scan that hold bytes or text, by key."""
-    [state] = SourceStates(made.source, made.sql).all()
-    table = Names(schema="_mayfly", sid=state.sid).of("scan")
-    with made.source.session(write=False) as session:
-        rows = session.table(f"SELECT * FROM {table}").to_pylist()
-    return {r["k0"]: {c for c, v in r.items() if isinstance(v, bytes | str)} for r in rows}
+    return {
+        r["k0"]: {c for c, v in r.items() if isinstance(v, bytes | str)}
+        for r in _rows(made, "scan")
+    }
 
 
 def test_a_changed_rule_sends_what_it_changes_and_a_dying_run_leaves_the_rest_due(

@@ -6,6 +6,7 @@ An audit hook stays for the life of a process, so each guard runs in a process o
 from __future__ import annotations
 
 import asyncio
+import importlib.abc
 import logging
 import subprocess
 import sys
@@ -390,6 +391,31 @@ def test_a_key_log_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as raised:
         HttpxClient([])
     assert raised.value.code == "tls_key_log"
+
+
+def test_a_further_request_looks_for_no_module(
+    server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not installed would be looked for on the whole path by each request."""
+    looked_for: list[str] = []
+
+    class Noting(importlib.abc.MetaPathFinder):
+        def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+            del path, target
+            looked_for.append(fullname)
+
+    async def scenario() -> None:
+        client = HttpxClient(["127.0.0.1"])
+        try:
+            await client.request("GET", f"{server.url}/first", timeout_seconds=10)
+            monkeypatch.setattr(sys, "meta_path", [Noting(), *sys.meta_path])
+            await client.request("GET", f"{server.url}/second", timeout_seconds=10)
+        finally:
+            monkeypatch.undo()
+            await client.close()
+
+    asyncio.run(scenario())
+    assert looked_for == []
 
 
 def test_the_librarys_loggers_stay_silent(
