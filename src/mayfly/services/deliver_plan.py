@@ -77,7 +77,7 @@ async def deliver(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
 
 
 class _Upcoming:
-    """Batches one after the other, for whoever asks next; one is read ahead."""
+    """Batches one after the other, for whoever asks next; one may be read ahead."""
 
     def __init__(self, batches: AsyncGenerator[_Ready, None]) -> None:
         self._batches = batches
