@@ -21,7 +21,7 @@ from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.adapters.planstores.states import SourceStates
-from mayfly.adapters.processes import is_alive
+from mayfly.adapters.processes import close_leaks, is_alive
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.config.load import load_project
 from mayfly.config.secrets import Secret, resolve, resolve_store_url
@@ -242,12 +242,13 @@ class App:
 
 
 def open_app(root: Path, *, target: str = "dev") -> App:
-    """A project that `mayfly init` has prepared.
+    """A project that `mayfly init` has prepared. From here on this process writes no core dump.
 
     Raises:
         ConfigProblemsError: the project files are faulty.
         PolicyError: `not_initialised`, `key_missing`, `ledger_missing`.
     """
+    close_leaks()
     project = load_project(root, target=target)
     store = open_store(project)
     workspace = store.workspace()

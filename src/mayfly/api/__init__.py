@@ -18,6 +18,8 @@ __all__ = ["PlanResult", "Project", "RunRequest", "RunResult", "load"]
 def load(project_dir: str | Path, *, target: str = "dev") -> Project:
     """The project in a folder, which `mayfly init` has prepared.
 
+    From here on this process writes no core dump, which would hold rows.
+
     Raises:
         ConfigProblemsError: the project files are faulty; `.problems` lists them.
         PolicyError: `not_initialised`.

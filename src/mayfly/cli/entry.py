@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from mayfly.adapters.processes import own_process
 from mayfly.cli.options import say
 from mayfly.domain.errors import EngineError
 from mayfly.domain.version import VERSION
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Asked by scripts, which need not wait for the command line to be built.
         typer.echo(VERSION)
         sys.exit(0)
+    own_process()
     as_json = _asks_for_json(given)
     try:
         from mayfly.cli.commands import app

@@ -147,7 +147,8 @@ class _Lanes:
     async def _lane(self) -> None:
         try:
             while await self._sent_one():
-                pass
+                # Its rows leave the memory of this process, too.
+                pa.default_memory_pool().release_unused()
         except Exception as error:
             self._failures.append(error)
             self._upcoming.end()

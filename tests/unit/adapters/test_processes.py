@@ -1,0 +1,71 @@
+"""What a process tells the system before it has rows in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_SEEN = """
+import ctypes, resource
+print(resource.getrlimit(resource.RLIMIT_CORE)[0], ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+_COMMAND = """
+from mayfly.cli.entry import main
+try:
+    main(["schema"])
+except SystemExit:
+    pass
+"""
+_LOADED = """
+import mayfly
+from mayfly.domain.errors import EngineError
+try:
+    mayfly.load("nowhere")
+except EngineError:
+    pass
+"""
+_HEAPS = """
+import ctypes, threading
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+at_once = threading.Barrier(3)
+def allocate():
+    libc.malloc(64)
+    at_once.wait()
+threads = [threading.Thread(target=allocate) for _ in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc.malloc_info(0, ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w")))
+libc.fflush(None)
+"""
+
+
+def _seen(program: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}{_SEEN}"], capture_output=True, check=True, text=True
+    )
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
+@pytest.mark.parametrize("program", [_COMMAND, _LOADED], ids=["command", "load"])
+def test_what_holds_rows_writes_no_core_dump(program: str) -> None:
+    """Neither the limit nor the flag that a debugger needs stays as the starting process had it."""
+    assert _seen("")[1] == "1"
+    assert _seen(program) == ["0", "0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has several heaps")
+def test_threads_of_a_command_share_a_heap() -> None:
+    """What a batch took is there for the next one, whichever thread has it."""
+    programs = (_HEAPS, f"{_COMMAND}{_HEAPS}")
+    heaps = [
+        subprocess.run([sys.executable, "-c", p], capture_output=True, check=True).stdout.count(
+            b"<heap nr="
+        )
+        for p in programs
+    ]
+    assert heaps[0] > 1
+    assert heaps[1] == 1
