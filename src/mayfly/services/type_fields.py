@@ -14,6 +14,7 @@ from mayfly.ports.destination import FieldSpec
 from mayfly.ports.source import ColumnInfo
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GateField
+from mayfly.privacy.guard import says_phone
 from mayfly.privacy.rules import Rule, SqlRule, rule_for, sql_digest
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.compiled_sync import ColumnPlan, CompileRequest, Refusal
@@ -185,7 +186,12 @@ class FieldTyper:
                 read_sql=self.r.source.readable(info),
             ),
             GateField(
-                name=name, form=Form.CLEAR, shape="pattern", pattern=pattern, identifier=identifier
+                name=name,
+                form=Form.CLEAR,
+                shape="pattern",
+                pattern=pattern,
+                identifier=identifier,
+                says_phone=self._says_phone(info, column),
             ),
         )
 
@@ -199,8 +205,11 @@ class FieldTyper:
             return self._shaped(name, info, column, _SHAPES[column.cls])
         kind = info.arrow_type
         gate: GateField | None = None
+        phone = self._says_phone(info, column)
         if column.values:
-            gate = GateField(name=name, form=Form.CLEAR, shape="list", values=column.values)
+            gate = GateField(
+                name=name, form=Form.CLEAR, shape="list", values=column.values, says_phone=phone
+            )
         elif pa.types.is_boolean(kind):
             gate = GateField(name=name, form=Form.CLEAR, shape="boolean")
         elif pa.types.is_temporal(kind) and column.cls in (None, "none"):
@@ -212,6 +221,7 @@ class FieldTyper:
                 shape="number",
                 minimum=float(column.minimum),
                 maximum=float(column.maximum),
+                says_phone=phone,
             )
         if gate is None:
             self.found.refuse(
@@ -231,6 +241,13 @@ class FieldTyper:
             return self._pseudonym(name, info, column)
         self._bill(info, column.cls or "none", "clear", name)
         return self._clear(name, info), GateField(name=name, form=Form.CLEAR, shape="any")
+
+    def _says_phone(self, info: ColumnInfo, column: ColumnSettings) -> bool:
+        """A class does not outweigh a column's own name, but it does the table's."""
+        if column.cls == "phone" or says_phone(info.name):
+            return True
+        table = self.model.table[1] if self.model.table else ""
+        return column.cls is None and says_phone(table)
 
     def _clear(self, name: str, info: ColumnInfo) -> PlanField:
         return PlanField(

@@ -43,6 +43,7 @@ class GateField:
         values: for `list`.
         minimum, maximum: for `number`.
         identifier: a row needs at least one identifier, where the destination has any.
+        says_phone: class, column or table speak of telephones: 8 to 15 digits are then a number.
     """
 
     name: str
@@ -53,6 +54,7 @@ class GateField:
     minimum: float | None = None
     maximum: float | None = None
     identifier: bool = False
+    says_phone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +117,10 @@ def _checks(item: GateField, column: pa.Array) -> list[tuple[pa.Array, str]]:
     """Masks of rows that do not fit, with their codes; no mask is ever null."""
     if item.form is not Form.CLEAR:
         return [(_bad_digest(item, column), "not_a_digest")]
-    checks = [(_bad_shape(item, column), "wrong_shape")]
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        checks.append((guard_column(column), "clear_value"))
-    return checks
+    return [
+        (_bad_shape(item, column), "wrong_shape"),
+        (guard_column(column, phone=item.says_phone), "clear_value"),
+    ]
 
 
 def _bad_digest(item: GateField, column: pa.Array) -> pa.Array:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import orjson
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mayfly.privacy.guard.patterns import (
     CLASSES,
@@ -16,6 +18,8 @@ from mayfly.privacy.guard.patterns import (
     PHONE,
     classes_in,
 )
+from mayfly.privacy.guard.phones import says_phone
+from mayfly.privacy.guard.readings import FOLDED_SIGNS
 
 __all__ = [
     "CLASSES",
@@ -26,51 +30,110 @@ __all__ = [
     "classes_in",
     "guard_classes",
     "guard_column",
+    "says_phone",
 ]
 
-# Passes every value the exact recognisers could take; whole digests and UUIDs never pass.
-_CANDIDATE = (
-    r"@|[0-9](?:[ -]?[0-9]){12}|\+[ (]{0,2}[1-9]"
-    r"|[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11}"
+# Passes every value the exact recognisers could take, in clear or encoded; a whole UUID never
+# passes. One alternation, so that a column is looked through once.
+_CANDIDATE = "|".join(
+    (
+        "@",
+        r"[0-9](?:[ .-]?[0-9]){12}",
+        r"\+[ (]{0,2}[1-9]",
+        r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11}",
+        f"[{FOLDED_SIGNS}]",
+        r"%[0-9A-Fa-f]{2}",
+        r"&(?:#[0-9xX]|[a-z]{2,8};)",
+        r"\\[ux][0-9A-Fa-f]{2}",
+        # An at-sign between letters, and digits, in hex and at each alignment of base64.
+        "[2-9a-fA-F][0-9A-Fa-f]40[3-7c-fC-F][0-9A-Fa-f]{7}",
+        "(?:3[0-9]){4}",
+        "Q[D-HM-P]",
+        "[I-Za-v][EUk0][ABD]",
+        "[BFJNRVZdhlptx159]A[M-Za-ew-z0-9+/_-]",
+        "[MNO][DTjz][AEIMQUYcgk][w-z0-5]",
+    )
 )
 _T = TypeVar("_T")
-_DIGEST = r"^(?:[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+_UUID = r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+# Eight digits or more, however they are set: anything shorter is no number one could call.
+_NATIONAL = r"^[^0-9A-Za-z]*(?:[0-9][^0-9A-Za-z]{0,3}){7,14}[0-9][^0-9A-Za-z]*$"
 
 
-def guard_column(values: pa.Array) -> pa.Array:
-    """True where a text holds an e-mail address, card, account or phone number anywhere.
+def guard_column(values: pa.Array, *, phone: bool = False) -> pa.Array:
+    """True where a value holds an e-mail address, card, account or phone number anywhere.
 
-    Null and values that are not text are False; the answer never holds a null.
+    Null is False; the answer never holds a null. Of lists, structs and maps each text and number
+    is looked at.
+
+    Args:
+        values: of any type.
+        phone: the column's class, name or table says that it holds telephone numbers: then any 8
+            to 15 digits are one.
     """
-    found = _exact(values, lambda text: bool(classes_in(text)))
+    text = _as_text(values)
+    found = _exact(text, lambda value: bool(classes_in(value)))
     flags = pl.zeros(len(values), dtype=pl.Boolean, eager=True)
     hits = [position for position, bad in found if bad]
-    return flags.scatter(hits, True).to_arrow() if hits else flags.to_arrow()
+    if hits:
+        flags = flags.scatter(hits, True)
+    if phone:
+        flags = flags | text.str.contains(_NATIONAL).fill_null(False)
+    return flags.to_arrow()
 
 
 def guard_classes(values: pa.Array) -> dict[str, int]:
     """How many values hold each class; classes without any are left out."""
     counts: dict[str, int] = {}
-    for _, names in _exact(values, classes_in):
+    for _, names in _exact(_as_text(values), classes_in):
         for name in names:
             counts[name] = counts.get(name, 0) + 1
     return counts
 
 
-def _exact(values: pa.Array, check: Callable[[str], _T]) -> list[tuple[int, _T]]:
-    """Candidates' positions with what the exact check says of each."""
+def _as_text(values: pa.Array) -> pl.Series:
+    """A column as text. Numbers are their digits, and what is nested is its JSON."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        return []
-    text = pl.Series(values.cast(pa.large_string()))
-    likely = text.str.contains(_CANDIDATE) & ~text.str.contains(_DIGEST)
-    positions = likely.fill_null(False).arg_true()
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _as_text(values.dictionary_decode())
+    if pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_null(kind):
+        return pl.Series(pa.nulls(len(values), pa.large_string()))
+    if pa.types.is_floating(kind):
+        whole = pc.if_else(pc.equal(values, pc.floor(values)), values, None)
+        small = pc.less(pc.abs(whole), pa.scalar(1e18, kind))
+        return _as_text(pc.if_else(small, whole, None).cast(pa.int64()))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or _nested(kind):
+        texts = [None if v is None else _text_of(v) for v in values.to_pylist()]
+        return pl.Series(pa.array(texts, pa.large_string()))
+    return pl.Series(values.cast(pa.large_string()))
+
+
+def _nested(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    text: bytes = orjson.dumps(value, default=_leaf, option=orjson.OPT_NON_STR_KEYS)
+    return str(text, "utf-8", "replace")
+
+
+def _leaf(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _exact(text: pl.Series, check: Callable[[str], _T]) -> list[tuple[int, _T]]:
+    """Candidates' positions with what the exact check says of each."""
+    likely = text.str.contains(_CANDIDATE).fill_null(False)
+    positions = likely.arg_true()
+    found = text.gather(positions)
+    other = ~found.str.contains(_UUID)
     return [
         (position, check(value))
         for position, value in zip(
-            positions.to_list(), text.gather(positions).to_list(), strict=True
+            positions.filter(other).to_list(), found.filter(other).to_list(), strict=True
         )
     ]

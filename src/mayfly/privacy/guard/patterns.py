@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
+from mayfly.privacy.guard.readings import readings
+
 CREDIT_CARD = "credit_card"
 EMAIL = "email"
 IBAN = "iban"
@@ -24,7 +26,11 @@ _DOMAIN = re.compile(
 )
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CARD = re.compile(
-    r"(?<![^\W_])(?<![0-9][ .,-])(?<![+])[2-8](?:[ -]?[0-9]){12,18}(?![ -]?[0-9])(?![^\W_])"
+    r"(?<![^\W_])(?<![0-9][ .,-])(?<![+])[2-9](?:[ -]?[0-9]){12,18}(?![ -]?[0-9])(?![^\W_])"
+)
+_CARD_DOTTED = re.compile(
+    r"(?<![0-9.])[2-9][0-9]{3}(?:(?:\.[0-9]{4}){2}\.[0-9]{1,4}(?:\.[0-9]{3})?|\.[0-9]{6}\.[0-9]{4,5})"
+    r"(?![0-9.])"
 )
 _IBAN_START = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]{2}(?=[ -]?[A-Za-z0-9])")
 _IBAN_BODY = re.compile(r"[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){14,33}")
@@ -71,8 +77,8 @@ def emails(text: str) -> Iterator[Span]:
 def credit_cards(text: str) -> Iterator[Span]:
     """Places of card numbers: an issuer's prefix, its length and a right Luhn digit."""
     uuids: list[Span] | None = None
-    for match in _CARD.finditer(text):
-        digits = re.sub(r"[ -]", "", match.group())
+    for match in (*_CARD.finditer(text), *_CARD_DOTTED.finditer(text)):
+        digits = re.sub(r"[ .-]", "", match.group())
         if not (_issued(digits) and luhn(digits)):
             continue
         if uuids is None:
@@ -110,8 +116,11 @@ FINDERS: Mapping[str, Callable[[str], Iterator[Span]]] = MappingProxyType(
 
 
 def classes_in(text: str) -> list[str]:
-    """The classes of value a text holds, sorted."""
-    return [name for name, find in FINDERS.items() if next(find(text), None) is not None]
+    """The classes of value a text holds, in clear or in an encoding, sorted."""
+    found: set[str] = set()
+    for reading in readings(text):
+        found |= {name for name, find in FINDERS.items() if next(find(reading), None) is not None}
+    return sorted(found)
 
 
 def luhn(digits: str) -> bool:
@@ -140,6 +149,8 @@ def _issued(digits: str) -> bool:
         return size >= 14
     if two in {35, 81} or 2200 <= four <= 2204:
         return size >= 16
+    if four == 9792:
+        return size == 16
     return digits[0] == "6" or two in (50, 56, 57, 58)
 
 

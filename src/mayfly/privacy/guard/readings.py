@@ -1,0 +1,101 @@
+"""What a text says once its encoding is undone: each reading is looked at like the text itself."""
+
+from __future__ import annotations
+
+import binascii
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+# An address may be percent-encoded in a link that is base64 in a field.
+_DEPTH_MAX = 3
+_READINGS_MAX = 64
+_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[a-z]{2,8});")
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
+# What folds to plain signs: full width, digits of other scripts, blanks, dashes, invisible ones.
+FOLDED_SIGNS = (
+    "\u00a0\u00ad\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u2000-\u2015\u202f\u2060\u3002\ufe6b"
+    "\ufeff\uff01-\uff5e\uff61"
+)
+_FOLDED = re.compile(f"[{FOLDED_SIGNS}]")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+_HEX = re.compile(r"[0-9A-Fa-f]{12,}")
+# What decodes to something without any of these holds nothing: most runs are chance.
+_WORTH = re.compile(
+    r"[^\s\x00-\x20@]@[\w-]|[0-9](?:[ .-]?[0-9]){6}|[A-Za-z0-9+/_-]{12}|%[0-9A-Fa-f]{2}|&#|\\[ux]"
+)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_DOTS = str.maketrans("。｡", "..")
+
+
+def readings(text: str) -> Iterator[str]:
+    """The text, then what each encoding in it hides, and again; each once, a bounded number."""
+    seen = {text}
+    waiting = [(text, 0)]
+    while waiting:
+        current, depth = waiting.pop()
+        yield current
+        if depth == _DEPTH_MAX:
+            continue
+        for inner in _undone(current):
+            if inner not in seen and len(seen) < _READINGS_MAX:
+                seen.add(inner)
+                waiting.append((inner, depth + 1))
+
+
+def _undone(text: str) -> Iterator[str]:
+    if _FOLDED.search(text):
+        yield _folded(text)
+    if _PERCENT.search(text):
+        yield unquote(text)
+    if _ENTITY.search(text):
+        yield html.unescape(text)
+    if _ESCAPE.search(text):
+        yield _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
+    for data in _unpacked(text):
+        # UTF-16 of plain letters shows as letters with zeros between them.
+        decoded = data.replace(b"\x00", b"").decode("utf-8", "replace")
+        if _WORTH.search(decoded):
+            yield decoded
+
+
+def _unpacked(text: str) -> Iterator[bytes]:
+    """Bytes of each run of hex and base64. A run may begin before what was encoded, where a mark of
+    its alphabet stands in between: each alignment is read.
+    """
+    for run in _HEX.findall(text):
+        yield from (binascii.unhexlify(_even(run[shift:])) for shift in (0, 1))
+    for found in _BASE64.findall(text):
+        run = found.encode().translate(_URL_SAFE)
+        for shift in range(4):
+            # One sign over a multiple of four holds less than a byte.
+            size = len(run) - shift
+            size -= size % 4 == 1
+            yield binascii.a2b_base64(run[shift : shift + size] + b"=" * (-size % 4))
+
+
+def _folded(text: str) -> str:
+    """Marks that only look different made plain: full width, other digits, invisible signs."""
+    return "".join(map(_plain, unicodedata.normalize("NFKC", text.translate(_DOTS))))
+
+
+def _plain(sign: str) -> str:
+    if sign.isascii():
+        return sign
+    match unicodedata.category(sign):
+        case "Nd":
+            return str(unicodedata.digit(sign))
+        case "Cf":
+            return ""
+        case "Zs":
+            return " "
+        case "Pd":
+            return "-"
+    return sign
+
+
+def _even(run: str) -> str:
+    return run[: len(run) // 2 * 2]
