@@ -406,11 +406,18 @@ def hash_command(
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
+_MARKER_MIN = 4  # in noise, fewer would be found by chance
+
+
 @app.command()
 def scan(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders.")] = None,
     values: Annotated[
         list[Path] | None, typer.Option("--values", help="Check each line of a file.")
+    ] = None,
+    marker: Annotated[
+        list[str] | None,
+        typer.Option("--marker", help="Look for this text instead, in every encoding."),
     ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -419,6 +426,10 @@ def scan(
 
     from mayfly.services.scan_paths import scan_paths, scan_values
 
+    if any(len(text) < _MARKER_MIN for text in marker or ()):
+        raise typer.BadParameter(f"--marker needs {_MARKER_MIN} characters or more.")
+    if values and marker:
+        raise typer.BadParameter("give --values or --marker, not both.")
     if values:
         found = False
         for path in values:
@@ -428,10 +439,13 @@ def scan(
         raise typer.Exit(1 if found else 0)
     if not paths:
         raise typer.BadParameter("give paths to scan, or --values FILE.")
-    findings = [f.to_dict() for f in scan_paths(paths)]
+    known = marker or []
+    found_in = scan_paths(paths, known_values=known, only_known=bool(known))
+    findings = [f.to_dict() for f in found_in]
     document = {"schema": "mayfly/scan/1", "ok": not findings, "findings": findings}
     lines = [f"{f['path']}: {f['count']} × {f['class']} ({f['encoding']})" for f in findings]
-    _print(output, document, lines or ["No clear personal value found."])
+    nothing = "The marker was not found." if known else "No clear personal value found."
+    _print(output, document, lines or [nothing])
     raise typer.Exit(1 if findings else 0)
 
 

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import lzma
-import stat
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mayfly.domain.errors import ConfigError
 from mayfly.privacy.guard import classes_in
-from mayfly.privacy.scan import Hit, scan_chunks
-
-_CHUNK_BYTES = 1 << 20
-_NESTED_BYTES_MAX = 256 << 20
-_DEPTH_MAX = 4
-_FAULTS = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    pa.ArrowException,
+from mayfly.privacy.guard.patterns import FINDERS
+from mayfly.privacy.scan import BOMB, KNOWN, Hit
+from mayfly.services.scan_containers import (
+    FAULTS,
+    Place,
+    document_hits,
+    files_below,
+    name_hits,
 )
+
+_FAULTS = (*FAULTS, lzma.LZMAError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +54,27 @@ class Finding:
         }
 
 
-def scan_paths(paths: Iterable[str | Path], *, known_values: Sequence[str] = ()) -> list[Finding]:
+def scan_paths(
+    paths: Iterable[str | Path], *, known_values: Sequence[str] = (), only_known: bool = False
+) -> list[Finding]:
     """Every finding in files, and in folders with all they hold. Links are not followed.
 
     Args:
         paths: files and folders.
         known_values: texts to find as well, as class `known_value`.
+        only_known: nothing but those, and what could not be looked through.
 
     Raises:
         ConfigError: `unreadable` where a file or a member cannot be read to its end.
     """
     known = [value.encode() for value in known_values if value]
+    classes = {KNOWN, BOMB} if only_known else None
     return [
         finding
         for path in paths
-        for file in _files(Path(path))
-        for finding in _scan_file(file, known)
+        for root, file in _files(Path(path))
+        for finding in _scan_file(root, file, known)
+        if classes is None or finding.class_name in classes
     ]
 
 
@@ -99,7 +90,7 @@ def scan_values(path: str | Path) -> Iterator[dict[str, Any]]:
                 if found := classes_in(_line_text(line)):
                     yield {"line": number, "findings": found}
     except OSError:
-        raise _unreadable(Path(path)) from None
+        raise _unreadable(Path(path), ()) from None
 
 
 def _line_text(line: bytes) -> str:
@@ -126,25 +117,24 @@ def _strings(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Each file with the path that was given for it."""
     try:
-        mode = path.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            for child in sorted(path.iterdir()):
-                if not child.is_symlink():
-                    yield from _files(child)
-        elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-            yield path
+        for file in files_below(path):
+            yield path, file
     except OSError:
-        raise _unreadable(path) from None
+        raise _unreadable(path, ()) from None
 
 
-def _scan_file(path: Path, known: list[bytes]) -> list[Finding]:
+def _scan_file(root: Path, path: Path, known: list[bytes]) -> list[Finding]:
+    # What was given is known to who gave it; names below it are looked at like what they name.
+    below = str(path.relative_to(root)) if path != root else path.name
     try:
         with path.open("rb") as file:
-            return _tally(str(path), _document(file, known, "", 0))
+            hits = [*name_hits(below, known, ""), *document_hits(file, known, Place(path=path))]
     except _FAULTS:
-        raise _unreadable(path) from None
+        raise _unreadable(path, known) from None
+    return [_shown(finding, known) for finding in _tally(str(path), hits)]
 
 
 def _tally(path: str, hits: Iterable[Hit]) -> list[Finding]:
@@ -167,76 +157,32 @@ def _tally(path: str, hits: Iterable[Hit]) -> list[Finding]:
     ]
 
 
-def _document(file: IO[bytes], known: list[bytes], member: str, depth: int) -> Iterator[Hit]:
-    """Hits in a file's own bytes and in what its format holds."""
-
-    def chunks() -> Iterator[bytes]:
-        file.seek(0)
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
-
-    yield from scan_chunks(chunks, known, member=member, depth=depth)
-    if depth >= _DEPTH_MAX:
-        return
-    file.seek(0)
-    head = file.read(512)
-    file.seek(0)
-    if head[:4] == b"PAR1":
-        yield from _columns(pq.ParquetFile(file).iter_batches(), known, member, depth)
-    elif head[:6] == b"ARROW1":
-        with pa.ipc.open_file(file) as reader:
-            batches = (reader.get_batch(n) for n in range(reader.num_record_batches))
-            yield from _columns(batches, known, member, depth)
-    elif head[:2] == b"PK" and zipfile.is_zipfile(file):
-        yield from _zip(file, known, member, depth)
-    elif head[257:262] == b"ustar" or (head[:3] in (b"\x1f\x8b\x08", b"BZh", b"\xfd7z")):
-        yield from _tar(file, known, member, depth)
+def _shown(finding: Finding, known: Sequence[bytes]) -> Finding:
+    """A finding whose names hold no value."""
+    member = None if finding.member is None else _masked(finding.member, known)
+    return replace(finding, path=_masked(finding.path, known), member=member)
 
 
-def _columns(batches: Iterable[Any], known: list[bytes], member: str, depth: int) -> Iterator[Hit]:
-    for batch in batches:
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            text = b"\n".join(_plain(value) for value in column.to_pylist() if value is not None)
-            place = f"{member}/{name}".lstrip("/")
-            yield from scan_chunks(partial(list, [text]), known, member=place, depth=depth + 1)
+def _masked(name: str, known: Sequence[bytes]) -> str:
+    """A name with its class in place of each value; a part that hides one is left out whole."""
+    parts = []
+    for part in name.split("/"):
+        shown = part
+        for marker in known:
+            shown = shown.replace(marker.decode(), f"[{KNOWN}]")
+        for found, find in FINDERS.items():
+            for start, end in reversed(list(find(shown))):
+                shown = f"{shown[:start]}[{found}]{shown[end:]}"
+        hidden = classes_in(shown)
+        parts.append(f"[{hidden[0]}]" if hidden else shown)
+    return "/".join(parts)
 
 
-def _plain(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    return value.encode() if isinstance(value, str) else str(value).encode()
-
-
-def _zip(file: IO[bytes], known: list[bytes], member: str, depth: int) -> Iterator[Hit]:
-    with zipfile.ZipFile(file) as archive:
-        for info in archive.infolist():
-            if not info.is_dir():
-                with archive.open(info) as inner:
-                    yield from _nested(inner, known, f"{member}/{info.filename}", depth)
-
-
-def _tar(file: IO[bytes], known: list[bytes], member: str, depth: int) -> Iterator[Hit]:
-    file.seek(0)
-    if not tarfile.is_tarfile(file):
-        return  # compressed, but no archive: its stream has been scanned already
-    file.seek(0)
-    with tarfile.open(fileobj=file, mode="r:*") as archive:
-        for info in archive:
-            inner = archive.extractfile(info) if info.isfile() else None
-            if inner is not None:
-                yield from _nested(inner, known, f"{member}/{info.name}", depth)
-
-
-def _nested(inner: IO[bytes], known: list[bytes], member: str, depth: int) -> Iterator[Hit]:
-    data = inner.read(_NESTED_BYTES_MAX + 1)
-    if len(data) > _NESTED_BYTES_MAX:
-        raise ValueError("member too large")
-    yield from _document(io.BytesIO(data), known, member.lstrip("/"), depth + 1)
-
-
-def _unreadable(path: Path) -> ConfigError:
+def _unreadable(path: Path, known: Sequence[bytes]) -> ConfigError:
     return ConfigError(
         "unreadable",
-        f"File {path.name} cannot be read to its end, so nothing can be said about it.",
-        hint="Check its permissions; unpack it first where it is encrypted or damaged.",
+        f"File {_masked(path.name, known)} cannot be read to its end, so nothing can be said about "
+        "it.",
+        hint="Check its permissions; unpack it first where it is encrypted or damaged, and close "
+        "what has it open.",
     )

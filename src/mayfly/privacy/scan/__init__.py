@@ -1,6 +1,6 @@
 """Finds personal values written in clear in any bytes, whatever their encoding."""
 
-from mayfly.privacy.scan.detect import KNOWN, Hit, hits_in
-from mayfly.privacy.scan.stream import scan_bytes, scan_chunks
+from mayfly.privacy.scan.detect import BOMB, KNOWN, Hit, hits_in
+from mayfly.privacy.scan.stream import DEPTH_MAX, scan_bytes, scan_chunks, unpacked
 
-__all__ = ["KNOWN", "Hit", "hits_in", "scan_bytes", "scan_chunks"]
+__all__ = ["BOMB", "DEPTH_MAX", "KNOWN", "Hit", "hits_in", "scan_bytes", "scan_chunks", "unpacked"]

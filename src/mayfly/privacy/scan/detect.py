@@ -13,6 +13,8 @@ from mayfly.privacy.scan.likely import AT, PLUS, Span, card_starts, iban_starts
 from mayfly.privacy.scan.views import views
 
 KNOWN = "known_value"
+BOMB = "bomb"
+_REWRITTEN = ("percent", "escape", "quoted-printable", "entity")
 _TLDS = frozenset(
     ("com", "org", "net", "edu", "gov", "info", "biz", "name", "example", "test", "invalid", "app")
 )
@@ -37,7 +39,8 @@ class Hit:
 
     Args:
         offset: of its first byte, approximate within an encoded run.
-        class_name: `email`, `phone`, `credit_card`, `iban` or `known_value`.
+        class_name: `email`, `phone`, `credit_card`, `iban`, `known_value`, or `bomb` for what
+            unpacks to more than is looked at.
         encoding: how it was written: `raw`, `hex`, ...
         member: the way through archives and compressed streams, "" for the file itself.
     """
@@ -54,7 +57,7 @@ def hits_in(data: bytes, known: Sequence[bytes] = ()) -> list[Hit]:
     seen: set[tuple[int, str]] = set()
     raw_values: set[tuple[str, bytes]] = set()
     for view in views(data, known):
-        rewritten = view.encoding in ("percent", "escape")
+        rewritten = view.encoding in _REWRITTEN
         for start, end, name in _find(view.data, known):
             value = (name, view.data[start:end])
             place = view.place(start)

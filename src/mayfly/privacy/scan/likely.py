@@ -16,7 +16,7 @@ Span = tuple[int, int]
 # Most at-signs in binary data have no local part and no domain around them.
 AT = re.compile(rb"@(?<=[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]@)(?=[A-Za-z0-9-]{1,63}\.[A-Za-z0-9-])")
 PLUS = re.compile(rb"\+[ (]{0,2}[1-9](?:[ ().\-/]{0,3}[0-9]){7}")
-_NUMBER = re.compile(rb"[2-8](?:[ -]?[0-9]){12}")
+_NUMBER = re.compile(rb"[2-9](?:[ -]?[0-9]){12}")
 # Thirteen digits with at most one sign between two of them hold one of these.
 _DIGITS = (re.compile(b"ddd"), re.compile(b"dsd"))
 _ACCOUNT = re.compile(b"lldd(?:s?[ld]){11}")
@@ -44,7 +44,7 @@ def _kinds(**signs_of: bytes) -> bytes:
 _LETTERS = string.ascii_letters.encode()
 _KINDS = _kinds(d=b"0123456789", l=_LETTERS, s=b" -")
 # No card number begins behind a plus, so there it is no start of a word.
-_WORD_KINDS = _kinds(c=b"2345678", d=b"019", l=_LETTERS, s=b" -", p=b"+")
+_WORD_KINDS = _kinds(c=b"23456789", d=b"01", l=_LETTERS, s=b" -", p=b"+")
 
 
 def likely(data: bytes, known: Sequence[bytes] = ()) -> Iterator[Span]:

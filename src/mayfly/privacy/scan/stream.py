@@ -12,12 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from mayfly.privacy.scan.detect import Hit, hits_in
+from mayfly.privacy.scan.detect import BOMB, Hit, hits_in
 
 WINDOW_BYTES = 1 << 20
 OVERLAP_BYTES = 1 << 13
-_DEPTH_MAX = 4
+DEPTH_MAX = 4
 _OUT_BYTES_MAX = 1 << 30
+# Text packs to a hundredth at most; what is far above is made to fill a memory or a day.
+_RATIO_MAX = 1_000
+_RATIO_FROM_BYTES = 1 << 24
 # One pattern each: with fixed first bytes `re` is fast, with alternatives it is not.
 _MAGICS = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
@@ -25,12 +28,19 @@ _MAGICS = {
     "bz2": re.compile(rb"BZh[1-9]1AY&SY"),
     "xz": re.compile(rb"\xfd7zXZ\x00"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
+    "lz4": re.compile(rb"\x04\x22\x4d\x18"),
+    "snappy": re.compile(rb"\xff\x06\x00\x00sNaPpY"),
 }
+_ARROW = frozenset({"zstd", "lz4", "brotli"})
 # Most magics are chance and fail at once, so the decoder is first given little.
 _PROBE_BYTES = 1 << 12
 
 # Magics too long to stand at a file's beginning by chance: such a file must unpack to its end.
 _STRONG = frozenset({"gzip", "bz2", "xz"})
+
+
+class BombError(Exception):
+    """A stream unpacks to more than is looked at."""
 
 
 def scan_bytes(data: bytes, known: Sequence[bytes] = ()) -> list[Hit]:
@@ -66,37 +76,74 @@ def scan_chunks(
                     encoding=hit.encoding,
                     member=member,
                 )
-        if depth >= _DEPTH_MAX:
+        if depth >= DEPTH_MAX:
             continue
         for at, kind in _magics(window, context, limit):
             if base + at:
                 place = f"{member}/{kind}@{base + at}".lstrip("/")
                 yield from _inside(window[at:], kind, place, known, depth)
     kind = next((name for name, magic in _MAGICS.items() if magic.match(head)), "")
-    if kind and depth < _DEPTH_MAX:
-        yield from scan_chunks(
-            lambda: unpacked(chunks(), kind, whole=depth == 0 and kind in _STRONG),
-            known,
-            member=f"{member}/{kind}".lstrip("/"),
-            depth=depth + 1,
+    if kind and (depth < DEPTH_MAX or kind != "zlib"):
+        place = f"{member}/{kind}".lstrip("/")
+        whole = depth == 0 and kind in _STRONG
+        yield from unpacked_hits(
+            lambda: unpacked(chunks(), kind, whole=whole), kind, known, place, depth
         )
 
 
+def unpacked_hits(
+    chunks: Callable[[], Iterable[bytes]],
+    kind: str,
+    known: Sequence[bytes],
+    member: str,
+    depth: int,
+) -> Iterator[Hit]:
+    """Hits in what a stream unpacks to; one that may not be looked through is a hit by itself."""
+    bomb = Hit(offset=0, class_name=BOMB, encoding=kind, member=member)
+    if depth >= DEPTH_MAX:
+        yield bomb
+        return
+    try:
+        yield from scan_chunks(chunks, known, member=member, depth=depth + 1)
+    except BombError:
+        yield bomb
+
+
 def unpacked(chunks: Iterable[bytes], kind: str, *, whole: bool = False) -> Iterator[bytes]:
-    """What a compressed stream holds, up to its first fault; 1 GiB at most.
+    """What a compressed stream holds, up to its first fault.
+
+    Args:
+        chunks: of the stream.
+        kind: `gzip`, `zlib`, `bz2`, `xz`, `zstd`, `lz4`, `snappy` or `brotli`.
+        whole: a fault is an error.
 
     Raises:
-        ValueError: where `whole` is asked and the stream is damaged, cut or too large.
+        ValueError: where `whole` is asked and the stream is damaged or cut.
+        BombError: it unpacks to more than 1 GiB, or to more than 16 MiB and a thousand times its
+            size.
     """
-    steps = _unpacked_zstd(chunks) if kind == "zstd" else _unpacked(chunks, kind, whole)
+    given = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal given
+        for chunk in chunks:
+            given += len(chunk)
+            yield chunk
+
     total = 0
-    for part in steps:
+    for part in _steps(counted(), kind, whole):
         total += len(part)
-        if total > _OUT_BYTES_MAX:
-            if whole:
-                raise ValueError("compressed stream too large")
-            return
+        if total > max(_RATIO_FROM_BYTES, min(_OUT_BYTES_MAX, _RATIO_MAX * given)):
+            raise BombError
         yield part
+
+
+def _steps(chunks: Iterator[bytes], kind: str, whole: bool) -> Iterator[bytes]:
+    if kind in _ARROW:
+        return _unpacked_arrow(chunks, kind, whole)
+    if kind == "snappy":
+        return _unpacked_snappy(chunks, whole)
+    return _unpacked(chunks, kind, whole)
 
 
 def _magics(window: bytes, start: int, end: int) -> list[tuple[int, str]]:
@@ -111,12 +158,10 @@ def _magics(window: bytes, start: int, end: int) -> list[tuple[int, str]]:
 def _inside(
     data: bytes, kind: str, member: str, known: Sequence[bytes], depth: int
 ) -> Iterator[Hit]:
-    yield from scan_chunks(
-        lambda: unpacked([data[:_PROBE_BYTES], data[_PROBE_BYTES:]], kind),
-        known,
-        member=member,
-        depth=depth + 1,
-    )
+    def chunks() -> Iterator[bytes]:
+        return unpacked([data[:_PROBE_BYTES], data[_PROBE_BYTES:]], kind)
+
+    yield from unpacked_hits(chunks, kind, known, member, depth)
 
 
 def _unpacked(chunks: Iterable[bytes], kind: str, whole: bool) -> Iterator[bytes]:
@@ -160,15 +205,53 @@ def _decoder(kind: str) -> Any:
     return zlib.decompressobj(wbits=47)
 
 
-def _unpacked_zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _unpacked_arrow(chunks: Iterable[bytes], kind: str, whole: bool) -> Iterator[bytes]:
     stream = pa.PythonFile(_Reader(chunks), mode="r")
     try:
-        with pa.CompressedInputStream(stream, "zstd") as source:
+        with pa.CompressedInputStream(stream, kind) as source:
             # Small steps: a fault behind the frame must not cost what came before it.
             while out := source.read(256):
                 yield bytes(out)
     except (OSError, pa.ArrowException):
-        return
+        if whole:
+            raise ValueError("compressed stream damaged") from None
+
+
+def _unpacked_snappy(chunks: Iterable[bytes], whole: bool) -> Iterator[bytes]:
+    """Snappy's framing: chunks of a kind, three bytes of length, a checksum, and a block."""
+    reader = _Reader(chunks)
+    while len(head := reader.read(4)) == 4:
+        size = int.from_bytes(head[1:], "little")
+        body = reader.read(size)
+        if len(body) < size:
+            break
+        if head[0] == 0x00:
+            yield unsnapped(body[4:])
+        elif head[0] == 0x01:
+            yield body[4:]
+        elif head[0] < 0x80:
+            break
+    else:
+        if not head:
+            return
+    if whole:
+        raise ValueError("compressed stream damaged")
+
+
+def unsnapped(block: bytes) -> bytes:
+    """What one block of Snappy holds, nothing where it is damaged."""
+    size = shift = 0
+    for byte in block[:5]:
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    if size > _OUT_BYTES_MAX:
+        raise BombError
+    try:
+        return bytes(pa.Codec("snappy").decompress(block, size, asbytes=True)) if size else b""
+    except (OSError, pa.ArrowException):
+        return b""
 
 
 class _Reader(io.RawIOBase):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import re
 import string
 from bisect import bisect_right
@@ -20,6 +21,8 @@ from mayfly.privacy.scan.likely import Span, likely
 # Six or more printable signs, each beside a zero byte: p and 0 after `_WIDE_KINDS`.
 _UTF16LE = re.compile(b"p0" * 6 + b"(?:p0)*")
 _UTF16BE = re.compile(b"0p" * 6 + b"(?:0p)*")
+_UTF32LE = re.compile(b"(?:p000){6,}")
+_UTF32BE = re.compile(b"(?:000p){6,}")
 _WIDE_KINDS = bytes(
     ord("0") if byte == 0 else ord("p" if 0x20 <= byte <= 0x7E else "x") for byte in range(256)
 )
@@ -27,9 +30,13 @@ _HEX = re.compile(rb"[0-9A-Fa-f]{12,}")
 _HEX_SIGNS = string.hexdigits.encode()
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{8,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*")
 _BASE64_SIGNS = (string.ascii_letters + string.digits + "+/_-").encode()
+# Shorter runs hold no address, and words are seldom as long.
+_BASE32 = re.compile(rb"[A-Z2-7]{16,}|[a-z2-7]{16,}")
 _BREAK = re.compile(rb"[\r\n]")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}[^\s\"<>]{0,2048}")
 _ESCAPE = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
+_QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n)(?:[^\s\"<>]|=\r?\n){0,2048}")
+_ENTITY = re.compile(rb"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});[^\s\"<>]{0,2048}")
 # What stands before the first escape belongs to the value, too.
 _BEFORE_PERCENT = re.compile(rb"[^\s\"<>]{1,128}\Z")
 _BEFORE_ESCAPE = re.compile(rb"[^\r\n\"]{1,128}\Z")
@@ -61,16 +68,27 @@ def views(data: bytes, known: Sequence[bytes] = ()) -> Iterator[View]:
         yield from _decoded(data, little, "utf-16le", lambda run: run[::2], 2)
         big = [run.span() for run in _UTF16BE.finditer(kinds)]
         yield from _decoded(data, big, "utf-16be", lambda run: run[1::2], 2)
+        little = [run.span() for run in _UTF32LE.finditer(kinds)]
+        yield from _decoded(data, little, "utf-32le", lambda run: run[::4], 4)
+        big = [run.span() for run in _UTF32BE.finditer(kinds)]
+        yield from _decoded(data, big, "utf-32be", lambda run: run[3::4], 4)
     spans = list(_runs_at(data, _HEX, _HEX_SIGNS, _likely_hex(data, known)))
     for shift in (0, 1):
         yield from _decoded(data, spans, "hex", _unhex, 2, shift)
     spans = list(_runs_at(data, _BASE64, _BASE64_SIGNS + b"\r\n", _likely_base64(data, known)))
     for shift in range(4):
         yield from _decoded(data, spans, "base64", _unbase64, 4 / 3, shift)
+    spans = [run.span() for run in _BASE32.finditer(data)]
+    for shift in range(8):
+        yield from _decoded(data, spans, "base32", _unbase32, 8 / 5, shift)
     spans = list(_widened(data, _PERCENT, _BEFORE_PERCENT))
     yield from _decoded(data, spans, "percent", unquote_to_bytes, 1)
     spans = list(_widened(data, _ESCAPED, _BEFORE_ESCAPE))
     yield from _decoded(data, spans, "escape", _unescape, 1)
+    spans = list(_widened(data, _QUOTED, _BEFORE_PERCENT))
+    yield from _decoded(data, spans, "quoted-printable", binascii.a2b_qp, 1)
+    spans = list(_widened(data, _ENTITY, _BEFORE_PERCENT))
+    yield from _decoded(data, spans, "entity", _unentity, 1)
 
 
 def _decoded(
@@ -155,6 +173,19 @@ def _unbase64(run: bytes) -> bytes:
     # One sign over a multiple of four holds less than a byte.
     plain = plain[:-1] if len(plain) % 4 == 1 else plain
     return base64.b64decode(plain + b"=" * (-len(plain) % 4))
+
+
+def _unbase32(run: bytes) -> bytes:
+    # Less than eight signs at the end may be no whole number of bytes: at most four are lost.
+    whole = run[: len(run) // 8 * 8]
+    rest = run[len(whole) :]
+    signs = next(n for n in (7, 5, 4, 2, 0) if n <= len(rest))
+    padded = whole + (rest[:signs] + b"=" * (8 - signs) if signs else b"")
+    return base64.b32decode(padded, casefold=True)
+
+
+def _unentity(run: bytes) -> bytes:
+    return html.unescape(run.decode("utf-8", "replace")).encode()
 
 
 def _unescape(run: bytes) -> bytes:

@@ -1,0 +1,319 @@
+"""What a file's format holds: members of archives, columns of tables, rows of databases."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mayfly.privacy.scan import BOMB, DEPTH_MAX, Hit, hits_in, scan_chunks, unpacked
+from mayfly.privacy.scan.stream import unpacked_hits, unsnapped
+
+NAME = "file_name"
+_MEMBER_BYTES_MAX = 256 << 20
+_CHUNK_BYTES = 1 << 20
+_ROWS = 2_048
+_AVRO = b"Obj\x01"
+_SQLITE = b"SQLite format 3\x00"
+# Streams without a sign of their own, told by the file's name.
+_BY_NAME = {".br": "brotli"}
+_DUCKDB_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "temp_directory": "",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a file or member stands.
+
+    Args:
+        member: the way to it, "" for the file itself.
+        depth: how many containers it lies in.
+        path: of the file itself, None for a member.
+    """
+
+    member: str = ""
+    depth: int = 0
+    path: Path | None = None
+
+    def inner(self, name: str) -> Place:
+        """A member of it."""
+        return Place(member=f"{self.member}/{name}".lstrip("/"), depth=self.depth + 1)
+
+    @property
+    def name(self) -> str:
+        """The last part of the name, in small letters."""
+        return (self.path.name if self.path else self.member.rpartition("/")[2]).lower()
+
+
+def document_hits(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    """Hits in a file's own bytes and in what its format holds.
+
+    Raises:
+        ValueError, OSError and the formats' own errors: it cannot be read to its end.
+    """
+
+    def chunks() -> Iterator[bytes]:
+        file.seek(0)
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+    yield from scan_chunks(chunks, known, member=place.member, depth=place.depth)
+    for ending, kind in _BY_NAME.items():
+        if place.name.endswith(ending):
+            inner = place.inner(kind)
+            stream = partial(_whole, chunks, kind)
+            yield from unpacked_hits(stream, kind, known, inner.member, place.depth)
+    opened = _opener(file)
+    if opened is None:
+        return
+    if place.depth >= DEPTH_MAX:
+        yield Hit(offset=0, class_name=BOMB, encoding="depth", member=place.member)
+        return
+    file.seek(0)
+    yield from opened(file, known, place)
+
+
+def _whole(chunks: Callable[[], Iterable[bytes]], kind: str) -> Iterator[bytes]:
+    return unpacked(chunks(), kind, whole=True)
+
+
+_Opener = Callable[[IO[bytes], Sequence[bytes], Place], Iterator[Hit]]
+
+
+def _opener(file: IO[bytes]) -> _Opener | None:
+    file.seek(0)
+    head = file.read(512)
+    file.seek(0)
+    if head[:4] == b"PAR1":
+        return _parquet
+    if head[:6] == b"ARROW1":
+        return _arrow
+    if head[:4] == _AVRO:
+        return _avro
+    if head[:16] == _SQLITE:
+        return _sqlite
+    if head[8:12] == b"DUCK":
+        return _duckdb
+    if head[:4] == b"PK\x03\x04" or zipfile.is_zipfile(file):
+        return _zip  # which refuses one that is cut
+    file.seek(0)
+    if head[257:262] == b"ustar" or head[:3] in (b"\x1f\x8b\x08", b"BZh", b"\xfd7z"):
+        file.seek(0)
+        # Compressed, but no archive: its stream has been scanned already.
+        return _tar if tarfile.is_tarfile(file) else None
+    return None
+
+
+def _parquet(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    yield from _columns(pq.ParquetFile(file).iter_batches(_ROWS), known, place)
+
+
+def _arrow(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    with pa.ipc.open_file(file) as reader:
+        batches = (reader.get_batch(n) for n in range(reader.num_record_batches))
+        yield from _columns(batches, known, place)
+
+
+def _columns(batches: Iterable[Any], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    for batch in batches:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            yield from _values(column.to_pylist(), known, place.inner(name))
+
+
+def _values(values: Iterable[Any], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    text = b"\n".join(_plain(value) for value in values if value is not None)
+    yield from scan_chunks(partial(iter, [text]), known, member=place.member, depth=place.depth)
+
+
+def _plain(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return value.encode("utf-8", "replace") if isinstance(value, str) else str(value).encode()
+
+
+def _avro(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    """Blocks of a container file, unpacked; texts stand in them as they are."""
+    file.read(4)
+    codec = _avro_codec(file)
+    file.read(16)
+    while (count := _avro_long(file)) is not None:
+        size = _avro_long(file) or 0
+        data = file.read(size)
+        if count < 0 or size < 0 or len(data) < size:
+            raise ValueError("damaged block")
+        if codec != "null":
+            stream = partial(_avro_block, data, codec)
+            yield from unpacked_hits(stream, codec, known, place.inner(codec).member, place.depth)
+        file.read(16)
+
+
+def _avro_block(data: bytes, codec: str) -> Iterator[bytes]:
+    match codec:
+        case "deflate":
+            # As a stream with a head, which the others have, too.
+            return unpacked([b"\x78\x9c", data], "zlib")
+        case "snappy":
+            return iter([unsnapped(data[:-4])])
+        case "bzip2":
+            return unpacked([data], "bz2", whole=True)
+        case "xz":
+            return unpacked([data], "xz", whole=True)
+        case "zstandard":
+            return unpacked([data], "zstd", whole=True)
+    raise ValueError("unknown codec")
+
+
+def _avro_codec(file: IO[bytes]) -> str:
+    codec = "null"
+    while count := _avro_long(file):
+        if count < 0:
+            _avro_long(file)
+        for _ in range(abs(count)):
+            key, value = (file.read(_avro_long(file) or 0) for _ in range(2))
+            if key == b"avro.codec":
+                codec = value.decode("ascii", "replace")
+    return codec
+
+
+def _avro_long(file: IO[bytes]) -> int | None:
+    """A zigzag number; None at the file's end."""
+    number = shift = 0
+    while byte := file.read(1):
+        number |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return (number >> 1) ^ -(number & 1)
+        shift += 7
+        if shift > 63:
+            break
+    if shift:
+        raise ValueError("damaged number")
+    return None
+
+
+def _sqlite(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    with closing(
+        sqlite3.connect(":memory:" if place.path is None else _uri(place), uri=True)
+    ) as db:
+        if place.path is None:
+            db.deserialize(file.read())
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.text_factory = bytes
+        for (name,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+        ).fetchall():
+            table = name.decode("utf-8", "replace")
+            cursor = db.execute(f"SELECT * FROM {_quoted(table)}")
+            columns = [str(item[0]) for item in cursor.description]
+            yield from _rows(cursor.fetchmany, columns, known, place.inner(table))
+
+
+def _uri(place: Place) -> str:
+    path = Path(str(place.path)).resolve()
+    return f"{path.as_uri()}?mode=ro&immutable=1"
+
+
+def _duckdb(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    """A database that lies in an archive would have to be written to a disk to be opened."""
+    del file
+    if place.path is None:
+        raise ValueError("a database within an archive")
+    with duckdb.connect(str(place.path), read_only=True, config=_DUCKDB_SETTINGS) as db:
+        found = db.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal "
+            "ORDER BY schema_name, table_name"
+        ).fetchall()
+        for schema, table in found:
+            cursor = db.execute(f"SELECT * FROM {_quoted(schema)}.{_quoted(table)}")
+            columns = [str(item[0]) for item in cursor.description or ()]
+            yield from _rows(cursor.fetchmany, columns, known, place.inner(table))
+
+
+def _rows(
+    fetch: Callable[[int], list[Any]], columns: list[str], known: Sequence[bytes], place: Place
+) -> Iterator[Hit]:
+    while rows := fetch(_ROWS):
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+            yield from _values(values, known, place.inner(name))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _zip(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            inner = place.inner(info.filename)
+            yield from name_hits(info.filename, known, inner.member)
+            if not info.is_dir():
+                with archive.open(info) as member:
+                    yield from _member(member, known, inner)
+
+
+def _tar(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:*") as archive:
+        for info in archive:
+            inner = place.inner(info.name)
+            yield from name_hits(info.name, known, inner.member)
+            member = archive.extractfile(info) if info.isfile() else None
+            if member is not None:
+                yield from _member(member, known, inner)
+
+
+def _member(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    data = file.read(_MEMBER_BYTES_MAX + 1)
+    if len(data) > _MEMBER_BYTES_MAX:
+        yield Hit(offset=0, class_name=BOMB, encoding="bytes", member=place.member)
+        return
+    yield from document_hits(io.BytesIO(data), known, place)
+
+
+def name_hits(name: str, known: Sequence[bytes], member: str) -> Iterator[Hit]:
+    """Hits in a file's name: it is written down in more places than the file."""
+    for hit in hits_in(name.encode("utf-8", "surrogateescape"), known):
+        yield Hit(offset=0, class_name=hit.class_name, encoding=NAME, member=member)
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """A file, or the files of a folder and its folders. Links are followed where they are given."""
+    mode = path.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        for child in sorted(path.iterdir()):
+            if not child.is_symlink():
+                yield from files_below(child)
+    elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+        yield path
+
+
+FAULTS = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    pa.ArrowException,
+    sqlite3.Error,
+    duckdb.Error,
+)
+"""What reading a damaged or foreign file raises."""

@@ -1,0 +1,266 @@
+"""One value planted in each container, written by that format's own library, is found."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import html
+import io
+import json
+import quopri
+import sqlite3
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import cramjam
+import duckdb
+import fastavro
+import openpyxl
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from mayfly.cli.commands import app
+from mayfly.domain.errors import ConfigError
+from mayfly.privacy.scan import stream
+from mayfly.services import scan_containers
+from mayfly.services.scan_paths import scan_paths
+
+ADDRESS = "ann.lee@example.com"
+MARKER = "MARK-sync-17-name"
+TEXT = f"to {ADDRESS} and {MARKER} now"
+
+
+def _avro(codec: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        schema = {
+            "type": "record",
+            "name": "r",
+            "fields": [{"name": "id", "type": "long"}, {"name": "note", "type": "string"}],
+        }
+        rows = [{"id": n, "note": TEXT if n == 700 else "x" * 40} for n in range(2_000)]
+        with path.open("wb") as file:
+            fastavro.writer(file, fastavro.parse_schema(schema), rows, codec=codec)
+
+    return write
+
+
+def _sqlite(path: Path) -> None:
+    # A page that overflows holds a value in two parts: raw bytes alone would not show it.
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute('CREATE TABLE "odd ""name" (id INTEGER, note TEXT, b BLOB)')
+        db.executemany(
+            'INSERT INTO "odd ""name" VALUES (?, ?, ?)',
+            [(n, f"{'.' * (n * 7)} {TEXT}", b"\xff") for n in range(600)],
+        )
+
+
+def _duckdb(path: Path) -> None:
+    with duckdb.connect(str(path)) as db:
+        db.execute('CREATE SCHEMA "s p"')
+        db.execute(
+            'CREATE TABLE "s p"."t" AS SELECT i AS id, CASE WHEN i = 7000 THEN '
+            f"'{TEXT}' ELSE 'ann.lee' || (i % 9) END AS note FROM range(20000) r(i)"
+        )
+
+
+def _xlsx(path: Path) -> None:
+    book = openpyxl.Workbook()
+    for n in range(300):
+        book.active.append([n, TEXT if n == 150 else "x"])
+    book.save(path)
+
+
+def _arrow_stream(codec: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with pa.CompressedOutputStream(str(path), codec) as out:
+            out.write(("x" * 3_000_000 + " " + TEXT).encode())
+
+    return write
+
+
+def _bytes(make: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(make(TEXT.encode())) and None
+
+
+def _arrow_file(path: Path) -> None:
+    table = pa.table({"c": ["x", TEXT]})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with (
+        pa.OSFile(str(path), "wb") as out,
+        pa.ipc.new_file(out, table.schema, options=options) as w,
+    ):
+        w.write_table(table)
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return held.getvalue()
+
+
+def _sqlite_in_zip(path: Path) -> None:
+    inner = path.with_suffix(".tmp")
+    _sqlite(inner)
+    path.write_bytes(_zip({"a/b.db": inner.read_bytes()}))
+    inner.unlink()
+
+
+CONTAINERS: dict[str, Callable[[Path], None]] = {
+    **{f"avro {c}": _avro(c) for c in ("null", "deflate", "snappy", "bzip2", "xz")},
+    "sqlite": _sqlite,
+    "sqlite in zip": _sqlite_in_zip,
+    "duckdb": _duckdb,
+    "xlsx": _xlsx,
+    "arrow file": _arrow_file,
+    "lz4": _arrow_stream("lz4"),
+    "zstd": _arrow_stream("zstd"),
+    "snappy": _bytes(lambda d: bytes(cramjam.snappy.compress(b"x" * 200_000 + b" " + d))),
+    "lz4 of another writer": _bytes(lambda d: bytes(cramjam.lz4.compress(d))),
+    "base32": _bytes(base64.b32encode),
+    **{
+        f"base32 shift {n}": _bytes(lambda d, n=n: b"A" * n + base64.b32encode(d))
+        for n in (1, 3, 7)
+    },
+    "base32 small": _bytes(lambda d: base64.b32encode(d).lower()),
+    "utf-32le": _bytes(lambda d: d.decode().encode("utf-32le")),
+    "utf-32be": _bytes(lambda d: d.decode().encode("utf-32be")),
+    "quoted-printable": _bytes(lambda d: quopri.encodestring(b"\xc3\xa9" * 9 + b" " + d)),
+    "quoted-printable whole": _bytes(lambda d: b"".join(b"=%02X" % byte for byte in d)),
+    "entities": _bytes(lambda d: "".join(f"&#{byte};" for byte in d).encode()),
+    "hex entities": _bytes(lambda d: "".join(f"&#x{byte:x};" for byte in d).encode()),
+    "html": _bytes(lambda d: html.escape(d.decode()).replace("@", "&commat;").encode()),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_planted_value_is_found(name: str, tmp_path: Path) -> None:
+    """The address and the marker, and neither is repeated."""
+    CONTAINERS[name](tmp_path / "file")
+    found = scan_paths([tmp_path], known_values=[MARKER])
+    assert {"email", "known_value"} <= {finding.class_name for finding in found}
+    printed = json.dumps([finding.to_dict() for finding in found])
+    assert "ann.lee" not in printed
+    assert MARKER not in printed
+
+
+def test_brotli_is_told_by_the_files_name(tmp_path: Path) -> None:
+    """It has no sign of its own; a file that says so and is none cannot be read."""
+    file = tmp_path / "page.html.br"
+    _arrow_stream("brotli")(file)
+    assert "email" in {finding.class_name for finding in scan_paths([file])}
+    file.write_bytes(b"no brotli at all")
+    with pytest.raises(ConfigError, match="unreadable"):
+        scan_paths([file])
+
+
+def test_names_of_files_and_members_are_looked_at_and_not_shown(tmp_path: Path) -> None:
+    """In a path, in an archive, and encoded."""
+    folder = tmp_path / f"mail to {ADDRESS}"
+    folder.mkdir()
+    (folder / "empty.txt").write_bytes(b"")
+    (tmp_path / "a.zip").write_bytes(_zip({f"x/{ADDRESS}.txt": b"nothing"}))
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo(base64.b64encode(ADDRESS.encode()).decode()))
+    found = scan_paths([tmp_path])
+    assert {(f.class_name, f.encoding) for f in found} == {
+        ("email", "file_name"),
+        ("email", "base64"),
+    }
+    printed = json.dumps([finding.to_dict() for finding in found])
+    assert "ann.lee" not in printed
+    assert base64.b64encode(ADDRESS.encode()).decode() not in printed
+    assert any(f.path == f"{tmp_path}/mail to [email]/empty.txt" for f in found)
+
+
+def _bomb(path: Path) -> None:
+    path.write_bytes(gzip.compress(bytes(60_000_000)))
+
+
+def _deep(path: Path) -> None:
+    data = TEXT.encode()
+    for _ in range(7):
+        data = gzip.compress(data)
+    path.write_bytes(data)
+
+
+def _deep_zip(path: Path) -> None:
+    data = b"nothing"
+    for _ in range(7):
+        data = _zip({"z": data})
+    path.write_bytes(data)
+
+
+def _wide(path: Path) -> None:
+    path.write_bytes(_zip({"zeros": bytes(6_000_000)}))
+
+
+@pytest.mark.parametrize("make", [_bomb, _deep, _deep_zip, _wide])
+def test_what_may_not_be_looked_through_is_a_finding(
+    make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too much, too deep, too large: never clean."""
+    monkeypatch.setattr(scan_containers, "_MEMBER_BYTES_MAX", 5_000_000)
+    make(tmp_path / "file")
+    assert "bomb" in {finding.class_name for finding in scan_paths([tmp_path])}
+
+
+def test_ordinary_files_that_pack_well_are_no_bombs(tmp_path: Path) -> None:
+    """A log of one line again and again packs to a two-hundredth."""
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b"2026-11-28 nothing to see here\n" * 300_000))
+    (tmp_path / "z").write_bytes(zlib.compress(b"a,b,c\n" * 500_000))
+    assert scan_paths([tmp_path]) == []
+
+
+@pytest.mark.parametrize("size", [40, 200, 5_000])
+@pytest.mark.parametrize("name", ["sqlite", "duckdb", "avro deflate", "xlsx"])
+def test_a_cut_container_is_never_clean(name: str, size: int, tmp_path: Path) -> None:
+    """It is refused, or what is left of it shows the value."""
+    whole = tmp_path / "whole"
+    CONTAINERS[name](whole)
+    file = tmp_path / "cut"
+    data = whole.read_bytes()
+    file.write_bytes(data[: -min(size, len(data) // 2)])
+    found = None
+    with contextlib.suppress(ConfigError):
+        found = scan_paths([file])
+    assert found != []
+
+
+def test_a_database_that_is_open_elsewhere_is_unreadable(tmp_path: Path) -> None:
+    """Nothing is said about what could not be opened."""
+    file = tmp_path / "shop.duckdb"
+    _duckdb(file)
+    with duckdb.connect(str(file)), pytest.raises(ConfigError, match="unreadable"):
+        scan_paths([file])
+
+
+def test_a_small_window_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams are read in pieces; where they are cut does not matter."""
+    monkeypatch.setattr(stream, "WINDOW_BYTES", 1 << 14)
+    for name in ("lz4", "snappy", "zstd"):
+        CONTAINERS[name](tmp_path / name.replace(" ", "_"))
+    found = scan_paths([tmp_path])
+    assert {finding.path.rpartition("/")[2] for finding in found} == {"lz4", "snappy", "zstd"}
+
+
+def test_a_marker_is_looked_for_instead(tmp_path: Path) -> None:
+    """Exit 1 where it is, 0 where only other values are; it is not repeated."""
+    (tmp_path / "a").write_bytes(base64.b64encode(TEXT.encode()))
+    (tmp_path / "b").write_text(ADDRESS)
+    run = CliRunner().invoke
+    found = run(app, ["scan", str(tmp_path), "--marker", MARKER, "--output", "json"])
+    assert found.exit_code == 1
+    assert [
+        (f["path"].rpartition("/")[2], f["class"]) for f in json.loads(found.stdout)["findings"]
+    ] == [("a", "known_value")]
+    assert MARKER not in found.stdout
+    assert run(app, ["scan", str(tmp_path / "b"), "--marker", MARKER]).exit_code == 0
+    assert run(app, ["scan", str(tmp_path), "--marker", "abc"]).exit_code != 0
