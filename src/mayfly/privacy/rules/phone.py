@@ -9,8 +9,10 @@ import phonenumbers
 
 from mayfly.privacy.rules.emit import Emitter
 from mayfly.privacy.rules.expression import SPACES
+from mayfly.privacy.rules.phone_national import national_e164
 
 SEPARATORS = " ()-./\u00a0"
+_UNSEPARATED = str.maketrans("", "", SEPARATORS + SPACES)
 _SHAPE = re.compile(r"\+?[0-9]{4,20}")
 # An area code in brackets behind a 1 is written so in North America alone.
 _NANP = re.compile(r"1[ .-]?\([2-9][0-9]{2}\)[ .-]?[0-9]{3}[ .-]?[0-9]{4}")
@@ -39,14 +41,19 @@ def e164(text: str, country: str | None, *, bare_nanp: bool = False) -> str | No
         country: ISO code that national numbers are read in.
         bare_nanp: whether `1 (650) 123-4567` is taken without either.
     """
-    compact = text.strip().translate(str.maketrans("", "", SEPARATORS + SPACES))
+    compact = text.strip().translate(_UNSEPARATED)
     if not _SHAPE.fullmatch(compact):
         return None
     if compact.startswith("+"):
-        return _parsed(compact, None)
+        return _of_length(_parsed(compact, None))
     if country is not None:
-        return _parsed(compact, country.strip().upper())
+        region = country.strip().upper()
+        return _of_length(national_e164(compact, region) or _parsed(compact, region))
     return f"+{compact}" if bare_nanp and _NANP.fullmatch(text.strip()) else None
+
+
+def _of_length(number: str | None) -> str | None:
+    return number if number is not None and 8 <= len(number) - 1 <= 15 else None
 
 
 def _parsed(text: str, country: str | None) -> str | None:
@@ -55,8 +62,7 @@ def _parsed(text: str, country: str | None) -> str | None:
         return None
     if country is not None and not phonenumbers.is_possible_number(number):
         return None
-    made = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return made if 8 <= len(made) - 1 <= 15 else None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _number(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
