@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from mayfly.bench import by_hand, projects
+from mayfly.bench import by_hand, projects, rates
 from mayfly.bench.naive import naive_run
 from mayfly.bench.postgres import VARIABLE, postgres_server
 from mayfly.bench.server import ServerProcess
@@ -36,6 +37,13 @@ EXPECTED: dict[str, tuple[str, float]] = {
 """What each ratio should be. Over the naive loop: how many times as fast; else how many times the
 seconds or bytes.
 """
+
+RATES: dict[str, tuple[Callable[[int], float], float]] = {
+    "hash_five_fields_rows": (rates.hashed_rows, 500_000.0),
+    "hash_national_phones": (rates.national_phones, 150_000.0),
+    "guard_short_values": (rates.guarded_values, 5_000_000.0),
+}
+"""How many a second, and at least how many there should be. Figures of this machine."""
 
 
 def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
@@ -61,6 +69,7 @@ def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
         "postgres": None,
         **measured,
         "ratios": [_judged(name, ratios.get(name)) for name in EXPECTED],
+        "rates": [_rate(name, rows) for name in RATES],
     }
     if not quiet:
         _show(document)
@@ -73,6 +82,12 @@ def _judged(name: str, ratio: float | None) -> dict[str, Any]:
     if ratio is not None:
         kept = ratio >= value if bound == "at least" else ratio <= value
     return {"name": name, "ratio": ratio, "expected": f"{bound} {value:g}", "kept": kept}
+
+
+def _rate(name: str, rows: int) -> dict[str, Any]:
+    measure, expected = RATES[name]
+    found = measure(min(rows, NAIVE_ROWS_MAX * 5))
+    return {"name": name, "per_second": found, "expected": expected, "kept": found >= expected}
 
 
 def _from_duckdb(folder: Path, url: str, rows: int) -> dict[str, Any]:
@@ -174,6 +189,11 @@ def _show(document: dict[str, Any]) -> None:
             name = found["name"].replace("_", " ")
             table.add_row(name, f"{found['ratio']:.2f}", found["expected"], mark)
     console.print(table)
+    speeds = Table("alone", "a second", "at least", "", box=None)
+    for found in document["rates"]:
+        name, mark = found["name"].replace("_", " "), "kept" if found["kept"] else "missed"
+        speeds.add_row(name, f"{found['per_second']:,.0f}", f"{found['expected']:,.0f}", mark)
+    console.print(speeds)
 
 
 def _shares(run: dict[str, Any]) -> dict[str, float]:

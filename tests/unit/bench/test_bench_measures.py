@@ -25,6 +25,8 @@ def test_every_part_is_measured(
     Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(document)
     assert [found["name"] for found in document["ratios"]] == list(main.EXPECTED)
     assert all(found["ratio"] > 0 for found in document["ratios"])
+    assert [found["name"] for found in document["rates"]] == list(main.RATES)
+    assert all(found["per_second"] > 0 for found in document["rates"])
     measured = document["postgres"]
     assert [run["rows"] for run in (document["first"], measured["upsert"])] == [10_000] * 2
     assert [measured[name]["rows"] for name in ("tenth", "whole")] == [1_000, 10_000]

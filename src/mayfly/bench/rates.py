@@ -1,0 +1,67 @@
+"""How fast the parts of privacy are alone: match hashes in SQL, national phones, the guard."""
+
+from __future__ import annotations
+
+import time
+
+import duckdb
+import pyarrow as pa
+
+from mayfly.planning.shared import Shared
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.privacy.guard import guard_column
+from mayfly.privacy.rules import rule_for, sql_digest, worker_digest
+
+THREADS = 2
+_FIELDS = ("email", "phone", "first_name", "last_name", "city")
+# Every e-mail and phone is another, names and cities come again: as in a table of customers.
+_PEOPLE = (
+    "CREATE TABLE people AS SELECT ' Person' || i || '@Example.com' AS x0, "
+    "'+33 6 ' || lpad((i % 100000000)::VARCHAR, 8, '0') AS x1, "
+    "'Anne-' || chr(65 + (i % 26)::INTEGER) || (i % 5000) AS x2, 'Müller ' || (i % 9000) AS x3, "
+    "'Saint-Denis ' || (i % 3000) AS x4 FROM range({rows}) AS r(i)"
+)
+
+
+def hashed_rows(rows: int) -> float:
+    """Rows a second of which SQL normalises and hashes five fields, as the planner writes it."""
+    parts = Shared(DuckdbDialect.fence, needed="TRUE")
+    made = [
+        sql_digest(rule_for("meta", field), "duckdb", f"x{i}", default_country=None)
+        for i, field in enumerate(_FIELDS)
+    ]
+    for depth in range(max(len(sql.shared) for sql in made)):
+        parts.add_layer(sql.shared[depth] for sql in made if depth < len(sql.shared))
+    counts = ", ".join(f"count({parts.named(sql.digest)})" for sql in made)
+    with duckdb.connect(config={"threads": str(THREADS)}) as connection:
+        connection.execute(_PEOPLE.format(rows=int(rows)))
+        query = f"SELECT {counts} FROM ({parts.over('SELECT * FROM people')}) AS w"
+        started = time.perf_counter()
+        connection.execute(query).fetchall()
+        return rows / (time.perf_counter() - started)
+
+
+def national_phones(rows: int) -> float:
+    """Distinct national numbers a second that the worker normalises and hashes, on one core."""
+    numbers = pa.array([f"06 {n // 10**6:02d} {n % 10**6:06d}" for n in range(rows)])
+    started = time.perf_counter()
+    worker_digest(rule_for("meta", "phone"), numbers, default_country="FR")
+    return rows / (time.perf_counter() - started)
+
+
+def guarded_values(rows: int) -> float:
+    """Short values a second that the guard looks through: words, numbers, postcodes, dates."""
+    values = [
+        text
+        for n in range(rows // 4)
+        for text in (
+            f"Lyon{n % 977}",
+            str(n * 7919),
+            f"{n % 90000 + 10000}",
+            f"2026-11-{n % 28:02d}",
+        )
+    ]
+    column = pa.array(values)
+    started = time.perf_counter()
+    guard_column(column)
+    return len(values) / (time.perf_counter() - started)
