@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contract.plan_machine import CASES, machine, play
+from contract.plan_samples import check_sample
 from contract.plan_stores import MakeWarehouse, write_postgres
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.connectors.sources.files import FilesSource
@@ -152,3 +153,10 @@ def test_many_histories_end_in_the_truth(
 ) -> None:
     """The same, more often and longer."""
     play(machine(warehouse, mode, **more), request.node.name, examples=2)
+
+
+@pytest.mark.parametrize("mode", [SyncMode.UPSERT, SyncMode.APPEND])
+def test_a_sample_shows_rows_that_go_out_masked(warehouse: MakeWarehouse, mode: SyncMode) -> None:
+    """As beside a source that holds its own state."""
+    with warehouse() as made:
+        check_sample(World(warehouse=made, mode=mode))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from contract.plan_machine import CASES, EMAILS, machine, play
+from contract.plan_samples import check_sample
 from contract.plan_stores import MakeWarehouse, duckdb_file
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import PolicyError
@@ -189,3 +190,10 @@ def test_an_emptied_model_takes_nothing_back_until_that_is_accepted(
             assert world.ledger.open_runs("people", "dev") == []
         assert Attempt(world=world, guard_rows=4, accept_removals=4).go().error is None
         world.check_truth()
+
+
+@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
+def test_a_sample_shows_rows_that_go_out_masked(warehouse: MakeWarehouse, mode: SyncMode) -> None:
+    """No more than were asked for; each field before and after, and no value."""
+    with warehouse() as made:
+        check_sample(World(warehouse=made, mode=mode))

@@ -17,7 +17,7 @@ from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import RunRecord
 from mayfly.domain.settings import SyncSettings
-from mayfly.planning.spec import PlanCounts
+from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.destination import Destination
 from mayfly.ports.planstore import PlanStore
 from mayfly.services import approve as approvals
@@ -76,14 +76,21 @@ class Project:
             found |= matched
         return list(found.values())
 
-    def plan(self, *names: str) -> PlanResult:
-        """What a run would do now. Counts only; writes nothing."""
-        return PlanResult(syncs=tuple(self._plan(sync) for sync in self.select(names)))
+    def plan(self, *names: str, sample: int = 0) -> PlanResult:
+        """What a run would do now. Counts only; writes nothing.
 
-    def _plan(self, sync: SyncSettings) -> SyncPlan:
+        Args:
+            names: of syncs; all without.
+            sample: rows of each sync that go out to show masked, at most. Results hold them beside
+                `to_dict()`, never in it.
+        """
+        return PlanResult(syncs=tuple(self._plan(sync, sample) for sync in self.select(names)))
+
+    def _plan(self, sync: SyncSettings, sample: int) -> SyncPlan:
         compiled = self.app.compile(sync, run="plan")
         refusals = list(compiled.refusals)
         counts: PlanCounts | None = None
+        rows: tuple[tuple[SampleCell, ...], ...] = ()
         found = ObjectFound()
         if not refusals and compiled.spec is not None:
             try:
@@ -99,9 +106,12 @@ class Project:
                     refusals.append(_refusal(error))
             try:
                 plan = store.count(
-                    compiled.spec, self.app.worker(compiled), forgotten=found.forgotten > 0
+                    compiled.spec,
+                    self.app.worker(compiled),
+                    forgotten=found.forgotten > 0,
+                    sampled=sample,
                 )
-                counts = plan.counts
+                counts, rows = plan.counts, plan.sample
                 refusals += _key_refusals(counts)
             except PolicyError as error:
                 refusals.append(_refusal(error))
@@ -111,6 +121,7 @@ class Project:
             counts=counts,
             refusals=tuple(refusals),
             found=found,
+            sample=rows,
         )
 
     def _find_object(self, compiled: CompiledSync, store: PlanStore) -> ObjectFound:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mayfly.domain.errors import EngineError
-from mayfly.planning.spec import PlanCounts
+from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.services.compiled_sync import CompiledSync, Refusal
 from mayfly.services.find_object import ObjectFound
 from mayfly.services.run_tally import RunTally
@@ -24,9 +24,10 @@ class SyncPlan:
     counts: PlanCounts | None
     refusals: tuple[Refusal, ...]
     found: ObjectFound = field(default_factory=ObjectFound)
+    sample: tuple[tuple[SampleCell, ...], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As `mayfly plan --output json` prints one sync."""
+        """As `mayfly plan --output json` prints one sync: counts, and nothing of a value."""
         counts = self.counts or PlanCounts()
         return {
             "sync": self.compiled.sync.name,

@@ -166,6 +166,9 @@ def discover(
     _print(output, document, lines or ["The source has no table."])
 
 
+_SAMPLE_MAX = 20
+
+
 @app.command()
 def plan(
     syncs: SyncsArgument = None,
@@ -176,12 +179,19 @@ def plan(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 where changes wait.")
     ] = False,
+    sample: Annotated[
+        int,
+        typer.Option(min=0, max=_SAMPLE_MAX, help="Show so many rows masked; only on a terminal."),
+    ] = 0,
 ) -> None:
     """Show what a run would do, like a bill. Counts only; writes nothing."""
     from mayfly.api import load
     from mayfly.cli.render import plan_text
 
-    result = load(project, target=target).plan(*(syncs or ()))
+    if sample and (output is Output.JSON or not sys.stdout.isatty()):
+        # Parts of values are for a person's eyes, and for no file.
+        raise typer.BadParameter("--sample shows on a terminal only, as text.")
+    result = load(project, target=target).plan(*(syncs or ()), sample=sample)
     if output is Output.JSON:
         _print(output, result.to_dict(), [])
     else:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mayfly.api.results import PlanResult, RunResult, SyncPlan
@@ -93,9 +94,19 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     shown += [name for name in extra if rows[name]]
     _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
     _object(to, document)
+    _sample(to, sync)
     for refusal in document["refusals"]:
         column = f" ({refusal['column']})" if refusal["column"] else ""
         to.print(f"[red]refused[/red] {refusal['code']}{column}: {refusal['message']}")
+
+
+def _sample(to: Console, sync: SyncPlan) -> None:
+    """Some rows that go out: of each value its beginning and size, and of each digest a part."""
+    for number, row in enumerate(sync.sample, start=1):
+        table = _table(f"row {number}", "before", "leaves as", "after")
+        for cell in row:
+            table.add_row(*map(escape, (cell.column, cell.before, cell.to, cell.after)))
+        to.print(table)
 
 
 def _object(to: Console, document: Mapping[str, Any]) -> None:

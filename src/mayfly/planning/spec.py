@@ -242,6 +242,22 @@ class PlanCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SampleCell:
+    """One value of a row that goes out, masked before and after.
+
+    Args:
+        column: of the model.
+        to: field of the destination.
+        before, after: as far as a person may see them.
+    """
+
+    column: str
+    to: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A numbered plan.
 
@@ -250,11 +266,13 @@ class Plan:
         batches: in order of their numbers.
         row_bytes: what a row of a batch weighs once it is read, on average; 0 where that is little,
             as of digests.
+        sample: some rows that go out, where they were asked for.
     """
 
     counts: PlanCounts
     batches: tuple[BatchInfo, ...] = ()
     row_bytes: int = 0
+    sample: tuple[tuple[SampleCell, ...], ...] = ()
 
 
 class PlanWorker(Protocol):

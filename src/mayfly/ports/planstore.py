@@ -25,6 +25,7 @@ class PlanStore(Protocol):
         *,
         inspect: Callable[[Batch], None] | None = None,
         forgotten: bool = False,
+        sampled: int = 0,
     ) -> Plan:
         """What a run would do now. Writes nothing that outlives the call.
 
@@ -33,6 +34,8 @@ class PlanStore(Protocol):
             worker: what needs a key.
             inspect: sees every batch.
             forgotten: as if `bind` had emptied the state.
+            sampled: rows that go out to show masked, at most. Of an external destination's nothing
+                but the masks leaves the source.
         """
 
     def acquire(

@@ -11,6 +11,7 @@ from typing import Any
 from mayfly.adapters.planstores import journal, tables
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import inspect_batches, read_batches
+from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch
 from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
 from mayfly.domain.outcomes import Outcomes
@@ -76,6 +77,7 @@ class SourcePlanStore:
         *,
         inspect: Callable[[Batch], None] | None = None,
         forgotten: bool = False,
+        sampled: int = 0,
     ) -> Plan:
         """See `PlanStore.count`: temporary tables only, in a session that may not write."""
         with self._source.session(write=False) as session:
@@ -92,7 +94,7 @@ class SourcePlanStore:
             plan = PlanMaker(place, flags).make(worker)
             if inspect is not None:
                 inspect_batches(place, plan, worker, inspect)
-            return plan
+            return with_sample(place, plan, worker, sampled)
 
     # -- lease ----------------------------------------------------------------------------------
 

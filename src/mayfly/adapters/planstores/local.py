@@ -26,6 +26,7 @@ from mayfly.adapters.planstores.reading import (
     taken,
 )
 from mayfly.adapters.planstores.recognition import LocalState, Recognition
+from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch, Operation, SyncMode
 from mayfly.domain.errors import PolicyError
 from mayfly.domain.outcomes import Outcomes
@@ -127,6 +128,7 @@ class LocalPlanStore:
         *,
         inspect: Callable[[Batch], None] | None = None,
         forgotten: bool = False,
+        sampled: int = 0,
     ) -> Plan:
         """See `PlanStore.count`."""
 
@@ -140,7 +142,7 @@ class LocalPlanStore:
                 plan = _planned(place, worker, flags, recognition, state)
                 if inspect is not None:
                     inspect_batches(place, plan, worker, inspect)
-                return plan
+                return with_sample(place, plan, worker, sampled)
 
         if not (self._path.exists() and self._inner.exists()):
             return see(None, ScanFlags())

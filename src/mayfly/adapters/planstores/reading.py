@@ -135,7 +135,7 @@ def _added_query(
         columns = [f"q.v{i} AS f{i}" for i in range(len(spec.fields))]
         model = granted_model(spec, [])
     else:
-        made = {f"f{i}": _internal(sql, f) for i, f in enumerate(spec.fields)}
+        made = {f"f{i}": internal_value(sql, f) for i, f in enumerate(spec.fields)}
         if compared:
             made |= _identifiers_now(sql, spec)
         columns = [f"m.{name} AS {name}" for name in made]
@@ -181,7 +181,8 @@ def _not_suppressed(spec: PlanSpec, found: pa.Table, worker: PlanWorker) -> pa.T
     return found.filter(kept)
 
 
-def _internal(sql: SqlDialect, field: PlanField) -> str:
+def internal_value(sql: SqlDialect, field: PlanField) -> str:
+    """What of a model's column an internal destination's value is made of."""
     if field.form is Form.PSEUDONYM:
         return sql.sha256(sql.render(quote(field.column), field.arrow_type))
     return field.read_sql or quote(field.column)
@@ -223,7 +224,7 @@ def _batch(
     columns = {}
     for i, field in enumerate(fields):
         values = rows.column(f"f{i}")
-        columns[field.name] = _outgoing(spec, field, values, worker, removed=removed)
+        columns[field.name] = outgoing_column(spec, field, values, worker, removed=removed)
     head = BatchHead(
         sync=spec.identity.sync,
         run=spec.run,
@@ -238,7 +239,7 @@ def _batch(
     return Batch(head=head, rows=table, positions=positions)
 
 
-def _outgoing(
+def outgoing_column(
     spec: PlanSpec, field: PlanField, values: pa.ChunkedArray, worker: PlanWorker, *, removed: bool
 ) -> pa.ChunkedArray | pa.Array:
     """A column in the form it leaves in."""
