@@ -16,7 +16,7 @@ import pytest
 from mayfly.planning.shared import Shared
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
-from mayfly.privacy.rules import RULES, Rule, sql_digest, worker_canonical, worker_digest
+from mayfly.privacy.rules import RULES, Rule, python_digest, sql_digest, worker_canonical
 
 FIELDS = [
     "email",
@@ -213,7 +213,7 @@ def check(
     rows: Sequence[tuple[bytes | None, bool, bytes | None]],
 ) -> int:
     """Where SQL says it is final, it equals Python; how many it took."""
-    oracle = worker_digest(rule, pa.array(values, pa.string()), default_country=country)
+    oracle = python_digest(rule, pa.array(values, pa.string()), default_country=country)
     canonical = None
     if rule.field in ("email", "phone"):
         column = pa.array(values, pa.string())
@@ -273,7 +273,7 @@ def test_every_platform_equals_python(
 ) -> None:
     """Each rule's SQL runs, gives nothing for nothing, and Python's digest or none."""
     rule, values = RULES[key], [None, *corpus()]
-    oracle = worker_digest(rule, pa.array(values, pa.string()), default_country="FR").to_pylist()
+    oracle = python_digest(rule, pa.array(values, pa.string()), default_country="FR").to_pylist()
     sql = query(rule, dialect, "FR", shared=True)
     if dialect == "duckdb":
         with duckdb.connect() as con:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import polars as pl
 import pyarrow as pa
 
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.catalogue import RULES, RULES_VERSION, Rule
 from mayfly.privacy.rules.emit import BASE64_DIGEST, EMITTERS, OTHER_DIGEST, Emitter
-from mayfly.privacy.rules.hashing import EMPTY, HashResult, hash_text, hash_value
+from mayfly.privacy.rules.emit_polars import decide
+from mayfly.privacy.rules.hashing import EMPTY, PYTHON_ONLY, HashResult, hash_text, hash_value
 from mayfly.privacy.rules.phone import sql_e164
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "SqlDialectName",
     "SqlRule",
     "hash_value",
+    "python_digest",
     "rule_for",
     "sql_digest",
     "worker_canonical",
@@ -167,12 +170,41 @@ def worker_digest(
 ) -> pa.Array:
     """Digests of a column in this process, 32-byte binary; null where absent or refused.
 
+    Polars decides what lies in the repertoire, Python the rest.
+
     Args:
         rule: of the field.
         values: text.
         default_country: for national phone numbers.
         countries: the same row by row; it rules over `default_country`.
     """
+    if rule.prehashed_only or rule.field in PYTHON_ONLY:
+        return python_digest(rule, values, default_country=default_country, countries=countries)
+    # A row's own country is not one that a column's expression knows.
+    country = default_country if countries is None else None
+    decided = decide(rule, values, country, EMPTY)
+    places = decided.open.arg_true()
+    if not len(places):
+        return decided.digests.to_arrow().cast(pa.binary(32))
+    rest = places.to_arrow()
+    made = python_digest(
+        rule,
+        values.take(rest),
+        default_country=default_country,
+        countries=None if countries is None else countries.take(rest),
+    )
+    filled = decided.digests.scatter(places, pl.Series(made.cast(pa.large_binary())))
+    return filled.to_arrow().cast(pa.binary(32))
+
+
+def python_digest(
+    rule: Rule,
+    values: pa.Array,
+    *,
+    default_country: str | None,
+    countries: pa.Array | None = None,
+) -> pa.Array:
+    """The same value by value: what every other form of a rule is compared with."""
 
     def one(value: str, country: str | None) -> bytes | None:
         return hash_text(rule, value, {"default_country": country}).digest

@@ -9,12 +9,12 @@ from dataclasses import replace
 from mayfly.privacy.rules import expression as e
 
 # Printable ASCII without `@`, and without `@` and `.`: the guard keeps all else away.
-_PLAIN = "[!-?A-~]+@[!-?A-~]+"
+PLAIN = "[!-?A-~]+@[!-?A-~]+"
 BASE64_DIGEST = "[A-Za-z0-9+/]{43}="
 OTHER_DIGEST = (
     "(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{56}|[0-9a-fA-F]{96}|[0-9a-fA-F]{128})"
 )
-_LABELS = "[!-?A-~]+@[!-\\-/-?A-~]+([.][!-\\-/-?A-~]+)+"
+LABELS = "[!-?A-~]+@[!-\\-/-?A-~]+([.][!-\\-/-?A-~]+)+"
 
 
 def text_literal(text: str) -> str:
@@ -117,7 +117,7 @@ class Emitter(ABC):
 
     def _email_shape(self, node: e.EmailShape, column: str) -> str:
         """The spaces that are stripped stand in the pattern: one pass over the raw column."""
-        shape = _LABELS if node.labels else _PLAIN
+        shape = LABELS if node.labels else PLAIN
         inner = node.text.text if isinstance(node.text, e.Lower) else node.text
         match inner:
             case e.Strip(text=inner, characters=characters):

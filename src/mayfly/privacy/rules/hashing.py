@@ -23,6 +23,8 @@ _BASE64 = re.compile(BASE64_DIGEST)
 _OTHER_DIGEST = re.compile(OTHER_DIGEST)
 # Fields whose value may rightly look like a digest of another kind.
 _OPAQUE = ("external_id", "maid", "madid")
+# Whose rule is more than an expression: a birth date in one piece, and what may look like a digest.
+PYTHON_ONLY = frozenset({"dob", *_OPAQUE})
 _PREFIXES = ("mr", "mrs", "ms", "dr")
 _SUFFIXES = frozenset("jr sr 2nd 3rd ii iii iv v vi cpa dc dds vm jd md phd".split())
 _DATES = (

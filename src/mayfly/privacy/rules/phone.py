@@ -20,7 +20,7 @@ _NANP = re.compile(r"1[ .-]?\([2-9][0-9]{2}\)[ .-]?[0-9]{3}[ .-]?[0-9]{4}")
 # rewritten by libphonenumber, so that SQL may take the digits as they stand.
 _PLAIN_CODES = "20|27|30|31|32|33|34|40|41|43|44|45|46|47|48|49|51|60|62|64|65|66|90|92|94|98"
 SQL_INTERNATIONAL = rf"\+(?:1[2-9][0-9]{{9}}|(?:{_PLAIN_CODES})[1-9][0-9]{{6,9}})"
-_SQL_NATIONAL = {
+SQL_NATIONAL = {
     "FR": ("0[1-9][0-9]{8}", "33", 2),
     "GB": ("0[127][0-9]{9}", "44", 2),
     "US": ("[2-9][0-9]{9}", "1", 1),
@@ -78,8 +78,8 @@ def sql_e164(emitter: Emitter, column: str, country: str | None) -> tuple[str, s
     """(E.164 or null, what is left without separators) of a text expression."""
     compact = emitter.remove(column, SEPARATORS + SPACES.strip(" "), looked_at=column)
     whens = [f"WHEN {emitter.full_match(compact, SQL_INTERNATIONAL)} THEN {compact}"]
-    if country in _SQL_NATIONAL:
-        pattern, code, start = _SQL_NATIONAL[country]
+    if country in SQL_NATIONAL:
+        pattern, code, start = SQL_NATIONAL[country]
         match = emitter.full_match(compact, pattern)
         whens.append(f"WHEN {match} THEN '+{code}' || substr({compact}, {start})")
     # "(0)" is a trunk prefix that is not dialled from abroad: libphonenumber decides.

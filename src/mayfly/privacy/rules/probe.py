@@ -16,9 +16,9 @@ import pyarrow as pa
 from mayfly.privacy.rules import (
     Rule,
     SqlDialectName,
+    python_digest,
     sql_digest,
     worker_canonical,
-    worker_digest,
 )
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.emit import text_literal
@@ -117,7 +117,7 @@ def _expected(use: RuleUse) -> tuple[tuple[bytes | None, ...], tuple[bytes | Non
     """Digests, and canonical digests for the rules that suppression uses."""
     values = pa.array(STRINGS, pa.string())
     country = use.default_country
-    digests = worker_digest(use.rule, values, default_country=country).to_pylist()
+    digests = python_digest(use.rule, values, default_country=country).to_pylist()
     if not _suppresses(use):
         return tuple(digests), ()
     kind: Literal["email", "phone"] = "email" if use.rule.field == "email" else "phone"
