@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JOBS   ?= 2
 
-.PHONY: demo test check bench soak lock clean
+.PHONY: demo test check bench soak engines lock clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,9 +40,14 @@ bench: $(VENV)/dev.stamp
 soak: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
+# Databases that rules are held against and that weigh more than all else: not for every machine.
+engines: $(VENV)/dev.stamp
+	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
+
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra sandbox --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/run.txt
+	uv pip compile requirements/engines.in --no-deps --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/engines.txt
 
 clean:
 	rm -rf $(VENV) demo-project dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

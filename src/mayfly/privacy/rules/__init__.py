@@ -33,7 +33,7 @@ __all__ = [
     "worker_digest",
 ]
 
-SqlDialectName = Literal["duckdb", "postgres"]
+SqlDialectName = Literal["duckdb", "postgres", "clickhouse"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ class Emitter(ABC):
                 )
             case e.Join(parts):
                 made = [
-                    text_literal(p) if isinstance(p, str) else self.text(p, column) for p in parts
+                    self.literal(p) if isinstance(p, str) else self.text(p, column) for p in parts
                 ]
                 return "(" + " || ".join(made) + ")"
             case e.Remove(characters=characters):
@@ -60,25 +60,24 @@ class Emitter(ABC):
     def _apply(self, node: e.Text, text: str) -> str:
         match node:
             case e.Strip(characters=characters):
-                return f"trim(BOTH {text_literal(characters)} FROM {text})"
+                return f"trim(BOTH {self.literal(characters)} FROM {text})"
             case e.StripWide():
-                return f"trim(BOTH {text_literal(e.SPACES)} FROM {text})"
+                return f"trim(BOTH {self.literal(e.SPACES)} FROM {text})"
             case e.Lower(ascii_only=ascii_only):
                 return self.lower_ascii(text) if ascii_only else self.lower(text)
             case e.Upper():
                 return self.upper(text)
             case e.Left(length=length):
-                return f"substr({text}, 1, {length})"
+                return self.left(text, length)
             case e.Before(mark=mark):
-                return f"split_part({text}, {text_literal(mark)}, 1)"
+                return self.before(text, mark)
             case e.After(mark=mark):
-                rest = f"length(split_part({text}, {text_literal(mark)}, 1)) + {len(mark) + 1}"
-                return f"substr({text}, {rest})"
+                return self.after(text, mark)
             case e.Pad(length=length):
-                return f"lpad({text}, greatest({length}, length({text})::integer), '0')"
+                return self.pad(text, length)
             case e.Lookup(table=table, keep=keep):
                 whens = " ".join(
-                    f"WHEN {text_literal(k)} THEN {text_literal(v)}" for k, v in table.items()
+                    f"WHEN {self.literal(k)} THEN {self.literal(v)}" for k, v in table.items()
                 )
                 return f"CASE {text} {whens} ELSE {text if keep else 'NULL'} END"
         raise TypeError("not a text node")
@@ -99,18 +98,18 @@ class Emitter(ABC):
             case e.Only(characters=characters):
                 return self.only(text, characters)
             case e.Length(least=least, most=most):
-                return f"(length({text}) BETWEEN {least} AND {most})"
+                return f"({self.length(text)} BETWEEN {least} AND {most})"
             case e.Count(mark=mark, number=number):
-                without = f"replace({text}, {text_literal(mark)}, '')"
+                without = f"replace({text}, {self.literal(mark)}, '')"
                 return f"(length({text}) - length({without}) = {number * len(mark)})"
             case e.Has(part=part):
                 return f"({self.position(text, part)} > 0)"
             case e.In(values=values):
-                return f"({text} IN ({', '.join(text_literal(v) for v in values)}))"
+                return f"({text} IN ({', '.join(self.literal(v) for v in values)}))"
             case e.Between(least=least, most=most):
                 digits = f"(length({text}) BETWEEN 1 AND 4 AND {self.only(text, e.DIGITS)})"
                 return (
-                    f"(CASE WHEN {digits} THEN CAST({text} AS integer) "
+                    f"(CASE WHEN {digits} THEN {self.integer(text)} "
                     f"BETWEEN {least} AND {most} ELSE FALSE END)"
                 )
         raise TypeError("not a condition")
@@ -129,6 +128,34 @@ class Emitter(ABC):
     def position(self, text: str, part: str) -> str:
         """Position of a part from 1, 0 where absent."""
         return f"strpos({text}, {text_literal(part)})"
+
+    def literal(self, text: str) -> str:
+        """A text of a rule's own characters."""
+        return text_literal(text)
+
+    def length(self, text: str) -> str:
+        """Number of characters."""
+        return f"length({text})"
+
+    def left(self, text: str, length: int) -> str:
+        """The first characters."""
+        return f"substr({text}, 1, {length})"
+
+    def before(self, text: str, mark: str) -> str:
+        """What stands before a mark, all of it where there is none."""
+        return f"split_part({text}, {self.literal(mark)}, 1)"
+
+    def after(self, text: str, mark: str) -> str:
+        """What stands after a mark, nothing where there is none."""
+        return f"substr({text}, length({self.before(text, mark)}) + {len(mark) + 1})"
+
+    def pad(self, text: str, length: int) -> str:
+        """With zeros on the left up to a length; longer ones are not cut."""
+        return f"lpad({text}, greatest({length}, length({text})::integer), '0')"
+
+    def integer(self, text: str) -> str:
+        """The number that a text of digits is."""
+        return f"CAST({text} AS integer)"
 
     @abstractmethod
     def remove(self, text: str, characters: str, *, looked_at: str) -> str:
@@ -260,6 +287,82 @@ class PostgresEmitter(Emitter):
         return f"translate({text}, {text_literal(before)}, {text_literal(after)})"
 
 
+class ClickhouseEmitter(Emitter):
+    """Its plain functions count bytes and fold ASCII: those for UTF-8 where characters matter.
+
+    A text that may be null has no array of parts and no cast to a plain number.
+    """
+
+    def literal(self, text: str) -> str:
+        """A backslash begins an escape."""
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped) + "'"
+
+    def remove(self, text: str, characters: str, *, looked_at: str) -> str:
+        """RE2, as in DuckDB."""
+        del looked_at
+        return f"replaceRegexpAll({text}, {self.literal(_class(characters))}, '')"
+
+    def only(self, text: str, characters: str) -> str:
+        """One pass of RE2."""
+        return self.full_match(text, f"{_class(characters)}*")
+
+    def lower(self, text: str) -> str:
+        """Of Unicode; equal on the repertoire."""
+        return f"lowerUTF8({text})"
+
+    def lower_ascii(self, text: str) -> str:
+        """Knows no other letters."""
+        return f"lower({text})"
+
+    def upper(self, text: str) -> str:
+        """Knows no other letters than ASCII's."""
+        return f"upper({text})"
+
+    def sha256(self, text: str) -> str:
+        """32 bytes, of a type of their own; compared with what is read from hex as a text."""
+        return f"CAST(SHA256({text}) AS Nullable(String))"
+
+    def unhex(self, text: str) -> str:
+        """Bytes of hex text."""
+        return f"unhex({text})"
+
+    def full_match(self, text: str, pattern: str) -> str:
+        """Its end of text is not before a last line break."""
+        return f"match({text}, {self.literal('^(?:' + pattern + ')$')})"
+
+    def position(self, text: str, part: str) -> str:
+        """In bytes; only asked whether there is one."""
+        return f"position({text}, {self.literal(part)})"
+
+    def length(self, text: str) -> str:
+        """In characters."""
+        return f"lengthUTF8({text})"
+
+    def left(self, text: str, length: int) -> str:
+        """In characters."""
+        return f"substringUTF8({text}, 1, {length})"
+
+    def before(self, text: str, mark: str) -> str:
+        """By place: in bytes, which the mark's place and the cut share."""
+        place = self.position(text, mark)
+        return f"CASE WHEN {place} = 0 THEN {text} ELSE substring({text}, 1, {place} - 1) END"
+
+    def after(self, text: str, mark: str) -> str:
+        """By place."""
+        place = self.position(text, mark)
+        rest = f"substring({text}, {place} + {len(mark)})"
+        return f"CASE WHEN {place} = 0 THEN '' ELSE {rest} END"
+
+    def pad(self, text: str, length: int) -> str:
+        """Of ASCII."""
+        return f"leftPad({text}, greatest({length}, length({text})), '0')"
+
+    def integer(self, text: str) -> str:
+        """Null stays null."""
+        return f"toInt32OrNull({text})"
+
+
 def _unstripped(node: e.Text, removed: str) -> e.Text:
     """The text without stripping that a removal of the same characters makes needless."""
     match node:
@@ -293,4 +396,5 @@ def _escaped(character: str) -> str:
 EMITTERS: dict[str, Callable[[], Emitter]] = {
     "duckdb": DuckdbEmitter,
     "postgres": PostgresEmitter,
+    "clickhouse": ClickhouseEmitter,
 }
