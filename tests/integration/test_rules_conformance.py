@@ -1,4 +1,4 @@
-"""One rule, four machines: DuckDB, PostgreSQL, ClickHouse and Python give the same digest, or SQL
+"""One rule on each engine: DuckDB, PostgreSQL, ClickHouse and MariaDB give Python's digest, or SQL
 stands aside and says so.
 """
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from clickhouse import ClickHouse, clickhouse_process
+from mariadb import MariaDB, mariadb_server
 from mayfly.planning.shared import Shared
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
@@ -167,6 +168,7 @@ AWKWARD = [
     "12345 - 6789",
     "1234-56789",
     "n/a ",
+    *("+33 6\u202839981234", "+33\u0085639981234", "123\u202845", "Chlo\u2028é", "a@example.com\n"),
 ]
 
 
@@ -220,7 +222,7 @@ def check(
     rule: Rule,
     country: str | None,
     values: Sequence[str | None],
-    rows: Sequence[tuple[bytes | None, bool, bytes | None]],
+    rows: Sequence[tuple[bytes | None, bool | None, bytes | None]],
 ) -> int:
     """Where SQL says it is final, it equals Python; how many it took."""
     oracle = python_digest(rule, pa.array(values, pa.string()), default_country=country)
@@ -295,6 +297,43 @@ def test_clickhouse_equals_python(
         (_unhexed(row["d"]), None if row["i"] is None else bool(row["i"]), _unhexed(row["c"]))
         for row in found
     ]
+    equal_python(key, country, rows)
+
+
+COLLATIONS = ("utf8mb4_general_ci", "utf8mb4_turkish_ci")
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariaDB]:
+    """A real MariaDB, with every awkward value under two collations."""
+    with mariadb_server() as made:
+        for collation in COLLATIONS:
+            made.table(collation, collation, [None, *corpus(), *STRINGS])
+        yield made
+
+
+@pytest.mark.parametrize("collation", COLLATIONS)
+@pytest.mark.parametrize("country", [None, "FR"])
+@pytest.mark.parametrize("key", sorted(k for k in RULES if not RULES[k].prehashed_only))
+def test_mariadb_equals_python(
+    mariadb: MariaDB, key: tuple[str, str], country: str | None, collation: str
+) -> None:
+    """In a Turkish database, too; where a blank at an end is none, and `||` is OR."""
+    column = "(v COLLATE utf8mb4_nopad_bin)"
+    made = sql_digest(RULES[key], "mariadb", column, default_country=country)
+    found = mariadb.query(
+        f"SELECT hex({made.digest}), {made.in_repertoire}, hex({made.canonical}) FROM t ORDER BY n",
+        collation,
+    )
+    equal_python(key, country, [(_unhexed(d), i == "1", _unhexed(c)) for d, i, c in found])
+
+
+def equal_python(
+    key: tuple[str, str],
+    country: str | None,
+    rows: Sequence[tuple[bytes | None, bool | None, bytes | None]],
+) -> None:
+    """An engine's answers for every awkward value and all that the probe asks for."""
     values = [None, *corpus(), *STRINGS]
     if key[0] == "meta":
         # A device's id has its shape from the gate: no rule of SQL's takes it.
@@ -306,7 +345,7 @@ def test_clickhouse_equals_python(
 
 
 def _unhexed(text: str | None) -> bytes | None:
-    return None if text is None else bytes.fromhex(text)
+    return None if text in (None, "NULL") else bytes.fromhex(str(text))
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres"])

@@ -41,7 +41,7 @@ class Emitter(ABC):
                 made = [
                     self.literal(p) if isinstance(p, str) else self.text(p, column) for p in parts
                 ]
-                return "(" + " || ".join(made) + ")"
+                return self.joined(*made)
             case e.Remove(characters=characters):
                 return self._removed(node.text, column, characters)
             case e.LettersOnly(digits=digits):
@@ -60,9 +60,9 @@ class Emitter(ABC):
     def _apply(self, node: e.Text, text: str) -> str:
         match node:
             case e.Strip(characters=characters):
-                return f"trim(BOTH {self.literal(characters)} FROM {text})"
+                return self.strip(text, characters)
             case e.StripWide():
-                return f"trim(BOTH {self.literal(e.SPACES)} FROM {text})"
+                return self.strip(text, e.SPACES)
             case e.Lower(ascii_only=ascii_only):
                 return self.lower_ascii(text) if ascii_only else self.lower(text)
             case e.Upper():
@@ -132,6 +132,14 @@ class Emitter(ABC):
     def literal(self, text: str) -> str:
         """A text of a rule's own characters."""
         return text_literal(text)
+
+    def joined(self, *parts: str) -> str:
+        """Texts in a row."""
+        return "(" + " || ".join(parts) + ")"
+
+    def strip(self, text: str, characters: str) -> str:
+        """Without some characters at both ends."""
+        return f"trim(BOTH {self.literal(characters)} FROM {text})"
 
     def length(self, text: str) -> str:
         """Number of characters."""
@@ -363,6 +371,93 @@ class ClickhouseEmitter(Emitter):
         return f"toInt32OrNull({text})"
 
 
+class MariadbEmitter(Emitter):
+    """Each fold is given a collation that is proven, and each result one that compares bytes.
+
+    `||` is OR, `trim` takes a text and no set, and most collations see no blanks at an end.
+    """
+
+    def literal(self, text: str) -> str:
+        """A backslash begins an escape; control characters stand as they are."""
+        return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+    def joined(self, *parts: str) -> str:
+        """As a function."""
+        return f"concat({', '.join(parts)})"
+
+    def strip(self, text: str, characters: str) -> str:
+        """As a pattern."""
+        ends = self.literal("^{0}+|{0}+\\z".format(_pcre_class(characters)))
+        return f"regexp_replace({text}, {ends}, '')"
+
+    def remove(self, text: str, characters: str, *, looked_at: str) -> str:
+        """As a pattern."""
+        del looked_at
+        return f"regexp_replace({text}, {self.literal(_pcre_class(characters))}, '')"
+
+    def only(self, text: str, characters: str) -> str:
+        """One pass of PCRE."""
+        return self._matched(text, f"{_pcre_class(characters)}*")
+
+    def lower(self, text: str) -> str:
+        """By the one collation whose fold is that of Unicode whatever the column's is."""
+        return f"(lower({text} COLLATE {_FOLDING}) COLLATE {_BYTES})"
+
+    def lower_ascii(self, text: str) -> str:
+        """As any other: a Turkish column folds I otherwise."""
+        return self.lower(text)
+
+    def upper(self, text: str) -> str:
+        """As `lower`."""
+        return f"(upper({text} COLLATE {_FOLDING}) COLLATE {_BYTES})"
+
+    def sha256(self, text: str) -> str:
+        """Of the bytes of UTF-8."""
+        return f"unhex(sha2(convert({text} USING utf8mb4), 256))"
+
+    def unhex(self, text: str) -> str:
+        """Bytes of hex text."""
+        return f"unhex({text})"
+
+    def full_match(self, text: str, pattern: str) -> str:
+        """To PCRE the short name of a vertical tab is that of every vertical space."""
+        return self._matched(text, pattern.replace("\\v", "\\x0b"))
+
+    def _matched(self, text: str, pattern: str) -> str:
+        # A dollar would also stand before a last line break.
+        return f"({text} REGEXP {self.literal('^(?:' + pattern + ')' + chr(92) + 'z')})"
+
+    def position(self, text: str, part: str) -> str:
+        """In characters."""
+        return f"instr({text}, {self.literal(part)})"
+
+    def length(self, text: str) -> str:
+        """In characters."""
+        return f"char_length({text})"
+
+    def before(self, text: str, mark: str) -> str:
+        """All of it where there is none."""
+        return f"substring_index({text}, {self.literal(mark)}, 1)"
+
+    def after(self, text: str, mark: str) -> str:
+        """By place."""
+        place = self.position(text, mark)
+        rest = f"substr({text}, {place} + {len(mark)})"
+        return f"CASE WHEN {place} = 0 THEN '' ELSE {rest} END"
+
+    def pad(self, text: str, length: int) -> str:
+        """Longer ones are not cut."""
+        return f"lpad({text}, greatest({length}, char_length({text})), '0')"
+
+    def integer(self, text: str) -> str:
+        """Signed."""
+        return f"CAST({text} AS signed)"
+
+
+_FOLDING = "utf8mb4_uca1400_ai_ci"
+_BYTES = "utf8mb4_nopad_bin"
+
+
 def _unstripped(node: e.Text, removed: str) -> e.Text:
     """The text without stripping that a removal of the same characters makes needless."""
     match node:
@@ -378,6 +473,10 @@ def _unstripped(node: e.Text, removed: str) -> e.Text:
 def _class(characters: str) -> str:
     """A character class; every ASCII mark is escaped, control characters by code."""
     return "[" + "".join(_escaped(c) for c in characters) + "]"
+
+
+def _pcre_class(characters: str) -> str:
+    return _class(characters).replace("\\v", "\\x0b")
 
 
 _NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f", "\v": "\\v"}
@@ -397,4 +496,5 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "duckdb": DuckdbEmitter,
     "postgres": PostgresEmitter,
     "clickhouse": ClickhouseEmitter,
+    "mariadb": MariadbEmitter,
 }

@@ -81,7 +81,8 @@ def sql_e164(emitter: Emitter, column: str, country: str | None) -> tuple[str, s
     if country in SQL_NATIONAL:
         pattern, code, start = SQL_NATIONAL[country]
         match = emitter.full_match(compact, pattern)
-        whens.append(f"WHEN {match} THEN '+{code}' || substr({compact}, {start})")
+        number = emitter.joined(f"'+{code}'", f"substr({compact}, {start})")
+        whens.append(f"WHEN {match} THEN {number}")
     # "(0)" is a trunk prefix that is not dialled from abroad: libphonenumber decides.
     trunk = f"({emitter.position(column, '(0)')} > 0)"
     return f"(CASE WHEN {trunk} THEN NULL {' '.join(whens)} END)", compact
