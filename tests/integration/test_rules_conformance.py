@@ -1,5 +1,5 @@
-"""One rule on each engine: DuckDB, PostgreSQL, ClickHouse and MariaDB give Python's digest, or SQL
-stands aside and says so.
+"""One rule on each engine: DuckDB, PostgreSQL, ClickHouse, MariaDB and Spark give Python's digest,
+or SQL stands aside and says so.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mayfly.privacy.rules import (
     worker_canonical,
 )
 from mayfly.privacy.rules.probe import STRINGS
+from spark import Spark, spark_process
 
 FIELDS = [
     "email",
@@ -326,6 +327,33 @@ def test_mariadb_equals_python(
         collation,
     )
     equal_python(key, country, [(_unhexed(d), i == "1", _unhexed(c)) for d, i, c in found])
+
+
+@pytest.fixture(scope="module", params=["en", "tr"])
+def spark(request: pytest.FixtureRequest) -> Iterator[Spark]:
+    """A real Spark, under an English and a Turkish JVM."""
+    with spark_process(request.param, [None, *corpus(), *STRINGS]) as made:
+        yield made
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("country", [None, "FR"])
+@pytest.mark.parametrize("platform", sorted({platform for platform, _ in RULES}))
+def test_spark_equals_python(spark: Spark, platform: str, country: str | None) -> None:
+    """All rules of a platform in one statement, which Spark takes some time to compile."""
+    keys = sorted(k for k in RULES if k[0] == platform and not RULES[k].prehashed_only)
+    columns = []
+    for n, key in enumerate(keys):
+        made = sql_digest(RULES[key], "spark", "v", default_country=country)
+        columns.append(
+            f"hex({made.digest}) AS d{n}, {made.in_repertoire} AS i{n}, "
+            f"hex({made.canonical}) AS c{n}"
+        )
+    found = spark.query(f"SELECT {', '.join(columns)} FROM t ORDER BY n")
+    for n, key in enumerate(keys):
+        rows = [(_unhexed(r[f"d{n}"]), r[f"i{n}"], _unhexed(r[f"c{n}"])) for r in found]
+        equal_python(key, country, rows)
 
 
 def equal_python(

@@ -33,7 +33,7 @@ __all__ = [
     "worker_digest",
 ]
 
-SqlDialectName = Literal["duckdb", "postgres", "clickhouse", "mariadb"]
+SqlDialectName = Literal["duckdb", "postgres", "clickhouse", "mariadb", "spark"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -454,6 +454,71 @@ class MariadbEmitter(Emitter):
         return f"CAST({text} AS signed)"
 
 
+class SparkEmitter(Emitter):
+    """Folds by table: `lower` follows the JVM's language, in which I may be another letter."""
+
+    def literal(self, text: str) -> str:
+        """A backslash begins an escape, and two quotes are no quote."""
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return "'" + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + "'"
+
+    def strip(self, text: str, characters: str) -> str:
+        """A set."""
+        return f"trim(BOTH {self.literal(characters)} FROM {text})"
+
+    def remove(self, text: str, characters: str, *, looked_at: str) -> str:
+        """Characters without a partner are removed."""
+        del looked_at
+        return f"translate({text}, {self.literal(characters)}, '')"
+
+    def only(self, text: str, characters: str) -> str:
+        """One pass of Java's patterns."""
+        return self._matched(text, f"{_pcre_class(characters)}*")
+
+    def lower(self, text: str) -> str:
+        """ASCII and Latin-1."""
+        return self._mapped(text, e.UPPER + e.LATIN_UPPER, e.LOWER + e.LATIN_LOWER)
+
+    def lower_ascii(self, text: str) -> str:
+        """ASCII."""
+        return self._mapped(text, e.UPPER, e.LOWER)
+
+    def upper(self, text: str) -> str:
+        """ASCII."""
+        return self._mapped(text, e.LOWER, e.UPPER)
+
+    def sha256(self, text: str) -> str:
+        """`sha2` gives hex."""
+        return f"unhex(sha2({text}, 256))"
+
+    def unhex(self, text: str) -> str:
+        """Bytes of hex text."""
+        return f"unhex({text})"
+
+    def full_match(self, text: str, pattern: str) -> str:
+        """To Java, too, the short name of a vertical tab is that of every vertical space."""
+        return self._matched(text, pattern.replace("\\v", "\\x0b"))
+
+    def position(self, text: str, part: str) -> str:
+        """In characters."""
+        return f"instr({text}, {self.literal(part)})"
+
+    def pad(self, text: str, length: int) -> str:
+        """Longer ones are not cut."""
+        return f"lpad({text}, greatest({length}, length({text})), '0')"
+
+    def integer(self, text: str) -> str:
+        """Branches that are not taken may be worked out."""
+        return f"try_cast({text} AS int)"
+
+    def _matched(self, text: str, pattern: str) -> str:
+        # A dollar would also stand before a last line break.
+        return f"({text} RLIKE {self.literal('^(?:' + pattern + ')' + chr(92) + 'z')})"
+
+    def _mapped(self, text: str, before: str, after: str) -> str:
+        return f"translate({text}, {self.literal(before)}, {self.literal(after)})"
+
+
 _FOLDING = "utf8mb4_uca1400_ai_ci"
 _BYTES = "utf8mb4_nopad_bin"
 
@@ -497,4 +562,5 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "postgres": PostgresEmitter,
     "clickhouse": ClickhouseEmitter,
     "mariadb": MariadbEmitter,
+    "spark": SparkEmitter,
 }
