@@ -37,6 +37,16 @@ _IBAN_BODY = re.compile(r"[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){14,33}")
 _PHONE = re.compile(
     r"(?<![^\W_])(?<![+/=])\+[ (]{0,2}[1-9](?:[ ().\-/\u00a0]{0,3}[0-9]){7,14}(?!\w)"
 )
+# National forms that hardly anything else has: a North American number with its area code in
+# brackets or with hyphens, a French one in pairs, and a call abroad written in groups.
+_SET = re.compile(
+    r"(?<![^\W_])(?<![0-9][ .-])(?:"
+    r"(?:1[ .-]?)?\([2-9][0-9]{2}\)[ .-]?[2-9][0-9]{2}[ .-][0-9]{4}"
+    r"|(?:1-)?[2-9][0-9]{2}-[2-9][0-9]{2}-[0-9]{4}"
+    r"|0[1-9](?:[ .-][0-9]{2}){4}"
+    r"|00[ -]?[1-9][0-9]{0,2}(?:[ ().-]{1,2}[0-9]{1,8}){2,5}"
+    r")(?![ .-]?[0-9])(?!\w)"
+)
 # Lengths per country, from the public IBAN registry.
 _IBAN_LENGTHS = {
     15: "NO",
@@ -105,9 +115,13 @@ def ibans(text: str) -> Iterator[Span]:
 
 
 def phones(text: str) -> Iterator[Span]:
-    """Places of telephone numbers written with a plus and 8 to 15 digits."""
+    """Places of telephone numbers: with a plus and 8 to 15 digits, or set as only they are."""
     for match in _PHONE.finditer(text):
         yield match.span()
+    for match in _SET.finditer(text):
+        digits = sum(sign.isdigit() for sign in match.group())
+        if 10 <= digits <= 17:
+            yield match.span()
 
 
 FINDERS: Mapping[str, Callable[[str], Iterator[Span]]] = MappingProxyType(

@@ -27,6 +27,15 @@ _HEX = re.compile(r"[0-9A-Fa-f]{12,}")
 _WORTH = re.compile(
     r"[^\s\x00-\x20@]@[\w-]|[0-9](?:[ .-]?[0-9]){6}|[A-Za-z0-9+/_-]{12}|%[0-9A-Fa-f]{2}|&#|\\[ux]"
 )
+# An at-sign between letters, and digits, at each alignment of base64, and in hex. A run without any
+# of these hides nothing.
+IN_BASE64 = (
+    "Q[D-HM-P]|[I-Za-v][EUk0][ABD]|[BFJNRVZdhlptx159]A[M-Za-ew-z0-9+/_-]"
+    "|[MNO][DTjz][AEIMQUYcgk][w-z0-5]"
+)
+IN_HEX = "[2-9a-fA-F][0-9A-Fa-f]40[3-7c-fC-F][0-9A-Fa-f]{7}|(?:3[0-9]){4}"
+_IN_BASE64 = re.compile(IN_BASE64)
+_IN_HEX = re.compile(IN_HEX)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _DOTS = str.maketrans("。｡", "..")
 
@@ -66,9 +75,9 @@ def _unpacked(text: str) -> Iterator[bytes]:
     """Bytes of each run of hex and base64. A run may begin before what was encoded, where a mark of
     its alphabet stands in between: each alignment is read.
     """
-    for run in _HEX.findall(text):
+    for run in filter(_IN_HEX.search, _HEX.findall(text)):
         yield from (binascii.unhexlify(_even(run[shift:])) for shift in (0, 1))
-    for found in _BASE64.findall(text):
+    for found in filter(_IN_BASE64.search, _BASE64.findall(text)):
         run = found.encode().translate(_URL_SAFE)
         for shift in range(4):
             # One sign over a multiple of four holds less than a byte.
