@@ -127,8 +127,8 @@ class ClosingSql:
         return (
             f"INSERT INTO {pairs} ({key_list(spec)}, field, digest, perhaps, stale) "
             f"SELECT {key_list(spec, 'q')}, {name}, q.{value}, {doubt}, FALSE FROM ({query}) q "
-            f"WHERE q.{value} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {pairs} p "
-            f"WHERE p.field = {name} AND p.digest = q.{value} AND {same_key(spec, 'p', 'q')})"
+            f"LEFT JOIN {pairs} p ON p.field = {name} AND p.digest = q.{value} "
+            f"AND {same_key(spec, 'p', 'q')} WHERE q.{value} IS NOT NULL AND p.field IS NULL"
         )
 
     def _pairs_removed(self) -> str:
