@@ -160,7 +160,7 @@ def _execute(dsn: str, *statements: str) -> None:
 def _run(folder: Path, sync: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """What a run in a process of its own took, and the statements of its plan store."""
     os.sync()  # what was written to set this up is not part of it
-    command = [sys.executable, "-m", "mayfly.bench.worker", str(folder), sync]
+    command = [sys.executable, "-m", "mayfly.bench.start", str(folder), sync]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise ConfigError("bench_failed", "A measured run failed; try `mayfly demo` first.")

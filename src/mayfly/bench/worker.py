@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mayfly.adapters.processes import own_process, peak_memory_bytes
+from mayfly.adapters.processes import peak_memory_bytes
 from mayfly.api import load
 from mayfly.connectors.sources.duckdb_session import DuckdbSession
 from mayfly.services.compiled_sync import CompiledSync
@@ -117,6 +117,6 @@ def measure(folder: Path, sync: str) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
-    own_process()
-    sys.stdout.write(json.dumps(measure(Path(sys.argv[1]), sys.argv[2])))
+def print_measured(folder: Path, sync: str) -> None:
+    """As one JSON document."""
+    sys.stdout.write(json.dumps(measure(folder, sync)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -69,3 +70,20 @@ def test_threads_of_a_command_share_a_heap() -> None:
     ]
     assert heaps[0] > 1
     assert heaps[1] == 1
+
+
+def test_a_command_takes_its_batches_from_the_same_heap() -> None:
+    """Arrow's memory, too; but not where somebody chose another."""
+    program = f"{_COMMAND}\nimport pyarrow\nprint(pyarrow.default_memory_pool().backend_name)"
+    for chosen in ("system", "mimalloc"):
+        environment = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+        if chosen != "system":
+            environment["ARROW_DEFAULT_MEMORY_POOL"] = chosen
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            check=True,
+            text=True,
+            env=environment,
+        )
+        assert done.stdout.splitlines()[-1] == chosen
