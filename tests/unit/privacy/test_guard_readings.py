@@ -9,6 +9,7 @@ import random
 import string
 import urllib.parse
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import pairwise
 
 import pyarrow as pa
@@ -101,6 +102,18 @@ def test_no_form_hides_a_value(form: str, email: str, card: str, account: str) -
     assert all(name in classes_in(text) for name, text in zip(classes, written, strict=True))
 
 
+@pytest.mark.parametrize("encode", [base64.b64encode, bytes.hex], ids=["base64", "hex"])
+@pytest.mark.parametrize("at", [0, 150, 299])
+def test_no_number_of_other_runs_hides_a_value(
+    encode: Callable[[bytes], bytes | str], at: int
+) -> None:
+    """Each of them decodes to digits, so that none can be passed over."""
+    texts = [f"order {n:08d} of {n:06d}".encode() for n in range(300)]
+    texts[at] = b"to ann.lee@example.com"
+    runs = [made if isinstance(made, str) else made.decode() for made in map(encode, texts)]
+    assert classes_in(" ".join(runs)) == ["email"]
+
+
 def test_an_address_of_32_bytes_in_hex_is_no_digest() -> None:
     """It has a digest's length and letters."""
     address = "a-very-long-name.of@example.test"
@@ -135,6 +148,7 @@ def test_clean_values_pass() -> None:
     [
         pa.array([4111111111111111, 7]),
         pa.array([4111111111111111.0, 7.5]),
+        pa.array([Decimal("4111111111111111.00"), Decimal("7.50")]),
         pa.array([["x", "a@example.com"], ["b"]]),
         pa.array([{"a": {"b": "a@example.com"}}, {"a": {"b": "c"}}]),
         pa.array([{"a": [b"a@example.com"]}, {"a": [b"\xff"]}]),
@@ -142,7 +156,17 @@ def test_clean_values_pass() -> None:
         pa.array(["a@example.com", "b"]).dictionary_encode(),
         pa.chunked_array([["a@example.com"], ["b"]]),
     ],
-    ids=["integer", "float", "list", "struct", "bytes inside", "bytes", "dictionary", "chunks"],
+    ids=[
+        "integer",
+        "float",
+        "decimal",
+        "list",
+        "struct",
+        "bytes inside",
+        "bytes",
+        "dictionary",
+        "chunks",
+    ],
 )
 def test_values_of_every_type_are_looked_at(values: pa.Array) -> None:
     """The first holds a value in clear, the second does not."""
@@ -150,10 +174,16 @@ def test_values_of_every_type_are_looked_at(values: pa.Array) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [pa.array([True]), pa.array([None]), pa.array([1], pa.time32("s"))]
+    "values",
+    [
+        pa.array([True]),
+        pa.array([None]),
+        pa.array([1], pa.time32("s")),
+        pa.array([1.5], pa.float16()),
+    ],
 )
 def test_types_without_room_for_a_value_pass(values: pa.Array) -> None:
-    """Truths, nothing and times hold none."""
+    """Truths, nothing, times and half floats hold none."""
     assert guard_column(values).to_pylist() == [False]
 
 

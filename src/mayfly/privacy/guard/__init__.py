@@ -104,6 +104,8 @@ def _as_text(values: pa.Array) -> pl.Series:
     if pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_null(kind):
         return pl.Series(pa.nulls(len(values), pa.large_string()))
     if pa.types.is_floating(kind):
+        # Not every function takes half a float.
+        values, kind = values.cast(pa.float64()), pa.float64()
         whole = pc.if_else(pc.equal(values, pc.floor(values)), values, None)
         small = pc.less(pc.abs(whole), pa.scalar(1e18, kind))
         return _as_text(pc.if_else(small, whole, None).cast(pa.int64()))

@@ -11,7 +11,6 @@ from urllib.parse import unquote
 
 # An address may be percent-encoded in a link that is base64 in a field.
 _DEPTH_MAX = 3
-_READINGS_MAX = 64
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[a-z]{2,8});")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
@@ -41,7 +40,11 @@ _DOTS = str.maketrans("。｡", "..")
 
 
 def readings(text: str) -> Iterator[str]:
-    """The text, then what each encoding in it hides, and again; each once, a bounded number."""
+    """The text, then what each encoding in it hides, and again; each once.
+
+    However many encoded runs there are: all of one kind are one reading, so that none is left out,
+    and a text has at most ten of the next depth.
+    """
     seen = {text}
     waiting = [(text, 0)]
     while waiting:
@@ -50,7 +53,7 @@ def readings(text: str) -> Iterator[str]:
         if depth == _DEPTH_MAX:
             continue
         for inner in _undone(current):
-            if inner not in seen and len(seen) < _READINGS_MAX:
+            if inner not in seen:
                 seen.add(inner)
                 waiting.append((inner, depth + 1))
 
@@ -64,26 +67,34 @@ def _undone(text: str) -> Iterator[str]:
         yield html.unescape(text)
     if _ESCAPE.search(text):
         yield _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
-    for data in _unpacked(text):
-        # UTF-16 of plain letters shows as letters with zeros between them.
-        decoded = data.replace(b"\x00", b"").decode("utf-8", "replace")
-        if _WORTH.search(decoded):
+    for runs in _unpacked(text):
+        decoded = "\n".join(filter(_WORTH.search, map(_text, runs)))
+        if decoded:
             yield decoded
 
 
-def _unpacked(text: str) -> Iterator[bytes]:
-    """Bytes of each run of hex and base64. A run may begin before what was encoded, where a mark of
-    its alphabet stands in between: each alignment is read.
+def _unpacked(text: str) -> Iterator[Iterator[bytes]]:
+    """Bytes of the runs of hex and base64, those of each alignment together: a run may begin before
+    what was encoded, where a mark of its alphabet stands in between.
     """
-    for run in filter(_IN_HEX.search, _HEX.findall(text)):
-        yield from (binascii.unhexlify(_even(run[shift:])) for shift in (0, 1))
-    for found in filter(_IN_BASE64.search, _BASE64.findall(text)):
-        run = found.encode().translate(_URL_SAFE)
-        for shift in range(4):
-            # One sign over a multiple of four holds less than a byte.
-            size = len(run) - shift
-            size -= size % 4 == 1
-            yield binascii.a2b_base64(run[shift : shift + size] + b"=" * (-size % 4))
+    hexes = list(filter(_IN_HEX.search, _HEX.findall(text)))
+    for shift in (0, 1) if hexes else ():
+        yield (binascii.unhexlify(_even(run[shift:])) for run in hexes)
+    found = filter(_IN_BASE64.search, _BASE64.findall(text))
+    runs = [run.encode().translate(_URL_SAFE) for run in found]
+    for shift in range(4) if runs else ():
+        yield (_unbase64(run[shift:]) for run in runs)
+
+
+def _unbase64(run: bytes) -> bytes:
+    # One sign over a multiple of four holds less than a byte.
+    size = len(run) - (len(run) % 4 == 1)
+    return binascii.a2b_base64(run[:size] + b"=" * (-size % 4))
+
+
+def _text(data: bytes) -> str:
+    """As UTF-8; UTF-16 of plain letters shows as letters with zeros between them."""
+    return data.replace(b"\x00", b"").decode("utf-8", "replace")
 
 
 def _folded(text: str) -> str:
