@@ -453,7 +453,11 @@ def scan(
     found_in = scan_paths(paths, known_values=known, only_known=bool(known))
     findings = [f.to_dict() for f in found_in]
     document = {"schema": "mayfly/scan/1", "ok": not findings, "findings": findings}
-    lines = [f"{f['path']}: {f['count']} × {f['class']} ({f['encoding']})" for f in findings]
+    lines = [
+        f"{f['path']}{' in ' + f['member'] if f['member'] else ''}: "
+        f"{f['count']} × {f['class']} ({f['encoding']})"
+        for f in findings
+    ]
     nothing = "The marker was not found." if known else "No clear personal value found."
     _print(output, document, lines or [nothing])
     raise typer.Exit(1 if findings else 0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sqlite3
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,8 +19,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mayfly.privacy.scan import BOMB, DEPTH_MAX, Hit, hits_in, scan_chunks, unpacked
-from mayfly.privacy.scan.stream import unpacked_hits, unsnapped
+from mayfly.privacy.scan import (
+    BOMB,
+    DEPTH_MAX,
+    BombError,
+    Hit,
+    hits_in,
+    scan_chunks,
+    stream_kind,
+    unpacked,
+    unpacked_hits,
+    unsnapped,
+)
 
 NAME = "file_name"
 _MEMBER_BYTES_MAX = 256 << 20
@@ -30,6 +40,9 @@ _AVRO = b"Obj\x01"
 _SQLITE = b"SQLite format 3\x00"
 # Streams without a sign of their own, told by the file's name.
 _BY_NAME = {".br": "brotli"}
+_HEAD_BYTES = 512
+# Those that `tarfile` unpacks itself, piece by piece.
+_TARRED = frozenset({"gzip", "bz2", "xz"})
 _DUCKDB_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -82,12 +95,12 @@ def document_hits(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iter
             yield from unpacked_hits(stream, kind, known, inner.member, place.depth)
     opened = _opener(file)
     if opened is None:
+        file.seek(0)
+        kind = stream_kind(file.read(_HEAD_BYTES))
+        if kind:
+            yield from _in_stream(partial(unpacked, chunks(), kind), kind, known, place)
         return
-    if place.depth >= DEPTH_MAX:
-        yield Hit(offset=0, class_name=BOMB, encoding="depth", member=place.member)
-        return
-    file.seek(0)
-    yield from opened(file, known, place)
+    yield from _opened(opened, file, known, place)
 
 
 def _whole(chunks: Callable[[], Iterable[bytes]], kind: str) -> Iterator[bytes]:
@@ -97,10 +110,37 @@ def _whole(chunks: Callable[[], Iterable[bytes]], kind: str) -> Iterator[bytes]:
 _Opener = Callable[[IO[bytes], Sequence[bytes], Place], Iterator[Hit]]
 
 
-def _opener(file: IO[bytes]) -> _Opener | None:
+def _opened(
+    opener: _Opener, file: IO[bytes], known: Sequence[bytes], place: Place
+) -> Iterator[Hit]:
+    if place.depth >= DEPTH_MAX:
+        yield Hit(offset=0, class_name=BOMB, encoding="depth", member=place.member)
+        return
     file.seek(0)
-    head = file.read(512)
-    file.seek(0)
+    yield from opener(file, known, place)
+
+
+def _in_stream(
+    stream: Callable[[], Iterator[bytes]], kind: str, known: Sequence[bytes], place: Place
+) -> Iterator[Hit]:
+    """Hits in the container that a stream unpacks to: its bytes alone do not show them."""
+    inner = place.inner(kind)
+    held = bytearray()
+    with contextlib.suppress(BombError):  # which was told when its bytes were scanned
+        for part in stream():
+            held += part
+            if len(held) >= _HEAD_BYTES and _by_head(bytes(held[:_HEAD_BYTES])) is None:
+                return
+            if len(held) > _MEMBER_BYTES_MAX:
+                yield Hit(offset=0, class_name=BOMB, encoding="bytes", member=inner.member)
+                return
+    opener = _by_head(bytes(held[:_HEAD_BYTES]))
+    if opener is not None:
+        yield from _opened(opener, io.BytesIO(held), known, inner)
+
+
+def _by_head(head: bytes) -> _Opener | None:
+    """What opens a container that begins so."""
     if head[:4] == b"PAR1":
         return _parquet
     if head[:6] == b"ARROW1":
@@ -111,14 +151,21 @@ def _opener(file: IO[bytes]) -> _Opener | None:
         return _sqlite
     if head[8:12] == b"DUCK":
         return _duckdb
-    if head[:4] == b"PK\x03\x04" or zipfile.is_zipfile(file):
+    if head[:4] == b"PK\x03\x04":
         return _zip  # which refuses one that is cut
+    return _tar if head[257:262] == b"ustar" else None
+
+
+def _opener(file: IO[bytes]) -> _Opener | None:
     file.seek(0)
-    if head[257:262] == b"ustar" or head[:3] in (b"\x1f\x8b\x08", b"BZh", b"\xfd7z"):
+    head = file.read(_HEAD_BYTES)
+    opener = _by_head(head)
+    if opener is None and zipfile.is_zipfile(file):
+        return _zip
+    if opener is None and stream_kind(head) in _TARRED:
         file.seek(0)
-        # Compressed, but no archive: its stream has been scanned already.
         return _tar if tarfile.is_tarfile(file) else None
-    return None
+    return opener
 
 
 def _parquet(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
@@ -150,46 +197,51 @@ def _plain(value: Any) -> bytes:
 
 def _avro(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
     """Blocks of a container file, unpacked; texts stand in them as they are."""
-    file.read(4)
+    file.read(len(_AVRO))
     codec = _avro_codec(file)
-    file.read(16)
+    sync = _exactly(file, 16)
     while (count := _avro_long(file)) is not None:
-        size = _avro_long(file) or 0
-        data = file.read(size)
-        if count < 0 or size < 0 or len(data) < size:
+        data = _exactly(file, _avro_size(file))
+        if count < 0 or _exactly(file, 16) != sync:
             raise ValueError("damaged block")
         if codec != "null":
             stream = partial(_avro_block, data, codec)
             yield from unpacked_hits(stream, codec, known, place.inner(codec).member, place.depth)
-        file.read(16)
 
 
 def _avro_block(data: bytes, codec: str) -> Iterator[bytes]:
-    match codec:
-        case "deflate":
-            # As a stream with a head, which the others have, too.
-            return unpacked([b"\x78\x9c", data], "zlib")
-        case "snappy":
-            return iter([unsnapped(data[:-4])])
-        case "bzip2":
-            return unpacked([data], "bz2", whole=True)
-        case "xz":
-            return unpacked([data], "xz", whole=True)
-        case "zstandard":
-            return unpacked([data], "zstd", whole=True)
-    raise ValueError("unknown codec")
+    if codec == "snappy":
+        return iter([unsnapped(data[:-4])])
+    kinds = {"deflate": "deflate", "bzip2": "bz2", "xz": "xz", "zstandard": "zstd"}
+    if codec not in kinds:
+        raise ValueError("unknown codec")
+    return unpacked([data], kinds[codec], whole=True)
 
 
 def _avro_codec(file: IO[bytes]) -> str:
     codec = "null"
     while count := _avro_long(file):
         if count < 0:
-            _avro_long(file)
+            _avro_size(file)
         for _ in range(abs(count)):
-            key, value = (file.read(_avro_long(file) or 0) for _ in range(2))
+            key, value = (_exactly(file, _avro_size(file)) for _ in range(2))
             if key == b"avro.codec":
                 codec = value.decode("ascii", "replace")
     return codec
+
+
+def _avro_size(file: IO[bytes]) -> int:
+    size = _avro_long(file)
+    if size is None or size < 0:
+        raise ValueError("damaged size")
+    return size
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    data = file.read(size)
+    if len(data) < size:
+        raise ValueError("cut")
+    return data
 
 
 def _avro_long(file: IO[bytes]) -> int | None:
@@ -209,7 +261,7 @@ def _avro_long(file: IO[bytes]) -> int | None:
 
 def _sqlite(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
     with closing(
-        sqlite3.connect(":memory:" if place.path is None else _uri(place), uri=True)
+        sqlite3.connect(":memory:" if place.path is None else _uri(place.path), uri=True)
     ) as db:
         if place.path is None:
             db.deserialize(file.read())
@@ -224,8 +276,17 @@ def _sqlite(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[H
             yield from _rows(cursor.fetchmany, columns, known, place.inner(table))
 
 
-def _uri(place: Place) -> str:
-    path = Path(str(place.path)).resolve()
+def _uri(path: Path) -> str:
+    """For reading the file as it is. What stands in a journal beside it would not be seen.
+
+    Raises:
+        ValueError: there is one.
+    """
+    path = path.resolve()
+    for ending in ("-wal", "-journal"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists() and beside.stat().st_size:
+            raise ValueError("a database in use")
     return f"{path.as_uri()}?mode=ro&immutable=1"
 
 
@@ -301,19 +362,3 @@ def files_below(path: Path) -> Iterator[Path]:
                 yield from files_below(child)
     elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
         yield path
-
-
-FAULTS = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    pa.ArrowException,
-    sqlite3.Error,
-    duckdb.Error,
-)
-"""What reading a damaged or foreign file raises."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +14,11 @@ from mayfly.privacy.guard import classes_in
 from mayfly.privacy.guard.patterns import FINDERS
 from mayfly.privacy.scan import BOMB, KNOWN, Hit
 from mayfly.services.scan_containers import (
-    FAULTS,
     Place,
     document_hits,
     files_below,
     name_hits,
 )
-
-_FAULTS = (*FAULTS, lzma.LZMAError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +68,7 @@ def scan_paths(
     return [
         finding
         for path in paths
-        for root, file in _files(Path(path))
+        for root, file in _files(Path(path), known)
         for finding in _scan_file(root, file, known)
         if classes is None or finding.class_name in classes
     ]
@@ -117,13 +113,19 @@ def _strings(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _files(path: Path) -> Iterator[tuple[Path, Path]]:
+def _files(path: Path, known: Sequence[bytes]) -> Iterator[tuple[Path, Path]]:
     """Each file with the path that was given for it."""
     try:
         for file in files_below(path):
             yield path, file
+    except FileNotFoundError:
+        raise ConfigError(
+            "unreadable",
+            f"There is no file or folder {_masked(str(path), known)}.",
+            hint="Check the path; it is taken from the folder you are in.",
+        ) from None
     except OSError:
-        raise _unreadable(path, ()) from None
+        raise _unreadable(path, known) from None
 
 
 def _scan_file(root: Path, path: Path, known: list[bytes]) -> list[Finding]:
@@ -132,7 +134,8 @@ def _scan_file(root: Path, path: Path, known: list[bytes]) -> list[Finding]:
     try:
         with path.open("rb") as file:
             hits = [*name_hits(below, known, ""), *document_hits(file, known, Place(path=path))]
-    except _FAULTS:
+    except Exception:
+        # Whatever a format's library makes of a damaged file; its text may carry a value.
         raise _unreadable(path, known) from None
     return [_shown(finding, known) for finding in _tally(str(path), hits)]
 
@@ -165,17 +168,17 @@ def _shown(finding: Finding, known: Sequence[bytes]) -> Finding:
 
 def _masked(name: str, known: Sequence[bytes]) -> str:
     """A name with its class in place of each value; a part that hides one is left out whole."""
-    parts = []
-    for part in name.split("/"):
-        shown = part
-        for marker in known:
-            shown = shown.replace(marker.decode(), f"[{KNOWN}]")
-        for found, find in FINDERS.items():
-            for start, end in reversed(list(find(shown))):
-                shown = f"{shown[:start]}[{found}]{shown[end:]}"
-        hidden = classes_in(shown)
-        parts.append(f"[{hidden[0]}]" if hidden else shown)
-    return "/".join(parts)
+    for marker in known:
+        name = name.replace(marker.decode(), f"[{KNOWN}]")
+    for found, find in FINDERS.items():
+        for start, end in reversed(list(find(name))):
+            name = f"{name[:start]}[{found}]{name[end:]}"
+    return "/".join(_shown_part(part, known) for part in name.split("/"))
+
+
+def _shown_part(part: str, known: Sequence[bytes]) -> str:
+    hidden = [hit.class_name for hit in name_hits(part, known, "")] + classes_in(part)
+    return f"[{hidden[0]}]" if hidden else part
 
 
 def _unreadable(path: Path, known: Sequence[bytes]) -> ConfigError:

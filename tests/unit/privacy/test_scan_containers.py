@@ -22,6 +22,7 @@ import duckdb
 import fastavro
 import openpyxl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -106,17 +107,37 @@ def _zip(files: dict[str, bytes]) -> bytes:
     return held.getvalue()
 
 
-def _sqlite_in_zip(path: Path) -> None:
-    inner = path.with_suffix(".tmp")
-    _sqlite(inner)
-    path.write_bytes(_zip({"a/b.db": inner.read_bytes()}))
-    inner.unlink()
+def _within(make: Callable[[Path], None], pack: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        inner = path.with_suffix(".tmp")
+        make(inner)
+        path.write_bytes(pack(inner.read_bytes()))
+        inner.unlink()
+
+    return write
+
+
+def _parquet(path: Path) -> None:
+    rows = [TEXT if n == 700 else "to ann" for n in range(2_000)]
+    pq.write_table(pa.table({"c": rows}), path, compression="zstd")
+
+
+def _tar(path: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        data = gzip.compress(TEXT.encode())
+        info = tarfile.TarInfo("a")
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
 
 
 CONTAINERS: dict[str, Callable[[Path], None]] = {
     **{f"avro {c}": _avro(c) for c in ("null", "deflate", "snappy", "bzip2", "xz")},
     "sqlite": _sqlite,
-    "sqlite in zip": _sqlite_in_zip,
+    "sqlite in zip": _within(_sqlite, lambda d: _zip({"a/b.db": d})),
+    "sqlite in gzip": _within(_sqlite, gzip.compress),
+    "parquet in gzip": _within(_parquet, gzip.compress),
+    "parquet in zstd": _within(_parquet, lambda d: pa.compress(d, codec="zstd", asbytes=True)),
+    "tar in lz4": _within(_tar, lambda d: pa.compress(d, codec="lz4", asbytes=True)),
     "duckdb": _duckdb,
     "xlsx": _xlsx,
     "arrow file": _arrow_file,
@@ -240,6 +261,74 @@ def test_a_database_that_is_open_elsewhere_is_unreadable(tmp_path: Path) -> None
     _duckdb(file)
     with duckdb.connect(str(file)), pytest.raises(ConfigError, match="unreadable"):
         scan_paths([file])
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+def test_a_database_with_rows_beside_it_is_unreadable(ending: str, tmp_path: Path) -> None:
+    """What was written last stands in another file, of which this one knows nothing."""
+    file = tmp_path / "app.db"
+    _sqlite(file)
+    (tmp_path / f"app.db{ending}").write_bytes(b"x")
+    with pytest.raises(ConfigError, match="unreadable"):
+        scan_paths([file])
+
+
+@pytest.mark.parametrize("name", ["lz4", "zstd", "snappy", "avro deflate", "avro snappy"])
+def test_a_damaged_stream_is_unreadable(name: str, tmp_path: Path) -> None:
+    """In the middle or at its end: what follows was not looked at."""
+    whole = tmp_path / "whole"
+    CONTAINERS[name](whole)
+    data = whole.read_bytes()
+    middle = len(data) * 3 // 4
+    broken = (
+        data[:middle] + bytes(b ^ 0x5A for b in data[middle : middle + 64]) + data[middle + 64 :]
+    )
+    for at, wrong in enumerate((broken, data[:-5])):
+        file = tmp_path / f"wrong{at}"
+        file.write_bytes(wrong)
+        with pytest.raises(ConfigError, match="unreadable"):
+            scan_paths([file])
+
+
+def test_a_hostile_header_ends(tmp_path: Path) -> None:
+    """It says that more entries follow than there are bytes in the world."""
+    file = tmp_path / "file"
+    file.write_bytes(b"Obj\x01" + b"\xfe" * 8 + b"\x7f")
+    with pytest.raises(ConfigError, match="unreadable"):
+        scan_paths([file])
+
+
+def test_a_database_in_an_archive_is_never_clean(tmp_path: Path) -> None:
+    """To open it, it would have to be written to a disk."""
+    _within(_duckdb, gzip.compress)(tmp_path / "file")
+    with pytest.raises(ConfigError, match="unreadable"):
+        scan_paths([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ann/lee@example.com",
+        "tel +44/20/7946/0958",
+        f"a/{MARKER}/b",
+        base64.b64encode(MARKER.encode()).decode(),
+    ],
+)
+def test_no_part_of_a_name_is_shown_that_is_a_value(name: str, tmp_path: Path) -> None:
+    """Whatever stands between its parts, and however it is written."""
+    table = pa.table({name: [f"x {ADDRESS}"]})
+    pq.write_table(table, tmp_path / "file")
+    found = scan_paths([tmp_path], known_values=[MARKER])
+    assert found
+    printed = json.dumps([finding.to_dict() for finding in found])
+    for part in ("lee@", "7946", MARKER, name):
+        assert part not in printed
+
+
+def test_a_path_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    """Not that it could not be read."""
+    with pytest.raises(ConfigError, match="There is no file or folder"):
+        scan_paths([tmp_path / "nothing"])
 
 
 def test_a_small_window_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ _ARROW = frozenset({"zstd", "lz4", "brotli"})
 _PROBE_BYTES = 1 << 12
 
 # Magics too long to stand at a file's beginning by chance: such a file must unpack to its end.
-_STRONG = frozenset({"gzip", "bz2", "xz"})
+_STRONG = frozenset({"gzip", "bz2", "xz", "zstd", "lz4", "snappy"})
 
 
 class BombError(Exception):
@@ -82,13 +82,18 @@ def scan_chunks(
             if base + at:
                 place = f"{member}/{kind}@{base + at}".lstrip("/")
                 yield from _inside(window[at:], kind, place, known, depth)
-    kind = next((name for name, magic in _MAGICS.items() if magic.match(head)), "")
+    kind = stream_kind(head)
     if kind and (depth < DEPTH_MAX or kind != "zlib"):
         place = f"{member}/{kind}".lstrip("/")
         whole = depth == 0 and kind in _STRONG
         yield from unpacked_hits(
             lambda: unpacked(chunks(), kind, whole=whole), kind, known, place, depth
         )
+
+
+def stream_kind(head: bytes) -> str:
+    """Of the compressed stream that some bytes begin, "" for none."""
+    return next((name for name, magic in _MAGICS.items() if magic.match(head)), "")
 
 
 def unpacked_hits(
@@ -114,7 +119,7 @@ def unpacked(chunks: Iterable[bytes], kind: str, *, whole: bool = False) -> Iter
 
     Args:
         chunks: of the stream.
-        kind: `gzip`, `zlib`, `bz2`, `xz`, `zstd`, `lz4`, `snappy` or `brotli`.
+        kind: `gzip`, `zlib`, `deflate`, `bz2`, `xz`, `zstd`, `lz4`, `snappy` or `brotli`.
         whole: a fault is an error.
 
     Raises:
@@ -202,7 +207,7 @@ def _decoder(kind: str) -> Any:
         return bz2.BZ2Decompressor()
     if kind == "xz":
         return lzma.LZMADecompressor()
-    return zlib.decompressobj(wbits=47)
+    return zlib.decompressobj(wbits=-15 if kind == "deflate" else 47)
 
 
 def _unpacked_arrow(chunks: Iterable[bytes], kind: str, whole: bool) -> Iterator[bytes]:
@@ -226,7 +231,10 @@ def _unpacked_snappy(chunks: Iterable[bytes], whole: bool) -> Iterator[bytes]:
         if len(body) < size:
             break
         if head[0] == 0x00:
-            yield unsnapped(body[4:])
+            try:
+                yield unsnapped(body[4:])
+            except ValueError:
+                break
         elif head[0] == 0x01:
             yield body[4:]
         elif head[0] < 0x80:
@@ -239,7 +247,12 @@ def _unpacked_snappy(chunks: Iterable[bytes], whole: bool) -> Iterator[bytes]:
 
 
 def unsnapped(block: bytes) -> bytes:
-    """What one block of Snappy holds, nothing where it is damaged."""
+    """What one block of Snappy holds.
+
+    Raises:
+        ValueError: it is damaged.
+        BombError: it says it holds more than 1 GiB.
+    """
     size = shift = 0
     for byte in block[:5]:
         size |= (byte & 0x7F) << shift
@@ -251,7 +264,7 @@ def unsnapped(block: bytes) -> bytes:
     try:
         return bytes(pa.Codec("snappy").decompress(block, size, asbytes=True)) if size else b""
     except (OSError, pa.ArrowException):
-        return b""
+        raise ValueError("damaged block") from None
 
 
 class _Reader(io.RawIOBase):
