@@ -277,17 +277,20 @@ def _sqlite(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[H
 
 
 def _uri(path: Path) -> str:
-    """For reading the file as it is. What stands in a journal beside it would not be seen.
+    """For reading a database and making no file beside it.
+
+    Where others have it open, what they wrote last stands in a log, which is read through the index
+    that they keep of it; without one SQLite would have to write it.
 
     Raises:
-        ValueError: there is one.
+        ValueError: there is a log without index.
     """
     path = path.resolve()
-    for ending in ("-wal", "-journal"):
-        beside = path.with_name(path.name + ending)
-        if beside.exists() and beside.stat().st_size:
-            raise ValueError("a database in use")
-    return f"{path.as_uri()}?mode=ro&immutable=1"
+    log, index, journal = (path.with_name(path.name + e) for e in ("-wal", "-shm", "-journal"))
+    in_use = any(file.exists() and file.stat().st_size for file in (log, journal))
+    if in_use and log.exists() and not index.exists():
+        raise ValueError("a log without its index")
+    return f"{path.as_uri()}?mode=ro{'' if in_use else '&immutable=1'}"
 
 
 def _duckdb(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:

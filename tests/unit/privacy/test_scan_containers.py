@@ -263,12 +263,29 @@ def test_a_database_that_is_open_elsewhere_is_unreadable(tmp_path: Path) -> None
         scan_paths([file])
 
 
-@pytest.mark.parametrize("ending", ["-wal", "-journal"])
-def test_a_database_with_rows_beside_it_is_unreadable(ending: str, tmp_path: Path) -> None:
-    """What was written last stands in another file, of which this one knows nothing."""
+def test_what_a_database_in_use_holds_in_its_log_is_found(tmp_path: Path) -> None:
+    """Also where the log itself is not among the files. Database and log stay as they were; in the
+    index each reader leaves its mark.
+    """
+    file = tmp_path / "app.db"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE t (v TEXT)")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("INSERT INTO t VALUES (?)", [TEXT])
+        db.commit()
+        stays = (file, tmp_path / "app.db-wal")
+        before = [path.read_bytes() for path in stays]
+        found = scan_paths([file])
+        assert [(f.class_name, f.member) for f in found] == [("email", "t/v")]
+        assert [path.read_bytes() for path in stays] == before
+
+
+def test_a_database_with_a_log_that_cannot_be_read_is_unreadable(tmp_path: Path) -> None:
+    """What was written last stands there, and is not seen."""
     file = tmp_path / "app.db"
     _sqlite(file)
-    (tmp_path / f"app.db{ending}").write_bytes(b"x")
+    (tmp_path / "app.db-wal").write_bytes(b"x")
     with pytest.raises(ConfigError, match="unreadable"):
         scan_paths([file])
 
