@@ -30,8 +30,7 @@ def hashed_rows(rows: int) -> float:
         sql_digest(rule_for("meta", field), "duckdb", f"x{i}", default_country=None)
         for i, field in enumerate(_FIELDS)
     ]
-    for depth in range(max(len(sql.shared) for sql in made)):
-        parts.add_layer(sql.shared[depth] for sql in made if depth < len(sql.shared))
+    parts.add_parts(sql.shared for sql in made)
     counts = ", ".join(f"count({parts.named(sql.digest)})" for sql in made)
     with duckdb.connect(config={"threads": str(THREADS)}) as connection:
         connection.execute(_PEOPLE.format(rows=int(rows)))

@@ -221,12 +221,10 @@ class ScanSql:
         shared = Shared(self._sql.fence, needed="need")
         digests = [(f.column, f.digest_sql, f.shared_sql) for _, f in value_fields(spec)]
         digests += [(s.column, s.canonical_sql, s.shared_sql) for s in spec.suppression]
-        for depth in range(max((len(parts) for _, _, parts in digests), default=0)):
-            shared.add_layer(
-                parts[depth].replace("{column}", self._x(column))
-                for column, _, parts in digests
-                if depth < len(parts)
-            )
+        shared.add_parts(
+            [part.replace("{column}", self._x(column)) for part in parts]
+            for column, _, parts in digests
+        )
         shared.add_layer(
             sql.replace("{column}", self._x(column)) for column, sql, _ in digests if sql
         )

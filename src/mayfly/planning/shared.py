@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 
 class Shared:
@@ -32,6 +33,11 @@ class Shared:
         self._names |= {sql: name for name, sql in layer}
         if made:
             self._layers.append(made)
+
+    def add_parts(self, parts: Iterable[Sequence[str]]) -> None:
+        """Name what stands in several expressions more than once, of each inner parts first."""
+        for layer in zip_longest(*parts):
+            self.add_layer(sql for sql in layer if sql is not None)
 
     def named(self, sql: str) -> str:
         """An expression with its named parts replaced by their names, the largest first."""
