@@ -13,7 +13,8 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from clickhouse import ClickHouse, clickhouse_process
+from clickhouse import clickhouse_process
+from engine_process import EngineProcess
 from mariadb import MariaDB, mariadb_server
 from mayfly.planning.shared import Shared
 from mayfly.planning.sql.duckdb import DuckdbDialect
@@ -27,7 +28,7 @@ from mayfly.privacy.rules import (
     worker_canonical,
 )
 from mayfly.privacy.rules.probe import STRINGS
-from spark import Spark, spark_process
+from spark import spark_process
 
 FIELDS = [
     "email",
@@ -202,8 +203,7 @@ def query(
     fence = PostgresDialect.fence if dialect == "postgres" else DuckdbDialect.fence
     parts = Shared(fence, needed="TRUE")
     if shared:
-        for part in made.shared:
-            parts.add_layer([part])
+        parts.add_parts([made.shared])
         parts.add_layer([made.digest, made.canonical])
     digest, inside, canonical = (
         parts.named(sql) for sql in (made.digest, made.in_repertoire, made.canonical)
@@ -278,10 +278,9 @@ def test_postgres_equals_python(
 
 
 @pytest.fixture(scope="module")
-def clickhouse() -> Iterator[ClickHouse]:
+def clickhouse() -> Iterator[EngineProcess]:
     """A real ClickHouse, with every awkward value in table `t`."""
-    with clickhouse_process() as made:
-        made.table([None, *corpus(), *STRINGS])
+    with clickhouse_process([None, *corpus(), *STRINGS]) as made:
         yield made
 
 
@@ -289,7 +288,7 @@ def clickhouse() -> Iterator[ClickHouse]:
 @pytest.mark.parametrize("country", [None, "FR"])
 @pytest.mark.parametrize("key", sorted(k for k in RULES if not RULES[k].prehashed_only))
 def test_clickhouse_equals_python(
-    clickhouse: ClickHouse, key: tuple[str, str], country: str | None, *, shared: bool
+    clickhouse: EngineProcess, key: tuple[str, str], country: str | None, *, shared: bool
 ) -> None:
     """Of every platform's rule: the same digest, or the value is left to the worker."""
     sql = query(RULES[key], "clickhouse", country, shared=shared)
@@ -330,7 +329,7 @@ def test_mariadb_equals_python(
 
 
 @pytest.fixture(scope="module", params=["en", "tr"])
-def spark(request: pytest.FixtureRequest) -> Iterator[Spark]:
+def spark(request: pytest.FixtureRequest) -> Iterator[EngineProcess]:
     """A real Spark, under an English and a Turkish JVM."""
     with spark_process(request.param, [None, *corpus(), *STRINGS]) as made:
         yield made
@@ -340,7 +339,7 @@ def spark(request: pytest.FixtureRequest) -> Iterator[Spark]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("country", [None, "FR"])
 @pytest.mark.parametrize("platform", sorted({platform for platform, _ in RULES}))
-def test_spark_equals_python(spark: Spark, platform: str, country: str | None) -> None:
+def test_spark_equals_python(spark: EngineProcess, platform: str, country: str | None) -> None:
     """All rules of a platform in one statement, which Spark takes some time to compile."""
     keys = sorted(k for k in RULES if k[0] == platform and not RULES[k].prehashed_only)
     columns = []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from integration.test_rules_conformance import corpus
 from mayfly.privacy.rules import RULES, Rule, python_digest, rule_for, worker_digest
-from mayfly.privacy.rules.emit_polars import decide
+from mayfly.privacy.rules.emitters.polars import decide
 from mayfly.privacy.rules.hashing import EMPTY, PYTHON_ONLY
 from mayfly.privacy.rules.probe import STRINGS
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.catalogue import RULES, RULES_VERSION, Rule
-from mayfly.privacy.rules.emit import BASE64_DIGEST, EMITTERS, OTHER_DIGEST, Emitter
-from mayfly.privacy.rules.emit_polars import decide
+from mayfly.privacy.rules.emitters import BASE64_DIGEST, EMITTERS, OTHER_DIGEST, Emitter
+from mayfly.privacy.rules.emitters.polars import decide
 from mayfly.privacy.rules.hashing import EMPTY, PYTHON_ONLY, HashResult, hash_text, hash_value
 from mayfly.privacy.rules.phone import sql_e164
 

@@ -13,7 +13,7 @@ from datetime import date
 
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.catalogue import BIRTH_YEARS, RULES, Rule
-from mayfly.privacy.rules.emit import BASE64_DIGEST, OTHER_DIGEST
+from mayfly.privacy.rules.emitters import BASE64_DIGEST, OTHER_DIGEST
 from mayfly.privacy.rules.evaluate import holds, letters_only, text_of
 from mayfly.privacy.rules.phone import SEPARATORS, e164
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import phonenumbers
 
-from mayfly.privacy.rules.emit import Emitter
+from mayfly.privacy.rules.emitters import Emitter
 from mayfly.privacy.rules.expression import SPACES
 from mayfly.privacy.rules.phone_national import national_e164
 

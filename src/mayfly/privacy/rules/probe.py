@@ -21,7 +21,7 @@ from mayfly.privacy.rules import (
     worker_canonical,
 )
 from mayfly.privacy.rules import expression as e
-from mayfly.privacy.rules.emit import text_literal
+from mayfly.privacy.rules.emitters import text_literal
 
 _SINGLE = [*map(chr, range(0x09, 0x0E)), *map(chr, range(0x20, 0x7F)), e.NO_BREAK]
 _SINGLE += [*e.LATIN_UPPER, *e.LATIN_LOWER, "ß", "ÿ"]

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.catalogue import Rule
-from mayfly.privacy.rules.emit import BASE64_DIGEST, LABELS, OTHER_DIGEST, PLAIN
+from mayfly.privacy.rules.emitters import BASE64_DIGEST, LABELS, OTHER_DIGEST, PLAIN
 from mayfly.privacy.rules.phone import SEPARATORS, SQL_INTERNATIONAL, SQL_NATIONAL
 
 _HEX = "[0-9a-fA-F]{64}"

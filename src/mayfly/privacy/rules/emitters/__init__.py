@@ -1,0 +1,37 @@
+"""The rules as SQL: one small emitter a dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mayfly.privacy.rules.emitters.base import (
+    BASE64_DIGEST,
+    LABELS,
+    OTHER_DIGEST,
+    PLAIN,
+    Emitter,
+    text_literal,
+)
+from mayfly.privacy.rules.emitters.clickhouse import ClickhouseEmitter
+from mayfly.privacy.rules.emitters.duckdb import DuckdbEmitter
+from mayfly.privacy.rules.emitters.mariadb import MariadbEmitter
+from mayfly.privacy.rules.emitters.postgres import PostgresEmitter
+from mayfly.privacy.rules.emitters.spark import SparkEmitter
+
+__all__ = [
+    "BASE64_DIGEST",
+    "EMITTERS",
+    "LABELS",
+    "OTHER_DIGEST",
+    "PLAIN",
+    "Emitter",
+    "text_literal",
+]
+
+EMITTERS: dict[str, Callable[[], Emitter]] = {
+    "duckdb": DuckdbEmitter,
+    "postgres": PostgresEmitter,
+    "clickhouse": ClickhouseEmitter,
+    "mariadb": MariadbEmitter,
+    "spark": SparkEmitter,
+}

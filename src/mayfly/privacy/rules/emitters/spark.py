@@ -1,0 +1,51 @@
+"""Spark."""
+
+from __future__ import annotations
+
+from mayfly.privacy.rules import expression as e
+from mayfly.privacy.rules.emitters.base import Emitter, anchored
+
+
+class SparkEmitter(Emitter):
+    """Folds by table: `lower` follows the JVM's language, in which I may be another letter."""
+
+    def literal(self, text: str) -> str:
+        """A backslash begins an escape, and two quotes are no quote."""
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return "'" + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + "'"
+
+    def remove(self, text: str, characters: str, *, looked_at: str) -> str:
+        """Characters without a partner are removed."""
+        del looked_at
+        return f"translate({text}, {self.literal(characters)}, '')"
+
+    def lower(self, text: str) -> str:
+        """ASCII and Latin-1."""
+        return self._mapped(text, e.UPPER + e.LATIN_UPPER, e.LOWER + e.LATIN_LOWER)
+
+    def lower_ascii(self, text: str) -> str:
+        """ASCII."""
+        return self._mapped(text, e.UPPER, e.LOWER)
+
+    def upper(self, text: str) -> str:
+        """ASCII."""
+        return self._mapped(text, e.LOWER, e.UPPER)
+
+    def sha256(self, text: str) -> str:
+        """`sha2` gives hex."""
+        return f"unhex(sha2({text}, 256))"
+
+    def full_match(self, text: str, pattern: str) -> str:
+        """Java's patterns."""
+        return f"({text} RLIKE {self.literal(anchored(pattern))})"
+
+    def position(self, text: str, part: str) -> str:
+        """In characters."""
+        return f"instr({text}, {self.literal(part)})"
+
+    def integer(self, text: str) -> str:
+        """Branches that are not taken may be worked out."""
+        return f"try_cast({text} AS int)"
+
+    def _mapped(self, text: str, before: str, after: str) -> str:
+        return f"translate({text}, {self.literal(before)}, {self.literal(after)})"
