@@ -27,7 +27,7 @@ class ClosingSql:
 
     def statements(self, now_ms: int) -> list[str]:
         """Everything up to dropping the working copies."""
-        steps = [*self._state(now_ms)]
+        steps = [*self._state(now_ms), self._refreshed()]
         if self._spec.by_identifier:
             steps += self._pairs()
         steps += self._absent()
@@ -69,6 +69,18 @@ class ClosingSql:
             empty = self._sql.utf8("''")
             steps += self._state_from(self.doubtful("plan"), empty, empty, "TRUE", now_ms)
         return steps
+
+    def _refreshed(self) -> str:
+        """Rows that were not sent, since what leaves is as delivered, with what they are judged by
+        next time.
+        """
+        spec, state = self._spec, self._names.of("state")
+        found = [f", s{j} = q.{c}" for j, c in enumerate(canonical_columns(spec))]
+        match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))
+        return (
+            f"UPDATE {state} SET fp = q.fp{''.join(found)} FROM {self._names.of('scan')} q "
+            f"WHERE q.c = {int(RowClass.REFRESHED)} AND {match}"
+        )
 
     def _state_from(self, query: str, fp: str, out: str, redo: str, now_ms: int) -> list[str]:
         """Rows with their new fingerprints, in place of those of the same keys.

@@ -19,6 +19,8 @@ from mayfly.planning.spec import WANTED, PlanField, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
 from mayfly.privacy.gate import Form
 
+# What may turn out to leave as it was delivered: by another rule, or from another source value.
+SETTLED = (RowClass.RESEND, RowClass.CHANGED)
 _SENT = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND)
 
 
@@ -103,10 +105,10 @@ class NumberingSql:
         )
 
     def settle_resends(self) -> str:
-        """Rows looked at again only because rule or mapping changed, and found equal."""
+        """Rows of which nothing that leaves differs from what was delivered."""
         return (
-            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.UNCHANGED)} "
-            f"WHERE c = {int(RowClass.RESEND)} AND NOT redo AND s_out = {self.outgoing()}"
+            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.REFRESHED)} "
+            f"WHERE c IN {_numbers(SETTLED)} AND NOT redo AND s_out = {self.outgoing()}"
         )
 
     def outgoing(self) -> str:

@@ -143,9 +143,21 @@ def granted_model(spec: PlanSpec, columns: Sequence[str]) -> str:
 
 
 def source_fingerprint(spec: PlanSpec, sql: SqlDialect) -> str:
-    """Fingerprint of the mapped source values, over the model's columns."""
+    """Fingerprint of the source values that a row is judged by, over the model's columns.
+
+    Those of its fields, and beside them what its digests depend on: identifiers that do not leave
+    but may be on the suppression list, and each row's own country.
+    """
     fields = sorted(spec.fields, key=lambda f: f.name)
-    return sql.fingerprint([sql.render(_compared(f), f.arrow_type) for f in fields])
+    mapped = [sql.render(_compared(f), f.arrow_type) for f in fields]
+    return sql.fingerprint([*mapped, *(sql.as_text(quote(c)) for c in _beside(spec))])
+
+
+def _beside(spec: PlanSpec) -> list[str]:
+    columns = {s.column for s in spec.suppression}
+    columns |= {f.country_column for f in spec.fields if f.country_column}
+    columns |= {s.country_column for s in spec.suppression if s.country_column}
+    return sorted(columns - {f.column for f in spec.fields})
 
 
 def _compared(field: PlanField) -> str:

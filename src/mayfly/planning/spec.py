@@ -31,9 +31,16 @@ class RowClass(IntEnum):
     SUPPRESSED = 10
     OUTSIDE = 11  # outside the repertoire, and the sync says withhold
     NO_IDENTIFIER = 12
+    REFRESHED = 13  # outgoing values as delivered: what the state compares by is noted anew
 
 
-WANTED = (RowClass.ADDED, RowClass.CHANGED, RowClass.UNCHANGED, RowClass.RESEND)
+WANTED = (
+    RowClass.ADDED,
+    RowClass.CHANGED,
+    RowClass.UNCHANGED,
+    RowClass.RESEND,
+    RowClass.REFRESHED,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,7 @@ class LocalCopy:
             self._gone()
         if self._spec.mode is not SyncMode.APPEND:
             self._absent(left)
+        self._refreshed()
 
     def _create(self, plan: Plan) -> list[str]:
         n = self._state.names
@@ -79,7 +80,7 @@ class LocalCopy:
             f"CREATE TABLE {n.of('drop')} "
             "(batch integer, pos integer, field VARCHAR, digest BLOB, k0 BLOB)",
             f"CREATE TABLE {n.of('gone')} (k0 BLOB, field VARCHAR, digest BLOB)",
-            f"CREATE TABLE {n.of('scan')} (k0 BLOB, c smallint)",
+            f"CREATE TABLE {n.of('scan')} (k0 BLOB, c smallint, fp BLOB)",
             f"CREATE TABLE {n.of('batches')} "
             "(batch integer, op VARCHAR, field VARCHAR, size bigint)",
         ]
@@ -150,7 +151,7 @@ class LocalCopy:
         """Rows that count as delivered no more, once the plan is closed."""
         if left is not None:
             self._state.session.execute(
-                f"INSERT INTO {self._state.names.of('scan')} "
+                f"INSERT INTO {self._state.names.of('scan')} (k0, c) "
                 f"SELECT k0, {int(RowClass.LEFT)} FROM ({left}) AS mf_l"
             )
         classes = ", ".join(str(int(c)) for c in _ABSENT)
@@ -160,6 +161,21 @@ class LocalCopy:
         )
         for piece in self._session.stream(query):
             made = {"k0": self._digests.rows(piece.column("kd")), "c": piece.column("c")}
+            self._insert("scan", made)
+
+    def _refreshed(self) -> None:
+        """Rows that leave as they were delivered, from other source values or by another rule."""
+        query = (
+            f"SELECT {key_digest(self._spec, self._sql)} AS kd, c, fp "
+            f"FROM {self._names.of('scan')} WHERE c = {int(RowClass.REFRESHED)}"
+        )
+        for piece in self._session.stream(query):
+            keys = piece.column("kd")
+            made = {
+                "k0": self._digests.rows(keys),
+                "c": piece.column("c"),
+                "fp": self._digests.values(piece.column("fp"), keys),
+            }
             self._insert("scan", made)
 
     def _numbered(self, info: BatchInfo, found: pa.Table) -> dict[str, pa.Array]:

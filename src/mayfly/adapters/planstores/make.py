@@ -247,7 +247,7 @@ class PlanMaker:
             added=n[RowClass.ADDED],
             changed=n[RowClass.CHANGED],
             removed=removed,
-            unchanged=n[RowClass.UNCHANGED],
+            unchanged=n[RowClass.UNCHANGED] + n[RowClass.REFRESHED],
             withheld_consent=n[RowClass.WITHHELD] + n[RowClass.WITHDRAWN] + n[RowClass.UNKNOWN],
             withdrawn=n[RowClass.WITHDRAWN],
             unknown=n[RowClass.UNKNOWN],

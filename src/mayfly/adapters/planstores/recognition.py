@@ -15,7 +15,7 @@ from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.make import PlanPlace, pages
 from mayfly.planning.names import Names
-from mayfly.planning.numbering import NumberingSql
+from mayfly.planning.numbering import SETTLED, NumberingSql
 from mayfly.planning.scan import key_list, key_names, source_fingerprint
 from mayfly.planning.spec import PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
@@ -101,7 +101,7 @@ class Recognition:
         query = (
             f"SELECT {ordinal} AS n, {key_digest(self._spec, self._sql)} AS kd, {outgoing} AS o "
             f"FROM {scan} "
-            f"WHERE c = {int(RowClass.RESEND)} AND NOT redo"
+            f"WHERE c IN ({', '.join(str(int(c)) for c in SETTLED)}) AND NOT redo"
         )
         for piece in pages(self._session, query, scan, ordinal):
             page = self._local_page(state, piece, "o")
@@ -111,7 +111,7 @@ class Recognition:
             )
             same = self._load(found)
             self._session.execute(
-                f"UPDATE {scan} SET c = {int(RowClass.UNCHANGED)} "
+                f"UPDATE {scan} SET c = {int(RowClass.REFRESHED)} "
                 f"WHERE {ordinal} IN (SELECT n FROM {same})"
             )
 
