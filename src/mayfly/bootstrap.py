@@ -56,6 +56,7 @@ from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.deliver import Sleep
 from mayfly.services.probe_source import probe_source
 from mayfly.services.states import StateKeeper
+from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
 
 SPECS: dict[str, DestinationSpec] = {
@@ -114,6 +115,7 @@ class App:
                 run=run,
                 differing=lambda uses: self._differing(source, uses),
                 suppression_version=self.store.suppression_version(),
+                suppression_forms=listed_forms(self.store),
                 limit=limit,
                 full_refresh=full_refresh,
             )

@@ -23,6 +23,7 @@ from mayfly.privacy.rules import (
     RULES,
     Rule,
     SqlDialectName,
+    canonical_rule,
     python_digest,
     sql_digest,
     worker_canonical,
@@ -231,7 +232,8 @@ def check(
     if rule.field in ("email", "phone"):
         column = pa.array(values, pa.string())
         kind: Literal["email", "phone"] = "email" if rule.field == "email" else "phone"
-        canonical = worker_canonical(kind, column, default_country=country).to_pylist()
+        form = canonical_rule(kind)
+        canonical = worker_canonical(form, column, default_country=country).to_pylist()
     taken = 0
     for n, (value, want, (got, inside, found)) in enumerate(
         zip(values, oracle.to_pylist(), rows, strict=True)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mayfly.domain.batch import Operation, SyncMode
 from mayfly.privacy.gate import Form
+from mayfly.privacy.rules import CanonicalKind
 
 SuppressionKind = Literal["email", "phone", "primary_key"]
 
@@ -108,10 +109,18 @@ class PlanField:
 class SuppressionColumn:
     """A model column whose canonical digest is compared with the suppression list.
 
-    `sent_as` is the number of the field that leaves as this very digest, which is then kept once.
+    Args:
+        kind: of the identifier.
+        version: of its canonical form; an earlier one where the list has entries made by it.
+        column: of the model.
+        canonical_sql, inside_sql: digest over the column, and where that is final.
+        shared_sql: parts that stand in them more than once.
+        country_column: each row's own country.
+        sent_as: number of the field that leaves as this very digest, which is then kept once.
     """
 
-    kind: SuppressionKind
+    kind: CanonicalKind
+    version: int = 1
     column: str
     canonical_sql: str
     inside_sql: str
@@ -299,9 +308,9 @@ class PlanWorker(Protocol):
         """Match hash of values outside the repertoire; null where refused."""
 
     def canonical(
-        self, kind: SuppressionKind, column: str, values: pa.Array, countries: pa.Array | None
+        self, item: SuppressionColumn, values: pa.Array, countries: pa.Array | None
     ) -> pa.Array:
-        """Canonical digests of values outside the repertoire."""
+        """Canonical digests of values of such a column that are outside the repertoire."""
 
 
 @dataclass(frozen=True, kw_only=True)

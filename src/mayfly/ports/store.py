@@ -76,14 +76,27 @@ class Store(Protocol):
     def approval(self, sync: str, target: str) -> ApprovalRecord | None:
         """The approval in force."""
 
-    def add_suppressions(self, entries: Sequence[tuple[str, bytes]], now: datetime) -> int:
-        """Add (kind, keyed digest) pairs; how many were new."""
+    def add_suppressions(
+        self,
+        entries: Sequence[tuple[str, bytes]],
+        now: datetime,
+        *,
+        forms: Mapping[str, int] | None = None,
+    ) -> int:
+        """Add (kind, keyed digest) pairs; how many were new.
+
+        `forms` names, by kind, which version of the identifiers' canonical form they were made by;
+        the first where it names none.
+        """
 
     def remove_suppressions(self, entries: Sequence[tuple[str, bytes]]) -> int:
         """Remove them; how many there were."""
 
     def suppression_counts(self) -> Mapping[str, int]:
         """Entries per kind."""
+
+    def suppression_forms(self) -> Mapping[str, frozenset[int]]:
+        """By kind, the forms that entries were made by."""
 
     def suppression_digests(self) -> pa.Array:
         """All keyed digests, 32-byte binary."""

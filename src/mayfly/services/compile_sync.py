@@ -31,7 +31,15 @@ from mayfly.ports.destination import DestinationContext, Erasure
 from mayfly.ports.source import ColumnInfo
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GatePolicy
-from mayfly.privacy.rules import RULES_VERSION, rule_for
+from mayfly.privacy.rules import (
+    CANONICAL_KINDS,
+    CanonicalKind,
+    Rule,
+    SqlRule,
+    canonical_rule,
+    rule_for,
+    version_text,
+)
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.type_fields import FieldTyper, Found
@@ -93,6 +101,7 @@ class _Compiler:
             self.found.refuse(
                 "no_identifier", "No mapped field identifies a person at the destination."
             )
+        suppression = self._suppression(typer, infos, fields)
         spec = PlanSpec(
             identity=state_identity(
                 self.r.project, self.sync, self.r.destination.name, self.r.address
@@ -105,12 +114,12 @@ class _Compiler:
             keys=keys,
             fields=tuple(fields),
             consent=consent,
-            suppression=self._suppression(typer, infos, fields),
+            suppression=suppression,
             suppress_key=len(keys) == 1,
             destination_key=self._destination_key(),
             erase_withdrawn=self.external and self.r.destination.erasure is not Erasure.NONE,
             outside=self.sync.outside_repertoire,
-            versions=self._versions(fields),
+            versions=self._versions(fields, suppression),
             suppression_version=self.r.suppression_version,
             batch_rows=self.sync.batch_rows or 50_000,
             limit=self.r.limit,
@@ -166,11 +175,20 @@ class _Compiler:
                 rule = rule_for(*(spec.rule or ("", spec.name)))
                 country = columns[column].default_country
                 found.append(RuleUse(rule=rule, default_country=country))
-        for name, settings in columns.items():
-            if settings.cls in ("email", "phone") and name in infos:
-                rule = rule_for("meta", settings.cls)
-                found.append(RuleUse(rule=rule, default_country=settings.default_country))
+        for kind in CANONICAL_KINDS:
+            for name, settings in columns.items():
+                if settings.cls == kind and name in infos:
+                    country = settings.default_country
+                    rules = self._canonical(kind)
+                    found += [RuleUse(rule=rule, default_country=country) for rule in rules]
         return found
+
+    def _canonical(self, kind: CanonicalKind) -> list[Rule]:
+        """The newest canonical form, and each that the list has entries of."""
+        listed = self.r.suppression_forms.get(kind, frozenset())
+        rules = {r.version: r for r in (canonical_rule(kind, v) for v in sorted(listed))}
+        newest = canonical_rule(kind)
+        return [newest, *(r for v, r in rules.items() if v != newest.version)]
 
     def _mode(self) -> None:
         modes = self.r.destination.modes
@@ -232,29 +250,19 @@ class _Compiler:
         # The list holds a phone's digits, too: what is hashed for Meta anyway is compared as it is.
         sent = {self.sync.mapping[n] for n in self._sent_by("meta", "phone")}
         found = []
-        for kind in ("email", "phone"):
+        for kind in CANONICAL_KINDS:
             for name, column in self.model.columns.items():
                 if column.cls != kind or name not in infos:
                     continue
-                made = typer.sql(rule_for("meta", kind), infos[name], column.default_country)
-                inside = made.in_repertoire
-                if column.default_country_column:
-                    inside = (
-                        f"({inside}) AND (({made.canonical}) IS NOT NULL OR {{column}} IS NULL)"
-                    )
                 if column.default_country:
                     self.found.countries[name] = column.default_country
-                found.append(
-                    SuppressionColumn(
-                        kind="email" if kind == "email" else "phone",
-                        column=name,
-                        canonical_sql=made.digest if name in sent else made.canonical,
-                        inside_sql=inside,
-                        shared_sql=made.shared,
-                        country_column=column.default_country_column,
-                    )
-                )
-        return tuple(self._kept_once(item, fields) for item in found)
+                for rule in self._canonical(kind):
+                    made = typer.sql(rule, infos[name], column.default_country)
+                    item = _compared(made, kind, name, rule.version, column.default_country_column)
+                    if name in sent:
+                        item = replace(item, canonical_sql=made.digest)
+                    found.append(self._kept_once(item, fields))
+        return tuple(found)
 
     def _kept_once(self, item: SuppressionColumn, fields: Sequence[PlanField]) -> SuppressionColumn:
         """With the field that leaves as the same digest, where there is one."""
@@ -290,10 +298,22 @@ class _Compiler:
             )
         return tuple(mapped)
 
-    def _versions(self, fields: Sequence[PlanField]) -> str:
-        """Changes when rule, mapping or fingerprint format do."""
+    def _versions(
+        self, fields: Sequence[PlanField], suppression: Sequence[SuppressionColumn]
+    ) -> str:
+        """Changes when a rule, mapping or fingerprint format does."""
         columns = self.model.columns
-        parts = [FINGERPRINT_FORMAT, RULES_VERSION]
+        used = {version_text(rule) for rule in self.found.rules.values()}
+        canonical = [
+            [
+                item.column,
+                columns[item.column].default_country,
+                item.country_column,
+                version_text(canonical_rule(item.kind, item.version)),
+            ]
+            for item in suppression
+        ]
+        parts = [FINGERPRINT_FORMAT, sorted(used), canonical]
         mapping = [
             [
                 f.name,
@@ -318,6 +338,24 @@ class _Compiler:
             columns=columns,
             forms={f.name: f.form for f in fields},
         )
+
+
+def _compared(
+    made: SqlRule, kind: CanonicalKind, column: str, version: int, country_column: str | None
+) -> SuppressionColumn:
+    inside = made.in_repertoire
+    if country_column:
+        # Without a country SQL reads international numbers only.
+        inside = f"({inside}) AND (({made.canonical}) IS NOT NULL OR {{column}} IS NULL)"
+    return SuppressionColumn(
+        kind=kind,
+        version=version,
+        column=column,
+        canonical_sql=made.canonical,
+        inside_sql=inside,
+        shared_sql=made.shared,
+        country_column=country_column,
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.destination import DestinationContext, DestinationSpec
 from mayfly.ports.source import Source
 from mayfly.privacy.gate.gate import GatePolicy
-from mayfly.privacy.rules import Rule
+from mayfly.privacy.rules import CanonicalKind, Rule
 from mayfly.privacy.rules.probe import RuleUse
 
 
@@ -72,7 +72,8 @@ class CompiledSync:
 class CompileRequest:
     """What the caller knows: the project, the ports, the address of the destination.
 
-    `differing` tells which rules the source's server does not compute as Python does.
+    `differing` tells which rules the source's server does not compute as Python does;
+    `suppression_forms` by which versions of the canonical forms entries of the list were made.
     """
 
     project: Project
@@ -84,6 +85,7 @@ class CompileRequest:
     run: str
     differing: Callable[[Sequence[RuleUse]], frozenset[RuleUse]]
     suppression_version: int = 0
+    suppression_forms: Mapping[CanonicalKind, frozenset[int]] = field(default_factory=dict)
     limit: int | None = None
     full_refresh: bool = False
 

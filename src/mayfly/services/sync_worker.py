@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mayfly.crypto.keyed import keyed_digests
-from mayfly.planning.spec import SuppressionKind
-from mayfly.privacy.rules import Rule, worker_canonical, worker_digest
+from mayfly.planning.spec import SuppressionColumn, SuppressionKind
+from mayfly.privacy.rules import Rule, canonical_rule, worker_canonical, worker_digest
 
 _DIGEST = pa.binary(32)
 
@@ -61,11 +61,12 @@ class SyncWorker:
         )
 
     def canonical(
-        self, kind: SuppressionKind, column: str, values: pa.Array, countries: pa.Array | None
+        self, item: SuppressionColumn, values: pa.Array, countries: pa.Array | None
     ) -> pa.Array:
         """See `PlanWorker.canonical`."""
-        if kind == "primary_key":
-            return pa.nulls(len(values), _DIGEST)
         return worker_canonical(
-            kind, values, default_country=self.default_countries.get(column), countries=countries
+            canonical_rule(item.kind, item.version),
+            values,
+            default_country=self.default_countries.get(item.column),
+            countries=countries,
         )

@@ -63,10 +63,10 @@ class WorldWorker:
         return pa.array([None if v is None else digest(v) for v in values.to_pylist()])
 
     def canonical(
-        self, kind: str, column: str, values: pa.Array, countries: pa.Array | None
+        self, item: SuppressionColumn, values: pa.Array, countries: pa.Array | None
     ) -> pa.Array:
         """Like `digests`."""
-        return self.digests(column, values, countries)
+        return self.digests(item.column, values, countries)
 
 
 _INSIDE = "({column} IS NULL OR {column} NOT LIKE 'x%')"

@@ -94,6 +94,7 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "add_suppressions": lambda s: s.add_suppressions([entry("a")], NOW),
     "remove_suppressions": lambda s: s.remove_suppressions([entry("a")]),
     "suppression_counts": lambda s: s.suppression_counts(),
+    "suppression_forms": lambda s: s.suppression_forms(),
     "suppression_digests": lambda s: s.suppression_digests(),
     "suppression_version": lambda s: s.suppression_version(),
 }
@@ -272,6 +273,16 @@ class StoreContract:
         assert store.suppression_counts() == {"email": 2, "phone": 1}
         assert store.remove_suppressions([entry("a"), entry("c")]) == 1
         assert store.suppression_counts() == {"email": 1, "phone": 1}
+
+    def test_the_forms_that_entries_were_made_by_are_known(self, world: StoreWorld) -> None:
+        """By kind; an entry that is there keeps its own."""
+        store = world.made()
+        assert store.suppression_forms() == {}
+        store.add_suppressions([entry("a"), entry("b", "phone")], NOW)
+        later = [entry("a"), entry("c"), entry("d", "phone")]
+        store.add_suppressions(later, NOW, forms={"email": 3})
+        found = world.open().suppression_forms()
+        assert found == {"email": frozenset({1, 3}), "phone": frozenset({1})}
 
     def test_digests_are_32_bytes_each(self, world: StoreWorld) -> None:
         """They come back as they went in, also from an empty list."""

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.privacy.rules import hash_value, rule_for, worker_canonical, worker_digest
+from mayfly.privacy.rules import (
+    canonical_rule,
+    hash_value,
+    rule_for,
+    worker_canonical,
+    worker_digest,
+)
 
 TEXT = st.text(
     st.one_of(
@@ -74,7 +80,8 @@ def test_names_equal_the_reference(value: str) -> None:
 def test_emails_equal_the_reference(value: str) -> None:
     """An e-mail is stripped in every script, and refused where something invisible stays."""
     assert worker("email", value) == email(value)
-    canonical = worker_canonical("email", pa.array([value], pa.string()), default_country=None)
+    column = pa.array([value], pa.string())
+    canonical = worker_canonical(canonical_rule("email"), column, default_country=None)
     assert canonical.to_pylist() == [email(value)]
 
 
@@ -104,7 +111,8 @@ def test_separators_do_not_change_a_phone(
 def test_a_suppressed_address_is_found_behind_a_no_break_space() -> None:
     """What a spreadsheet leaves around an address hides nobody from the suppression list."""
     values = pa.array(["a@example.com", "\u00a0A@Example.com\u00a0", "a@example.com\u200b"])
-    first, second, third = worker_canonical("email", values, default_country=None).to_pylist()
+    made = worker_canonical(canonical_rule("email"), values, default_country=None)
+    first, second, third = made.to_pylist()
     assert first == second
     assert third is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,17 @@ import pyarrow as pa
 import pytest
 
 from mayfly.adapters.stores.sql_store import SqlStore
-from mayfly.domain.errors import ConfigError
-from mayfly.privacy.rules import worker_canonical
-from mayfly.services.suppress import canonical_of, change, entries_of, listing
+from mayfly.domain.errors import ConfigError, PolicyError
+from mayfly.privacy.rules import (
+    CANONICAL_KINDS,
+    CanonicalKind,
+    canonical_rule,
+    canonical_rules,
+    worker_canonical,
+)
+from mayfly.privacy.rules import expression as e
+from mayfly.privacy.rules.canonical import CANONICAL
+from mayfly.services.suppress import canonical_of, change, entries_of, listed_forms, listing
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -67,7 +76,7 @@ def test_a_phone_stands_for_each_digest_it_can_have() -> None:
     }
     assert {digest for _, digest in entries(line("phone", f"+{number}"))} == wanted
     ready = pa.array([hashlib.sha256(number.encode()).hexdigest(), "+447700900123"])
-    canonical = worker_canonical("phone", ready, default_country=None).to_pylist()
+    canonical = worker_canonical(canonical_rule("phone"), ready, default_country=None).to_pylist()
     assert canonical == [hashlib.sha256(text.encode()).digest() for text in (number, f"+{number}")]
 
 
@@ -80,6 +89,90 @@ def test_a_phone_counts_once(store: SqlStore) -> None:
     assert len(store.suppression_digests()) == 2
     assert change(store, "remove", phone, NOW)["removed"] == 1
     assert len(store.suppression_digests()) == 0
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release whose canonical e-mail has no `+tag`, after one whose e-mail has."""
+    first = canonical_rule("email")
+    plain = e.Join((e.Before(e.Before(first.normal, "@"), "+"), "@", e.After(first.normal, "@")))
+    second = replace(first, normal=plain, valid=e.EmailShape(plain), version=2)
+    monkeypatch.setitem(CANONICAL, "email", (first, second))
+
+
+def test_who_was_listed_by_an_earlier_form_stays_and_counts_once(
+    store: SqlStore, request: pytest.FixtureRequest
+) -> None:
+    """Which forms the list needs is known until everybody on it was given again."""
+    ann, bob = line("email", "ann+shop@example.com"), line("email", "bob@example.com")
+    change(store, "add", entries(ann, bob), NOW)
+    assert listed_forms(store)["email"] == {1}
+    request.getfixturevalue("later")
+    done = change(store, "add", entries(ann), NOW)
+    assert (done["added"], done["total"]) == (0, 2)
+    assert listed_forms(store)["email"] == {1, 2}
+    assert len(store.suppression_digests()) == 3
+    assert change(store, "remove", entries(ann), NOW)["removed"] == 1
+    assert change(store, "remove", entries(bob), NOW)["removed"] == 1
+    assert len(store.suppression_digests()) == 0
+
+
+def test_an_entry_stands_for_its_earlier_forms(later: None) -> None:
+    """A state that was made before holds those; what both forms make is kept once."""
+    made = dict(entries(line("email", "ann+shop@example.com")))
+    wanted = [hashlib.sha256(t).digest() for t in (b"ann@example.com", b"ann+shop@example.com")]
+    assert made == {
+        kind: hmac.new(KEY, digest, hashlib.sha256).digest()
+        for kind, digest in zip(("email", "email_past"), wanted, strict=True)
+    }
+    assert [kind for kind, _ in entries(line("email", "ann@example.com"))] == ["email"]
+
+
+def test_a_list_of_a_newer_release_is_refused() -> None:
+    """Who is on it cannot be told; nothing may leave past it."""
+    with pytest.raises(PolicyError) as caught:
+        canonical_rule("email", 9)
+    assert (caught.value.code, caught.value.exit_code) == ("suppression_newer", 3)
+
+
+# Of each version of a form: what an entry made by it stands for, for ever.
+PINNED: dict[tuple[CanonicalKind, int], dict[str, str | None]] = {
+    ("email", 1): {
+        " A.b+C@Example.COM\t": "a.b+c@example.com",
+        "\u00a0ÄNN@exämple.org\u2003": "änn@exämple.org",
+        "İ@example.com": "i\u0307@example.com",
+        "a b@example.com": None,
+        "a@b": None,
+        "a@": None,
+    },
+    ("phone", 1): {
+        "+33 6 39 98 12 34": "+33639981234",
+        "+44 (0)20 7946 0958": "+442079460958",
+        "1 (650) 555-0100": "+16505550100",
+        "0639981234": None,
+        "7": None,
+    },
+}
+
+
+@pytest.mark.parametrize(("kind", "version"), sorted(PINNED))
+def test_a_canonical_form_never_changes(kind: CanonicalKind, version: int) -> None:
+    """Lists hold digests alone, so that nothing could be brought to another form."""
+    values, wanted = zip(*PINNED[kind, version].items(), strict=True)
+    rule = canonical_rule(kind, version)
+    made = worker_canonical(rule, pa.array(values, pa.string()), default_country=None)
+    assert made.to_pylist() == [
+        None if text is None else hashlib.sha256(text.encode()).digest() for text in wanted
+    ]
+
+
+def test_every_canonical_form_is_pinned() -> None:
+    """Versions count from 1 without a gap, so that each is found, and each has its answers here."""
+    found = [(kind, rule.version) for kind in CANONICAL_KINDS for rule in canonical_rules(kind)]
+    assert sorted(found) == sorted(PINNED)
+    for kind in CANONICAL_KINDS:
+        rules = canonical_rules(kind)
+        assert [rule.version for rule in rules] == list(range(1, len(rules) + 1))
 
 
 def test_a_primary_key_may_be_a_number() -> None:

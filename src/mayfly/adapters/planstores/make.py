@@ -186,7 +186,7 @@ class PlanMaker:
                 self._fill(found, made, partial(self._numbering.fill_values, field=i))
         for j, item in self._scan.kept_apart():
             if item.column == column:
-                made = worker.canonical(item.kind, column, values, countries)
+                made = worker.canonical(item, values, countries)
                 self._fill(found, made, partial(self._numbering.fill_canonical, item=j))
 
     def _fill(self, found: pa.Table, made: pa.Array, statement: Callable[[str], str]) -> None:

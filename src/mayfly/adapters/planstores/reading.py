@@ -175,7 +175,7 @@ def _not_suppressed(spec: PlanSpec, found: pa.Table, worker: PlanWorker) -> pa.T
         if pc.any(outside).as_py():
             if spec.outside == "withhold":
                 kept = pc.and_(kept, pc.invert(outside))
-            made = worker.canonical(item.kind, item.column, values, countries)
+            made = worker.canonical(item, values, countries)
             digests = pc.if_else(outside, made.cast(pa.binary()), digests)
         kept = pc.and_(kept, pc.invert(worker.suppressed(item.kind, digests)))
     return found.filter(kept)

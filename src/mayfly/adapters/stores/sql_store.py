@@ -186,10 +186,17 @@ class SqlStore:
             at=datetime.fromisoformat(row["approved_at"]),
         )
 
-    def add_suppressions(self, entries: Sequence[tuple[str, bytes]], now: datetime) -> int:
+    def add_suppressions(
+        self,
+        entries: Sequence[tuple[str, bytes]],
+        now: datetime,
+        *,
+        forms: Mapping[str, int] | None = None,
+    ) -> int:
         """See `Store.add_suppressions`."""
+        made_by, at = forms or {}, _time(now)
         values = [
-            {"kind": kind, "digest": digest.hex(), "added_at": _time(now)}
+            {"kind": kind, "digest": digest.hex(), "added_at": at, "form": made_by.get(kind, 1)}
             for kind, digest in entries
         ]
         return self._change_list("insert_suppression", values)
@@ -202,6 +209,14 @@ class SqlStore:
     def suppression_counts(self) -> Mapping[str, int]:
         """See `Store.suppression_counts`."""
         return {row["kind"]: int(row["entries"]) for row in self._rows("count_suppressions", {})}
+
+    def suppression_forms(self) -> Mapping[str, frozenset[int]]:
+        """See `Store.suppression_forms`."""
+        found: dict[str, frozenset[int]] = {}
+        for row in self._rows("select_suppression_forms", {}):
+            kind = row["kind"]
+            found[kind] = found.get(kind, frozenset()) | {int(row["form"])}
+        return found
 
     def suppression_digests(self) -> pa.Array:
         """See `Store.suppression_digests`."""

@@ -12,23 +12,33 @@ import pyarrow as pa
 
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.rules import expression as e
-from mayfly.privacy.rules.catalogue import RULES, RULES_VERSION, Rule
+from mayfly.privacy.rules.canonical import (
+    CANONICAL_KINDS,
+    CanonicalKind,
+    canonical_rule,
+    canonical_rules,
+)
+from mayfly.privacy.rules.catalogue import RULES, Rule
 from mayfly.privacy.rules.emitters import BASE64_DIGEST, EMITTERS, OTHER_DIGEST, Emitter
 from mayfly.privacy.rules.emitters.polars import decide
 from mayfly.privacy.rules.hashing import EMPTY, PYTHON_ONLY, HashResult, hash_text, hash_value
-from mayfly.privacy.rules.phone import sql_e164
+from mayfly.privacy.rules.phone import PHONE_DATA, sql_e164
 
 __all__ = [
+    "CANONICAL_KINDS",
     "RULES",
-    "RULES_VERSION",
+    "CanonicalKind",
     "HashResult",
     "Rule",
     "SqlDialectName",
     "SqlRule",
+    "canonical_rule",
+    "canonical_rules",
     "hash_value",
     "python_digest",
     "rule_for",
     "sql_digest",
+    "version_text",
     "worker_canonical",
     "worker_digest",
 ]
@@ -64,6 +74,14 @@ def rule_for(platform: str, field: str) -> Rule:
     if rule is None:
         raise PolicyError("no_rule", f"There is no match-hash rule for {field} at {platform}.")
     return rule
+
+
+def version_text(rule: Rule) -> str:
+    """What changes whenever a digest made by the rule may: its version, and that of the data which
+    national phones are read by.
+    """
+    data = "" if rule.phone == "none" else f" {PHONE_DATA}"
+    return f"{rule.platform} {rule.field} {rule.version}{data}"
 
 
 def sql_digest(
@@ -213,7 +231,7 @@ def python_digest(
 
 
 def worker_canonical(
-    kind: Literal["email", "phone"],
+    rule: Rule,
     values: pa.Array,
     *,
     default_country: str | None,
@@ -222,11 +240,15 @@ def worker_canonical(
     """Canonical digests of a column, which suppression compares; null where refused.
 
     What is a digest already is its own: a phone's is compared with each form it can have.
+
+    Args:
+        rule: a `canonical_rule`.
+        values: text.
+        default_country: for national phone numbers.
+        countries: the same row by row.
     """
-    if kind == "email":
-        rule = rule_for("meta", "email")
+    if rule.phone == "none":
         return worker_digest(rule, values, default_country=None)
-    rule = rule_for("meta", "phone")
 
     def one(value: str, country: str | None) -> bytes | None:
         made = hash_text(rule, value, {"default_country": country})

@@ -1,4 +1,8 @@
-"""Every rule, once. `RULES_VERSION` changes whenever an output of any rule does."""
+"""Every rule, once. The `version` of a rule changes whenever an output of it does.
+
+States hold what was delivered, as digests: comparing with and taking back what an earlier version
+made needs no earlier rule. What must be computed by earlier versions is in `canonical`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ from typing import Literal
 from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.tables import COUNTRY_CODES, COUNTRY_NAMES, GENDERS, US_STATES
 
-RULES_VERSION = "3"
 # Not "until now": a rule gives the same answer on every day, and platforms take nobody this young.
 BIRTH_YEARS = (1900, 2026)
 
@@ -35,6 +38,7 @@ class Rule:
         bare_nanp: phones typed as `1 (650) 123-4567` need no country.
         encoding: how the platform writes the digest; `none` where it takes the value in clear.
         prehashed_only: takes digests only, never a clear value.
+        version: a state made by another one is compared anew.
     """
 
     platform: str
@@ -47,11 +51,7 @@ class Rule:
     bare_nanp: bool = False
     encoding: Encoding = "sha256-hex"
     prehashed_only: bool = False
-
-    @property
-    def version(self) -> str:
-        """Version of the rule."""
-        return RULES_VERSION
+    version: int = 1
 
 
 def _email(normal: e.Text, *, dot: bool = True) -> dict[str, object]:
@@ -115,13 +115,18 @@ _IS_MADID = e.All(
 )
 
 
+def trimmed_email(platform: str) -> Rule:
+    """An e-mail in lower case without white space around it, as several take it."""
+    return Rule(platform=platform, field="email", **_email(_TRIMMED))  # type: ignore[arg-type]
+
+
 def _meta() -> list[Rule]:
     m = "meta"
     two = e.Length(e.Strip(_V, e.SPACES), 0, 2)
     short_country = e.All((two, e.Only(_V, e.UPPER + e.LOWER + e.SPACES)))
     gender = e.Lookup(e.Lower(e.Strip(_V, e.SPACES)), GENDERS, keep=False)
     return [
-        Rule(platform=m, field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+        trimmed_email(m),
         Rule(platform=m, field="phone", phone="digits", bare_nanp=True),
         Rule(platform=m, field="first_name", normal=_NAME, inside=_NAME_INSIDE),
         Rule(platform=m, field="last_name", normal=_NAME, inside=_NAME_INSIDE),
@@ -239,12 +244,12 @@ def _others() -> list[Rule]:
         Rule(platform="tiktok", field="maid", normal=_MADID, valid=_IS_MADID),
         Rule(platform="linkedin", field="email", **_email(spaceless)),  # type: ignore[arg-type]
         Rule(platform="linkedin", field="maid", normal=_MADID, valid=_IS_MADID, encoding="none"),
-        Rule(platform="snap", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+        trimmed_email("snap"),
         Rule(platform="snap", field="phone", phone="digits", bare_nanp=True),
         Rule(platform="snap", field="maid", normal=_MADID, valid=_IS_MADID),
-        Rule(platform="pinterest", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+        trimmed_email("pinterest"),
         Rule(platform="pinterest", field="phone", phone="digits", bare_nanp=True),
-        Rule(platform="microsoft-ads", field="email", **_email(_TRIMMED)),  # type: ignore[arg-type]
+        trimmed_email("microsoft-ads"),
     ]
     for field in ("first_name", "last_name", "city", "state", "country", "gender", "zip"):
         rule = by_name[field]

@@ -11,6 +11,8 @@ from mayfly.privacy.rules.emitters import Emitter
 from mayfly.privacy.rules.expression import SPACES
 from mayfly.privacy.rules.phone_national import national_e164
 
+# Releases of its data change how some national numbers are read.
+PHONE_DATA = f"phonenumbers {phonenumbers.__version__}"
 SEPARATORS = " ()-./\u00a0"
 _UNSEPARATED = str.maketrans("", "", SEPARATORS + SPACES)
 _SHAPE = re.compile(r"\+?[0-9]{4,20}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import pyarrow as pa
 
@@ -109,7 +108,7 @@ def _same(
 
 def _suppresses(use: RuleUse) -> bool:
     """Whether suppression compares by this rule's canonical digests."""
-    return use.rule.platform == "meta" and use.rule.field in ("email", "phone")
+    return use.rule.platform == "canonical"
 
 
 @lru_cache(maxsize=256)
@@ -120,6 +119,5 @@ def _expected(use: RuleUse) -> tuple[tuple[bytes | None, ...], tuple[bytes | Non
     digests = python_digest(use.rule, values, default_country=country).to_pylist()
     if not _suppresses(use):
         return tuple(digests), ()
-    kind: Literal["email", "phone"] = "email" if use.rule.field == "email" else "phone"
-    canonical = worker_canonical(kind, values, default_country=country)
+    canonical = worker_canonical(use.rule, values, default_country=country)
     return tuple(digests), tuple(canonical.to_pylist())

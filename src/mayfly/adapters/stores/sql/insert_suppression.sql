@@ -1,3 +1,3 @@
-INSERT INTO suppressions (kind, digest, added_at)
-VALUES (:kind, :digest, :added_at)
+INSERT INTO suppressions (kind, digest, added_at, form)
+VALUES (:kind, :digest, :added_at, :form)
 ON CONFLICT (kind, digest) DO NOTHING

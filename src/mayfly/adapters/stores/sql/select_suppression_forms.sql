@@ -1,0 +1,1 @@
+SELECT DISTINCT kind, form FROM suppressions
