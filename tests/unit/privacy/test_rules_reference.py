@@ -18,6 +18,7 @@ from mayfly.privacy.rules import (
     worker_canonical,
     worker_digest,
 )
+from mayfly.privacy.rules import expression as e
 
 TEXT = st.text(
     st.one_of(
@@ -137,3 +138,19 @@ def test_md5_is_not_made_of_a_sha256() -> None:
     """Where MD5 is asked for, a SHA-256 is refused instead of being passed off as one."""
     made = hash_value("tiktok", "maid", "a" * 64, {"id_type": "AAID_MD5"})
     assert (made.digest, made.reject) == (None, "wrong_algorithm")
+
+
+def test_each_letter_of_the_repertoire_stands_alone() -> None:
+    """Composed by itself, with one small letter that is of the repertoire, too: no neighbour, no
+    locale and no later version of Unicode changes what SQL makes of it.
+    """
+    for letter in e.NAME_LETTERS:
+        small = letter.lower()
+        assert unicodedata.category(letter)[0] == "L"
+        assert unicodedata.normalize("NFC", letter) == letter
+        assert (len(small), small.lower()) == (1, small)
+        assert small in e.NAME_LETTERS
+        assert (f"x{letter}".lower(), f"{letter}x".lower()) == (f"x{small}", f"{small}x")
+    assert len(set(e.NAME_LETTERS)) == len(e.NAME_LETTERS) == 901
+    pinned = hashlib.sha256((e.NAME_LETTERS + e.MORE_UPPER + e.MORE_LOWER).encode()).hexdigest()
+    assert pinned == "754c69e3272633653944b6529f3b3e22ca906ad992ce04262c1d0e8193370d74"

@@ -75,7 +75,6 @@ _UID2 = e.Lower(e.Strip(_V, " "), ascii_only=True)
 _NAME = e.LettersOnly(e.Lower(e.StripWide(_V)))
 _NAME_INSIDE = e.Only(_V, e.NAME_LETTERS + e.NAME_MARKS + e.DIGITS)
 _CITY = e.LettersOnly(e.Lower(e.StripWide(_V)), digits=False)
-_ASCII_NAME = e.Only(_V, e.UPPER + e.LOWER + e.NAME_MARKS + e.DIGITS)
 _WORD = e.Remove(e.Lower(e.Strip(_V, e.SPACES)), " .,-'")
 _ZIP = e.Remove(e.Lower(e.StripWide(_V)), e.SPACES + e.NO_BREAK)
 _ZIP_PLAIN = e.Remove(_ZIP, "-")
@@ -132,12 +131,12 @@ def _meta() -> list[Rule]:
         Rule(platform=m, field="last_name", normal=_NAME, inside=_NAME_INSIDE),
         Rule(platform=m, field="first_initial", normal=e.Left(_NAME, 1), inside=_NAME_INSIDE),
         Rule(platform=m, field="f5first", normal=e.Left(_NAME, 5), inside=_NAME_INSIDE),
-        Rule(platform=m, field="city", normal=_CITY, inside=_ASCII_NAME),
+        Rule(platform=m, field="city", normal=_CITY, inside=_NAME_INSIDE),
         Rule(
             platform=m,
             field="state",
             normal=e.Lookup(e.LettersOnly(e.Lower(e.StripWide(_V)), digits=False), US_STATES),
-            inside=_ASCII_NAME,
+            inside=_NAME_INSIDE,
         ),
         Rule(
             platform=m,

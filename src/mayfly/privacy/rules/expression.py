@@ -17,8 +17,18 @@ LOWER = UPPER.lower()
 LATIN_UPPER = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞ"
 LATIN_LOWER = LATIN_UPPER.lower()
 PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F))
+LATIN_1 = LATIN_UPPER + LATIN_LOWER + "ßÿ"
+# Further letters of Latin, Greek and Cyrillic, each composed by itself, whose lower case is one
+# letter and the same on every engine. Not U+0130, U+0131, U+0149, U+017F, U+1E9E and the large
+# sigma, whose lower case depends on locale, place or version.
+_RANGES = "Āį Ĳķ Ĺň Ŋž ƏƏ Ơơ Ưư Ǎǜ Ǟǯ Ǵǵ Ǹț Ȟȟ Ȧȳ əə ΆΆ ΈΊ ΌΌ ΎΡ Τώ Ѐџ Ҋԯ Ḁẕ Ạỹ"
+MORE_LETTERS = "".join(
+    chr(c) for pair in _RANGES.split() for c in range(ord(pair[0]), ord(pair[1]) + 1)
+)
+MORE_UPPER = "".join(c for c in MORE_LETTERS if c.lower() != c)
+MORE_LOWER = MORE_UPPER.lower()
 NAME_MARKS = " '-.,"
-NAME_LETTERS = UPPER + LOWER + LATIN_UPPER + LATIN_LOWER + "ßÿ"
+NAME_LETTERS = UPPER + LOWER + LATIN_1 + MORE_LETTERS
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.emitters import text_literal
 
 _SINGLE = [*map(chr, range(0x09, 0x0E)), *map(chr, range(0x20, 0x7F)), e.NO_BREAK]
-_SINGLE += [*e.LATIN_UPPER, *e.LATIN_LOWER, "ß", "ÿ"]
+_SINGLE += [*e.LATIN_1]
 # Case that depends on the locale or on neighbours, white space of other scripts, compositions.
 _CONTEXT = (
     "ΑΣ", "ΣΑΣ", "İ", "ı", "I", "IÉ", "iI", "ſ", "\u212a", "ẞ", "ǅ", "ŉ", "e\u0301", "A\u030asa",
@@ -44,6 +44,7 @@ _CONTEXT = (
 STRINGS: tuple[str, ...] = (
     *(f"Xy{c}Z" for c in _SINGLE),
     *(f"{c}Jo@Exam{c}ple.com{c}" for c in _SINGLE),
+    *(f"{c}{c.lower()}" for c in e.MORE_LETTERS),
     *_CONTEXT,
 )
 

@@ -178,7 +178,7 @@ class Emitter(ABC):
 
     @abstractmethod
     def lower(self, text: str) -> str:
-        """Lower case on the repertoire: ASCII and the Latin-1 letters."""
+        """Lower case on the repertoire, `NAME_LETTERS` and marks."""
 
     @abstractmethod
     def sha256(self, text: str) -> str:
@@ -218,8 +218,24 @@ def _unstripped(node: e.Text, removed: str) -> e.Text:
 
 
 def character_class(characters: str) -> str:
-    """A character class; every ASCII mark is escaped, control characters by code."""
-    return "[" + "".join(_escaped(c) for c in characters) + "]"
+    """A character class; every ASCII mark is escaped, control characters by code.
+
+    Letters in a row are a range, so that hundreds of them stay short.
+    """
+    runs: list[tuple[str, str]] = []
+    for c in characters:
+        first, last = runs[-1] if runs else ("", "")
+        if last and c.isalnum() and last.isalnum() and ord(c) == ord(last) + 1:
+            runs[-1] = first, c
+        else:
+            runs.append((c, c))
+    return "[" + "".join(_run(*run) for run in runs) + "]"
+
+
+def _run(first: str, last: str) -> str:
+    if ord(last) - ord(first) < 3:
+        return "".join(_escaped(chr(c)) for c in range(ord(first), ord(last) + 1))
+    return f"{first}-{last}"
 
 
 _NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f", "\v": "\\v"}

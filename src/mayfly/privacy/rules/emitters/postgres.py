@@ -19,10 +19,15 @@ class PostgresEmitter(Emitter):
         return f"translate({text}, {text_literal(characters)}, '')"
 
     def lower(self, text: str) -> str:
-        """ASCII by the C collation, and Latin-1 by table: `lower` depends on the locale."""
-        mapped = self._mapped(text, e.UPPER + e.LATIN_UPPER, e.LOWER + e.LATIN_LOWER)
+        """ASCII by the C collation, the rest by table: `lower` depends on the locale."""
+        latin = (e.UPPER + e.LATIN_UPPER, e.LOWER + e.LATIN_LOWER)
+        wide = (latin[0] + e.MORE_UPPER, latin[1] + e.MORE_LOWER)
         one_byte_each = f"octet_length({text}) = char_length({text})"
-        return f"CASE WHEN {one_byte_each} THEN {self.lower_ascii(text)} ELSE {mapped} END"
+        return (
+            f"CASE WHEN {one_byte_each} THEN {self.lower_ascii(text)} "
+            f"WHEN {self.only(text, e.NAME_MARKS + e.DIGITS + e.UPPER + e.LOWER + e.LATIN_1)} "
+            f"THEN {self._mapped(text, *latin)} ELSE {self._mapped(text, *wide)} END"
+        )
 
     def lower_ascii(self, text: str) -> str:
         """The C collation knows no other letters."""

@@ -20,8 +20,9 @@ class SparkEmitter(Emitter):
         return f"translate({text}, {self.literal(characters)}, '')"
 
     def lower(self, text: str) -> str:
-        """ASCII and Latin-1."""
-        return self._mapped(text, e.UPPER + e.LATIN_UPPER, e.LOWER + e.LATIN_LOWER)
+        """All of the repertoire."""
+        before, after = e.UPPER + e.LATIN_UPPER + e.MORE_UPPER, e.LOWER + e.LATIN_LOWER
+        return self._mapped(text, before, after + e.MORE_LOWER)
 
     def lower_ascii(self, text: str) -> str:
         """ASCII."""
