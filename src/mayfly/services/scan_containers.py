@@ -26,6 +26,7 @@ from mayfly.privacy.scan import (
     Hit,
     hits_in,
     scan_chunks,
+    snappy_block,
     stream_kind,
     unpacked,
     unpacked_hits,
@@ -38,8 +39,8 @@ _CHUNK_BYTES = 1 << 20
 _ROWS = 2_048
 _AVRO = b"Obj\x01"
 _SQLITE = b"SQLite format 3\x00"
-# Streams without a sign of their own, told by the file's name.
-_BY_NAME = {".br": "brotli"}
+# A file that says so by its name must unpack.
+_BROTLI = ".br"
 _HEAD_BYTES = 512
 # Those that `tarfile` unpacks itself, piece by piece.
 _TARRED = frozenset({"gzip", "bz2", "xz"})
@@ -88,23 +89,40 @@ def document_hits(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iter
             yield chunk
 
     yield from scan_chunks(chunks, known, member=place.member, depth=place.depth)
-    for ending, kind in _BY_NAME.items():
-        if place.name.endswith(ending):
-            inner = place.inner(kind)
-            stream = partial(_whole, chunks, kind)
-            yield from unpacked_hits(stream, kind, known, inner.member, place.depth)
     opened = _opener(file)
     if opened is None:
         file.seek(0)
         kind = stream_kind(file.read(_HEAD_BYTES))
         if kind:
             yield from _in_stream(partial(unpacked, chunks(), kind), kind, known, place)
+        elif place.name.endswith(_BROTLI) or _is_brotli(chunks):
+            yield from _in_brotli(partial(_whole, chunks, "brotli"), known, place)
+        else:
+            yield from _snappy_block(file, known, place)
         return
     yield from _opened(opened, file, known, place)
 
 
 def _whole(chunks: Callable[[], Iterable[bytes]], kind: str) -> Iterator[bytes]:
     return unpacked(chunks(), kind, whole=True)
+
+
+def _is_brotli(chunks: Callable[[], Iterable[bytes]]) -> bool:
+    """Brotli has no sign of its own; nothing else unpacks by it to its end."""
+    try:
+        return sum(len(part) for part in _whole(chunks, "brotli")) > 0
+    except ValueError:
+        return False
+    except BombError:
+        return True
+
+
+def _in_brotli(
+    stream: Callable[[], Iterator[bytes]], known: Sequence[bytes], place: Place
+) -> Iterator[Hit]:
+    member = place.inner("brotli").member
+    yield from unpacked_hits(stream, "brotli", known, member, place.depth)
+    yield from _in_stream(stream, "brotli", known, place)
 
 
 _Opener = Callable[[IO[bytes], Sequence[bytes], Place], Iterator[Hit]]
@@ -137,6 +155,25 @@ def _in_stream(
     opener = _by_head(bytes(held[:_HEAD_BYTES]))
     if opener is not None:
         yield from _opened(opener, io.BytesIO(held), known, inner)
+
+
+def _snappy_block(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
+    """Hits in a file that is one block of Snappy: no other file unpacks as one to its end."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if not snappy_block(file.read(6), size) or place.depth >= DEPTH_MAX:
+        return
+    inner = place.inner("snappy")
+    if size > _MEMBER_BYTES_MAX:
+        if place.name.endswith((".snappy", ".sz")):
+            yield Hit(offset=0, class_name=BOMB, encoding="bytes", member=inner.member)
+        return
+    file.seek(0)
+    try:
+        data = unsnapped(file.read())
+    except ValueError:
+        return
+    yield from document_hits(io.BytesIO(data), known, inner)
 
 
 def _by_head(head: bytes) -> _Opener | None:

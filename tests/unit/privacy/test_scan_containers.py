@@ -24,12 +24,15 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mayfly.cli.commands import app
 from mayfly.domain.errors import ConfigError
 from mayfly.privacy.scan import stream
 from mayfly.services import scan_containers
+from mayfly.services.scan_containers import Place, document_hits
 from mayfly.services.scan_paths import scan_paths
 
 ADDRESS = "ann.lee@example.com"
@@ -142,7 +145,11 @@ CONTAINERS: dict[str, Callable[[Path], None]] = {
     "xlsx": _xlsx,
     "arrow file": _arrow_file,
     "lz4": _arrow_stream("lz4"),
+    "brotli": _arrow_stream("brotli"),
+    "parquet in brotli": _within(_parquet, lambda d: pa.compress(d, codec="brotli", asbytes=True)),
+    "parquet in snappy": _within(_parquet, lambda d: pa.compress(d, codec="snappy", asbytes=True)),
     "zstd": _arrow_stream("zstd"),
+    "snappy block": _bytes(lambda d: bytes(cramjam.snappy.compress_raw(b"x" * 9_000 + b" " + d))),
     "snappy": _bytes(lambda d: bytes(cramjam.snappy.compress(b"x" * 200_000 + b" " + d))),
     "lz4 of another writer": _bytes(lambda d: bytes(cramjam.lz4.compress(d))),
     "base32": _bytes(base64.b32encode),
@@ -172,14 +179,22 @@ def test_a_planted_value_is_found(name: str, tmp_path: Path) -> None:
     assert MARKER not in printed
 
 
-def test_brotli_is_told_by_the_files_name(tmp_path: Path) -> None:
-    """It has no sign of its own; a file that says so and is none cannot be read."""
+def test_a_file_that_says_it_is_brotli_and_is_none_cannot_be_read(tmp_path: Path) -> None:
+    """It has no sign of its own by which the same bytes could be told to be damaged."""
     file = tmp_path / "page.html.br"
     _arrow_stream("brotli")(file)
     assert "email" in {finding.class_name for finding in scan_paths([file])}
     file.write_bytes(b"no brotli at all")
     with pytest.raises(ConfigError, match="unreadable"):
         scan_paths([file])
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)))
+def test_other_files_are_no_snappy_and_no_brotli(data: bytes) -> None:
+    """Streams without a sign are told by unpacking to their end, which chance does not."""
+    assume(not zipfile.is_zipfile(io.BytesIO(data)))
+    found = list(document_hits(io.BytesIO(data), [], Place(member="x")))
+    assert not [hit for hit in found if "snappy" in hit.member or "brotli" in hit.member]
 
 
 def test_names_of_files_and_members_are_looked_at_and_not_shown(tmp_path: Path) -> None:

@@ -246,6 +246,31 @@ def _unpacked_snappy(chunks: Iterable[bytes], whole: bool) -> Iterator[bytes]:
         raise ValueError("compressed stream damaged")
 
 
+def snappy_block(head: bytes, size: int) -> bool:
+    """Whether a file may be one block of Snappy, which has no sign: by the length it gives first.
+
+    Args:
+        head: its first six bytes.
+        size: of all of it.
+    """
+    holds, at = _snappy_length(head)
+    # Three bytes make 64 at most, what cannot be packed grows by a sixth, and nothing can be
+    # repeated before there is something: the first element is a literal.
+    possible = at > 0 and len(head) > at and head[at] & 3 == 0
+    return possible and size - at <= 32 + holds + holds // 6 and holds <= 22 * size
+
+
+def _snappy_length(head: bytes) -> tuple[int, int]:
+    """(Length of what a block holds, length of that number), zeros where there is none."""
+    size = shift = 0
+    for at, byte in enumerate(head[:5], 1):
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return size, at
+    return 0, 0
+
+
 def unsnapped(block: bytes) -> bytes:
     """What one block of Snappy holds.
 
@@ -253,12 +278,7 @@ def unsnapped(block: bytes) -> bytes:
         ValueError: it is damaged.
         BombError: it says it holds more than 1 GiB.
     """
-    size = shift = 0
-    for byte in block[:5]:
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
+    size, _ = _snappy_length(block)
     if size > _OUT_BYTES_MAX:
         raise BombError
     try:
