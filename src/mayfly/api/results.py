@@ -8,7 +8,7 @@ from typing import Any
 
 from mayfly.domain.errors import EngineError
 from mayfly.planning.spec import PlanCounts, SampleCell
-from mayfly.services.compiled_sync import CompiledSync, Refusal
+from mayfly.services.compiled_sync import ColumnPlan, CompiledSync, Refusal
 from mayfly.services.find_object import ObjectFound
 from mayfly.services.run_tally import RunTally
 
@@ -34,11 +34,21 @@ class SyncPlan:
             "mode": self.compiled.sync.mode,
             "destination": dict(self.destination),
             "purpose": self.compiled.sync.purpose,
-            "columns": [c.to_dict() for c in self.compiled.columns],
+            "columns": [self._column(c) for c in self.compiled.columns],
             "rows": counts.to_dict(),
             "object": self.found.to_dict(),
             "refusals": [r.to_dict() for r in self.refusals],
         }
+
+    def _column(self, column: ColumnPlan) -> dict[str, Any]:
+        """A line of the bill; of what leaves as a match hash also how the values came."""
+        spec = self.compiled.spec
+        hashed = {f.name for f in spec.fields if f.ready_sql} if spec is not None else set()
+        if column.to not in hashed or self.counts is None:
+            return {**column.to_dict()}
+        found = {v.field: v for v in self.counts.values}.get(column.to)
+        ready, unusable = (found.ready, found.unusable) if found else (0, 0)
+        return {**column.to_dict(), "already_hashed": ready, "unusable": unusable}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +108,7 @@ class SyncRun:
             "seconds": max(0.0, (tally.finished_ms - tally.started_ms) / 1000),
             "age_at_purge_seconds": tally.ages(),
             "object": tally.found.to_dict(),
+            "values": {"already_hashed": tally.values_ready, "unusable": tally.values_unusable},
         }
         if self.error is not None:
             document["error"] = self.error.to_dict()

@@ -93,11 +93,29 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     extra = ("in_doubt", "resend", "rejected_before", "no_identifier")
     shown += [name for name in extra if rows[name]]
     _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
+    for c in document["columns"]:
+        _values(to, c, f"{c['to']}: ")
     _object(to, document)
     _sample(to, sync)
     for refusal in document["refusals"]:
         column = f" ({refusal['column']})" if refusal["column"] else ""
         to.print(f"[red]refused[/red] {refusal['code']}{column}: {refusal['message']}")
+
+
+def _values(to: Console, counts: Mapping[str, Any], before: str) -> None:
+    """How values that leave as match hashes came, where there is something to say."""
+    if counts.get("already_hashed"):
+        _say(
+            to,
+            f"{before}{counts['already_hashed']:,} values were hashed already and go as they are; "
+            "whether they were normalised as the platform wants cannot be known",
+        )
+    if counts.get("unusable"):
+        _say(
+            to,
+            f"{before}{counts['unusable']:,} values give no digest: not of the field's form, or of "
+            "another algorithm than SHA-256",
+        )
 
 
 def _sample(to: Console, sync: SyncPlan) -> None:
@@ -141,6 +159,7 @@ def run_text(result: RunResult) -> None:
         shown = [f"{k.replace('_', ' ')} {v:,}" for k, v in document["rows"].items() if v]
         if shown:
             _counts(to, shown, indent="  ")
+        _values(to, document["values"], "  ")
         _object(to, document)
         age = document["age_at_purge_seconds"]
         if document["batches"]:

@@ -21,6 +21,8 @@ from mayfly.privacy.gate import Form
 KEY_DIGEST = "key_digest"
 # A rejected row is not sent, but what of it was delivered before must still be wanted by it.
 NEEDED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.REJECTED_BEFORE)
+# Those that go out, and those that would if any of their identifiers were one.
+_COUNTED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.NO_IDENTIFIER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,11 @@ def pseudonym_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
 def unfit_fields(spec: PlanSpec) -> list[PlanField]:
     """Fields of columns that may hold a value which cannot be read exactly."""
     return [f for f in spec.fields if f.unfit_sql]
+
+
+def counted_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
+    """Fields of which it is counted how their values came."""
+    return [(i, f) for i, f in value_fields(spec) if f.ready_sql is not None]
 
 
 def wide_values(spec: PlanSpec, sql: SqlDialect) -> list[str]:
@@ -199,6 +206,8 @@ class ScanSql:
             columns.append("dk")
         if unfit_fields(spec):
             columns.append("unfit")
+        if counted_fields(spec):
+            columns.append(f"{self._seen()} AS seen")
         comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} scan */"
         return (
             f"{comment} {begin} AS SELECT {', '.join(columns)} FROM ({self._worked_out()}) AS mf_w"
@@ -259,6 +268,34 @@ class ScanSql:
         for o, column in enumerate(outside_columns(spec)):
             out.append(f"{self._outside(column)} AS o{o}")
         return out
+
+    def _seen(self) -> str:
+        """How the values of the counted fields came, as one digit each: 0 for none, 1 for a value
+        to hash, 2 for a digest.
+        """
+        digits = []
+        for place, (_, field) in enumerate(counted_fields(self._spec)):
+            x = self._x(field.column)
+            ready = self._over_column(field.ready_sql or "", field.column)
+            digits.append(
+                f"CASE WHEN {x} IS NULL OR {self._sql.as_text(x)} = '' THEN 0 "
+                f"WHEN {ready} THEN 2 ELSE 1 END * CAST({3**place} AS bigint)"
+            )
+        return f"CASE WHEN need THEN {' + '.join(digits)} END"
+
+    def seen(self) -> str:
+        """Rows to be sent, and those of them without a digest per counted field (u0, u1 …), for
+        each way that their values came.
+        """
+        missing = "".join(
+            f", CAST(sum(CASE WHEN v{i} IS NULL THEN 1 ELSE 0 END) AS bigint) AS u{place}"
+            for place, (i, _) in enumerate(counted_fields(self._spec))
+        )
+        classes = ", ".join(str(int(c)) for c in _COUNTED)
+        return (
+            f"SELECT seen, CAST(count(*) AS bigint) AS n{missing} "
+            f"FROM {self._names.of('scan')} WHERE c IN ({classes}) GROUP BY seen"
+        )
 
     def kept_apart(self) -> list[tuple[int, SuppressionColumn]]:
         """Canonical digests that the scan holds beside the outgoing values.

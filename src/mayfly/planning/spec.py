@@ -81,7 +81,8 @@ class PlanField:
         identifier: whether delivered pairs are kept for it.
         digest_sql: for digests: expression of 32 raw bytes over the column.
         inside_sql: for digests: true where `digest_sql` is final.
-        shared_sql: parts of both that are worked out once, inner ones first.
+        ready_sql: for digests: never null, true where the value is one already.
+        shared_sql: parts of these that are worked out once, inner ones first.
         shape: for clear fields at external destinations: anchored pattern both engines know.
         read_sql: expression that streams the column as `arrow_type`.
         unfit_sql: condition for values that `read_sql` does not stream exactly; empty where there
@@ -97,6 +98,7 @@ class PlanField:
     identifier: bool = False
     digest_sql: str | None = None
     inside_sql: str | None = None
+    ready_sql: str | None = None
     shared_sql: tuple[str, ...] = ()
     shape: str | None = None
     read_sql: str = ""
@@ -226,8 +228,26 @@ class OpenPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValueCounts:
+    """Values of one digest field in rows that are looked at to be sent.
+
+    Args:
+        field: at the destination.
+        ready: were digests when they came; how they were normalised cannot be known.
+        unusable: are there and give no digest: not of the field's form, or of another algorithm.
+    """
+
+    field: str
+    ready: int
+    unusable: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanCounts:
-    """Row counts of a plan. `resend` are re-sends for another reason than new values."""
+    """Row counts of a plan. `resend` are re-sends for another reason than new values.
+
+    `values` counts values, of fields where there is something to say.
+    """
 
     added: int = 0
     changed: int = 0
@@ -248,6 +268,7 @@ class PlanCounts:
     duplicate_keys: int = 0
     null_keys: int = 0
     duplicate_destination_keys: int = 0
+    values: tuple[ValueCounts, ...] = ()
 
     def to_dict(self) -> dict[str, int]:
         """The counts that `mayfly plan` prints."""

@@ -32,6 +32,8 @@ class RunTally:
     withheld_consent: int = 0
     suppressed: int = 0
     recovered: int = 0
+    values_ready: int = 0
+    values_unusable: int = 0
     batches: int = 0
     open_run: str | None = None
     error_code: str | None = None
@@ -46,6 +48,8 @@ class RunTally:
         self.withheld_consent = plan.counts.withheld_consent
         self.suppressed = plan.counts.suppressed
         self.withheld_guard = plan.counts.outside
+        self.values_ready = sum(v.ready for v in plan.counts.values)
+        self.values_unusable = sum(v.unusable for v in plan.counts.values)
 
     def acknowledged(self, info: BatchInfo, outcomes: Outcomes, *, seconds: float) -> None:
         """Take the outcomes of one batch; `seconds` is how long its rows were held here."""

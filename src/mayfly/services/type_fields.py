@@ -142,6 +142,7 @@ class FieldTyper:
                 identifier=spec.identifier,
                 digest_sql=made.digest,
                 inside_sql=inside,
+                ready_sql=made.ready,
                 shared_sql=made.shared,
                 read_sql=self.r.source.readable(info),
                 country_column=column.default_country_column,
@@ -281,4 +282,6 @@ class FieldTyper:
                 info.name,
             )
         nothing = f"CAST(NULL AS {self.r.dialect.blob})"
-        return SqlRule(digest=nothing, in_repertoire="({column} IS NULL)", canonical=nothing)
+        return SqlRule(
+            digest=nothing, in_repertoire="({column} IS NULL)", canonical=nothing, ready="FALSE"
+        )

@@ -18,6 +18,7 @@ from mayfly.planning.scan import (
     NEEDED,
     ScanFlags,
     ScanSql,
+    counted_fields,
     outside_columns,
     pseudonym_fields,
     unfit_fields,
@@ -30,6 +31,7 @@ from mayfly.planning.spec import (
     PlanSpec,
     PlanWorker,
     RowClass,
+    ValueCounts,
 )
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
@@ -94,8 +96,8 @@ class PlanMaker:
         session = self._session
         session.execute(self._scan.create())
         keys = self._check_keys()
-        if any(keys.values()):
-            return Plan(counts=PlanCounts(**keys))
+        if keys != PlanCounts():
+            return Plan(counts=keys)
         self._refuse_unfit()
         outside = self._outside(worker)
         self._ask_worker(worker)
@@ -128,16 +130,15 @@ class PlanMaker:
         rows = min(self._spec.batch_rows, max(1, BATCH_BYTES // max(1, row_bytes)))
         return NumberingSql(replace(self._spec, batch_rows=rows), self._sql, self._names)
 
-    def _check_keys(self) -> dict[str, int]:
-        found = {
-            "null_keys": self._number(self._scan.null_keys()),
-            "duplicate_keys": self._number(self._scan.duplicate_keys()),
-        }
-        if self._spec.destination_key:
-            found["duplicate_destination_keys"] = self._number(
-                self._scan.duplicate_destination_keys()
-            )
-        return found
+    def _check_keys(self) -> PlanCounts:
+        """What is wrong with the keys; nothing else is counted then."""
+        asked = self._spec.destination_key
+        doubles = self._number(self._scan.duplicate_destination_keys()) if asked else 0
+        return PlanCounts(
+            null_keys=self._number(self._scan.null_keys()),
+            duplicate_keys=self._number(self._scan.duplicate_keys()),
+            duplicate_destination_keys=doubles,
+        )
 
     def _refuse_unfit(self) -> None:
         """A value that would arrive as another one stops the plan before anything is sent."""
@@ -260,7 +261,24 @@ class PlanMaker:
             no_identifier=n[RowClass.NO_IDENTIFIER],
             in_doubt=doubt,
             state_rows=self._number(self._numbering.state_rows()),
+            values=self._values(),
         )
+
+    def _values(self) -> tuple[ValueCounts, ...]:
+        fields = [field for _, field in counted_fields(self._spec)]
+        if not fields:
+            return ()
+        ready, unusable = [0] * len(fields), [0] * len(fields)
+        for row in self._session.table(self._scan.seen()).to_pylist():
+            for place in range(len(fields)):
+                came = int(row["seen"]) // 3**place % 3
+                ready[place] += int(row["n"]) if came == 2 else 0
+                unusable[place] += int(row[f"u{place}"]) if came else 0
+        made = (
+            ValueCounts(field=field.name, ready=ready[place], unusable=unusable[place])
+            for place, field in enumerate(fields)
+        )
+        return tuple(v for v in made if v.ready or v.unusable)
 
     def _batches(self) -> tuple[BatchInfo, ...]:
         found = self._session.table(

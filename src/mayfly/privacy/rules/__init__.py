@@ -54,6 +54,7 @@ class SqlRule:
         digest: 32 raw bytes, null where absent, invalid or outside the repertoire.
         in_repertoire: never null; true where `digest`, null included, is final.
         canonical: SHA-256 of the platform-independent form that suppression compares.
+        ready: never null; whether the value is a SHA-256 already, in hex or base64.
         shared: parts of these expressions that stand in them more than once, inner ones first:
             whoever computes them once, under a name, replaces them by that name.
     """
@@ -61,6 +62,7 @@ class SqlRule:
     digest: str
     in_repertoire: str
     canonical: str
+    ready: str
     shared: tuple[str, ...] = ()
 
 
@@ -117,6 +119,7 @@ def sql_digest(
         digest=f"CASE WHEN {is_hex} THEN {passed} WHEN {other} THEN NULL ELSE {made} END",
         in_repertoire=f"({final})",
         canonical=(f"CASE WHEN {is_hex} THEN {passed} WHEN {other} THEN NULL ELSE {canonical} END"),
+        ready=f"coalesce({is_hex} OR {base64}, FALSE)",
         shared=shared,
     )
 
