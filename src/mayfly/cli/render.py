@@ -93,6 +93,9 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     extra = ("in_doubt", "resend", "rejected_before", "no_identifier")
     shown += [name for name in extra if rows[name]]
     _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
+    clear = [c["to"] for c in document["columns"] if c["rule"] == "clear"]
+    if where["kind"] == "external" and clear:
+        to.print(f"[yellow]in clear[/yellow] to a third party: {', '.join(clear)}")
     for c in document["columns"]:
         _values(to, c, f"{c['to']}: ")
     _object(to, document)
