@@ -108,7 +108,11 @@ class SyncRun:
             "seconds": max(0.0, (tally.finished_ms - tally.started_ms) / 1000),
             "age_at_purge_seconds": tally.ages(),
             "object": tally.found.to_dict(),
-            "values": {"already_hashed": tally.values_ready, "unusable": tally.values_unusable},
+            "values": {
+                "already_hashed": tally.values_ready,
+                "unusable": tally.values_unusable,
+                "outside_repertoire": tally.values_outside,
+            },
         }
         if self.error is not None:
             document["error"] = self.error.to_dict()

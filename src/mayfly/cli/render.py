@@ -90,7 +90,7 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     to.print(table)
     rows = document["rows"]
     shown = ["added", "changed", "removed", "unchanged", "withheld_consent", "suppressed"]
-    extra = ("in_doubt", "resend", "rejected_before", "no_identifier")
+    extra = ("in_doubt", "resend", "rejected_before", "no_identifier", "outside")
     shown += [name for name in extra if rows[name]]
     _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
     clear = [c["to"] for c in document["columns"] if c["rule"] == "clear"]
@@ -98,6 +98,7 @@ def _bill(to: Console, sync: SyncPlan) -> None:
         to.print(f"[yellow]in clear[/yellow] to a third party: {', '.join(clear)}")
     for c in document["columns"]:
         _values(to, c, f"{c['to']}: ")
+    _values(to, {"outside_repertoire": rows["outside_worker"]}, "")
     _object(to, document)
     _sample(to, sync)
     for refusal in document["refusals"]:
@@ -105,20 +106,20 @@ def _bill(to: Console, sync: SyncPlan) -> None:
         to.print(f"[red]refused[/red] {refusal['code']}{column}: {refusal['message']}")
 
 
+_HOW_VALUES_CAME = {
+    "already_hashed": "hashed already, sent as given (whether normalised as the platform wants "
+    "cannot be known)",
+    "unusable": "without a digest (not of the field's form, or of another algorithm)",
+    "outside_repertoire": "hashed in the worker, in memory (other scripts, or base64; "
+    "`outside_repertoire: withhold` forbids it)",
+}
+
+
 def _values(to: Console, counts: Mapping[str, Any], before: str) -> None:
     """How values that leave as match hashes came, where there is something to say."""
-    if counts.get("already_hashed"):
-        _say(
-            to,
-            f"{before}{counts['already_hashed']:,} values were hashed already and go as they are; "
-            "whether they were normalised as the platform wants cannot be known",
-        )
-    if counts.get("unusable"):
-        _say(
-            to,
-            f"{before}{counts['unusable']:,} values give no digest: not of the field's form, or of "
-            "another algorithm than SHA-256",
-        )
+    for name, text in _HOW_VALUES_CAME.items():
+        if counts.get(name):
+            _say(to, f"{before}values {text}: {counts[name]:,}")
 
 
 def _sample(to: Console, sync: SyncPlan) -> None:

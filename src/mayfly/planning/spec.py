@@ -246,7 +246,8 @@ class ValueCounts:
 class PlanCounts:
     """Row counts of a plan. `resend` are re-sends for another reason than new values.
 
-    `values` counts values, of fields where there is something to say.
+    `outside` are rows withheld for a value that SQL may not hash, `outside_worker` values that the
+    worker hashed instead. `values` counts values, of fields where there is something to say.
     """
 
     added: int = 0
@@ -272,10 +273,14 @@ class PlanCounts:
 
     def to_dict(self) -> dict[str, int]:
         """The counts that `mayfly plan` prints."""
-        names = ("added", "changed", "removed", "unchanged", "withheld_consent", "suppressed")
-        counts = {name: int(getattr(self, name)) for name in names}
-        extra = ("in_doubt", "resend", "rejected_before", "no_identifier", "outside", "withdrawn")
-        return counts | {name: int(getattr(self, name)) for name in extra}
+        return {name: int(getattr(self, name)) for name in _SHOWN}
+
+
+_SHOWN = (
+    *("added", "changed", "removed", "unchanged", "withheld_consent", "suppressed"),
+    *("in_doubt", "resend", "rejected_before", "no_identifier", "withdrawn"),
+    *("outside", "outside_worker"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ class RunTally:
     recovered: int = 0
     values_ready: int = 0
     values_unusable: int = 0
+    values_outside: int = 0
     batches: int = 0
     open_run: str | None = None
     error_code: str | None = None
@@ -49,6 +50,7 @@ class RunTally:
         self.suppressed = plan.counts.suppressed
         self.withheld_guard = plan.counts.outside
         self.values_ready = sum(v.ready for v in plan.counts.values)
+        self.values_outside = plan.counts.outside_worker
         self.values_unusable = sum(v.unusable for v in plan.counts.values)
 
     def acknowledged(self, info: BatchInfo, outcomes: Outcomes, *, seconds: float) -> None:

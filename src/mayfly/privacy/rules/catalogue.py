@@ -7,16 +7,22 @@ made needs no earlier rule. What must be computed by earlier versions is in `can
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mayfly.privacy.rules import expression as e
-from mayfly.privacy.rules.tables import COUNTRY_CODES, COUNTRY_NAMES, GENDERS, US_STATES
+from mayfly.privacy.rules.tables import (
+    COUNTRY_CODES,
+    COUNTRY_NAMES,
+    GENDERS,
+    NO_GENDER,
+    US_STATES,
+)
 
 # Not "until now": a rule gives the same answer on every day, and platforms take nobody this young.
 BIRTH_YEARS = (1900, 2026)
 
-Encoding = Literal["sha256-hex", "sha256-base64", "none", "md5-hex"]
+Encoding = Literal["sha256-hex", "sha256-base64", "sha512-hex", "none", "md5-hex"]
 PhoneForm = Literal["none", "plus", "digits"]
 
 _V = e.Value()
@@ -216,6 +222,11 @@ def _google() -> list[Rule]:
             ),
             encoding="none",
         ),
+        # Of addresses, for Google Analytics: of these the street alone is hashed.
+        Rule(platform=g, field="street_address"),
+        Rule(platform=g, field="city", encoding="none"),
+        Rule(platform=g, field="region", encoding="none"),
+        Rule(platform=g, field="maid", normal=_MADID, valid=_IS_MADID, encoding="none"),
         Rule(platform=g, field="email_hash", prehashed_only=True),
         Rule(platform=g, field="phone_hash", prehashed_only=True),
     ]
@@ -234,34 +245,55 @@ def _uid2(platform: str) -> list[Rule]:
     ]
 
 
+def _pinterest() -> list[Rule]:
+    """Names keep their marks; a postcode is digits."""
+    p = "pinterest"
+    name = e.Lower(e.StripWide(_V))
+    worded = e.Length(e.LettersOnly(name, digits=False), 1, 10_000)
+    digits = e.Case(_ZIP_US, e.Left(_ZIP, 5), _ZIP_PLAIN)
+    by_name: Mapping[str, Rule] = {r.field: r for r in _meta()}
+    taken = [by_name[f] for f in ("city", "state", "country")]
+    return [
+        trimmed_email(p),
+        Rule(platform=p, field="phone", phone="digits", bare_nanp=True),
+        Rule(platform=p, field="first_name", normal=name, valid=worded, inside=_NAME_INSIDE),
+        Rule(platform=p, field="last_name", normal=name, valid=worded, inside=_NAME_INSIDE),
+        *(replace(rule, platform=p) for rule in taken),
+        Rule(
+            platform=p,
+            field="gender",
+            normal=e.Lookup(e.Lower(e.Strip(_V, e.SPACES)), GENDERS | NO_GENDER, keep=False),
+            inside=e.Only(_V, e.UPPER + e.LOWER + e.SPACES),
+        ),
+        Rule(
+            platform=p,
+            field="zip",
+            normal=digits,
+            valid=e.All((e.Length(digits, 2, 12), e.Only(digits, e.DIGITS))),
+            inside=e.Only(_V, e.UPPER + e.LOWER + e.DIGITS + " -"),
+        ),
+        Rule(platform=p, field="dob"),
+        Rule(platform=p, field="external_id"),
+        Rule(platform=p, field="maid", normal=_MADID, valid=_IS_MADID),
+    ]
+
+
 def _others() -> list[Rule]:
     spaceless = e.Lower(e.Remove(_V, e.SPACES))
-    by_name: Mapping[str, Rule] = {r.field: r for r in _meta()}
     made = [
         Rule(platform="tiktok", field="email", **_email(spaceless)),  # type: ignore[arg-type]
         Rule(platform="tiktok", field="phone", phone="digits", bare_nanp=True),
         Rule(platform="tiktok", field="maid", normal=_MADID, valid=_IS_MADID),
+        Rule(platform="tiktok", field="external_id"),
         Rule(platform="linkedin", field="email", **_email(spaceless)),  # type: ignore[arg-type]
         Rule(platform="linkedin", field="maid", normal=_MADID, valid=_IS_MADID, encoding="none"),
+        Rule(platform="linkedin", field="email_hash", prehashed_only=True),
         trimmed_email("snap"),
         Rule(platform="snap", field="phone", phone="digits", bare_nanp=True),
         Rule(platform="snap", field="maid", normal=_MADID, valid=_IS_MADID),
-        trimmed_email("pinterest"),
-        Rule(platform="pinterest", field="phone", phone="digits", bare_nanp=True),
         trimmed_email("microsoft-ads"),
     ]
-    for field in ("first_name", "last_name", "city", "state", "country", "gender", "zip"):
-        rule = by_name[field]
-        made.append(
-            Rule(
-                platform="pinterest",
-                field=field,
-                normal=rule.normal,
-                valid=rule.valid,
-                inside=rule.inside,
-            )
-        )
-    for platform in ("tiktok", "linkedin", "snap", "pinterest", "microsoft-ads"):
+    for platform in ("tiktok", "snap", "pinterest", "microsoft-ads"):
         for field in ("email_hash", "phone_hash"):
             made.append(Rule(platform=platform, field=field, prehashed_only=True))
     return made
@@ -275,6 +307,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
         *_uid2("uid2"),
         *_uid2("euid"),
         *_uid2("the-trade-desk"),
+        *_pinterest(),
         *_others(),
     )
 }

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,12 +20,16 @@ from mayfly.privacy.rules.phone import SEPARATORS, e164
 
 EMPTY = hashlib.sha256(b"").digest()
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}")
+_HEX128 = re.compile(r"[0-9a-fA-F]{128}")
+# What some platforms take beside SHA-256, as their id type says.
+_ALGORITHMS = {"md5-hex": "md5", "sha512-hex": "sha512"}
 _BASE64 = re.compile(BASE64_DIGEST)
 _OTHER_DIGEST = re.compile(OTHER_DIGEST)
 # Fields whose value may rightly look like a digest of another kind.
 _OPAQUE = ("external_id", "maid", "madid")
 # Whose rule is more than an expression: a birth date in one piece, and what may look like a digest.
 PYTHON_ONLY = frozenset({"dob", *_OPAQUE})
+_GOOGLE_PLACES = frozenset({"street_address", "city", "region"})
 _PREFIXES = ("mr", "mrs", "ms", "dr")
 _SUFFIXES = frozenset("jr sr 2nd 3rd ii iii iv v vi cpa dc dds vm jd md phd".split())
 _DATES = (
@@ -79,6 +84,8 @@ def normalise(rule: Rule, value: str, context: Mapping[str, object]) -> str | No
         return _phone(rule, value, context)
     if rule.platform == "google" and rule.field in ("first_name", "last_name"):
         return _google_name(rule.field, value)
+    if rule.platform == "google" and rule.field in _GOOGLE_PLACES:
+        return _google_place(value)
     if rule.field == "dob":
         return _birth_date(value, context)
     if not holds(rule.valid, value):
@@ -128,6 +135,13 @@ def _google_name(field: str, value: str) -> str | None:
     return text if letters_only(text, digits=False) else None
 
 
+def _google_place(value: str) -> str | None:
+    """Lower case, without symbols; letters and digits of any script stay, and single blanks."""
+    text = unicodedata.normalize("NFC", value).lower()
+    kept = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] in "LMN")
+    return " ".join(kept.split()) or None
+
+
 def _birth_date(value: str, context: Mapping[str, object]) -> str | None:
     day_first = str(context.get("date_order", "")).upper() == "DMY"
     patterns = (_DATES[0], _DAY_FIRST) if day_first else _DATES
@@ -172,11 +186,13 @@ def hash_value(
         reject = None if normal else f"invalid_{field}"
         # A value that leaves in clear has no digest, and is shown on a terminal only.
         return HashResult(digest=None, encoding="none", reject=reject, normalised=normal)
+    if encoding == "sha512-hex" and _HEX128.fullmatch(value.strip()):
+        return _sha512_ready(value.strip().lower())
     made = hash_text(rule, value, given)
     if made.digest is None:
         return HashResult(digest=None, encoding=encoding, reject=made.reject, normalised=None)
-    if encoding == "md5-hex" and made.normal is None:
-        # A SHA-256 cannot be turned into the MD5 that was asked for.
+    if encoding in _ALGORITHMS and made.normal is None:
+        # A SHA-256 cannot be turned into what was asked for.
         return HashResult(digest=None, encoding=encoding, reject="wrong_algorithm", normalised=None)
     return HashResult(
         digest=_written(made, encoding),
@@ -191,14 +207,28 @@ def _encoding(rule: Rule, context: Mapping[str, object]) -> str:
         return "none"
     if str(context.get("encoding", "")).upper() == "BASE64":
         return "sha256-base64"
-    if str(context.get("id_type", "")).endswith("_MD5"):
+    id_type = str(context.get("id_type", ""))
+    if id_type.endswith("_MD5"):
         return "md5-hex"
-    return rule.encoding
+    return "sha512-hex" if id_type.startswith("SHA512_") else rule.encoding
+
+
+def _sha512_ready(digest: str) -> HashResult:
+    """A SHA-512 that was asked for and given."""
+    empty = digest == hashlib.sha512(b"").hexdigest()
+    return HashResult(
+        digest=None if empty else digest,
+        encoding="sha512-hex",
+        reject="empty_digest" if empty else None,
+        normalised=None if empty else digest,
+    )
 
 
 def _written(made: Hashed, encoding: str) -> str:
-    if encoding == "md5-hex" and made.normal is not None:
-        return hashlib.md5(made.normal.encode(), usedforsecurity=False).hexdigest()
+    if encoding in _ALGORITHMS and made.normal is not None:
+        return hashlib.new(
+            _ALGORITHMS[encoding], made.normal.encode(), usedforsecurity=False
+        ).hexdigest()
     digest = made.digest or b""
     if encoding == "sha256-base64":
         return base64.b64encode(digest).decode("ascii")

@@ -58,3 +58,5 @@ COUNTRY_NAMES = dict(
 GENDERS = dict(
     pair.split(":") for pair in "f:f female:f woman:f girl:f m:m male:m man:m boy:m".split()
 )
+# Where a platform knows a third one.
+NO_GENDER = {"n": "n", "nonbinary": "n", "non-binary": "n"}
