@@ -15,11 +15,20 @@ from mayfly.privacy.guard.patterns import (
     CREDIT_CARD,
     EMAIL,
     IBAN,
+    IBAN_COUNTRIES,
     PHONE,
     classes_in,
 )
 from mayfly.privacy.guard.phones import says_phone
-from mayfly.privacy.guard.readings import FOLDED_SIGNS, IN_BASE64, IN_HEX
+from mayfly.privacy.guard.readings import (
+    AT_IN_BASE64,
+    AT_IN_HEX,
+    DOT_IN_BASE64,
+    DOT_IN_HEX,
+    FOLDED_SIGNS,
+    OTHERS_IN_BASE64,
+    OTHERS_IN_HEX,
+)
 
 __all__ = [
     "CLASSES",
@@ -33,6 +42,9 @@ __all__ = [
     "says_phone",
 ]
 
+_COUNTRIES = "|".join(
+    "".join(f"[{c}{c.lower()}]" for c in country) for country in sorted(IBAN_COUNTRIES)
+)
 # Together they pass all that the exact recognisers could take, a whole UUID apart. Not one
 # alternation: the states of counted parts multiply, and some columns take ten times as long.
 _CANDIDATES = (
@@ -48,14 +60,14 @@ _CANDIDATES = (
     ),
     "|".join(
         (
-            r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11}",
+            f"(?:^|[^A-Za-z0-9])(?:{_COUNTRIES})[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{11}}",
             f"[{FOLDED_SIGNS}]",
             r"%[0-9A-Fa-f]{2}",
             r"&(?:#[0-9xX]|[a-z]{2,8};)",
             r"\\[ux][0-9A-Fa-f]{2}",
         )
     ),
-    f"{IN_HEX}|{IN_BASE64}",
+    f"{OTHERS_IN_HEX}|{OTHERS_IN_BASE64}",
 )
 _T = TypeVar("_T")
 _UUID = r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -135,7 +147,13 @@ def _exact(text: pl.Series, check: Callable[[str], _T]) -> list[tuple[int, _T]]:
     likely = text.str.contains(_CANDIDATES[0])
     for pattern in _CANDIDATES[1:]:
         likely |= text.str.contains(pattern)
-    positions = likely.fill_null(False).arg_true()
+    likely = likely.fill_null(False)
+    # Chance makes an at-sign of many an id, and seldom a dot as well.
+    for at, dot in ((AT_IN_BASE64, DOT_IN_BASE64), (AT_IN_HEX, DOT_IN_HEX)):
+        address = text.str.contains(at).fill_null(False).arg_true()
+        dotted = text.gather(address).str.contains(dot).fill_null(False)
+        likely = likely.scatter(address.filter(dotted), True)
+    positions = likely.arg_true()
     found = text.gather(positions)
     other = ~found.str.contains(_UUID)
     return [

@@ -68,6 +68,7 @@ _IBAN_LENGTHS = {
     32: "LC",
     33: "RU",
 }
+IBAN_COUNTRIES = frozenset(" ".join(_IBAN_LENGTHS.values()).split())
 _LENGTH_OF = {
     country: length for length, countries in _IBAN_LENGTHS.items() for country in countries.split()
 }

@@ -26,15 +26,16 @@ _HEX = re.compile(r"[0-9A-Fa-f]{12,}")
 _WORTH = re.compile(
     r"[^\s\x00-\x20@]@[\w-]|[0-9](?:[ .-]?[0-9]){6}|[A-Za-z0-9+/_-]{12}|%[0-9A-Fa-f]{2}|&#|\\[ux]"
 )
-# An at-sign between letters, and digits, at each alignment of base64, and in hex. A run without any
-# of these hides nothing.
-IN_BASE64 = (
-    "Q[D-HM-P]|[I-Za-v][EUk0][ABD]|[BFJNRVZdhlptx159]A[M-Za-ew-z0-9+/_-]"
-    "|[MNO][DTjz][AEIMQUYcgk][w-z0-5]"
-)
-IN_HEX = "[2-9a-fA-F][0-9A-Fa-f]40[3-7c-fC-F][0-9A-Fa-f]{7}|(?:3[0-9]){4}"
-_IN_BASE64 = re.compile(IN_BASE64)
-_IN_HEX = re.compile(IN_HEX)
+# What an address has, an at-sign between letters and a dot, and digits, and an at-sign in percents,
+# at each alignment of base64, and in hex. A run without any of these hides nothing.
+AT_IN_BASE64 = "Q[D-HM-P]|[I-Za-v][EUk0][ABD]|[BFJNRVZdhlptx159]A[M-Za-ew-z0-9+/_-]"
+DOT_IN_BASE64 = "L[g-v]|[CSiy][4-7]|[AEIMQUYcgkosw048]u"
+OTHERS_IN_BASE64 = "[MNO][DTjz][AEIMQUYcgk][w-z0-5]|JTQw|[CSiy]U0M[A-P]|[AEIMQUYcgkosw048]lND[A-D]"
+AT_IN_HEX = "[2-9a-fA-F][0-9A-Fa-f]40[3-7c-fC-F][0-9A-Fa-f]{7}"
+DOT_IN_HEX = "2[eE]"
+OTHERS_IN_HEX = "(?:3[0-9]){4}|253430"
+_IN_BASE64 = re.compile(f"{AT_IN_BASE64}|{OTHERS_IN_BASE64}")
+_IN_HEX = re.compile(f"{AT_IN_HEX}|{OTHERS_IN_HEX}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _DOTS = str.maketrans("。｡", "..")
 
