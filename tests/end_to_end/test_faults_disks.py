@@ -184,7 +184,7 @@ def test_a_read_only_folder_of_the_project(
 
 
 STEPS = """
-import json, sys
+import gc, json, sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -199,6 +199,7 @@ for words, folder, mode in json.loads(sys.argv[1]):
             main([*words, "--project", sys.argv[2]])
     except SystemExit as ended:
         print(json.dumps([ended.code, said.getvalue()]))
+    gc.collect()  # SQLite would use an open file of an earlier step again, whatever its mode is now
     Path(folder).chmod(before)
 """
 

@@ -311,6 +311,13 @@ class SqlStore:
 
     def _open(self) -> Engine:
         if self._engine is None:
+            if (
+                self._file is not None
+                and self._file.exists()
+                and not os.access(self._file, os.W_OK)
+            ):
+                # SQLite would give its log the file's own rights, which outlive their repair.
+                raise _unwritable()
             self._engine = create_engine(self._url, hide_parameters=True)
             if self._file is not None:
                 event.listen(self._engine, "connect", _prepare)
@@ -362,15 +369,19 @@ def _translate(error: SQLAlchemyError) -> EngineError:
             hint="Make room there and run again: what was delivered by then is remembered.",
         )
     if code is not None and code & 0xFF in _SQLITE_UNWRITABLE:
-        return ConfigError(
-            "store_unwritable",
-            "The store may not be written, or its folder may not.",
-            hint="Give this user the right to write .mayfly and what is in it, and nobody else.",
-        )
+        return _unwritable()
     return TransientError(
         "store_unavailable",
         f"The store does not answer ({type(error).__name__}).",
         hint="Check that its disk has room and its database is up, then run again.",
+    )
+
+
+def _unwritable() -> ConfigError:
+    return ConfigError(
+        "store_unwritable",
+        "The store may not be written, or its folder may not.",
+        hint="Give this user the right to write .mayfly and what is in it, and nobody else.",
     )
 
 
