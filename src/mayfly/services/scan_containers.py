@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import secrets
 import sqlite3
 import stat
 import tarfile
@@ -18,6 +19,7 @@ from typing import IO, Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.memory import MemoryFileSystem
 
 from mayfly.privacy.scan import (
     BOMB,
@@ -45,7 +47,6 @@ _HEAD_BYTES = 512
 # Those that `tarfile` unpacks itself, piece by piece.
 _TARRED = frozenset({"gzip", "bz2", "xz"})
 _DUCKDB_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "temp_directory": "",
@@ -331,19 +332,42 @@ def _uri(path: Path) -> str:
 
 
 def _duckdb(file: IO[bytes], known: Sequence[bytes], place: Place) -> Iterator[Hit]:
-    """A database that lies in an archive would have to be written to a disk to be opened."""
-    del file
-    if place.path is None:
-        raise ValueError("a database within an archive")
-    with duckdb.connect(str(place.path), read_only=True, config=_DUCKDB_SETTINGS) as db:
-        found = db.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal "
-            "ORDER BY schema_name, table_name"
-        ).fetchall()
-        for schema, table in found:
-            cursor = db.execute(f"SELECT * FROM {_quoted(schema)}.{_quoted(table)}")
-            columns = [str(item[0]) for item in cursor.description or ()]
-            yield from _rows(cursor.fetchmany, columns, known, place.inner(table))
+    """Row by row; one that lies in an archive is opened where it is, in memory."""
+    with duckdb.connect(config=_DUCKDB_SETTINGS) as db:
+        if place.path is None:
+            with _in_memory(file.read()) as (system, name):
+                db.register_filesystem(system)
+                db.execute(f"ATTACH {_text(name)} AS scanned (READ_ONLY)")
+                yield from _duckdb_tables(db, known, place)
+        else:
+            db.execute(f"ATTACH {_text(str(place.path.resolve()))} AS scanned (READ_ONLY)")
+            yield from _duckdb_tables(db, known, place)
+
+
+@contextlib.contextmanager
+def _in_memory(data: bytes) -> Iterator[tuple[MemoryFileSystem, str]]:
+    """A file that DuckDB can open and no disk holds."""
+    system, name = MemoryFileSystem(), f"/{secrets.token_hex(16)}.duckdb"
+    system.pipe_file(name, data)
+    try:
+        yield system, f"memory:/{name}"
+    finally:
+        system.rm(name)
+
+
+def _duckdb_tables(
+    db: duckdb.DuckDBPyConnection, known: Sequence[bytes], place: Place
+) -> Iterator[Hit]:
+    # What is asked for from here on is the file's own to say.
+    db.execute("SET enable_external_access = false")
+    found = db.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal "
+        "AND database_name = 'scanned' ORDER BY schema_name, table_name"
+    ).fetchall()
+    for schema, table in found:
+        cursor = db.execute(f"SELECT * FROM scanned.{_quoted(schema)}.{_quoted(table)}")
+        columns = [str(item[0]) for item in cursor.description or ()]
+        yield from _rows(cursor.fetchmany, columns, known, place.inner(table))
 
 
 def _rows(
@@ -352,6 +376,10 @@ def _rows(
     while rows := fetch(_ROWS):
         for name, values in zip(columns, zip(*rows, strict=True), strict=True):
             yield from _values(values, known, place.inner(name))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

@@ -24,6 +24,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -142,6 +143,8 @@ CONTAINERS: dict[str, Callable[[Path], None]] = {
     "parquet in zstd": _within(_parquet, lambda d: pa.compress(d, codec="zstd", asbytes=True)),
     "tar in lz4": _within(_tar, lambda d: pa.compress(d, codec="lz4", asbytes=True)),
     "duckdb": _duckdb,
+    "duckdb in zip": _within(_duckdb, lambda d: _zip({"a/b.duckdb": d})),
+    "duckdb in gzip": _within(_duckdb, gzip.compress),
     "xlsx": _xlsx,
     "arrow file": _arrow_file,
     "lz4": _arrow_stream("lz4"),
@@ -330,11 +333,23 @@ def test_a_hostile_header_ends(tmp_path: Path) -> None:
         scan_paths([file])
 
 
-def test_a_database_in_an_archive_is_never_clean(tmp_path: Path) -> None:
-    """To open it, it would have to be written to a disk."""
-    _within(_duckdb, gzip.compress)(tmp_path / "file")
+def test_a_damaged_database_in_an_archive_is_never_clean(tmp_path: Path) -> None:
+    """As one that lies open; nothing of it stays in memory."""
+    _within(_duckdb, lambda d: gzip.compress(d[:9_000]))(tmp_path / "file")
     with pytest.raises(ConfigError, match="unreadable"):
         scan_paths([tmp_path])
+    assert MemoryFileSystem.store == {}
+
+
+def test_a_database_reads_no_file_by_its_own_columns(tmp_path: Path) -> None:
+    """A generated column may name a function; nothing outside the file is opened for it."""
+    other = tmp_path / "secret.txt"
+    other.write_text(TEXT)
+    (tmp_path / "db").mkdir()
+    with duckdb.connect(str(tmp_path / "db" / "a.duckdb")) as db:
+        db.execute(f"CREATE VIEW v AS SELECT content FROM read_text('{other}')")
+        db.execute("CREATE TABLE t AS SELECT 1 AS n")
+    assert not scan_paths([tmp_path / "db"])
 
 
 @pytest.mark.parametrize(
