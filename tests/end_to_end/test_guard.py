@@ -68,6 +68,30 @@ def test_a_number_in_a_column_named_for_it_is_withheld(
     assert ("0639981234" in _zips(root)) is (delivered == 300)
 
 
+@pytest.mark.parametrize(
+    ("sql", "delivered"),
+    [
+        ("SELECT id, coalesce(mobile, '') AS zone, ads FROM places", 299),
+        ("SELECT id, z AS zone, ads FROM (SELECT id, mobile AS z, ads FROM places) AS s", 299),
+        (
+            "WITH a AS (SELECT id, mobile AS z, ads FROM places) SELECT id, z AS zone, ads FROM a",
+            299,
+        ),
+        ("SELECT id, other AS zone, ads FROM places", 300),
+    ],
+)
+def test_a_query_hides_no_name(tmp_path: Path, sql: str, delivered: int) -> None:
+    """What a column was called where it comes from counts, through subqueries, too."""
+    text = PARTNER.replace("table: places\n    primary", f'sql: "{sql}"\n    primary')
+    root = make_project(tmp_path / "shop", "", text=text.replace("COLUMN", "zone"))
+    _places(root, "mobile", 1)
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        connection.execute("ALTER TABLE places ADD COLUMN other VARCHAR")
+        connection.execute("UPDATE places SET other = mobile")
+    rows = approved(root).run("to_partner").to_dict()["syncs"][0]["rows"]
+    assert (rows["delivered"], rows["withheld_guard"]) == (delivered, 300 - delivered)
+
+
 def test_a_column_of_numbers_stops_the_run(tmp_path: Path) -> None:
     """Nothing of it leaves, and nothing of it is shown."""
     root = make_project(tmp_path / "shop", "", text=PARTNER.replace("COLUMN", "phone_no"))

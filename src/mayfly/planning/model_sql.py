@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import sqlglot
@@ -95,6 +97,44 @@ def check_model_sql(sql: str, dialect: Dialect) -> str:
     for node in query.walk():
         _check_node(node, dialect)
     return str(query.sql(dialect=dialect, comments=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamesBehind:
+    """What a query's columns are called where they come from.
+
+    Args:
+        tables: every table and view that it reads.
+        columns: those that each output column is made of, by its name in small letters.
+    """
+
+    tables: frozenset[str] = frozenset()
+    columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def names_behind(sql: str, dialect: Dialect) -> NamesBehind:
+    """The names in a query that `check_model_sql` has passed.
+
+    A column that comes through subqueries counts with the names of each of them that is called so.
+    """
+    query = _single(sql, dialect)
+    columns: dict[str, frozenset[str]] = {}
+    for select in query.find_all(exp.Select):
+        for made in select.expressions:
+            name = made.alias_or_name.casefold()
+            inside = frozenset(column.name for column in made.find_all(exp.Column))
+            columns[name] = columns.get(name, frozenset()) | inside
+    # Names of names, as far down as subqueries go; each round can only add.
+    for _ in columns:
+        wider = {
+            name: found.union(*(columns.get(n.casefold(), frozenset()) for n in found))
+            for name, found in columns.items()
+        }
+        if wider == columns:
+            break
+        columns = wider
+    tables = frozenset(table.name for table in query.find_all(exp.Table))
+    return NamesBehind(tables=tables, columns=columns)
 
 
 def _single(sql: str, dialect: Dialect) -> exp.Expr:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import Project, SyncSettings
-from mayfly.planning.model_sql import check_model_sql
+from mayfly.planning.model_sql import NamesBehind, check_model_sql, names_behind
 from mayfly.planning.spec import (
     Consent,
     KeyColumn,
@@ -75,6 +75,10 @@ class _Compiler:
         query = check_model_sql(self.model.sql or "", self.r.source.dialect)
         return f"SELECT {columns} FROM ({query}) AS mf_query"
 
+    def _names_behind(self) -> NamesBehind:
+        written = self.model.sql
+        return names_behind(written, self.r.source.dialect) if written else NamesBehind()
+
     def run(self) -> CompiledSync:
         """Describe the model's columns, type every field, build the plan's specification."""
         self._mode()
@@ -87,6 +91,7 @@ class _Compiler:
             external=self.external,
             differing=self.r.differing(self._uses(infos)),
             found=self.found,
+            behind=self._names_behind(),
         )
         consent = self._consent()
         fields, gate = [], []

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from mayfly.domain.settings import ColumnSettings, ModelSettings
+from mayfly.planning.model_sql import NamesBehind
 from mayfly.planning.spec import PlanField
 from mayfly.ports.destination import FieldSpec
 from mayfly.ports.source import ColumnInfo
@@ -48,6 +49,7 @@ class FieldTyper:
         external: whether the destination is a third party.
         differing: rules the source's server does not compute as Python does.
         found: gets refusals, rules and lines of the bill.
+        behind: what the model's SQL names.
     """
 
     r: CompileRequest
@@ -55,6 +57,7 @@ class FieldTyper:
     external: bool
     differing: frozenset[RuleUse]
     found: Found
+    behind: NamesBehind = field(default_factory=NamesBehind)
 
     def field(self, name: str, info: ColumnInfo) -> tuple[PlanField, GateField] | None:
         """How a model column leaves as a destination field, and how the gate checks it; None where
@@ -245,10 +248,11 @@ class FieldTyper:
 
     def _says_phone(self, info: ColumnInfo, column: ColumnSettings) -> bool:
         """A class does not outweigh a column's own name, but it does the table's."""
-        if column.cls == "phone" or says_phone(info.name):
+        behind = self.behind.columns.get(info.name.casefold(), frozenset())
+        if column.cls == "phone" or any(map(says_phone, (info.name, *behind))):
             return True
-        table = self.model.table[1] if self.model.table else ""
-        return column.cls is None and says_phone(table)
+        tables = [self.model.table[1]] if self.model.table else self.behind.tables
+        return column.cls is None and any(map(says_phone, tables))
 
     def _clear(self, name: str, info: ColumnInfo) -> PlanField:
         return PlanField(

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_sql import Dialect, check_model_sql
+from mayfly.planning.model_sql import Dialect, check_model_sql, names_behind
 
 READS = [
     ("duckdb", "SELECT a, lower(b) FROM t WHERE c > 1"),
@@ -164,3 +164,23 @@ def test_the_parser_logs_no_statement(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(PolicyError):
         check_model_sql("CALL x('marked')", "duckdb")
     assert "marked" not in caplog.text
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
+def test_names_behind_a_query_are_told(dialect: Dialect) -> None:
+    """Tables wherever they stand, and of each column all it is made of."""
+    found = names_behind(
+        "WITH a AS (SELECT p.Tel AS t, q.n FROM phones p JOIN s.calls q ON p.id = q.id) "
+        "SELECT upper(t) || n AS whole, n FROM a UNION ALL SELECT x, 1 FROM (SELECT x FROM c) d",
+        dialect,
+    )
+    assert {"phones", "calls", "c"} <= found.tables
+    assert {"t", "Tel", "n"} <= found.columns["whole"]
+    assert found.columns["n"] == {"n"}
+    assert names_behind("SELECT * FROM phones", dialect).tables == {"phones"}
+
+
+def test_names_that_go_in_circles_end() -> None:
+    """Two subqueries that swap names are no endless way."""
+    swapped = "SELECT a AS b, b AS a FROM (SELECT b AS a, a AS b FROM t) AS s"
+    assert names_behind(swapped, "duckdb").columns == {"a": {"a", "b"}, "b": {"a", "b"}}

@@ -37,7 +37,6 @@ __all__ = [
     "IBAN",
     "PHONE",
     "classes_in",
-    "guard_classes",
     "guard_column",
     "says_phone",
 ]
@@ -95,15 +94,6 @@ def guard_column(values: pa.Array, *, phone: bool = False) -> pa.Array:
     if phone:
         flags = flags | text.str.contains(_NATIONAL).fill_null(False)
     return flags.to_arrow()
-
-
-def guard_classes(values: pa.Array) -> dict[str, int]:
-    """How many values hold each class; classes without any are left out."""
-    counts: dict[str, int] = {}
-    for _, names in _exact(_as_text(values), classes_in):
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1
-    return counts
 
 
 def _as_text(values: pa.Array) -> pl.Series:
