@@ -16,7 +16,7 @@ from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.http import HttpxClient
 from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider, keys_directory
-from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.ledgers.folder import CLOCK_TOLERANCE, FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
@@ -58,6 +58,7 @@ from mayfly.services.probe_source import probe_source
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
+from mayfly.services.waiting import WaitingRoom
 
 SPECS: dict[str, DestinationSpec] = {
     "meta_ads": meta_ads.SPEC,
@@ -194,6 +195,24 @@ class App:
             alive=is_alive,
         )
 
+    def waiting(self) -> WaitingRoom:
+        """What waits in this workspace, under any target."""
+        return WaitingRoom(states=self.states(), now=self.clock.now)
+
+    def require_clock(self) -> None:
+        """Refuse an act while the machine's clock stands before what is on record.
+
+        Raises:
+            PolicyError: `clock_backwards`.
+        """
+        behind = self.clock.behind_seconds()
+        if behind > CLOCK_TOLERANCE.total_seconds():
+            raise PolicyError(
+                "clock_backwards",
+                f"The machine's clock stands {behind:.0f} s before the latest time on record.",
+                hint="Set the machine's clock right; times on record never go back.",
+            )
+
     def worker(self, compiled: CompiledSync) -> SyncWorker:
         """What needs a key."""
         scope = compiled.sync.destination
@@ -256,7 +275,9 @@ def open_app(root: Path, *, target: str = "dev") -> App:
     workspace = store.workspace()
     keyring = open_keyring(project, workspace.workspace_id)
     clock = SystemClock()
+    clock.not_before(store.latest_time())
     ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now)
+    clock.not_before(ledger.last_time())
     return App(
         project=project,
         store=store,

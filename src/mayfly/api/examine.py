@@ -39,6 +39,7 @@ def examine(
     found += _drivers()
     found += _sources(app, now)
     found += _syncs(app)
+    found += _overdue(app)
     last = app.ledger.last_time()
     if last is not None and last > now():
         found.append(
@@ -49,6 +50,18 @@ def examine(
             )
         )
     return found
+
+
+def _overdue(app: App) -> list[Finding]:
+    return [
+        _finding(
+            "overdue",
+            f"sync {copy.sync} ({copy.target}): a working copy has been there for longer than 30 "
+            "days.",
+            "Run `mayfly sweep`, which ends it; let cron run it every hour.",
+        )
+        for copy in app.waiting().overdue()
+    ]
 
 
 def _drivers() -> list[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mayfly.adapters.processes import actor_id, holder_name, is_alive
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
+from mayfly.api.waiting import Swept, held
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import RunRecord
@@ -54,6 +55,7 @@ class Project:
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.swept = Swept()
 
     def select(self, names: Sequence[str]) -> list[SyncSettings]:
         """Syncs by name, glob or `tag:…`; all without names.
@@ -171,6 +173,7 @@ class Project:
             names: as `select` takes them.
             actor: id of who approves; by default $MAYFLY_ACTOR, else the system's user.
         """
+        self._before_an_act()
         syncs = self.select(names)
         records = approvals.approve_syncs(
             self.app.project,
@@ -213,6 +216,7 @@ class Project:
         store = self.app.store
         if act == "list":
             return suppressions.listing(store)
+        self._before_an_act()
         entries = suppressions.entries_of(
             lines,
             key=self.app.keyring.key("suppression"),
@@ -255,6 +259,7 @@ class Project:
 
     def retry(self, name: str) -> dict[str, Any]:
         """Let the rejected rows of a sync be tried again by the next run."""
+        self._before_an_act()
         [sync] = self.select([name])
         compiled = self.app.compile(sync, run="retry")
         rows = self.app.plan_store(compiled).forget_rejections()
@@ -274,6 +279,7 @@ class Project:
         What is at the destination stays there and is never taken back; the sync's next run begins
         with an empty state and sends everything.
         """
+        self._before_an_act()
         return _states("drop", [self.app.states().drop(name)])
 
     def adopt_state(self, name: str, *, state: str | None = None) -> dict[str, Any]:
@@ -282,6 +288,7 @@ class Project:
         Say so only where what the state remembers is at the sync's destination: the next run
         sends nothing but what changed.
         """
+        self._before_an_act()
         [sync] = self.select([name])
         compiled = self.app.compile(sync, run="adopt")
         refused = first_refusal(compiled)
@@ -297,12 +304,39 @@ class Project:
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""
         asked = request or RunRequest()
+        if not asked.dry_run:
+            self._before_an_act()
         done = []
         for sync in self.select(names):
             done.append(self._run(sync, asked))
             if asked.stop.is_set():
                 break
         return RunResult(syncs=tuple(done))
+
+    def _before_an_act(self) -> None:
+        """Whatever writes first ends what is past its deadline; no fault of that keeps it back."""
+        app = self.app
+        self.swept = self._sweep()
+        app.require_clock()
+        app.store.note_time(app.clock.now())
+
+    def sweep(self) -> dict[str, Any]:
+        """End what is past its deadline, whatever the clock and the destinations say."""
+        self.app.store.note_time(self.app.clock.now())
+        return self._sweep().to_dict("sweep")
+
+    def _sweep(self) -> Swept:
+        return Swept.of(*self.app.waiting().sweep())
+
+    def purge(self, *names: str) -> dict[str, Any]:
+        """End what waits of some syncs, now; what was not answered is not delivered."""
+        self._before_an_act()
+        syncs = [sync.id for sync in self.select(names)]
+        return Swept.of(*self.app.waiting().purge(syncs)).to_dict("purge")
+
+    def overdue(self) -> int:
+        """How many working copies are past their cap, by the ledger's word."""
+        return len(self.app.waiting().overdue())
 
     def _run(self, sync: SyncSettings, asked: RunRequest) -> SyncRun:
         run_id = new_run_id()
@@ -395,7 +429,7 @@ class Project:
             asyncio.run(main())
 
     def status(self) -> dict[str, Any]:
-        """Last run of each sync, and what is held by Mayfly itself (nothing, without a spool)."""
+        """Last run of each sync, and what waits, by class."""
         syncs = []
         for name in self.app.project.syncs:
             last = self.app.store.last_run(name, self.app.project.target)
@@ -408,7 +442,8 @@ class Project:
                     "paused": False,
                 }
             )
-        return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": []}
+        waiting = self.app.waiting().all()
+        return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": held(waiting)}
 
 
 def new_run_id() -> str:

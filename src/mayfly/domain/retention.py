@@ -116,6 +116,7 @@ _STORE = (
         schema_version="number of the store's form",
         workspace="ids and name of the workspace",
         suppression_list="number of changes of the suppression list",
+        clock="the latest time that was seen",
     ),
     *_entries(
         Place.STORE,

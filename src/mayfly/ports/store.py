@@ -76,6 +76,12 @@ class Store(Protocol):
     def approval(self, sync: str, target: str) -> ApprovalRecord | None:
         """The approval in force."""
 
+    def latest_time(self) -> datetime:
+        """The latest time that any process has noted here, in UTC; 1970 where none has."""
+
+    def note_time(self, now: datetime) -> None:
+        """Note a time, where it is later."""
+
     def add_suppressions(
         self,
         entries: Sequence[tuple[str, bytes]],

@@ -37,6 +37,7 @@ from mayfly.ports.destination import (
     Progress,
     Submitted,
 )
+from mayfly.ports.ledger import OpenCopy
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.gate import GateField, GatePolicy
@@ -368,6 +369,10 @@ class _Ledger:
     def append(self, entries: Sequence[Entry]) -> None:
         """See `Ledger.append`."""
         self._attempt.call(self._ledger.append, entries)
+
+    def open_copies(self) -> Sequence[OpenCopy]:
+        """See `Ledger.open_copies`."""
+        return self._ledger.open_copies()
 
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
         """See `Ledger.open_runs`."""

@@ -91,6 +91,8 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "last_run": lambda s: s.last_run("vip", "dev"),
     "approve": lambda s: s.approve(approval()),
     "approval": lambda s: s.approval("vip", "dev"),
+    "latest_time": lambda s: s.latest_time(),
+    "note_time": lambda s: s.note_time(NOW),
     "add_suppressions": lambda s: s.add_suppressions([entry("a")], NOW),
     "remove_suppressions": lambda s: s.remove_suppressions([entry("a")]),
     "suppression_counts": lambda s: s.suppression_counts(),
@@ -264,6 +266,17 @@ class StoreContract:
         store.approve(approval("c" * 64))
         assert store.approval("vip", "dev") == approval("c" * 64)
         assert store.approval("vip", "prod") == approval("a" * 64, target="prod")
+
+    def test_the_latest_time_never_goes_back(self, world: StoreWorld) -> None:
+        """An earlier one changes nothing; zones are told apart."""
+        store = world.made()
+        assert store.latest_time() == datetime(1970, 1, 1, tzinfo=UTC)
+        store.note_time(NOW)
+        store.note_time(NOW - timedelta(days=1))
+        store.note_time(NOW.astimezone(timezone(timedelta(hours=9))))
+        assert world.open().latest_time() == NOW
+        store.note_time(NOW + timedelta(microseconds=1))
+        assert world.open().latest_time() == NOW + timedelta(microseconds=1)
 
     def test_suppressions_are_a_set(self, world: StoreWorld) -> None:
         """What is there is not counted as new, nor is what is not there as removed."""

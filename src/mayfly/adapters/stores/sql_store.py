@@ -186,6 +186,14 @@ class SqlStore:
             at=datetime.fromisoformat(row["approved_at"]),
         )
 
+    def latest_time(self) -> datetime:
+        """See `Store.latest_time`."""
+        return datetime.fromisoformat(self._rows("select_clock", {})[0]["latest"])
+
+    def note_time(self, now: datetime) -> None:
+        """See `Store.note_time`."""
+        self._execute("advance_clock", {"now": _time(now)})
+
     def add_suppressions(
         self,
         entries: Sequence[tuple[str, bytes]],
