@@ -207,3 +207,26 @@ def test_a_copy_that_nobody_has_is_no_longer_said_to_wait(
     (root / "shop.duckdb").write_bytes(before)
     assert [e["reason"] for e in call(root, "purge")[1]["purged"]] == ["not_there"]
     assert call(root, "status")[1]["held"] == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_the_report_tells_ages_and_what_is_open(root: Path, shift: Shift) -> None:
+    """Rows were held for seconds, and a copy waits; beyond its cap the report is of a fault."""
+    assert call(root, "run", "to_crm")[0] == 0
+    code, document = call(root, "report", "retention")
+    rows, copies = document["classes"]
+    assert (code, rows["count"], rows["over_target"], copies["count"]) == (0, 1, 0, 1)
+    assert 0 <= rows["age_at_purge_seconds"]["max"] < 3_600
+    [there] = document["open"]
+    assert (there["sync"], there["reason"]) == ("to_meta", "destination_busy")
+    shift(31)
+    assert call(root, "report", "retention")[0] == 1
+    call(root, "sweep")
+    code, document = call(root, "report", "retention")
+    assert (code, document["expired"], document["open"]) == (1, 1, [])
+    assert document["classes"][1]["over_cap"] == 1
+    text = CliRunner().invoke(app, ["report", "retention", "--project", str(root)]).stdout
+    assert "over the cap of 30 d: 1" in text
+    assert "open: nothing" in text
+    tomorrow = ["report", "retention", "--since", "2199-01-01"]
+    assert [c["count"] for c in call(root, *tomorrow)[1]["classes"]] == [0, 0]

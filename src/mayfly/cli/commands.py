@@ -19,6 +19,7 @@ from mayfly.cli.options import (
     say,
 )
 from mayfly.cli.options import print_result as _print
+from mayfly.cli.report import report_app
 from mayfly.cli.state import state_app
 from mayfly.cli.waiting import held_lines, purge, sweep, swept_lines, warn_overdue
 from mayfly.cli.without_project import WITHOUT_PROJECT
@@ -35,6 +36,7 @@ app = typer.Typer(
 suppress_app = typer.Typer(help="Identifiers that may never leave.", no_args_is_help=True)
 app.add_typer(suppress_app, name="suppress")
 app.add_typer(state_app, name="state")
+app.add_typer(report_app, name="report")
 
 
 class Template(enum.StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -45,6 +45,10 @@ class Ledger(Protocol):
             TransientError: `disk_full`.
             IntegrityError: `ledger_inconsistent`, the record does not match its checkpoint.
         """
+        ...
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry that is signed, in order, as they were when the call began."""
         ...
 
     def open_copies(self) -> Sequence[OpenCopy]:

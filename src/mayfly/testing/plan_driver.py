@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeAlias, TypeVar
@@ -369,6 +369,10 @@ class _Ledger:
     def append(self, entries: Sequence[Entry]) -> None:
         """See `Ledger.append`."""
         self._attempt.call(self._ledger.append, entries)
+
+    def entries(self) -> Iterator[Entry]:
+        """See `Ledger.entries`."""
+        return self._ledger.entries()
 
     def open_copies(self) -> Sequence[OpenCopy]:
         """See `Ledger.open_copies`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -197,19 +197,23 @@ class MemoryLedger:
     """A ledger that outlives its processes."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.recorded: list[Entry] = []
 
     def append(self, entries: Sequence[Entry]) -> None:
         """See `Ledger.append`."""
-        self.entries += entries
+        self.recorded += entries
+
+    def entries(self) -> Iterator[Entry]:
+        """See `Ledger.entries`."""
+        return iter(self.recorded)
 
     def open_copies(self) -> Sequence[OpenCopy]:
         """See `Ledger.open_copies`; entries have no time here."""
-        dropped = {e.run for e in self.entries if e.type is EntryType.DROPPED}
+        dropped = {e.run for e in self.recorded if e.type is EntryType.DROPPED}
         start = datetime.fromtimestamp(0, UTC)
         return [
             OpenCopy(sync=e.sync, target=e.target, run=e.run, created_at=start)
-            for e in self.entries
+            for e in self.recorded
             if e.type is EntryType.CREATED and e.run not in dropped
         ]
 
@@ -222,7 +226,7 @@ class MemoryLedger:
 
     def size(self) -> int:
         """Number of entries."""
-        return len(self.entries)
+        return len(self.recorded)
 
 
 @dataclass(kw_only=True)

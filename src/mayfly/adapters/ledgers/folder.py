@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -113,6 +114,13 @@ class FolderLedger:
             size = position.frontier.size
             placed = [e.placed(seq=size + n, at=at) for n, e in enumerate(entries)]
             self._position = self._written(position, [e.to_line() for e in placed], at)
+
+    def entries(self) -> Iterator[Entry]:
+        """See the port."""
+        size = self.size()
+        with _translated():
+            lines = _whole_lines(self._path / _ENTRIES, 0)
+            yield from (Entry.from_line(line) for line in islice(lines, size))
 
     def open_copies(self) -> Sequence[OpenCopy]:
         """See the port. Reads the whole ledger once."""
