@@ -40,6 +40,7 @@ def examine(
     found += _sources(app, now)
     found += _syncs(app)
     found += _overdue(app)
+    found += _anchors(app)
     last = app.ledger.last_time()
     if last is not None and last > now():
         found.append(
@@ -61,6 +62,31 @@ def _overdue(app: App) -> list[Finding]:
             "Run `mayfly sweep`, which ends it; let cron run it every hour.",
         )
         for copy in app.waiting().overdue()
+    ]
+
+
+def _anchors(app: App) -> list[Finding]:
+    if not app.project.anchors:
+        return [
+            _finding(
+                "unanchored",
+                "No checkpoint of the ledger leaves this machine, so that it proves nothing "
+                "against whoever runs it.",
+                "Name a place under `anchors:` in mayfly.yml: a folder, a source or a webhook.",
+            )
+        ]
+    try:
+        states = app.anchoring().to_dict()
+    except EngineError as error:
+        return [_of(error, where="anchors")]
+    return [
+        _finding(
+            "anchor_failed",
+            f"anchor {state['name']}: the newest checkpoint did not arrive [{state['code']}].",
+            "Repair it there; the next run tries again.",
+        )
+        for state in states
+        if state["code"] not in ("", "never")
     ]
 
 

@@ -15,7 +15,7 @@ from mayfly.api.running import RunRequest, require_approved, run_sync
 from mayfly.api.waiting import Swept, held
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
-from mayfly.domain.runs import RunRecord
+from mayfly.domain.runs import AnchorRecord, RunRecord
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.destination import Destination
@@ -34,6 +34,7 @@ class Project:
     def __init__(self, app: App) -> None:
         self.app = app
         self.swept = Swept()
+        self.unanchored: Sequence[AnchorRecord] = ()
 
     def select(self, names: Sequence[str]) -> list[SyncSettings]:
         """Syncs by name, glob or `tag:…`; all without names.
@@ -253,7 +254,9 @@ class Project:
         with an empty state and sends everything.
         """
         self._before_an_act()
-        return _states("drop", [self.app.states().drop(name)])
+        dropped = self.app.states().drop(name)
+        self._after_an_act()
+        return _states("drop", [dropped])
 
     def adopt_state(self, name: str, *, state: str | None = None) -> dict[str, Any]:
         """Let a sync go on from a state: its own of another installation, or the one named.
@@ -272,6 +275,7 @@ class Project:
         adopted = self.app.states().adopt(
             compiled.spec, where_state_is(self.app.project, compiled.model.source), state
         )
+        self._after_an_act()
         return _states("adopt", [adopted])
 
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
@@ -284,6 +288,8 @@ class Project:
             done.append(run_sync(self.app, sync, asked))
             if asked.stop.is_set():
                 break
+        if not asked.dry_run:
+            self._after_an_act()
         return RunResult(syncs=tuple(done))
 
     def _before_an_act(self) -> None:
@@ -293,10 +299,24 @@ class Project:
         app.require_clock()
         app.store.note_time(app.clock.now())
 
+    def _after_an_act(self) -> None:
+        """The ledger's new head leaves this machine, where there is a place for it."""
+        app = self.app
+        if app.project.anchors:
+            self.unanchored = [
+                record
+                for record in app.anchoring().publish(
+                    app.ledger.checkpoint(), size=app.ledger.size(), now=app.clock.now()
+                )
+                if record.code
+            ]
+
     def sweep(self) -> dict[str, Any]:
         """End what is past its deadline, whatever the clock and the destinations say."""
         self.app.store.note_time(self.app.clock.now())
-        return self._sweep().to_dict("sweep")
+        swept = self._sweep()
+        self._after_an_act()
+        return swept.to_dict("sweep")
 
     def _sweep(self) -> Swept:
         return Swept.of(*self.app.waiting().sweep())
@@ -305,7 +325,9 @@ class Project:
         """End what waits of some syncs, now; what was not answered is not delivered."""
         self._before_an_act()
         syncs = [sync.id for sync in self.select(names)]
-        return Swept.of(*self.app.waiting().purge(syncs)).to_dict("purge")
+        purged = Swept.of(*self.app.waiting().purge(syncs))
+        self._after_an_act()
+        return purged.to_dict("purge")
 
     def overdue(self) -> int:
         """How many working copies are past their cap, by the ledger's word."""
@@ -326,9 +348,15 @@ class Project:
             period=Period(since=since, until=until),
             now=self.app.clock.now(),
         )
-        ok = not over_anything(found)
-        # No checkpoint leaves this machine by itself: who holds the ledger could have rewritten it.
-        return {"schema": "mayfly/report/1", "ok": ok, "report": kind, "anchored": False, **found}
+        anchoring = self.app.anchoring()
+        return {
+            "schema": "mayfly/report/1",
+            "ok": not over_anything(found),
+            "report": kind,
+            "anchored": anchoring.anchored(self.app.ledger.size()),
+            "anchors": anchoring.to_dict(),
+            **found,
+        }
 
     def status(self) -> dict[str, Any]:
         """Last run of each sync, and what waits, by class."""

@@ -21,7 +21,7 @@ from mayfly.cli.options import (
 from mayfly.cli.options import print_result as _print
 from mayfly.cli.report import report_app
 from mayfly.cli.state import state_app
-from mayfly.cli.waiting import held_lines, purge, sweep, swept_lines, warn_overdue
+from mayfly.cli.waiting import held_lines, purge, sweep, swept_lines, warn_overdue, warn_unanchored
 from mayfly.cli.without_project import WITHOUT_PROJECT
 
 app = typer.Typer(
@@ -127,6 +127,10 @@ def validate(
         raise typer.Exit(1)
 
 
+# Worth knowing, and no reason why a run would fail.
+_TOLD = ("not_enforced", "hashed_in_worker", "unanchored")
+
+
 @app.command()
 def doctor(
     project: ProjectOption = HERE,
@@ -137,7 +141,7 @@ def doctor(
     from mayfly.api.examine import examine
 
     problems = examine(project, target=target)
-    failed = [p for p in problems if p["code"] not in ("not_enforced", "hashed_in_worker")]
+    failed = [p for p in problems if p["code"] not in _TOLD]
     document = {"schema": "mayfly/doctor/1", "ok": not failed, "problems": problems}
     lines = [f"{p['code']}: {p['message']}\n  → {p['hint']}".rstrip("\n →") for p in problems]
     _print(output, document, lines or ["Everything needed for a run is there."])
@@ -281,6 +285,7 @@ def run(
         loaded = load(project, target=target)
         result = loaded.run(*(syncs or ()), request=request)
     say(swept_lines(loaded.swept.to_dict("sweep")), err=True)
+    warn_unanchored(loaded.unanchored)
     if output is Output.JSON:
         _print(output, result.to_dict(), [])
     else:

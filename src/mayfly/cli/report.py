@@ -71,9 +71,13 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
     ] or ["open: nothing"]
     if not document["anchored"]:
         lines.append(
-            "not anchored: no checkpoint of this ledger is kept elsewhere, so its owner could have "
-            "written it anew"
+            "not anchored: no checkpoint of the whole ledger is kept elsewhere, so its owner could "
+            "have written it anew"
         )
+    lines += [
+        f"anchor {a['name']}: {a['entries']:,} entries" + (f" [{a['code']}]" if a["code"] else "")
+        for a in document["anchors"]
+    ]
     return lines
 
 

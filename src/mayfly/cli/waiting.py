@@ -17,6 +17,7 @@ from mayfly.cli.options import (
     print_result,
     say,
 )
+from mayfly.domain.runs import AnchorRecord
 
 
 def sweep(
@@ -27,7 +28,9 @@ def sweep(
     """End everything that is past its deadline. For cron; commands that write do it, too."""
     from mayfly.api import load
 
-    document = load(project, target=target).sweep()
+    loaded = load(project, target=target)
+    document = loaded.sweep()
+    warn_unanchored(loaded.unanchored)
     print_result(output, document, swept_lines(document) or ["Nothing is past its deadline."])
     _exit(document)
 
@@ -41,7 +44,9 @@ def purge(
     """End what waits, now: what no answer came for is dropped and not delivered."""
     from mayfly.api import load
 
-    document = load(project, target=target).purge(*(syncs or ()))
+    loaded = load(project, target=target)
+    document = loaded.purge(*(syncs or ()))
+    warn_unanchored(loaded.unanchored)
     print_result(output, document, swept_lines(document) or ["Nothing waits."])
     _exit(document)
 
@@ -92,3 +97,8 @@ def warn_overdue(copies: int) -> None:
             ],
             err=True,
         )
+
+
+def warn_unanchored(failed: Sequence[AnchorRecord]) -> None:
+    """An anchor that did not take the newest checkpoint is tried again by the next act."""
+    say([f"anchor {r.name}: the checkpoint did not arrive [{r.code}]" for r in failed], err=True)

@@ -63,6 +63,7 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
         ),
         keys=s.KeysSettings(provider=head.keys.provider),
         store=s.StoreSettings(url=head.store.url),
+        anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         target=target,
         sources={n: _source(merged.root, n, x) for n, x in parsed.sources.items()},
         models={n: _model(parsed, n, x, texts) for n, x in parsed.models.items()},
@@ -74,6 +75,17 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
             for n, x in parsed.syncs.items()
         },
         warnings=tuple(_warnings(merged, parsed)),
+    )
+
+
+def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
+    return s.AnchorSettings(
+        name=name,
+        type=anchor.type,
+        path=Path(anchor.path).expanduser() if isinstance(anchor, m.FolderAnchor) else None,
+        source=anchor.source if isinstance(anchor, m.SourceAnchor) else None,
+        url=anchor.url if isinstance(anchor, m.WebhookAnchor) else None,
+        secret=parse_reference(anchor.secret) if isinstance(anchor, m.WebhookAnchor) else None,
     )
 
 

@@ -423,6 +423,48 @@ class SyncFile(Part):
     description: str = Field(default="", description="For people.")
 
 
+def _webhook(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise PydanticCustomError("bad_webhook", "this is not a URL") from None
+    loopback = parts.scheme == "http" and parts.hostname == "127.0.0.1" and port is not None
+    plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    if not plain or not parts.hostname or not (parts.scheme == "https" or loopback):
+        raise PydanticCustomError("bad_webhook", "expected https://HOST/PATH without a query")
+    return text
+
+
+class FolderAnchor(Part):
+    """A folder outside the project, of a disk that others keep."""
+
+    type: Literal["folder"] = Field(description="A folder.")
+    path: Line = Field(description="Absolute path, outside the project.", examples=["/mnt/audit"])
+
+
+class SourceAnchor(Part):
+    """Table `_mayfly.checkpoints` in the customer's own warehouse."""
+
+    type: Literal["source"] = Field(description="A source that is written.")
+    source: Name = Field(description="Name of the source.")
+
+
+class WebhookAnchor(Part):
+    """An address that is told of each checkpoint, after Standard Webhooks."""
+
+    type: Literal["webhook"] = Field(description="A webhook.")
+    url: Annotated[Line, AfterValidator(_webhook)] = Field(
+        description="https://HOST/PATH, or http://127.0.0.1:PORT/PATH."
+    )
+    secret: Reference = Field(
+        description="Reference to the secret that signs: whsec_ and base64.", examples=["env:HOOK"]
+    )
+
+
+AnchorFile = Annotated[FolderAnchor | SourceAnchor | WebhookAnchor, Field(discriminator="type")]
+
+
 class TargetFile(Part):
     """What a target changes; each key replaces the one declared outside."""
 
@@ -440,6 +482,9 @@ class ProjectFile(Part):
     workspace: WorkspaceFile = Field(description="Whose project this is.")
     keys: KeysFile = Field(default_factory=KeysFile, description="Who holds the keys.")
     store: StoreFile = Field(default_factory=StoreFile, description="Where acts are stored.")
+    anchors: dict[Name, AnchorFile] = Field(
+        default={}, description="Where checkpoints of the ledger are kept, out of our hands."
+    )
     targets: dict[Name, Annotated[TargetFile, BeforeValidator(_empty)]] = Field(
         default={},
         description="Named sets of destinations and store; `--target` chooses, default `dev`.",

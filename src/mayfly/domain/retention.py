@@ -117,6 +117,7 @@ _STORE = (
         workspace="ids and name of the workspace",
         suppression_list="number of changes of the suppression list",
         clock="the latest time that was seen",
+        anchors="names of anchors, how many entries each covers, when, codes",
     ),
     *_entries(
         Place.STORE,
@@ -172,6 +173,13 @@ _WAREHOUSE = (
         ends="acceptance of the row; erasure of the person; mayfly state drop",
         rejected="keys, fingerprints and codes of rows that were refused; the view of the same "
         "name shows the keys and codes of all syncs",
+    ),
+    *_entries(
+        Place.WAREHOUSE,
+        RetentionClass.METADATA,
+        starts="the act that it was signed after",
+        ends="the warehouse's owner drops it",
+        checkpoints="signed heads of the ledger, where the warehouse is an anchor",
     ),
     *_entries(
         Place.WAREHOUSE,

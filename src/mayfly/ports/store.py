@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
+from mayfly.domain.runs import AnchorRecord, ApprovalRecord, RunRecord, WorkspaceRecord
 
 
 class Store(Protocol):
@@ -81,6 +81,12 @@ class Store(Protocol):
 
     def note_time(self, now: datetime) -> None:
         """Note a time, where it is later."""
+
+    def anchors(self) -> Sequence[AnchorRecord]:
+        """How far each anchor is that was ever tried."""
+
+    def note_anchor(self, record: AnchorRecord) -> None:
+        """Note how far an anchor is; it replaces what was noted of it."""
 
     def add_suppressions(
         self,

@@ -49,8 +49,8 @@ def test_the_store_has_exactly_the_registered_tables(tmp_path: Path) -> None:
 
 
 def test_a_warehouse_has_exactly_the_registered_tables() -> None:
-    """Working copies, and state tables; each of the first is temporary."""
-    assert names(Place.WAREHOUSE) == {*WORKING_COPIES, *STATE_TABLES}
+    """Working copies, state tables, and checkpoints; each of the first is temporary."""
+    assert names(Place.WAREHOUSE) == {*WORKING_COPIES, *STATE_TABLES, "checkpoints"}
     for name in WORKING_COPIES:
         entry = retention_of(Place.WAREHOUSE, name)
         assert entry is not None
