@@ -81,7 +81,8 @@ class Spool(Protocol):
         there until all of it is gone. One call for many batches is much cheaper than many calls.
 
         Raises:
-            TransientError: `spool_busy`, keys are deleted but a reader keeps their old pages.
+            TransientError: `spool_busy`, keys are deleted but a reader keeps their old pages;
+                `disk_full`, nothing is purged, since even that needs a little room for keys.
         """
         ...
 
