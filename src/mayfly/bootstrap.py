@@ -26,6 +26,16 @@ from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import close_leaks, is_alive
+from mayfly.adapters.spools.folder import FolderBlobs
+from mayfly.adapters.spools.key_rows import KeyRows
+from mayfly.adapters.spools.locks import HoldLock
+from mayfly.adapters.spools.spool import (
+    FOLDER,
+    KEYS_FILE,
+    LOCK_FILE,
+    SealedSpool,
+    SpoolParts,
+)
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.config.load import load_project
 from mayfly.config.secrets import Secret, resolve, resolve_store_url
@@ -207,9 +217,25 @@ class App:
             alive=is_alive,
         )
 
+    def spool(self) -> SealedSpool:
+        """Where batches wait sealed."""
+        folder = self.project.root / ".mayfly"
+        parts = SpoolParts(
+            keys=KeyRows(folder / KEYS_FILE),
+            blobs=FolderBlobs(folder / FOLDER),
+            lock=HoldLock(folder / LOCK_FILE),
+            provider=LocalKeyProvider(
+                keys_directory(self.workspace_id, os.environ), project_directory=self.project.root
+            ),
+            key_version=lambda: "1",
+            now_ms=self.clock.now_ms,
+        )
+        region = self.project.workspace.region or ""
+        return SealedSpool(parts, workspace=self.workspace_id, region=region)
+
     def waiting(self) -> WaitingRoom:
         """What waits in this workspace, under any target."""
-        return WaitingRoom(states=self.states(), now=self.clock.now)
+        return WaitingRoom(states=self.states(), spool=self.spool(), now=self.clock.now)
 
     def anchoring(self) -> Anchoring:
         """Where the ledger's checkpoints go."""

@@ -372,8 +372,9 @@ class Project:
                     "paused": False,
                 }
             )
-        waiting = self.app.waiting().all()
-        return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": held(waiting)}
+        room = self.app.waiting()
+        what = held(room.all(), room.sealed())
+        return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": what}
 
 
 def _states(act: str, found: Sequence[KnownState]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mayfly.domain.settings import SyncSettings
 from mayfly.services import approve as approvals
 from mayfly.services.advance_run import advance
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
-from mayfly.services.run import Run, RunOptions
+from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
 
 Progress = Callable[[str, int, int], None]
@@ -127,6 +127,12 @@ def _advance(app: App, sync: SyncSettings, run_id: str, asked: RunRequest, tally
                     progress=None
                     if progress is None
                     else lambda done, planned: progress(sync.name, done, planned),
+                    holding=Holding(
+                        spool=app.spool(),
+                        workspace=app.workspace_id,
+                        region=app.project.workspace.region or "",
+                        hold=sync.on_outage == "hold",
+                    ),
                     withheld_share_max=sync.withheld_threshold,
                 )
                 await advance(run, tally)

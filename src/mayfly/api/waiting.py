@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from mayfly.domain.held import HeldBatch
 from mayfly.domain.retention import RetentionClass
 from mayfly.services.waiting import Ended, Left, Waiting
 
@@ -46,19 +48,35 @@ class Swept:
         }
 
 
-def held(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
+def held(waiting: Sequence[Waiting], sealed: Sequence[HeldBatch]) -> list[dict[str, Any]]:
     """One line for each class of which anything waits; null where a warehouse was not there."""
-    if not waiting:
-        return []
-    known = [w.info for w in waiting if w.info is not None]
-    whole = len(known) == len(waiting)
-    return [
-        {
-            "class": RetentionClass.TEMPORARY.value,
-            "copies": len(waiting),
-            "batches": sum(i.waiting_batches for i in known) if whole else None,
-            "rows": sum(i.waiting_rows for i in known) if whole else None,
-            "oldest_read_at": min(w.copy.created_at for w in waiting).isoformat(),
-            "purge_by": min(w.purge_by for w in waiting).isoformat(),
-        }
-    ]
+    found = []
+    if sealed:
+        found.append(
+            {
+                "class": RetentionClass.CUSTOMER_DATA.value,
+                "copies": len({h.run for h in sealed}),
+                "batches": len(sealed),
+                "rows": sum(h.rows for h in sealed),
+                "oldest_read_at": _time(min(h.read_at_ms for h in sealed)),
+                "purge_by": _time(min(h.purge_by_ms for h in sealed)),
+            }
+        )
+    if waiting:
+        known = [w.info for w in waiting if w.info is not None]
+        whole = len(known) == len(waiting)
+        found.append(
+            {
+                "class": RetentionClass.TEMPORARY.value,
+                "copies": len(waiting),
+                "batches": sum(i.waiting_batches for i in known) if whole else None,
+                "rows": sum(i.waiting_rows for i in known) if whole else None,
+                "oldest_read_at": min(w.copy.created_at for w in waiting).isoformat(),
+                "purge_by": min(w.purge_by for w in waiting).isoformat(),
+            }
+        )
+    return found
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()

@@ -71,11 +71,14 @@ def held_lines(held: Sequence[Mapping[str, Any]]) -> list[str]:
     if not held:
         return ["Mayfly holds no row."]
     return [
-        f"held in your warehouse ({h['class']}): {_number(h['rows'])} rows in "
+        f"{_PLACES.get(h['class'], 'held')} ({h['class']}): {_number(h['rows'])} rows in "
         f"{_number(h['batches'])} batches of {h['copies']} plans, the oldest of "
         f"{h['oldest_read_at'][:16]}; purged by {h['purge_by'][:16]} at the latest"
         for h in held
     ]
+
+
+_PLACES = {"temporary": "held in your warehouse", "customer_data": "held sealed"}
 
 
 def _number(count: int | None) -> str:

@@ -221,10 +221,11 @@ class BatchInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenPlan:
-    """A plan that a run left open."""
+    """A plan that a run left open; `versions` are those of `PlanSpec` that it was made by."""
 
     run: str
     batches: tuple[BatchInfo, ...]
+    versions: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import pyarrow as pa
+
 from mayfly.domain.batch import Batch
 from mayfly.domain.outcomes import Outcomes
 from mayfly.planning.spec import BatchInfo, CloseReport, OpenPlan, Plan, PlanSpec, PlanWorker
@@ -74,6 +76,13 @@ class PlanStore(Protocol):
     ) -> list[Batch]:
         """Rows of some batches with consent applied as it is now; `of` is the plan's number of
         batches.
+        """
+
+    def allowed(
+        self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker
+    ) -> Mapping[int, pa.Array]:
+        """Of planned additions the positions (int32) that may go now, by batch number: consent is
+        granted as far as the sync has any, and nobody on the suppression list.
         """
 
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:

@@ -53,6 +53,7 @@ class SandboxApp:
                 Route("/_sandbox/requests", self._requests),
                 Route("/_sandbox/audiences", self._audiences),
                 Route("/_sandbox/faults", self._plan_fault, methods=["POST"]),
+                Route("/_sandbox/faults", self._call_off, methods=["DELETE"]),
                 Route("/_sandbox/reset", self._reset, methods=["POST"]),
                 Route("/{path:path}", self._vendor, methods=_METHODS),
             ]
@@ -90,6 +91,11 @@ class SandboxApp:
         except orjson.JSONDecodeError:
             wrong = "body"
         return _json({"error": f"wrong {wrong}"}, status=400) if wrong else _json({"planned": 1})
+
+    async def _call_off(self, request: Request) -> Response:
+        del request
+        self.faults.planned.clear()
+        return _json({"planned": 0})
 
     async def _reset(self, request: Request) -> Response:
         del request

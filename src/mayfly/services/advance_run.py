@@ -26,8 +26,10 @@ from mayfly.ports.destination import JobRef, Locating, Submitted
 from mayfly.privacy.gate.gate import pass_gate
 from mayfly.services.check_plan import check_plan
 from mayfly.services.deliver import spread
-from mayfly.services.deliver_plan import acknowledge, deliver, require_one_each, tell
+from mayfly.services.deliver_plan import Job, acknowledge, deliver, require_one_each, tell
+from mayfly.services.doubt import is_applied
 from mayfly.services.find_object import ObjectFound, find_object
+from mayfly.services.hold import drain, purge_others, seal_waiting
 from mayfly.services.run import Run, call, sender_of
 from mayfly.services.run_tally import RunTally
 
@@ -54,7 +56,7 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         await _bind_object(run, tally)
         plan = await _plan(run, tally)
         tell(run, tally)
-        for job in await deliver(run, plan, tally):
+        for job in await _delivered(run, plan, tally):
             done = await sender_of(run).wait(job.submitted)
             await acknowledge(run, tally, job.sent, done.outcomes)
         await _note_object(run)
@@ -71,6 +73,18 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         await call(_quietly, run.store.release)
         tally.finished_ms = run.now_ms()
     return tally
+
+
+async def _delivered(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
+    """See `deliver`. What a destination that is away does not take may wait sealed."""
+    try:
+        return await deliver(run, plan, tally)
+    except TransientError:
+        if run.holding is not None and run.holding.hold:
+            # Where this fails, too, the warehouse is away as well, or the keys are: the plan waits.
+            with contextlib.suppress(TransientError, ConfigError):
+                await seal_waiting(run, tally)
+        raise
 
 
 async def _record_left_open(run: Run, tally: RunTally, error: EngineError) -> None:
@@ -107,9 +121,12 @@ async def _close_left_open(run: Run, tally: RunTally) -> None:
     """A plan that another run left open is never finished; what is in doubt is marked."""
     left_open = await call(run.store.open_plan)
     await _drop_never_made(run, left_open)
+    await purge_others(run, None if left_open is None else left_open.run)
     if left_open is None:
         return
     tally.open_run = left_open.run
+    await drain(run, tally, left_open)
+    left_open = await call(run.store.open_plan) or left_open
     for batch in left_open.batches:
         if batch.intent and not batch.acknowledged:
             await _settle(run, left_open, batch)
@@ -144,17 +161,7 @@ async def _settle(run: Run, left_open: OpenPlan, batch: BatchInfo) -> None:
         return
     if run.spec.mode is not SyncMode.APPEND:
         return
-    found = await run.destination.applied(_head(run, left_open, batch))
-    if found is None:
-        choice = run.options.in_doubt
-        if choice is None:
-            raise PolicyError(
-                "in_doubt",
-                f"Batch {batch.number} of sync {run.spec.identity.sync} may have been appended "
-                "already, and the destination cannot tell.",
-                hint="Run again with --resend (rows may double) or --skip (rows may be missing).",
-            )
-        found = choice == "skip"
+    found = await is_applied(run, _head(run, left_open, batch))
     code = OutcomeCode.ACCEPTED if found else OutcomeCode.DEFERRED
     await call(run.store.outcome, batch.number, Outcomes.all_of(code, batch.rows))
 

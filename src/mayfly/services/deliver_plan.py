@@ -32,12 +32,16 @@ READ_BYTES = 64_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What the answer to a batch is told by: numbers of rows, and no row."""
+    """What the answer to a batch is told by: numbers of rows, and no row.
+
+    `of_run` is the run whose plan the batch is of, where that is another than the one that sends.
+    """
 
     info: BatchInfo
     positions: pa.Array
     withheld: Mapping[int, Reason]
     read_ms: int
+    of_run: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,27 @@ async def deliver(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
         finally:
             await upcoming.over()
         return lanes.jobs
+
+
+async def deliver_one(
+    run: Run, tally: RunTally, info: BatchInfo, batch: Batch, read_ms: int, *, of_run: str
+) -> Job | None:
+    """Send one batch that waited, through the gate; its job where the answer is still to come.
+
+    Args:
+        run: that sends it.
+        tally: counts it.
+        info: of the plan it is of.
+        batch: what may go of it now.
+        read_ms: when its rows were read.
+        of_run: whose plan that is.
+    """
+    ready = await _gated(run, info, batch, read_ms, of_run)
+    await call(run.store.intent, info.number, _unsent(ready.sent))
+    answer = await sender_of(run).send(ready.batch)
+    job = await _answered(run, tally, ready, answer)
+    tell(run, tally)
+    return job
 
 
 class _Upcoming:
@@ -194,11 +219,17 @@ async def _ready(run: Run, plan: Plan) -> AsyncGenerator[_Ready, None]:
             yield await _gated(run, info, batches.pop(), read_ms)
 
 
-async def _gated(run: Run, info: BatchInfo, batch: Batch, read_ms: int) -> _Ready:
+async def _gated(run: Run, info: BatchInfo, batch: Batch, read_ms: int, of_run: str = "") -> _Ready:
     """A batch through the gate; nothing here holds it any longer."""
     gated = await asyncio.to_thread(pass_gate, batch, run.policy)
     _refuse_too_many_withheld(run, gated, info)
-    sent = Sent(info=info, positions=gated.positions, withheld=gated.withheld, read_ms=read_ms)
+    sent = Sent(
+        info=info,
+        positions=gated.positions,
+        withheld=gated.withheld,
+        read_ms=read_ms,
+        of_run=of_run,
+    )
     return _Ready(batch=gated.batch, sent=sent)
 
 
@@ -229,12 +260,15 @@ async def acknowledge(run: Run, tally: RunTally, sent: Sent, outcomes: Outcomes)
     await call(run.store.outcome, info.number, laid_out)
     delivered = laid_out.count(OutcomeCode.ACCEPTED) + laid_out.count(OutcomeCode.UNCONFIRMED)
     age_ms = run.now_ms() - sent.read_ms
-    tally.acknowledged(info, laid_out, seconds=age_ms / 1000)
+    # Rows of an earlier run's batch that may not go any more are this run's to plan.
+    counted = outcomes if sent.of_run else laid_out
+    tally.acknowledged(info, counted, seconds=age_ms / 1000)
     await call(
         run.ledger.append,
         [
             run.entry(
                 EntryType.DELIVERED,
+                **({"run": sent.of_run} if sent.of_run else {}),
                 rows=delivered,
                 batch=info.number,
                 age_ms=age_ms,

@@ -62,6 +62,7 @@ def retention_report(entries: Iterable[Entry], *, period: Period, now: datetime)
     """
     rows, copies = _Ages(), _Ages()
     made: dict[str, Entry] = {}
+    sealed: dict[tuple[str, int | None], Entry] = {}
     reasons: dict[str, str] = {}
     expired = 0
     for entry in entries:
@@ -71,6 +72,14 @@ def retention_report(entries: Iterable[Entry], *, period: Period, now: datetime)
                 made.setdefault(entry.run, entry)
             case EntryType.HELD if entry.batch is None:
                 reasons[entry.run] = entry.reason
+            case EntryType.HELD:
+                sealed.setdefault((entry.run, entry.batch), entry)
+            case EntryType.PURGED | EntryType.EXPIRED:
+                sealed.pop((entry.run, entry.batch), None)
+                # What was delivered has been counted by its answer.
+                if entry.age_ms is not None and entry.reason != "delivered" and period.holds(at):
+                    rows.add(entry.age_ms / 1000, entry.rows)
+                expired += entry.type is EntryType.EXPIRED and period.holds(at)
             case EntryType.DELIVERED if entry.age_ms is not None and period.holds(at):
                 rows.add(entry.age_ms / 1000, entry.rows)
             case EntryType.DROPPED:
@@ -82,11 +91,17 @@ def retention_report(entries: Iterable[Entry], *, period: Period, now: datetime)
         "since": _text(period.since),
         "until": _text(period.until),
         "classes": [
-            _class(RetentionClass.CUSTOMER_DATA, "rows read into a worker, by batch", rows),
+            _class(RetentionClass.CUSTOMER_DATA, "rows in a worker or sealed, by batch", rows),
             _class(RetentionClass.TEMPORARY, "working copies in the warehouse, dropped", copies),
         ],
         "expired": expired,
-        "open": [_open(entry, reasons.get(run, ""), now) for run, entry in made.items()],
+        "open": [
+            *(_open(e, RetentionClass.CUSTOMER_DATA, e.reason, now) for e in sealed.values()),
+            *(
+                _open(e, RetentionClass.TEMPORARY, reasons.get(run, ""), now)
+                for run, e in made.items()
+            ),
+        ],
     }
 
 
@@ -104,11 +119,11 @@ def _class(cls: RetentionClass, what: str, ages: _Ages) -> dict[str, Any]:
     }
 
 
-def _open(entry: Entry, reason: str, now: datetime) -> dict[str, Any]:
-    limit = LIMITS[RetentionClass.TEMPORARY]
+def _open(entry: Entry, cls: RetentionClass, reason: str, now: datetime) -> dict[str, Any]:
+    limit = LIMITS[cls]
     begun = _at(entry)
     return {
-        "class": RetentionClass.TEMPORARY.value,
+        "class": cls.value,
         "sync": entry.sync,
         "target": entry.target,
         "run": entry.run,

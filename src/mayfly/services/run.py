@@ -13,6 +13,7 @@ from mayfly.planning.spec import PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
+from mayfly.ports.spool import Spool
 from mayfly.privacy.gate.gate import GatePolicy
 from mayfly.services.check_plan import GUARD_ROWS
 from mayfly.services.deliver import Sender, Sleep
@@ -36,6 +37,22 @@ class RunOptions:
     in_doubt: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """Where the batches of a sync may wait.
+
+    Args:
+        spool: of this workspace and region.
+        workspace, region: of this worker.
+        hold: whether the sync says that they wait; those that do already go on in any case.
+    """
+
+    spool: Spool
+    workspace: str
+    region: str
+    hold: bool
+
+
 @dataclass(kw_only=True)
 class Run:
     """Everything one run needs, wired by the bootstrap.
@@ -51,6 +68,7 @@ class Run:
         holder, alive: of the lease.
         stop: set to end after the batch in hand.
         progress: told (rows done, rows planned) once planned, and after each batch.
+        holding: where batches may wait sealed; None where they may not.
         guard_rows: fewer rows taken back or sent again are never a mass change.
     """
 
@@ -73,6 +91,7 @@ class Run:
     withheld_share_max: float = 1.0
     guard_rows: int = GUARD_ROWS
     concurrency: int = 1
+    holding: Holding | None = None
 
 
 def sender_of(run: Run) -> Sender:

@@ -32,6 +32,7 @@ class RunTally:
     withheld_consent: int = 0
     suppressed: int = 0
     recovered: int = 0
+    sealed: int = 0
     values_ready: int = 0
     values_unusable: int = 0
     values_outside: int = 0
@@ -45,7 +46,7 @@ class RunTally:
 
     def planned(self, plan: Plan) -> None:
         """Take the plan's counts."""
-        self.rows_planned = sum(b.rows for b in plan.batches)
+        self.rows_planned += sum(b.rows for b in plan.batches)
         self.withheld_consent = plan.counts.withheld_consent
         self.suppressed = plan.counts.suppressed
         self.withheld_guard = plan.counts.outside

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mayfly.domain.errors import EngineError
+from mayfly.domain.held import HeldBatch
 from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.ledger.entry import EntryType
 from mayfly.ports.ledger import OpenCopy
+from mayfly.ports.spool import Spool
 from mayfly.ports.states import StateInfo
 from mayfly.services.states import StateKeeper
 
@@ -76,10 +78,12 @@ class WaitingRoom:
 
     Args:
         states: of its sources, with the ledger.
+        spool: with what waits sealed.
         now: the latest of all clocks that are known.
     """
 
     states: StateKeeper
+    spool: Spool
     now: Callable[[], datetime]
 
     def copies(self) -> Sequence[OpenCopy]:
@@ -100,13 +104,62 @@ class WaitingRoom:
             for c in copies
         ]
 
+    def sealed(self) -> Sequence[HeldBatch]:
+        """What waits sealed, by deadline."""
+        return self.spool.held()
+
     def sweep(self) -> tuple[Sequence[Ended], Sequence[Left]]:
-        """Drop what is past its cap; what could not be dropped, and why."""
-        return self._end(self.overdue(), "expired")
+        """Drop what is past its cap; what could not be dropped, and why. What waits sealed is on
+        this side, so that neither a key provider nor a destination can be in the way.
+        """
+        now_ms = self.now().timestamp() * 1000
+        late = [h for h in self.spool.held() if h.purge_by_ms <= now_ms]
+        sealed = self._destroy(late, EntryType.EXPIRED, "expired")
+        self.spool.sweep()
+        ended, left = self._end(self.overdue(), "expired")
+        return [*sealed, *ended], left
 
     def purge(self, syncs: Sequence[str]) -> tuple[Sequence[Ended], Sequence[Left]]:
         """Drop what waits of some syncs, now."""
-        return self._end([c for c in self.copies() if c.sync in syncs], "purged")
+        mine = [h for h in self.spool.held() if h.sync in syncs]
+        sealed = self._destroy(mine, EntryType.PURGED, "purged")
+        ended, left = self._end([c for c in self.copies() if c.sync in syncs], "purged")
+        return [*sealed, *ended], left
+
+    def _destroy(
+        self, batches: Sequence[HeldBatch], kind: EntryType, reason: str
+    ) -> Sequence[Ended]:
+        if not batches:
+            return []
+        self.spool.purge([h.id for h in batches])
+        now_ms = round(self.now().timestamp() * 1000)
+        self.states.ledger.append(
+            [
+                self.states.entry(
+                    kind,
+                    sync=h.sync,
+                    target=h.target,
+                    run=h.run,
+                    batch=h.batch,
+                    rows=h.rows,
+                    age_ms=max(0, now_ms - h.read_at_ms),
+                    reason=reason,
+                )
+                for h in batches
+            ]
+        )
+        return [
+            Ended(
+                sync=h.sync,
+                target=h.target,
+                run=h.run,
+                batches=1,
+                rows=h.rows,
+                in_doubt=0,
+                reason=reason,
+            )
+            for h in batches
+        ]
 
     def _end(
         self, copies: Sequence[OpenCopy], reason: str

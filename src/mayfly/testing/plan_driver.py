@@ -323,6 +323,10 @@ class _Store:
         """See `PlanStore.read`."""
         return self._attempt.call(self._store.read, spec, batches, *args, of=of)
 
+    def allowed(self, *args: Any) -> Any:
+        """See `PlanStore.allowed`."""
+        return self._attempt.call(self._store.allowed, *args)
+
     def intent(self, *args: Any) -> None:
         """See `PlanStore.intent`."""
         self._written(self._store.intent, *args)

@@ -73,6 +73,23 @@ def test_a_copy_beyond_the_cap_is_told_dropped_or_open() -> None:
     assert (in_time["expired"], over_anything(in_time)) == (1, False)
 
 
+def test_a_sealed_batch_counts_once_by_its_end() -> None:
+    """Delivered by the answer, else by what ended it; one without an end is open."""
+    made = report(
+        entry(EntryType.CREATED, "r", START),
+        *(entry(EntryType.HELD, "r", START, batch=n, rows=5, reason="x") for n in range(3)),
+        entry(EntryType.DELIVERED, "r", START + DAY, batch=0, rows=5, age_ms=86_400_000),
+        entry(EntryType.PURGED, "r", START + DAY, batch=0, age_ms=86_400_000, reason="delivered"),
+        entry(EntryType.EXPIRED, "r", START + 30 * DAY, batch=1, rows=5, age_ms=30 * 86_400_000),
+        entry(EntryType.DROPPED, "r", START + 30 * DAY, reason="closed_anew"),
+        now=START + 30 * DAY,
+    )
+    rows = made["classes"][0]
+    assert (rows["count"], rows["over_target"], rows["over_cap"], made["expired"]) == (2, 2, 0, 1)
+    [there] = made["open"]
+    assert (there["class"], there["reason"]) == ("customer_data", "x")
+
+
 def test_a_period_counts_ends_within_it() -> None:
     """What was made before may end in it; its first moment counts and its last does not."""
     entries = [entry(EntryType.CREATED, "a", START), entry(EntryType.CREATED, "b", START)]

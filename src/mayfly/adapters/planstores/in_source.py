@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pyarrow as pa
+
 from mayfly.adapters.planstores import journal, tables
 from mayfly.adapters.planstores.closing_plan import close_open_plan
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
-from mayfly.adapters.planstores.reading import inspect_batches, read_batches
+from mayfly.adapters.planstores.reading import allowed_positions, inspect_batches, read_batches
 from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch
 from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
@@ -198,7 +200,9 @@ class SourcePlanStore:
             if row is None or row["plan_run"] is None:
                 return None
             return OpenPlan(
-                run=str(row["plan_run"]), batches=journal.batches_of(session, self._names)
+                run=str(row["plan_run"]),
+                batches=journal.batches_of(session, self._names),
+                versions=str(row["plan_versions"]),
             )
 
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
@@ -243,6 +247,14 @@ class SourcePlanStore:
             # Whoever took over has made tables of the same names, or dropped them.
             self._require_fence(session)
             return read_batches(session, self._sql, spec, self._names, batches, worker, of)
+
+    def allowed(
+        self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker
+    ) -> Mapping[int, pa.Array]:
+        """See `PlanStore.allowed`."""
+        with self._source.session(write=False) as session:
+            self._require_fence(session)
+            return allowed_positions(session, self._sql, spec, self._names, batches, worker)
 
     def exists(self) -> bool:
         """Whether there is a state, even an empty one."""
@@ -379,7 +391,7 @@ class SourcePlanStore:
     def _registry(self, session: SqlSession) -> dict[str, Any] | None:
         found = session.table(
             f"SELECT owner, fence, holder, lease_until, versions, suppression, format, plan_run, "
-            f"plan_layout, state_keys FROM {self._names.registry} "
+            f"plan_versions, plan_layout, state_keys FROM {self._names.registry} "
             f"WHERE sid = {literal(self._identity.sid)}"
         ).to_pylist()
         return found[0] if found else None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.domain.batch import Batch, BatchHead, Operation
 from mayfly.planning.names import Names
-from mayfly.planning.scan import granted_model, same_key
+from mayfly.planning.scan import canonical_columns, granted_model, same_key
 from mayfly.planning.spec import BatchInfo, Plan, PlanField, PlanSpec, PlanWorker
 from mayfly.planning.sql.dialect import SqlDialect, quote
 from mayfly.ports.source import SqlSession
@@ -71,6 +71,45 @@ def granted_positions(
         f"{comment(spec, batches)}SELECT q.batch, q.pos FROM {names.of('plan')} q "
         f"JOIN ({granted_model(spec, [])}) m ON {same_key(spec, 'q', 'm')} WHERE {_span(batches)}"
     )
+
+
+def allowed_positions(
+    session: SqlSession,
+    sql: SqlDialect,
+    spec: PlanSpec,
+    names: Names,
+    batches: Sequence[BatchInfo],
+    worker: PlanWorker,
+) -> dict[int, pa.Array]:
+    """See `PlanStore.allowed`. A row that is not in the model any more has no consent to read: it
+    may go only where the sync has none bound.
+    """
+    digests = {f"s{j}": f"q.{c}" for j, c in enumerate(canonical_columns(spec))}
+    if spec.suppress_key:
+        digests["sk"] = sql.sha256(sql.render("q.k0", spec.keys[0].arrow_type))
+    columns = "".join(f", {value} AS {name}" for name, value in digests.items())
+    granted = f" JOIN ({granted_model(spec, [])}) m ON {same_key(spec, 'q', 'm')}"
+    numbers = ", ".join(str(int(b.number)) for b in batches)
+    found = session.table(
+        f"{comment(spec, batches)}SELECT q.batch, q.pos{columns} FROM {names.of('plan')} q"
+        f"{granted if spec.consent is not None else ''} WHERE q.batch IN ({numbers})"
+    )
+    kept = pa.repeat(pa.scalar(True, pa.bool_()), found.num_rows)
+    for j, item in enumerate(spec.suppression):
+        column = found.column(f"s{j}").combine_chunks().cast(pa.binary())
+        kept = pc.and_(kept, pc.invert(worker.suppressed(item.kind, column)))
+    if spec.suppress_key:
+        column = found.column("sk").combine_chunks().cast(pa.binary())
+        kept = pc.and_(kept, pc.invert(worker.suppressed("primary_key", column)))
+    found = found.filter(kept)
+    batch = found.column("batch").cast(pa.int64())
+    return {
+        b.number: found.filter(pc.equal(batch, b.number))
+        .column("pos")
+        .combine_chunks()
+        .cast(pa.int32())
+        for b in batches
+    }
 
 
 def taken(

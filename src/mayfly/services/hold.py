@@ -1,0 +1,213 @@
+"""Batches that wait sealed while their destination is away, and their way out once it is back.
+
+What was sealed is what was planned. Consent and suppression are applied as they are when it goes;
+where they cannot be read nothing goes. Each batch passes the gate like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
+from mayfly.domain.errors import EngineError, IntegrityError
+from mayfly.domain.held import HeldBatch, HoldException, latest_purge_ms
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.domain.retention import RetentionClass
+from mayfly.ledger.entry import EntryType
+from mayfly.planning.spec import BatchInfo, OpenPlan
+from mayfly.services.deliver_plan import acknowledge, deliver_one
+from mayfly.services.doubt import is_applied
+from mayfly.services.run import Holding, Run, call, sender_of
+from mayfly.services.run_tally import RunTally
+
+_POSITION = "mayfly position"  # no destination field has a blank in its name
+
+
+def held_id(sid: str, run: str, number: int) -> str:
+    """The one id of a batch of a run, 32 hexadecimal digits."""
+    return hashlib.sha256(f"{sid}/{run}/{number}".encode()).hexdigest()[:32]
+
+
+async def seal_waiting(run: Run, tally: RunTally) -> None:
+    """Seal what the open plan has not delivered. What cannot be sealed is planned anew.
+
+    Removals are not: the state knows of them for as long as it takes.
+    """
+    holding = run.holding
+    plan = await call(run.store.open_plan)
+    if holding is None or plan is None or plan.run != run.spec.run:
+        return
+    for info in plan.batches:
+        if info.acknowledged or info.job is not None or info.operation is Operation.REMOVE:
+            continue
+        read_ms = run.now_ms()
+        [batch] = await call(run.store.read, run.spec, [info], run.worker, of=len(plan.batches))
+        if len(batch.positions):
+            await _seal(run, holding, info, batch, read_ms)
+            tally.sealed += len(batch.positions)
+
+
+async def _seal(run: Run, holding: Holding, info: BatchInfo, batch: Batch, read_ms: int) -> None:
+    """It is in the ledger before it is anywhere."""
+    held = HeldBatch(
+        id=held_id(run.spec.identity.sid, run.spec.run, info.number),
+        workspace=holding.workspace,
+        region=holding.region,
+        target=run.spec.identity.target,
+        sync=run.spec.identity.sync,
+        run=run.spec.run,
+        batch=info.number,
+        operation=info.operation.value,
+        identifier=info.identifier,
+        rows=len(batch.positions),
+        cls=RetentionClass.CUSTOMER_DATA,
+        exception=HoldException.DESTINATION_OUTAGE,
+        read_at_ms=read_ms,
+        purge_by_ms=latest_purge_ms(read_ms, RetentionClass.CUSTOMER_DATA),
+    )
+    known = {"run": held.run, "batch": held.batch, "rows": held.rows}
+    reason = HoldException.DESTINATION_OUTAGE.value
+    await call(run.ledger.append, [run.entry(EntryType.HELD, reason=reason, **known)])
+    try:
+        await call(holding.spool.hold, held, content_of(batch))
+    except EngineError:
+        await call(run.ledger.append, [run.entry(EntryType.PURGED, reason="not_held", **known)])
+        raise
+
+
+def content_of(batch: Batch) -> bytes:
+    """The rows of a batch with their positions, as an Arrow IPC stream."""
+    rows = batch.rows.append_column(_POSITION, batch.positions.cast(pa.int32()))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def rows_of(content: bytes) -> tuple[pa.Table, pa.Array]:
+    """The rows and positions that `content_of` wrote.
+
+    Raises:
+        IntegrityError: `held_rows_damaged`.
+    """
+    try:
+        with pa.ipc.open_stream(content) as reader:
+            table = reader.read_all()
+        positions = table.column(_POSITION).combine_chunks().cast(pa.int32())
+    except (pa.ArrowException, KeyError, OSError):
+        raise IntegrityError(
+            "held_rows_damaged", "The rows of a held batch are not what was sealed."
+        ) from None
+    return table.drop_columns([_POSITION]), positions
+
+
+async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
+    """Send what waits of a plan that an earlier run left open, and purge it.
+
+    Nothing goes where mapping or rules are others now: what still holds is planned anew.
+
+    Raises:
+        TransientError: the destination, or the source that tells consent, is still away.
+    """
+    holding = run.holding
+    if holding is None:
+        return
+    waiting = await _waiting(run, holding, left_open.run)
+    batches = {b.number: b for b in left_open.batches}
+    todo = [(h, batches[h.batch]) for h in waiting if h.batch in batches]
+    answered = [h for h, info in todo if info.acknowledged]
+    await _purge(run, holding, answered, "delivered")
+    open_ones = [(h, info) for h, info in todo if not info.acknowledged]
+    if open_ones and left_open.versions == run.spec.versions:
+        allowed = await call(run.store.allowed, run.spec, [i for _, i in open_ones], run.worker)
+        tally.rows_planned += sum(info.rows for _, info in open_ones)
+        for held, info in open_ones:
+            of = len(left_open.batches)
+            reason = await _drain_one(run, holding, tally, held, info, allowed, of=of)
+            await _purge(run, holding, [held], reason)
+    left = await _waiting(run, holding, left_open.run)
+    await _purge(run, holding, left, "planned_anew")
+
+
+async def purge_others(run: Run, keep: str | None) -> None:
+    """Purge what waits of this sync and target for plans that are not open any more."""
+    if run.holding is not None:
+        waiting = await _waiting(run, run.holding, None)
+        await _purge(run, run.holding, [h for h in waiting if h.run != keep], "plan_gone")
+
+
+async def _waiting(run: Run, holding: Holding, of_run: str | None) -> Sequence[HeldBatch]:
+    identity, now = run.spec.identity, run.now_ms()
+    found = await call(holding.spool.held)
+    mine = [h for h in found if (h.sync, h.target) == (identity.sync, identity.target)]
+    live = [h for h in mine if h.purge_by_ms > now and of_run in (None, h.run)]
+    return sorted(live, key=lambda h: h.batch)
+
+
+async def _drain_one(
+    run: Run,
+    holding: Holding,
+    tally: RunTally,
+    held: HeldBatch,
+    info: BatchInfo,
+    allowed: Mapping[int, pa.Array],
+    *,
+    of: int,
+) -> str:
+    """Send one batch; what became of it, as the ledger says it."""
+    rows, positions = rows_of(await call(holding.spool.open, held.id))
+    may = pc.is_in(positions, value_set=allowed.get(info.number, pa.array([], pa.int32())))
+    if info.intent and run.spec.mode is SyncMode.APPEND:
+        if await is_applied(run, _head(run, held, info, of)):
+            await call(
+                run.store.outcome, info.number, Outcomes.all_of(OutcomeCode.ACCEPTED, info.rows)
+            )
+            return "delivered"
+    elif info.intent and not pc.all(may).as_py():
+        # Whoever may not be sent again is perhaps there: the close marks all of it so.
+        return "in_doubt"
+    head = _head(run, held, info, of)
+    batch = Batch(head=head, rows=rows.filter(may), positions=positions.filter(may))
+    job = await deliver_one(run, tally, info, batch, held.read_at_ms, of_run=held.run)
+    if job is not None:
+        done = await sender_of(run).wait(job.submitted)
+        await acknowledge(run, tally, job.sent, done.outcomes)
+    return "delivered"
+
+
+def _head(run: Run, held: HeldBatch, info: BatchInfo, of: int) -> BatchHead:
+    return BatchHead(
+        sync=run.spec.identity.sync,
+        run=held.run,
+        number=info.number,
+        of=of,
+        operation=info.operation,
+        rows=info.rows,
+        identifier=info.identifier,
+    )
+
+
+async def _purge(run: Run, holding: Holding, batches: Sequence[HeldBatch], reason: str) -> None:
+    if not batches:
+        return
+    await call(holding.spool.purge, [h.id for h in batches])
+    now = run.now_ms()
+    await call(
+        run.ledger.append,
+        [
+            run.entry(
+                EntryType.PURGED,
+                run=h.run,
+                batch=h.batch,
+                rows=h.rows,
+                age_ms=max(0, now - h.read_at_ms),
+                reason=reason,
+            )
+            for h in batches
+        ],
+    )

@@ -1,0 +1,276 @@
+"""What must wait is sealed, goes on when its destination is back, and is gone then."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import FILES, SHOP, approved, make_project, members
+from mayfly.adapters import clock
+from mayfly.adapters.spools.spool import SealedSpool
+from mayfly.cli.commands import app
+from mayfly.connectors.destinations.database_sqlite import SqliteEngine
+from mayfly.sandbox.server import SandboxServer
+from mayfly.services.scan_paths import scan_paths
+from mayfly.testing.plan_world import digest
+
+HOLD = FILES.replace(
+    "    audience: People\n", "    audience: People\n    batch_rows: 30\n"
+).replace("mode: audience", "mode: audience\n    on_outage: hold")
+LOG = """
+destinations:
+  log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}
+syncs:
+  to_log:
+    id: to_log
+    model: people
+    destination: log
+    mode: append
+    on_outage: hold
+    batch_rows: 30
+    table: people
+    mapping: {id: id, email: email}
+"""
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once."""
+    monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
+
+
+@pytest.fixture
+def root(tmp_path: Path, sandbox: SandboxServer) -> Path:
+    """A hundred people in four batches for a platform that is away; some were begun."""
+    made = make_project(tmp_path / "project", sandbox.url, text=HOLD)
+    approved(made)
+    control(sandbox, "POST", {"path": "/*/users", "kind": "503", "count": 10_000})
+    code, document = call(made, "run", "to_meta")
+    assert (code, document["syncs"][0]["status"]) == (4, "held")
+    return made
+
+
+def control(sandbox: SandboxServer, method: str, body: dict[str, object] | None = None) -> None:
+    """Faults of the platform: ordered, or called off."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", data, method=method)
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request, timeout=10).read()
+
+
+def call(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON of a command."""
+    done = CliRunner().invoke(app, [*words, "--project", str(root), "--output", "json"])
+    assert done.stdout, done.exception
+    return done.exit_code, json.loads(done.stdout)
+
+
+def change(root: Path, sql: str) -> None:
+    """The warehouse's owner changes it."""
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        connection.execute(sql)
+
+
+def sealed(root: Path) -> list[str]:
+    """Files of the spool."""
+    return sorted(p.name for p in (root / ".mayfly" / "spool").glob("*"))
+
+
+def ledger(root: Path, kind: str) -> list[dict[str, Any]]:
+    """Entries of a type that are about a batch."""
+    lines = (root / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    return [e for e in found if e["type"] == kind and e["batch"] is not None]
+
+
+def verified(root: Path) -> tuple[int, int, int]:
+    """Unpaired, overdue and inconsistent, as anyone sees them."""
+    folder = root / ".mayfly" / "ledger"
+    words = ["verify", str(folder), "--key", str(folder / "key.pub"), "--output", "json"]
+    report = json.loads(CliRunner().invoke(app, words).stdout)
+    return report["unpaired"], report["overdue"], report["inconsistent"]
+
+
+def emails(*numbers: int) -> set[str]:
+    """What the platform matches on."""
+    return {digest(f"p{n}@example.com").hex() for n in numbers}
+
+
+def test_what_waits_is_sealed_and_says_until_when(root: Path) -> None:
+    """In batches, with a deadline each; nothing of ours can be read."""
+    waiting = {h["class"]: h for h in call(root, "status")[1]["held"]}
+    assert (waiting["customer_data"]["batches"], waiting["customer_data"]["rows"]) == (4, 100)
+    assert len(sealed(root)) == 4
+    assert scan_paths([root / ".mayfly"]) == []
+    digests = [value.encode() for value in emails(*range(100))]
+    raw = [bytes.fromhex(value.decode()) for value in digests]
+    for file in (root / ".mayfly").rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert not any(value in content for value in (*digests, *raw)), file.name
+    assert [e["reason"] for e in ledger(root, "held")] == ["destination_outage"] * 4
+
+
+def test_it_goes_when_the_platform_is_back_and_is_gone(root: Path, sandbox: SandboxServer) -> None:
+    """Once, under the run that planned it; the ledger pairs each batch with its end."""
+    control(sandbox, "DELETE")
+    [planned] = {e["run"] for e in ledger(root, "held")}
+    code, document = call(root, "run", "to_meta")
+    [ended] = document["syncs"]
+    assert (code, ended["status"], ended["rows"]["delivered"]) == (0, "succeeded", 100)
+    assert members(sandbox) == emails(*range(100))
+    assert sealed(root) == []
+    assert call(root, "status")[1]["held"] == []
+    assert {e["run"] for e in ledger(root, "delivered")} == {planned}
+    purged = ledger(root, "purged")
+    assert [(e["run"], e["reason"]) for e in purged] == [(planned, "delivered")] * 4
+    assert all(e["age_ms"] >= 0 for e in purged)
+    assert verified(root) == (0, 0, 0)
+    assert call(root, "run", "to_meta")[1]["syncs"][0]["status"] == "no_changes"
+
+
+def test_while_it_is_away_nothing_moves_the_deadline(root: Path) -> None:
+    """Nor is anything sealed again."""
+    before, files = call(root, "status")[1]["held"], sealed(root)
+    for _ in range(2):
+        assert call(root, "run", "to_meta")[0] == 4
+    assert (call(root, "status")[1]["held"], sealed(root)) == (before, files)
+    assert len(ledger(root, "held")) == 4
+
+
+def test_who_may_not_go_any_more_does_not(root: Path, sandbox: SandboxServer) -> None:
+    """Consent withdrawn, suppressed, gone from the model: each since the batch was sealed."""
+    change(root, "UPDATE people SET ads = FALSE WHERE id = 3")
+    change(root, "DELETE FROM people WHERE id = 95")
+    line = b'{"kind": "email", "value": "p50@example.com"}\n'
+    words = ["suppress", "add", "--project", str(root)]
+    assert CliRunner().invoke(app, words, input=line).exit_code == 0
+    control(sandbox, "DELETE")
+    assert call(root, "run", "to_meta")[0] == 0
+    assert members(sandbox) == emails(*range(100)) - emails(3, 50, 95)
+    assert sealed(root) == []
+    assert verified(root) == (0, 0, 0)
+
+
+def test_where_consent_cannot_be_read_nothing_goes(root: Path, sandbox: SandboxServer) -> None:
+    """The batches wait on."""
+    control(sandbox, "DELETE")
+    files = sealed(root)
+    change(root, "ALTER TABLE people RENAME COLUMN ads TO consent")
+    assert call(root, "run", "to_meta")[0] != 0
+    assert (sealed(root), members_or_none(sandbox)) == (files, set())
+    change(root, "ALTER TABLE people RENAME COLUMN consent TO ads")
+    assert call(root, "run", "to_meta")[0] == 0
+    assert members(sandbox) == emails(*range(100))
+
+
+def members_or_none(sandbox: SandboxServer) -> set[str]:
+    """Nobody where there is no audience yet."""
+    try:
+        return members(sandbox)
+    except ValueError:
+        return set()
+
+
+def test_another_mapping_sends_nothing_old(root: Path, sandbox: SandboxServer) -> None:
+    """What was sealed under the earlier one is purged, and everything is planned anew."""
+    control(sandbox, "DELETE")
+    text = (
+        (root / "mayfly.yml").read_text().replace("{EMAIL: email, PHONE: phone}", "{EMAIL: email}")
+    )
+    (root / "mayfly.yml").write_text(text)
+    approved(root)
+    assert call(root, "run", "to_meta")[0] == 0
+    assert {e["reason"] for e in ledger(root, "purged")} == {"planned_anew"}
+    assert members(sandbox) == emails(*range(100))
+    assert (sealed(root), verified(root)) == ([], (0, 0, 0))
+
+
+def test_thirty_days_end_it_undelivered(
+    root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Purged, and recorded as expired; what the source still has is planned again."""
+    real = clock._system_ms
+    monkeypatch.setattr(clock, "_system_ms", lambda: real() + 31 * DAY_MS)
+    monkeypatch.setattr(
+        SealedSpool, "_content", lambda *_: pytest.fail("no key is needed to destroy")
+    )
+    document = call(root, "sweep")[1]
+    assert {e["reason"] for e in document["purged"]} == {"expired"}
+    assert sealed(root) == []
+    assert [e["rows"] for e in ledger(root, "expired")] == [30, 30, 30, 10]
+    monkeypatch.undo()
+
+
+def test_it_ends_at_once_on_demand(root: Path, sandbox: SandboxServer) -> None:
+    """With the working copy; the next run plans anew."""
+    document = call(root, "purge", "to_meta")[1]
+    assert sum(e["rows"] for e in document["purged"] if e["batches"] == 1) == 100
+    assert (sealed(root), call(root, "status")[1]["held"]) == ([], [])
+    control(sandbox, "DELETE")
+    assert call(root, "run", "to_meta")[1]["syncs"][0]["rows"]["delivered"] == 100
+    assert verified(root) == (0, 0, 0)
+
+
+def test_a_batch_that_was_answered_before_its_purge_is_not_sent_again(
+    root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies in between; the next run purges it and sends the others."""
+    control(sandbox, "DELETE")
+    with monkeypatch.context() as patch:
+        patch.setattr(SealedSpool, "purge", lambda self, ids: (_ for _ in ()).throw(SystemExit(9)))
+        done = CliRunner().invoke(app, ["run", "to_meta", "--project", str(root)])
+    assert done.exit_code == 9
+    assert len(sealed(root)) == 4
+    assert len(ledger(root, "delivered")) == 1
+    assert call(root, "run", "to_meta")[1]["syncs"][0]["rows"]["delivered"] == 70
+    assert members(sandbox) == emails(*range(100))
+    assert (sealed(root), verified(root)) == ([], (0, 0, 0))
+
+
+# -- appends to a table of one's own ------------------------------------------------------------
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """A log that somebody else has locked, and what gives it free."""
+    root = make_project(tmp_path / "project", "", text=SHOP + LOG)
+    with sqlite3.connect(root / "log.sqlite") as made:
+        made.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT)")
+    approved(root)
+    other = sqlite3.connect(root / "log.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    yield root, other.close
+    other.close()
+
+
+def logged(root: Path) -> list[int]:
+    """Ids in the log, in order."""
+    with sqlite3.connect(root / "log.sqlite") as connection:
+        return [n for (n,) in connection.execute("SELECT id FROM people ORDER BY id")]
+
+
+def test_rows_that_left_the_source_meanwhile_still_arrive(
+    log: tuple[Path, Callable[[], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a sync without a purpose: nobody's consent is asked for. Each arrives once."""
+    monkeypatch.setitem(SqliteEngine.__init__.__kwdefaults__, "busy_seconds", 0.05)
+    root, free = log
+    assert call(root, "run")[0] == 4
+    assert len(sealed(root)) == 4
+    assert scan_paths([root / ".mayfly"]) == []
+    change(root, "DELETE FROM people")
+    free()
+    code, document = call(root, "run")
+    assert (code, document["syncs"][0]["rows"]["delivered"]) == (0, 100)
+    assert logged(root) == list(range(100))
+    assert (sealed(root), verified(root)) == ([], (0, 0, 0))
