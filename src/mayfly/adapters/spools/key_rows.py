@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mayfly.adapters.spools.folder import make_folder
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.domain.held import HeldBatch, HoldException
 from mayfly.domain.retention import RetentionClass
+from mayfly.services.durable import sync_directory
 
 _SQL = Path(__file__).parent / "sql"
 _FORM = 1
@@ -242,12 +244,15 @@ class KeyRows:
         """The file is there with its mode before anything is written to it."""
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._file.parent)
+            is_new = not self._file.exists()
             descriptor = os.open(self._file, flags, 0o600)
             try:
                 os.fchmod(descriptor, 0o600)
             finally:
                 os.close(descriptor)
+            if is_new:
+                sync_directory(self._file.parent)
         except OSError:
             raise _unwritable() from None
 
