@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from disks import small_disk
 from mayfly.adapters.spools import content, key_rows
 from mayfly.adapters.spools.folder import FolderBlobs
-from mayfly.adapters.spools.key_rows import KeyRows
+from mayfly.adapters.spools.key_rows import KeyRow, KeyRows
 from mayfly.adapters.spools.spool import FOLDER, KEYS_FILE, SealedSpool
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.domain.retention import Place, retention_of
@@ -245,6 +246,30 @@ def test_without_a_checkpoint_a_key_stays_in_the_log(
     assert KeyRows(tmp_path / KEYS_FILE).empty_log()
     assert world.keys_found() == []
     other.close()
+
+
+def test_a_finished_hold_is_not_replaced(tmp_path: Path) -> None:
+    """Nor one that another process replaced or purged after it was seen to be unfinished."""
+    keys = KeyRows(tmp_path / KEYS_FILE)
+    keys.create("folder")
+    one, two, three = (
+        KeyRow(held=batch(), blob=f"{name}.spool", wrapped=name.encode(), key_version="v1")
+        for name in ("one", "two", "three")
+    )
+    assert keys.write(one, instead_of=None)
+    assert not keys.write(two, instead_of=None)
+    assert keys.write(two, instead_of=one)
+    assert not keys.write(three, instead_of=one)
+    done = replace(two, sealed_sha256="0" * 64, sealed_bytes=1)
+    assert not keys.finish(replace(done, blob=one.blob))
+    assert keys.finish(done)
+    assert not keys.write(three, instead_of=two)
+    assert keys.all() == [done]
+    keys.drop_keys([two.blob])
+    assert not keys.finish(done)
+    keys.forget([two.blob])
+    assert not keys.write(three, instead_of=two)
+    assert keys.all() == []
 
 
 def test_leftovers_of_any_kind_are_swept(world: SpoolWorld, tmp_path: Path) -> None:
