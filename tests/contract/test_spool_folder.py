@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -221,6 +222,24 @@ def test_a_reader_that_keeps_old_pages_is_told(tmp_path: Path) -> None:
     assert provider.given[0] not in b"".join(read_all(tmp_path).values())
 
 
+def test_a_key_wrapped_anew_leaves_no_old_one(tmp_path: Path) -> None:
+    """Not in the log either; a reader that keeps it is told, and a repeated call is enough."""
+    provider = FakeKeyProvider()
+    spool = spool_in(tmp_path, provider, keys=KeyRows(tmp_path / KEYS_FILE, wait_seconds=0.05))
+    other = connected(tmp_path)
+    spool.hold(batch(), rows())
+    provider.rotate()
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM keys").fetchall()
+    assert code_of(spool.rewrap) == "spool_busy"
+    assert provider.given[0] in b"".join(read_all(tmp_path).values())
+    other.execute("COMMIT")
+    assert spool.rewrap() == 0
+    assert provider.given[0] not in b"".join(read_all(tmp_path).values())
+    assert spool.open(batch().id) == rows()
+    other.close()
+
+
 def test_the_search_for_keys_sees_residue(
     world: SpoolWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +283,8 @@ def test_a_finished_hold_is_not_replaced(tmp_path: Path) -> None:
     assert not keys.finish(replace(done, blob=one.blob))
     assert keys.finish(done)
     assert not keys.write(three, instead_of=two)
+    assert keys.all() == [done]
+    assert not keys.replace_key(replace(two, wrapped=b"other"), b"new", "v2")
     assert keys.all() == [done]
     keys.drop_keys([two.blob])
     assert not keys.finish(done)
@@ -376,6 +397,27 @@ def test_a_full_disk(tmp_path: Path, room: int) -> None:
         assert world.open().open(batch(1).id) == rows()
         world.open().purge([batch(n).id for n in held])
         assert world.is_clean()
+
+
+@pytest.mark.parametrize("failing", ["_write", "sync_directory"])
+def test_a_file_is_put_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Whether its bytes or its name cannot be made durable, nothing is left under any name."""
+    from mayfly.adapters.spools import folder
+
+    blobs = FolderBlobs(tmp_path)
+    real = getattr(folder, failing)
+
+    def full(*arguments: Any) -> None:
+        real(*arguments)
+        raise OSError(errno.ENOSPC, "marked-7f3a")
+
+    monkeypatch.setattr(folder, failing, full)
+    with pytest.raises(TransientError, match="disk_full") as caught:
+        blobs.put("aa-1.spool", b"sealed")
+    assert "marked" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_purge_on_a_full_disk(tmp_path: Path) -> None:
