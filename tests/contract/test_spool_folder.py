@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from disks import small_disk
 from mayfly.adapters.spools import content
 from mayfly.adapters.spools.folder import FolderBlobs
 from mayfly.adapters.spools.key_rows import KeyRows
-from mayfly.adapters.spools.spool import FOLDER, KEYS_FILE
+from mayfly.adapters.spools.spool import FOLDER, KEYS_FILE, SealedSpool
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.domain.retention import Place, retention_of
 from mayfly.testing.spool_world import (
@@ -129,6 +130,27 @@ def test_leftovers_of_any_kind_are_swept(world: SpoolWorld, tmp_path: Path) -> N
         path.unlink()
     assert world.open().sweep() == 1
     assert world.sealed() == {}
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_batch_held_in_the_middle_of_a_sweep_stays(tmp_path: Path, moment: str) -> None:
+    """Whether it came before sealed bytes were listed or after; rows are read last."""
+    provider = FakeKeyProvider()
+    spool = spool_in(tmp_path, provider)
+    spool.hold(batch(1), rows())
+
+    class Listing(FolderBlobs):
+        def names(self, beginning: str) -> Iterator[str]:
+            if moment == "before":
+                spool.hold(batch(2), rows())
+            yield from super().names(beginning)
+            if moment == "after":
+                spool.hold(batch(2), rows())
+
+    made = parts(tmp_path, Listing(tmp_path / FOLDER), provider)
+    assert SealedSpool(made, workspace="shop-1", region="eu-west-1").sweep() == 0
+    assert {held.batch for held in spool.held()} == {1, 2}
+    assert spool.open(batch(2).id) == rows()
 
 
 def test_too_much_content_is_refused(world: SpoolWorld, monkeypatch: pytest.MonkeyPatch) -> None:
