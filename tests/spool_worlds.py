@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,25 @@ def gcs(bucket: Bucket, **other: Any) -> ObjectBlobs:
         "env": {},
     }
     return gcs_blobs(BUCKET, **{**values, **other})
+
+
+def spool_in(folder: Path, provider: FakeKeyProvider, **other: Any) -> SealedSpool:
+    """A spool whose keys and sealed bytes lie in a folder."""
+    made = parts(folder, FolderBlobs(folder / FOLDER), provider, **other)
+    return SealedSpool(made, workspace="shop-1", region="eu-west-1")
+
+
+def connected(folder: Path) -> sqlite3.Connection:
+    """Another connection to the file of keys, which keeps SQLite from removing its log."""
+    KeyRows(folder / KEYS_FILE).create("folder")
+    connection = sqlite3.connect(folder / KEYS_FILE)
+    connection.execute("SELECT count(*) FROM keys").fetchone()
+    return connection
+
+
+def execute(folder: Path, statement: str, *values: object) -> None:
+    """Change the file of keys behind the spool's back."""
+    connection = sqlite3.connect(folder / KEYS_FILE)
+    with connection:
+        assert connection.execute(statement, values).rowcount == 1
+    connection.close()

@@ -1,14 +1,15 @@
-"""What holds for a spool in a folder, and for its file of keys wherever sealed bytes are."""
+"""What holds for a spool in a folder: its files, full disks, processes that are killed."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,13 @@ import pyarrow as pa
 import pytest
 
 from disks import small_disk
-from mayfly.adapters.spools import content, key_rows
+from mayfly.adapters.spools import content
 from mayfly.adapters.spools.folder import FolderBlobs
 from mayfly.adapters.spools.key_rows import KeyRows
 from mayfly.adapters.spools.spool import FOLDER, KEYS_FILE, SealedSpool
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.domain.retention import Place, retention_of
-from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.spool_world import (
-    NOW_MS,
     Killed,
     SpoolWorld,
     batch,
@@ -35,35 +34,13 @@ from mayfly.testing.spool_world import (
     rows,
     steps_of,
 )
-from spool_worlds import SameKeys, folder_world, parts, read_all
+from spool_worlds import SameKeys, connected, folder_world, read_all
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> SpoolWorld:
     """A project that holds nothing."""
     return folder_world(tmp_path)
-
-
-def spool_in(folder: Path, provider: FakeKeyProvider, **other: Any) -> SealedSpool:
-    """A spool whose keys and sealed bytes lie in a folder."""
-    made = parts(folder, FolderBlobs(folder / FOLDER), provider, **other)
-    return SealedSpool(made, workspace="shop-1", region="eu-west-1")
-
-
-def connected(folder: Path) -> sqlite3.Connection:
-    """Another connection to the file of keys, which keeps SQLite from removing its log."""
-    KeyRows(folder / KEYS_FILE).create("folder")
-    connection = sqlite3.connect(folder / KEYS_FILE)
-    connection.execute("SELECT count(*) FROM keys").fetchone()
-    return connection
-
-
-def execute(folder: Path, statement: str, *values: object) -> None:
-    """Change the file of keys behind the spool's back."""
-    connection = sqlite3.connect(folder / KEYS_FILE)
-    with connection:
-        assert connection.execute(statement, values).rowcount == 1
-    connection.close()
 
 
 def test_the_search_finds_the_marker() -> None:
@@ -142,111 +119,6 @@ def test_a_sealed_file_that_is_a_link_is_not_read(world: SpoolWorld, tmp_path: P
     assert code_of(spool.open, batch().id) == "spool_unwritable"
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("region", "us-east-1"),
-        ("workspace", "shop-2"),
-        ("sync", "other"),
-        ("target", "prod"),
-        ("run", "r2"),
-        ("batch", 2),
-        ("operation", "add"),
-        ("identifier", None),
-        ("row_count", 4),
-        ("cls", "temporary"),
-        ("exception", None),
-        ("read_at_ms", NOW_MS + 1),
-        ("purge_by_ms", batch().purge_by_ms - 1),
-    ],
-)
-def test_an_edited_row_does_not_open(
-    world: SpoolWorld, tmp_path: Path, column: str, value: object
-) -> None:
-    """Not for the worker that the edit is for, though it has the same key encryption key."""
-    world.open().hold(batch(), rows())
-    execute(tmp_path, f"UPDATE batches SET {column} = ?", value)
-    names = {column: str(value)} if column in ("region", "workspace") else {}
-    other = world.open(**names)  # type: ignore[arg-type]
-    assert list(other.held()) == [batch(**{_FIELDS.get(column, column): _typed(column, value)})]
-    assert code_of(other.open, batch().id) == "unwrap_failed"
-    assert code_of(world.open(region="ap-south-1").open, batch().id) == "spool_elsewhere"
-
-
-_FIELDS = {"row_count": "rows"}
-
-
-def _typed(column: str, value: object) -> object:
-    from mayfly.domain.retention import RetentionClass
-
-    return RetentionClass(value) if column == "cls" else value
-
-
-def test_a_sealed_form_is_bound_to_the_region_too(world: SpoolWorld, tmp_path: Path) -> None:
-    """Where a key leaked out of its wrapping, another region's reader still has no use for it."""
-    from mayfly.crypto.spool_stream import SpoolContext, open_stream
-
-    keys: list[bytes] = []
-
-    class Leaking(FakeKeyProvider):
-        def wrap(self, dek: bytes, aad: bytes) -> bytes:
-            keys.append(dek)
-            return super().wrap(dek, aad)
-
-    spool_in(tmp_path, Leaking()).hold(batch(), rows())
-    (sealed,) = world.sealed().values()
-    ours = SpoolContext(workspace="shop-1", region="eu-west-1", sync="vip", batch=batch().id)
-    assert content.decompress(open_stream(keys[0], [sealed], ours)) == rows()
-    theirs = SpoolContext(workspace="shop-1", region="us-east-1", sync="vip", batch=batch().id)
-    with pytest.raises(IntegrityError):
-        b"".join(open_stream(keys[0], [sealed], theirs))
-
-
-def test_a_reader_that_keeps_old_pages_is_told(tmp_path: Path) -> None:
-    """The key is deleted and the bytes are gone, but the purge is not done before the log is."""
-    provider = FakeKeyProvider()
-    spool = spool_in(tmp_path, provider, keys=KeyRows(tmp_path / KEYS_FILE, wait_seconds=0.05))
-    spool.hold(batch(), rows())
-    reader = sqlite3.connect(tmp_path / KEYS_FILE, isolation_level=None)
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM keys").fetchall()
-    with pytest.raises(TransientError, match="spool_busy"):
-        spool.purge([batch().id])
-    assert not list((tmp_path / FOLDER).iterdir())
-    assert spool.held() == []
-    assert provider.given[0] in b"".join(read_all(tmp_path).values())
-    reader.close()
-    assert list(spool.purge([batch().id])) == [batch().id]
-    assert provider.given[0] not in b"".join(read_all(tmp_path).values())
-
-
-def test_the_search_for_keys_sees_residue(
-    world: SpoolWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without `secure_delete` a purged key is found, so that not finding one says something."""
-    pragmas = tuple(p.replace("secure_delete=ON", "secure_delete=OFF") for p in key_rows._PRAGMAS)
-    monkeypatch.setattr(key_rows, "_PRAGMAS", pragmas)
-    world.open().hold(batch(), rows())
-    world.open().purge([batch().id])
-    assert world.keys_found() == world.provider.given
-
-
-def test_without_a_checkpoint_a_key_stays_in_the_log(
-    world: SpoolWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other half of the same: another connection keeps SQLite from tidying up at its end."""
-    world.open().hold(batch(), rows())
-    other = sqlite3.connect(tmp_path / KEYS_FILE)
-    other.execute("SELECT count(*) FROM keys").fetchone()
-    monkeypatch.setattr(KeyRows, "empty_log", lambda self: True)
-    world.open().purge([batch().id])
-    assert world.keys_found() == world.provider.given
-    monkeypatch.undo()
-    assert KeyRows(tmp_path / KEYS_FILE).empty_log()
-    assert world.keys_found() == []
-    other.close()
-
-
 def test_leftovers_of_any_kind_are_swept(world: SpoolWorld, tmp_path: Path) -> None:
     """Files that were being written, and those of a spool whose keys were lost."""
     world.open().hold(batch(), rows())
@@ -260,51 +132,25 @@ def test_leftovers_of_any_kind_are_swept(world: SpoolWorld, tmp_path: Path) -> N
     assert world.sealed() == {}
 
 
-def test_a_file_that_is_not_ours_is_damaged(tmp_path: Path) -> None:
-    """Told without its bytes, and left as it is."""
-    garbage = b"marked-7f3a is not a database " * 200
-    (tmp_path / KEYS_FILE).write_bytes(garbage)
-    spool = folder_world(tmp_path).open()
-    for act in (spool.held, spool.sweep, spool.rewrap, lambda: spool.hold(batch(), b"")):
-        with pytest.raises(IntegrityError) as caught:
-            act()
-        assert caught.value.code == "spool_rows_damaged"
-        assert "marked" not in f"{caught.value} {caught.value.hint}"
-        assert caught.value.__suppress_context__
-    assert (tmp_path / KEYS_FILE).read_bytes() == garbage
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_batch_held_in_the_middle_of_a_sweep_stays(tmp_path: Path, moment: str) -> None:
+    """Whether it came before sealed bytes were listed or after; rows are read last."""
+    provider = FakeKeyProvider()
+    spool = spool_in(tmp_path, provider)
+    spool.hold(batch(1), rows())
 
+    class Listing(FolderBlobs):
+        def names(self, beginning: str) -> Iterator[str]:
+            if moment == "before":
+                spool.hold(batch(2), rows())
+            yield from super().names(beginning)
+            if moment == "after":
+                spool.hold(batch(2), rows())
 
-@pytest.mark.parametrize(
-    ("statement", "code"),
-    [
-        ("UPDATE batches SET purge_by_ms = read_at_ms + 2592000001", "spool_rows_damaged"),
-        ("UPDATE batches SET sync = 'ann@shop.test'", "spool_rows_damaged"),
-        ("UPDATE batches SET cls = 'metadata'", "spool_rows_damaged"),
-        ("UPDATE spool SET form = 2", "spool_newer"),
-        ("UPDATE spool SET place = 's3://elsewhere'", "spool_place_changed"),
-        ("DELETE FROM spool", "spool_rows_damaged"),
-    ],
-)
-def test_a_file_of_another_form_is_refused(
-    world: SpoolWorld, tmp_path: Path, statement: str, code: str
-) -> None:
-    """By every call that would act on it; nothing is removed."""
-    spool = world.open()
-    spool.hold(batch(), rows())
-    execute(tmp_path, statement)
-    before = read_all(tmp_path / FOLDER)
-    calls: list[Callable[[], object]] = [
-        spool.held,
-        spool.sweep,
-        lambda: spool.open(batch().id),
-        lambda: spool.purge([batch().id]),
-        lambda: spool.hold(batch(2), rows()),
-    ]
-    found = [code_of(call) for call in calls]
-    if "batches" in statement:  # a hold of another batch does not read it
-        assert found.pop() == ""
-    assert set(found) == {code}
-    assert before.items() <= read_all(tmp_path / FOLDER).items()
+    made = parts(tmp_path, Listing(tmp_path / FOLDER), provider)
+    assert SealedSpool(made, workspace="shop-1", region="eu-west-1").sweep() == 0
+    assert {held.batch for held in spool.held()} == {1, 2}
+    assert spool.open(batch(2).id) == rows()
 
 
 def test_too_much_content_is_refused(world: SpoolWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,6 +197,27 @@ def test_a_full_disk(tmp_path: Path, room: int) -> None:
         assert world.open().open(batch(1).id) == rows()
         world.open().purge([batch(n).id for n in held])
         assert world.is_clean()
+
+
+@pytest.mark.parametrize("failing", ["_write", "sync_directory"])
+def test_a_file_is_put_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Whether its bytes or its name cannot be made durable, nothing is left under any name."""
+    from mayfly.adapters.spools import folder
+
+    blobs = FolderBlobs(tmp_path)
+    real = getattr(folder, failing)
+
+    def full(*arguments: Any) -> None:
+        real(*arguments)
+        raise OSError(errno.ENOSPC, "marked-7f3a")
+
+    monkeypatch.setattr(folder, failing, full)
+    with pytest.raises(TransientError, match="disk_full") as caught:
+        blobs.put("aa-1.spool", b"sealed")
+    assert "marked" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_purge_on_a_full_disk(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ class Spool(Protocol):
             PolicyError: `spool_elsewhere`, it is of another workspace or region;
                 `spool_expired`, its deadline is past.
             IntegrityError: `spool_conflict`, another batch, an earlier deadline or other content
-                is held under this id.
+                is held under this id; `spool_gone`, `spool_damaged`, `unwrap_failed`, what is held
+                under it cannot be read: purge it first.
             TransientError: `disk_full`; what the key provider raises, before anything is written.
         """
         ...

@@ -97,8 +97,19 @@ class FolderBlobs:
     def _make_folder(self) -> None:
         if self._folder.is_symlink():
             raise OSError(errno.ELOOP, "the folder is a link")
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         self._folder.chmod(0o700)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of mode 0700 and its missing parents, durably; leave those that are there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for missing in reversed([d for d in (folder, *folder.parents) if not d.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+        sync_directory(missing.parent)
 
 
 def _write(path: Path, content: bytes) -> None:

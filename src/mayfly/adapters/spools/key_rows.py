@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from mayfly.adapters.spools.folder import make_folder
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.domain.held import HeldBatch, HoldException
 from mayfly.domain.retention import RetentionClass
+from mayfly.services.durable import sync_directory
 
 _SQL = Path(__file__).parent / "sql"
 _FORM = 1
@@ -125,14 +127,10 @@ class KeyRows:
             False, and nothing is changed, where another process was faster.
         """
         with self._connection(write=True) as connection:
-            if instead_of is not None:
-                _each(connection, ("delete_key", "delete_batch"), [instead_of.blob])
-            values = _values(row)
-            if connection.execute(_statement("insert_batch"), values).rowcount != 1:
-                connection.execute("ROLLBACK")
-                return False
-            connection.execute(_statement("insert_key"), values)
-            return True
+            if _took_place(connection, instead_of) and _inserted(connection, _values(row)):
+                return True
+            connection.execute("ROLLBACK")
+            return False
 
     def finish(self, row: KeyRow) -> bool:
         """Note that the sealed form was written; False where its key is not there any more."""
@@ -159,12 +157,12 @@ class KeyRows:
     def drop_keys(self, blobs: Sequence[str]) -> None:
         """Destroy the keys of sealed forms, durably. What the log still holds: `empty_log`."""
         with self._connection(write=True) as connection:
-            _each(connection, ("delete_key",), blobs)
+            _each(connection, "delete_key", blobs)
 
     def forget(self, blobs: Sequence[str]) -> None:
         """Drop what is known of batches, by the names of their sealed forms."""
         with self._connection(write=True) as connection:
-            _each(connection, ("delete_batch",), blobs)
+            _each(connection, "delete_batch", blobs)
 
     def empty_log(self) -> bool:
         """Write the log into the file and cut it to nothing; False where a reader kept it.
@@ -242,12 +240,15 @@ class KeyRows:
         """The file is there with its mode before anything is written to it."""
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._file.parent)
+            is_new = not self._file.exists()
             descriptor = os.open(self._file, flags, 0o600)
             try:
                 os.fchmod(descriptor, 0o600)
             finally:
                 os.close(descriptor)
+            if is_new:
+                sync_directory(self._file.parent)
         except OSError:
             raise _unwritable() from None
 
@@ -277,9 +278,24 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute(_statement("count_tables")).fetchone()[0] == 0)
 
 
-def _each(connection: sqlite3.Connection, names: Sequence[str], blobs: Sequence[str]) -> None:
-    for name in names:
-        connection.executemany(_statement(name), [{"blob": blob} for blob in blobs])
+def _took_place(connection: sqlite3.Connection, unfinished: KeyRow | None) -> bool:
+    """Whether an unfinished attempt, if there is one, was removed; one that was finished stays."""
+    if unfinished is None:
+        return True
+    values = {"blob": unfinished.blob}
+    connection.execute(_statement("delete_key"), values)
+    return connection.execute(_statement("delete_unfinished"), values).rowcount == 1
+
+
+def _inserted(connection: sqlite3.Connection, values: Mapping[str, Any]) -> bool:
+    if connection.execute(_statement("insert_batch"), values).rowcount != 1:
+        return False
+    connection.execute(_statement("insert_key"), values)
+    return True
+
+
+def _each(connection: sqlite3.Connection, name: str, blobs: Sequence[str]) -> None:
+    connection.executemany(_statement(name), [{"blob": blob} for blob in blobs])
 
 
 def _values(row: KeyRow) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mayfly.adapters.spools.folder import make_folder
 from mayfly.domain.errors import ConfigError
 
 
@@ -47,7 +48,7 @@ class HoldLock:
     def _opened(self) -> Iterator[int]:
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._file.parent)
             descriptor = os.open(self._file, flags, 0o600)
         except OSError:
             raise ConfigError(

@@ -1,0 +1,1 @@
+DELETE FROM batches WHERE blob = :blob AND sealed_sha256 IS NULL
