@@ -23,6 +23,7 @@ from mayfly.adapters.spools.key_rows import KeyRows
 from mayfly.adapters.spools.spool import FOLDER, KEYS_FILE, SealedSpool
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.domain.retention import Place, retention_of
+from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.spool_world import (
     Killed,
     SpoolWorld,
@@ -34,7 +35,7 @@ from mayfly.testing.spool_world import (
     rows,
     steps_of,
 )
-from spool_worlds import SameKeys, connected, folder_world, read_all
+from spool_worlds import SameKeys, connected, folder_world, parts, read_all, spool_in
 
 
 @pytest.fixture
