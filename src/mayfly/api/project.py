@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mayfly.adapters.processes import actor_id, holder_name, is_alive
+from mayfly.api.keys import KeyAct, act_on_keys
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
@@ -207,6 +208,10 @@ class Project:
     def _types(self, syncs: Sequence[SyncSettings]) -> approvals.TypesOf:
         types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
         return types.__getitem__
+
+    def keys(self, act: KeyAct = "versions") -> dict[str, Any]:
+        """Versions of the key encryption key; first rotate or rewrap where `act` says so."""
+        return act_on_keys(self.app, act)
 
     def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
         """Add to, remove from or count the suppression list."""
