@@ -157,7 +157,8 @@ def test_nothing_prints_a_key_or_a_secret(world: World, caplog: pytest.LogCaptur
     """Neither a repr nor the libraries' own logs, down to DEBUG, hold key material."""
     import base64
 
-    caplog.set_level(logging.DEBUG)
+    for logger in ("", "botocore", "botocore.parsers", "urllib3", "google.cloud.kms_v1"):
+        caplog.set_level(logging.DEBUG, logger)
     blob = world.provider.wrap(DEK, AAD)
     world.provider.unwrap(blob, AAD)
     for text in (caplog.text, repr(world.provider), repr(world.provider.versions())):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +93,19 @@ def test_aws_asks_only_keys_of_the_settings(make_world: MakeWorld) -> None:
     assert "Decrypt" not in world.fake.acts
 
 
+def test_an_earlier_key_of_aws_that_is_gone_stops_nothing(make_world: MakeWorld) -> None:
+    """Its name may stay in the settings; it is shown as destroyed."""
+    world = make_world("aws_kms")
+    assert isinstance(world.fake, FakeAwsKms)
+    old = world.provider.wrap(DEK, b"a")
+    [first] = world.provider.versions()
+    rotated = world.rotate()
+    del world.fake.keys[first.id]
+    assert [v.state for v in rotated.versions()] == ["destroyed", "enabled"]
+    assert refusal(lambda: rotated.unwrap(old, b"a")).code == "keys_denied"
+    rotated.health()
+
+
 def test_aws_keys_are_made_elsewhere(make_world: MakeWorld) -> None:
     """Mayfly makes none; the refusal says how."""
     error = refusal(make_world("aws_kms").provider.rotate)
@@ -144,6 +160,23 @@ def test_a_token_that_is_not_there_is_unavailable() -> None:
     """It may be plugged in again."""
     error = refusal(pkcs11_with(token="another").health)
     assert (type(error), error.code) == (TransientError, "keys_unavailable")
+
+
+def test_a_wrong_pin_is_tried_once() -> None:
+    """Each try brings the token nearer to locking itself."""
+    asked = []
+
+    def pin() -> str:
+        asked.append(1)
+        return "canary-wrong"
+
+    settings = {"module": softhsm.module(), "token": softhsm.OTHER_TOKEN, "key_label": "none"}
+    provider = ServiceKeyProvider("pkcs11", lambda: Pkcs11Service(**settings, pin=pin))
+    for _ in range(3):
+        error = refusal(provider.health)
+        assert (type(error), error.code) == (PolicyError, "keys_denied")
+        assert "PIN" in error.message
+    assert len(asked) == 1
 
 
 def test_a_module_that_is_not_there_is_a_setting() -> None:
@@ -208,3 +241,37 @@ def test_a_missing_library_is_named_by_its_extra(
     error = refusal(make)
     assert (type(error), error.code) == (ConfigError, "driver_missing")
     assert error.hint == f"pip install mayfly-data[{extra}]"
+
+
+_FORKING = """
+import os, sys
+from key_services import softhsm
+from mayfly.adapters.keys.pkcs11 import Pkcs11Service
+from mayfly.adapters.keys.service import ServiceKeyProvider
+
+settings = {"module": softhsm.module(), "token": softhsm.TOKEN, "key_label": "forked"}
+provider = ServiceKeyProvider("pkcs11", lambda: Pkcs11Service(**settings, pin=lambda: softhsm.PIN))
+provider.rotate()
+blob = provider.wrap(bytes(32), b"a")
+child = os.fork()
+if child == 0:
+    os._exit(0 if provider.unwrap(blob, b"a") == bytes(32) else 1)
+status = os.waitpid(child, 0)[1]
+provider.health()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_a_token_is_opened_anew_after_a_fork() -> None:
+    """Starting the module again in a child harms neither; SoftHSM would forgive leaving it out."""
+    softhsm.module()
+    tests = Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tests), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKING],
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()

@@ -64,6 +64,7 @@ class FakeAwsKms(JsonServer):
         }
 
     def _decrypt(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._found(request["KeyId"])
         blob = _bytes(request["CiphertextBlob"])
         arn = _PREFIX + blob[:36].decode("ascii", "replace")
         if arn not in self.keys:

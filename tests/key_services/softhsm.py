@@ -13,6 +13,7 @@ import pytest
 
 TOKEN = "mayfly-tests"
 PIN = "canary-pin"
+OTHER_TOKEN = "mayfly-others"
 _MODULES = (
     "/usr/lib/softhsm/libsofthsm2.so",
     "/usr/local/lib/softhsm/libsofthsm2.so",
@@ -38,11 +39,10 @@ def _make_token() -> tempfile.TemporaryDirectory[str]:
         f"directories.tokendir = {folder.name}\nobjectstore.backend = file\nlog.level = ERROR\n"
     )
     os.environ["SOFTHSM2_CONF"] = str(settings)
-    subprocess.run(
-        f"softhsm2-util --init-token --free --label {TOKEN} --so-pin so-pin --pin {PIN}".split(),
-        check=True,
-        capture_output=True,
-    )
+    # All at once: the module looks for tokens when it is loaded.
+    for token in (TOKEN, OTHER_TOKEN):
+        words = f"softhsm2-util --init-token --free --label {token} --so-pin so-pin --pin {PIN}"
+        subprocess.run(words.split(), check=True, capture_output=True)
     return folder
 
 

@@ -122,15 +122,11 @@ class AwsKmsService:
             return bytes(answer["Plaintext"])
 
     def versions(self) -> Sequence[KeyVersion]:
-        """The earlier keys and the one that wraps, by their ARN."""
-        described = [self._describe(key) for key in (*self._earlier, self._key_id)]
+        """The earlier keys and the one that wraps, by their ARN where there still is one."""
+        keys = [self._found(key) or key for key in self._earlier]
         return [
-            KeyVersion(
-                id=str(key["Arn"]),
-                state=_STATES.get(str(key["KeyState"]), "disabled"),
-                created=key["CreationDate"].astimezone(UTC),
-            )
-            for key in described
+            KeyVersion(id=key, state="destroyed") if isinstance(key, str) else _shown(key)
+            for key in (*keys, self._current())
         ]
 
     def rotate(self) -> str:
@@ -145,30 +141,42 @@ class AwsKmsService:
         """Schedule the key's deletion; AWS waits at least 7 days. Gives the day."""
         if not self._is_ours(version):
             raise unknown_version()
-        if version == self._describe(self._key_id)["Arn"]:
+        if version == self._current()["Arn"]:
             raise current_version()
-        if self._describe(version)["KeyState"] != "PendingDeletion":
-            own_id = version.rpartition("/")[2]  # another account's key cannot be deleted
-            with self._translated():
+        with self._translated():
+            if self._describe(version)["KeyState"] != "PendingDeletion":
+                own_id = version.rpartition("/")[2]  # another account's key cannot be deleted
                 self._client.schedule_key_deletion(KeyId=own_id, PendingWindowInDays=PENDING_DAYS)
-        at: datetime = self._describe(version)["DeletionDate"]
+            at: datetime = self._describe(version)["DeletionDate"]
         return at.astimezone(UTC)
 
     def protection(self) -> Protection:
         """`hsm`, since AWS keeps keys in HSMs; `unknown` for keys of an external key store."""
-        return "hsm" if self._describe(self._key_id)["Origin"] in _ATTESTED else "unknown"
+        return "hsm" if self._current()["Origin"] in _ATTESTED else "unknown"
 
     def _describe(self, key: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._client.describe_key(KeyId=key)["KeyMetadata"]
+        self._arns[key] = str(found["Arn"])
+        return found
+
+    def _current(self) -> dict[str, Any]:
         with self._translated():
-            found: dict[str, Any] = self._client.describe_key(KeyId=key)["KeyMetadata"]
-            self._arns[key] = str(found["Arn"])
-            return found
+            return self._describe(self._key_id)
+
+    def _found(self, key: str) -> dict[str, Any] | None:
+        """As `_describe`; None for a key that was deleted."""
+        with self._translated():
+            try:
+                return self._describe(key)
+            except self._client.exceptions.NotFoundException:
+                return None
 
     def _is_ours(self, arn: str) -> bool:
         """An alias may have moved since it was looked up, so a miss is looked up again."""
-        if arn in self._arns.values():
+        if arn in (*self._earlier, *self._arns.values()):
             return True
-        return any(self._describe(key)["Arn"] == arn for key in (self._key_id, *self._earlier))
+        found = map(self._found, (self._key_id, *self._earlier))
+        return any(key is not None and key["Arn"] == arn for key in found)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -205,6 +213,14 @@ class AwsKmsService:
         if code == "NotFoundException":
             return denied("there is no such key")
         return denied("this account has no right to it, or the request is refused")
+
+
+def _shown(key: dict[str, Any]) -> KeyVersion:
+    return KeyVersion(
+        id=str(key["Arn"]),
+        state=_STATES.get(str(key["KeyState"]), "disabled"),
+        created=key["CreationDate"].astimezone(UTC),
+    )
 
 
 def _context(aad: bytes) -> dict[str, str]:

@@ -221,7 +221,7 @@ class LocalKeyProvider:
 
     def _named(self, name: bytes) -> bytes:
         """The key that a blob names."""
-        for number, gone in self._numbers().items():
+        for number, gone in sorted(self._numbers().items(), reverse=True):
             if gone:
                 if read_private(self._file(number, _DESTROYED)) == name:
                     raise denied("the version that wrapped this key was destroyed")

@@ -45,6 +45,8 @@ _AWAY = (
 # that only one thread at a time will call it, so only one does.
 _LOADED: dict[tuple[int, str], Any] = {}
 _LOGINS: dict[tuple[int, str, str], Any] = {}
+# Tokens lock themselves after a few wrong PINs, so that a wrong one is tried once a process.
+_REFUSED: set[tuple[int, str, str]] = set()
 _LOCK = threading.RLock()
 
 
@@ -208,12 +210,17 @@ class Pkcs11Service:
     def _log_in(self) -> None:
         """Open the session that keeps this process logged in."""
         name = (os.getpid(), self._module, self._token)
+        if name in _REFUSED:
+            raise _pin_refused()
         if name not in _LOGINS:
             token = self._found_token()
             try:
                 _LOGINS[name] = token.open(user_pin=self._pin())
             except self._errors.UserAlreadyLoggedIn:
                 _LOGINS[name] = token.open()
+            except (self._errors.PinIncorrect, self._errors.PinLocked):
+                _REFUSED.add(name)
+                raise _pin_refused() from None
 
     def _found_token(self) -> Any:
         return self._loaded().get_token(token_label=self._token)
@@ -246,5 +253,9 @@ class Pkcs11Service:
             _LOGINS.pop((os.getpid(), self._module, self._token), None)
             return unavailable()
         if name.startswith("Pin"):
-            return denied("the token does not take the PIN")
+            return _pin_refused()
         return denied("the token answered with an error")
+
+
+def _pin_refused() -> EngineError:
+    return denied("the token does not take the PIN")

@@ -26,9 +26,14 @@ def driver(module: str, *, extra: str) -> Any:
 
 
 def quiet(*loggers: str) -> None:
-    """Close loggers of libraries: at DEBUG they write whole requests, and the key with them."""
-    for name in loggers:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Close loggers of libraries: at DEBUG they write whole requests, and the key with them.
+
+    A logger below may have been given a level of its own; it is closed as well.
+    """
+    for name in (*loggers, *logging.root.manager.loggerDict):
+        if any(name == closed or name.startswith(f"{closed}.") for closed in loggers):
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.WARNING))
 
 
 def unavailable(*, retry_after_seconds: float | None = None) -> TransientError:
