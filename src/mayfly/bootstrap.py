@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from mayfly.adapters.anchors.folder import FolderAnchor
+from mayfly.adapters.anchors.source import SourceAnchor
+from mayfly.adapters.anchors.webhook import WebhookAnchor
 from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.http import HttpxClient
@@ -22,7 +26,7 @@ from mayfly.adapters.keys.make import (
     make_key_encryption_key,
     make_key_provider,
 )
-from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.ledgers.folder import CLOCK_TOLERANCE, FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
@@ -45,19 +49,27 @@ from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, PolicyError
-from mayfly.domain.settings import DestinationSettings, Project, SecretRef, SyncSettings
+from mayfly.domain.settings import (
+    AnchorSettings,
+    DestinationSettings,
+    Project,
+    SecretRef,
+    SyncSettings,
+)
 from mayfly.domain.version import VERSION
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.ports.anchor import Anchor
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
 from mayfly.ports.keys import KeyProvider
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.ports.states import States
 from mayfly.privacy.rules.probe import RuleUse
+from mayfly.services.anchor import Anchoring
 from mayfly.services.compile_sync import compile_sync, state_identity
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.deliver import Sleep
@@ -65,6 +77,7 @@ from mayfly.services.probe_source import probe_source
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
+from mayfly.services.waiting import WaitingRoom
 
 SPECS: dict[str, DestinationSpec] = {
     "meta_ads": meta_ads.SPEC,
@@ -202,6 +215,35 @@ class App:
             alive=is_alive,
         )
 
+    def waiting(self) -> WaitingRoom:
+        """What waits in this workspace, under any target."""
+        return WaitingRoom(states=self.states(), now=self.clock.now)
+
+    def anchoring(self) -> Anchoring:
+        """Where the ledger's checkpoints go."""
+        anchors = {
+            name: open_anchor(self.project, settings, self.workspace_id)
+            for name, settings in self.project.anchors.items()
+        }
+        hosts = frozenset().union(
+            *(anchor_hosts(self.project, settings) for settings in self.project.anchors.values())
+        )
+        return Anchoring(anchors=anchors, store=self.store, network=lambda: allow_hosts(hosts))
+
+    def require_clock(self) -> None:
+        """Refuse an act while the machine's clock stands before what is on record.
+
+        Raises:
+            PolicyError: `clock_backwards`.
+        """
+        behind = self.clock.behind_seconds()
+        if behind > CLOCK_TOLERANCE.total_seconds():
+            raise PolicyError(
+                "clock_backwards",
+                f"The machine's clock stands {behind:.0f} s before the latest time on record.",
+                hint="Set the machine's clock right; times on record never go back.",
+            )
+
     def worker(self, compiled: CompiledSync) -> SyncWorker:
         """What needs a key."""
         scope = compiled.sync.destination
@@ -251,6 +293,33 @@ class App:
             yield lambda: make_destination(self.project, settings, context, compiled.sync)
 
 
+def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -> Anchor:
+    """A place for checkpoints.
+
+    Raises:
+        PolicyError: `anchor_inside`.
+        ConfigError: `secret_missing`.
+    """
+    if settings.path is not None:
+        return FolderAnchor(settings.path, workspace_id=workspace_id, project=project.root)
+    if settings.source is not None:
+        source = open_source(project, settings.source)
+        schema = project.sources[settings.source].state_schema
+        return SourceAnchor(source, _DIALECTS[source.dialect](), schema=schema)
+    secret = settings.secret
+    if settings.url is None or secret is None:
+        raise ConfigError("bad_anchor", f"Anchor {settings.name} has no address.")
+    return WebhookAnchor(settings.url, secret=lambda: resolve(secret, os.environ).reveal())
+
+
+def anchor_hosts(project: Project, settings: AnchorSettings) -> frozenset[str]:
+    """Hosts that an anchor is reached at."""
+    if settings.source is not None:
+        return frozenset(source_hosts(project, settings.source))
+    host = urlsplit(settings.url).hostname if settings.url else None
+    return frozenset({host} if host else ())
+
+
 def open_app(root: Path, *, target: str = "dev") -> App:
     """A project that `mayfly init` has prepared. From here on this process writes no core dump.
 
@@ -265,7 +334,9 @@ def open_app(root: Path, *, target: str = "dev") -> App:
     keys = key_provider(project, workspace.workspace_id)
     keyring = open_keyring(project, keys, workspace.workspace_id)
     clock = SystemClock()
+    clock.not_before(store.latest_time())
     ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now)
+    clock.not_before(ledger.last_time())
     return App(
         project=project,
         store=store,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mayfly.api.project import Project, RunRequest
+from mayfly.api.project import Project
 from mayfly.api.results import PlanResult, RunResult
+from mayfly.api.running import RunRequest
 from mayfly.bootstrap import open_app
 
 __all__ = ["PlanResult", "Project", "RunRequest", "RunResult", "load"]

@@ -21,7 +21,7 @@ from mayfly.services.compiled_sync import CompiledSync, first_refusal
 
 Finding = dict[str, Any]
 CLOCK_TOLERANCE_SECONDS = 60
-WARNINGS = ("not_enforced", "hashed_in_worker", "keys_not_hsm")
+WARNINGS = ("not_enforced", "hashed_in_worker", "keys_not_hsm", "unanchored")
 """Codes of findings that keep no run from succeeding."""
 
 
@@ -43,6 +43,8 @@ def examine(
     found += _keys(app)
     found += _sources(app, now)
     found += _syncs(app)
+    found += _overdue(app)
+    found += _anchors(app)
     last = app.ledger.last_time()
     if last is not None and last > now():
         found.append(
@@ -53,6 +55,43 @@ def examine(
             )
         )
     return found
+
+
+def _overdue(app: App) -> list[Finding]:
+    return [
+        _finding(
+            "overdue",
+            f"sync {copy.sync} ({copy.target}): a working copy has been there for longer than 30 "
+            "days.",
+            "Run `mayfly sweep`, which ends it; let cron run it every hour.",
+        )
+        for copy in app.waiting().overdue()
+    ]
+
+
+def _anchors(app: App) -> list[Finding]:
+    if not app.project.anchors:
+        return [
+            _finding(
+                "unanchored",
+                "No checkpoint of the ledger leaves this machine, so that it proves nothing "
+                "against whoever runs it.",
+                "Name a place under `anchors:` in mayfly.yml: a folder, a source or a webhook.",
+            )
+        ]
+    try:
+        states = app.anchoring().to_dict()
+    except EngineError as error:
+        return [_of(error, where="anchors")]
+    return [
+        _finding(
+            "anchor_failed",
+            f"anchor {state['name']}: the newest checkpoint did not arrive [{state['code']}].",
+            "Repair it there; the next run tries again.",
+        )
+        for state in states
+        if state["code"] not in ("", "never")
+    ]
 
 
 def _drivers() -> list[Finding]:

@@ -5,49 +5,28 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
-import secrets
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from mayfly.adapters.processes import actor_id, holder_name, is_alive
+from mayfly.adapters.processes import actor_id, is_alive
 from mayfly.api.keys import KeyAct, act_on_keys
-from mayfly.api.results import PlanResult, RunResult, SyncPlan, SyncRun
+from mayfly.api.results import PlanResult, RunResult, SyncPlan
+from mayfly.api.running import RunRequest, require_approved, run_sync
+from mayfly.api.waiting import Swept, held
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
-from mayfly.domain.runs import RunRecord
+from mayfly.domain.runs import AnchorRecord, RunRecord
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.destination import Destination
 from mayfly.ports.planstore import PlanStore
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
-from mayfly.services.advance_run import advance
 from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
 from mayfly.services.find_object import ObjectFound, find_object, unasked
-from mayfly.services.run import Run, RunOptions
-from mayfly.services.run_tally import RunTally
+from mayfly.services.report_retention import Period, over_anything, retention_report
 from mayfly.services.states import KnownState
-
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(kw_only=True)
-class RunRequest:
-    """What a caller asks of a run; see `mayfly run --help`.
-
-    `progress` is told (sync, rows done, rows planned): 0 and 0 as a sync begins to be planned, then
-    once it is planned and after each batch.
-    """
-
-    dry_run: bool = False
-    full_refresh: bool = False
-    limit: int | None = None
-    accept_removals: int = 0
-    in_doubt: str | None = None
-    progress: Progress | None = None
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Project:
@@ -55,6 +34,8 @@ class Project:
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.swept = Swept()
+        self.unanchored: Sequence[AnchorRecord] = ()
 
     def select(self, names: Sequence[str]) -> list[SyncSettings]:
         """Syncs by name, glob or `tag:…`; all without names.
@@ -95,7 +76,7 @@ class Project:
         found = ObjectFound()
         if not refusals and compiled.spec is not None:
             try:
-                self._require_approved(compiled)
+                require_approved(self.app, compiled)
             except EngineError as error:
                 refusals.append(_refusal(error))
             store = self.app.plan_store(compiled)
@@ -160,11 +141,6 @@ class Project:
             "endpoint": settings.endpoint,
         }
 
-    def _require_approved(self, compiled: CompiledSync) -> None:
-        approvals.require_approved(
-            self.app.project, self.app.store, compiled.sync.name, compiled.column_types
-        )
-
     def approve(self, *names: str, actor: str | None = None) -> dict[str, Any]:
         """Pin columns, classes, mapping, consent and addresses of some syncs as they are now.
 
@@ -172,6 +148,7 @@ class Project:
             names: as `select` takes them.
             actor: id of who approves; by default $MAYFLY_ACTOR, else the system's user.
         """
+        self._before_an_act()
         syncs = self.select(names)
         records = approvals.approve_syncs(
             self.app.project,
@@ -218,6 +195,7 @@ class Project:
         store = self.app.store
         if act == "list":
             return suppressions.listing(store)
+        self._before_an_act()
         entries = suppressions.entries_of(
             lines,
             key=self.app.keyring.key("suppression"),
@@ -260,6 +238,7 @@ class Project:
 
     def retry(self, name: str) -> dict[str, Any]:
         """Let the rejected rows of a sync be tried again by the next run."""
+        self._before_an_act()
         [sync] = self.select([name])
         compiled = self.app.compile(sync, run="retry")
         rows = self.app.plan_store(compiled).forget_rejections()
@@ -279,7 +258,10 @@ class Project:
         What is at the destination stays there and is never taken back; the sync's next run begins
         with an empty state and sends everything.
         """
-        return _states("drop", [self.app.states().drop(name)])
+        self._before_an_act()
+        dropped = self.app.states().drop(name)
+        self._after_an_act()
+        return _states("drop", [dropped])
 
     def adopt_state(self, name: str, *, state: str | None = None) -> dict[str, Any]:
         """Let a sync go on from a state: its own of another installation, or the one named.
@@ -287,6 +269,7 @@ class Project:
         Say so only where what the state remembers is at the sync's destination: the next run
         sends nothing but what changed.
         """
+        self._before_an_act()
         [sync] = self.select([name])
         compiled = self.app.compile(sync, run="adopt")
         refused = first_refusal(compiled)
@@ -297,110 +280,91 @@ class Project:
         adopted = self.app.states().adopt(
             compiled.spec, where_state_is(self.app.project, compiled.model.source), state
         )
+        self._after_an_act()
         return _states("adopt", [adopted])
 
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""
         asked = request or RunRequest()
+        if not asked.dry_run:
+            self._before_an_act()
         done = []
         for sync in self.select(names):
-            done.append(self._run(sync, asked))
+            done.append(run_sync(self.app, sync, asked))
             if asked.stop.is_set():
                 break
+        if not asked.dry_run:
+            self._after_an_act()
         return RunResult(syncs=tuple(done))
 
-    def _run(self, sync: SyncSettings, asked: RunRequest) -> SyncRun:
-        run_id = new_run_id()
+    def _before_an_act(self) -> None:
+        """Whatever writes first ends what is past its deadline; no fault of that keeps it back."""
         app = self.app
-        if not asked.dry_run:
-            app.store.start_run(
-                run_id=run_id,
-                sync=sync.name,
-                target=app.project.target,
-                mode=sync.mode,
-                started_at=app.clock.now(),
-                holder=holder_name(),
-            )
-        tally = RunTally()
-        if asked.progress is not None:
-            asked.progress(sync.name, 0, 0)
-        try:
-            self._advance(sync, run_id, asked, tally)
-            ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=tally.status)
-        except EngineError as error:
-            status = "refused" if type(error).exit_code == 3 else "failed"
-            if type(error).exit_code == 4:
-                status = "held"
-            if error.code == "in_doubt":
-                status = "in_doubt"
-            ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=status, error=error)
-        if not asked.dry_run:
-            self._finish(ended)
-        return ended
+        self.swept = self._sweep()
+        app.require_clock()
+        app.store.note_time(app.clock.now())
 
-    def _finish(self, ended: SyncRun) -> None:
-        document = ended.to_dict()
-        error = document.get("error") or {}
-        self.app.store.finish_run(
-            run_id=ended.run,
-            status=ended.status,
-            finished_at=self.app.clock.now(),
-            counts=document["rows"],
-            batches=document["batches"],
-            seconds=document["seconds"],
-            ages=document["age_at_purge_seconds"],
-            error_code=error.get("code"),
+    def _after_an_act(self) -> None:
+        """The ledger's new head leaves this machine, where there is a place for it."""
+        app = self.app
+        if app.project.anchors:
+            self.unanchored = [
+                record
+                for record in app.anchoring().publish(
+                    app.ledger.checkpoint(), size=app.ledger.size(), now=app.clock.now()
+                )
+                if record.code
+            ]
+
+    def sweep(self) -> dict[str, Any]:
+        """End what is past its deadline, whatever the clock and the destinations say."""
+        self.app.store.note_time(self.app.clock.now())
+        swept = self._sweep()
+        self._after_an_act()
+        return swept.to_dict("sweep")
+
+    def _sweep(self) -> Swept:
+        return Swept.of(*self.app.waiting().sweep())
+
+    def purge(self, *names: str) -> dict[str, Any]:
+        """End what waits of some syncs, now; what was not answered is not delivered."""
+        self._before_an_act()
+        syncs = [sync.id for sync in self.select(names)]
+        purged = Swept.of(*self.app.waiting().purge(syncs))
+        self._after_an_act()
+        return purged.to_dict("purge")
+
+    def overdue(self) -> int:
+        """How many working copies are past their cap, by the ledger's word."""
+        return len(self.app.waiting().overdue())
+
+    def report(
+        self,
+        kind: str = "retention",
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> dict[str, Any]:
+        """A report from the ledger alone; `kind` is `retention`."""
+        if kind != "retention":
+            raise UsageError("unknown_report", f"There is no report {kind!r}; retention is one.")
+        found = retention_report(
+            self.app.ledger.entries(),
+            period=Period(since=since, until=until),
+            now=self.app.clock.now(),
         )
-
-    def _advance(self, sync: SyncSettings, run_id: str, asked: RunRequest, tally: RunTally) -> None:
-        app = self.app
-        compiled = app.compile(sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh)
-        refused = first_refusal(compiled)
-        if refused is not None:
-            raise refused
-        self._require_approved(compiled)
-        if compiled.spec is None or compiled.policy is None:
-            raise UsageError("not_compiled", "The sync could not be compiled.")
-        progress = asked.progress
-        settings = app.project.destinations[sync.destination]
-        with app.destination(compiled) as make:
-
-            async def main() -> None:
-                destination = make()
-                try:
-                    run = Run(
-                        spec=compiled.spec,  # type: ignore[arg-type]
-                        policy=compiled.policy,  # type: ignore[arg-type]
-                        store=app.plan_store(compiled),
-                        worker=app.worker(compiled),
-                        destination=destination,
-                        ledger=app.ledger,
-                        batch_marker=SPECS[settings.type].batch_marker,
-                        concurrency=SPECS[settings.type].concurrency,
-                        entry=app.entry(compiled, run_id),
-                        now_ms=app.clock.now_ms,
-                        holder=holder_name(),
-                        alive=is_alive,
-                        options=RunOptions(
-                            dry=asked.dry_run,
-                            accept_removals=asked.accept_removals,
-                            in_doubt=asked.in_doubt,
-                        ),
-                        stop=asked.stop,
-                        sleep=app.sleep,
-                        progress=None
-                        if progress is None
-                        else lambda done, planned: progress(sync.name, done, planned),
-                        withheld_share_max=sync.withheld_threshold,
-                    )
-                    await advance(run, tally)
-                finally:
-                    await destination.close()
-
-            asyncio.run(main())
+        anchoring = self.app.anchoring()
+        return {
+            "schema": "mayfly/report/1",
+            "ok": not over_anything(found),
+            "report": kind,
+            "anchored": anchoring.anchored(self.app.ledger.size()),
+            "anchors": anchoring.to_dict(),
+            **found,
+        }
 
     def status(self) -> dict[str, Any]:
-        """Last run of each sync, and what is held by Mayfly itself (nothing, without a spool)."""
+        """Last run of each sync, and what waits, by class."""
         syncs = []
         for name in self.app.project.syncs:
             last = self.app.store.last_run(name, self.app.project.target)
@@ -413,12 +377,8 @@ class Project:
                     "paused": False,
                 }
             )
-        return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": []}
-
-
-def new_run_id() -> str:
-    """An id that sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+        waiting = self.app.waiting().all()
+        return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": held(waiting)}
 
 
 def _states(act: str, found: Sequence[KnownState]) -> dict[str, Any]:

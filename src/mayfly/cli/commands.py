@@ -10,9 +10,19 @@ from typing import Annotated
 import typer
 
 from mayfly.cli.keys import keys_app
-from mayfly.cli.options import HERE, Output, OutputOption, ProjectOption, TargetOption
+from mayfly.cli.options import (
+    HERE,
+    Output,
+    OutputOption,
+    ProjectOption,
+    SyncsArgument,
+    TargetOption,
+    say,
+)
 from mayfly.cli.options import print_result as _print
+from mayfly.cli.report import report_app
 from mayfly.cli.state import state_app
+from mayfly.cli.waiting import held_lines, purge, sweep, swept_lines, warn_overdue, warn_unanchored
 from mayfly.cli.without_project import WITHOUT_PROJECT
 
 app = typer.Typer(
@@ -28,6 +38,7 @@ suppress_app = typer.Typer(help="Identifiers that may never leave.", no_args_is_
 app.add_typer(suppress_app, name="suppress")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
+app.add_typer(report_app, name="report")
 
 
 class Template(enum.StrEnum):
@@ -37,9 +48,6 @@ class Template(enum.StrEnum):
     POSTGRES = "postgres"
 
 
-SyncsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[SYNC]…", help="Names, globs or tag:NAME.")
-]
 DEMO_ROWS = 1_000
 
 
@@ -196,7 +204,9 @@ def plan(
     if sample and (output is Output.JSON or not sys.stdout.isatty()):
         # Parts of values are for a person's eyes, and for no file.
         raise typer.BadParameter("--sample shows on a terminal only, as text.")
-    result = load(project, target=target).plan(*(syncs or ()), sample=sample)
+    loaded = load(project, target=target)
+    result = loaded.plan(*(syncs or ()), sample=sample)
+    warn_overdue(loaded.overdue())
     if output is Output.JSON:
         _print(output, result.to_dict(), [])
     else:
@@ -270,9 +280,12 @@ def run(
         accept_removals=_accepted(accept or []),
         in_doubt="resend" if resend else "skip" if skip else None,
     )
-    with shown_progress() as (report, say, clear), stop_on_interrupt(request.stop, say, clear):
+    with shown_progress() as (report, tell, clear), stop_on_interrupt(request.stop, tell, clear):
         request.progress = report
-        result = load(project, target=target).run(*(syncs or ()), request=request)
+        loaded = load(project, target=target)
+        result = loaded.run(*(syncs or ()), request=request)
+    say(swept_lines(loaded.swept.to_dict("sweep")), err=True)
+    warn_unanchored(loaded.unanchored)
     if output is Output.JSON:
         _print(output, result.to_dict(), [])
     else:
@@ -298,12 +311,14 @@ def status(
     """Show the last run of each sync, and what is held."""
     from mayfly.api import load
 
-    document = load(project, target=target).status()
+    loaded = load(project, target=target)
+    document = loaded.status()
     lines = [
         f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip()
         for s in document["syncs"]
     ]
-    _print(output, document, [*lines, "Mayfly holds no row."])
+    _print(output, document, [*lines, *(held_lines(document["held"]))])
+    warn_overdue(loaded.overdue())
 
 
 @app.command()
@@ -404,5 +419,7 @@ def _suppress(act: str, project: Path, target: str, output: Output) -> None:
     _print(output, document, shown)
 
 
+app.command()(sweep)
+app.command()(purge)
 for command_name, command in WITHOUT_PROJECT.items():
     app.command(command_name)(command)

@@ -23,6 +23,9 @@ ProjectOption = Annotated[
 ]
 TargetOption = Annotated[str, typer.Option("--target", help="Named set of destinations.")]
 OutputOption = Annotated[Output, typer.Option("--output", help="text or json.")]
+SyncsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[SYNC]…", help="Names, globs or tag:NAME.")
+]
 HERE = Path()
 
 

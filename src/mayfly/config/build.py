@@ -65,6 +65,7 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
         ),
         keys=_keys(head.keys),
         store=s.StoreSettings(url=head.store.url),
+        anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         target=target,
         sources={n: _source(merged.root, n, x) for n, x in parsed.sources.items()},
         models={n: _model(parsed, n, x, texts) for n, x in parsed.models.items()},
@@ -88,6 +89,17 @@ def _keys(keys: KeysFile) -> s.KeysSettings:
     if secret is not None:
         options[secret] = parse_reference(str(options[secret]))
     return s.KeysSettings(provider=keys.provider, options=options)
+
+
+def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
+    return s.AnchorSettings(
+        name=name,
+        type=anchor.type,
+        path=Path(anchor.path).expanduser() if isinstance(anchor, m.FolderAnchor) else None,
+        source=anchor.source if isinstance(anchor, m.SourceAnchor) else None,
+        url=anchor.url if isinstance(anchor, m.WebhookAnchor) else None,
+        secret=parse_reference(anchor.secret) if isinstance(anchor, m.WebhookAnchor) else None,
+    )
 
 
 def _source(root: Path, name: str, source: m.SourceFile) -> s.SourceSettings:

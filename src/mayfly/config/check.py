@@ -35,6 +35,9 @@ class Checker:
             self._destination(name, destination)
         for name, sync in self._parsed.syncs.items():
             self._sync(name, sync)
+        anchors = self._parsed.complete.anchors if self._parsed.complete is not None else {}
+        for name, anchor in anchors.items():
+            self._anchor(name, anchor)
         self._ids()
 
     def _reference(self, section: str, name: str, *path: str) -> None:
@@ -75,6 +78,18 @@ class Checker:
                 twice = ("in",) if consent.in_ is not None else ()
                 spot = self._spots.key(*at, "consent", purpose, *twice)
                 self._findings.add(spot, "consent_values", message)
+
+    def _anchor(self, name: str, anchor: m.AnchorFile) -> None:
+        at = ("anchors", name)
+        if isinstance(anchor, m.SourceAnchor):
+            self._reference("sources", anchor.source, *at, "source")
+            source = self._parsed.sources.get(anchor.source)
+            if source is not None and source.state != "source":
+                message = f"anchors.{name}.source: expected a source that is written"
+                self._findings.add(self._spots.value(*at, "source"), "source_not_written", message)
+        if isinstance(anchor, m.FolderAnchor) and not anchor.path.startswith(("/", "~/")):
+            message = f"anchors.{name}.path: expected an absolute path, or one from ~/"
+            self._findings.add(self._spots.value(*at, "path"), "relative_path", message)
 
     def _table(self, label: str, table: str, *path: str) -> None:
         parts = table.split(".")

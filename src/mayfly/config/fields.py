@@ -72,6 +72,19 @@ def _https(text: str) -> str:
     return text
 
 
+def _webhook(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise PydanticCustomError("bad_webhook", "this is not a URL") from None
+    loopback = parts.scheme == "http" and parts.hostname == "127.0.0.1" and port is not None
+    plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    if not plain or not parts.hostname or not (parts.scheme == "https" or loopback):
+        raise PydanticCustomError("bad_webhook", "expected https://HOST/PATH without a query")
+    return text
+
+
 def _country(text: str) -> str:
     if not re.fullmatch(r"[A-Z]{2}", text):
         raise PydanticCustomError("bad_country", "expected two capital letters")
@@ -213,6 +226,7 @@ Line = Annotated[
     AfterValidator(_line),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255}),
 ]
+WebhookUrl = Annotated[Line, AfterValidator(_webhook)]
 StateSchema = Annotated[
     str,
     AfterValidator(_schema),

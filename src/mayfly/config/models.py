@@ -23,6 +23,7 @@ from mayfly.config.fields import (
     Scalar,
     StateSchema,
     StoreUrl,
+    WebhookUrl,
 )
 from mayfly.config.keys import KeysFile, LocalKeys
 from mayfly.domain.classes import ColumnClass
@@ -267,6 +268,33 @@ class SyncFile(Part):
     description: str = Field(default="", description="For people.")
 
 
+class FolderAnchor(Part):
+    """A folder outside the project, of a disk that others keep."""
+
+    type: Literal["folder"] = Field(description="A folder.")
+    path: Line = Field(description="Absolute path, outside the project.", examples=["/mnt/audit"])
+
+
+class SourceAnchor(Part):
+    """Table `_mayfly.checkpoints` in the customer's own warehouse."""
+
+    type: Literal["source"] = Field(description="A source that is written.")
+    source: Name = Field(description="Name of the source.")
+
+
+class WebhookAnchor(Part):
+    """An address that is told of each checkpoint, after Standard Webhooks."""
+
+    type: Literal["webhook"] = Field(description="A webhook.")
+    url: WebhookUrl = Field(description="https://HOST/PATH, or http://127.0.0.1:PORT/PATH.")
+    secret: Reference = Field(
+        description="Reference to the secret that signs: whsec_ and base64.", examples=["env:HOOK"]
+    )
+
+
+AnchorFile = Annotated[FolderAnchor | SourceAnchor | WebhookAnchor, Field(discriminator="type")]
+
+
 class TargetFile(Part):
     """What a target changes; each key replaces the one declared outside."""
 
@@ -284,6 +312,9 @@ class ProjectFile(Part):
     workspace: WorkspaceFile = Field(description="Whose project this is.")
     keys: KeysFile = Field(default_factory=LocalKeys, description="Who holds the keys.")
     store: StoreFile = Field(default_factory=StoreFile, description="Where acts are stored.")
+    anchors: dict[Name, AnchorFile] = Field(
+        default={}, description="Where checkpoints of the ledger are kept, out of our hands."
+    )
     targets: dict[Name, Annotated[TargetFile, BeforeValidator(_empty)]] = Field(
         default={},
         description="Named sets of destinations and store; `--target` chooses, default `dev`.",

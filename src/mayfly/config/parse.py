@@ -197,6 +197,7 @@ _CUSTOM = {
     "store_url": "this is not an address of a store",
     "endpoint_refused": "this endpoint is refused",
     "bad_country": "expected a country code of two capital letters",
+    "bad_webhook": "expected https://HOST/PATH, or literal loopback, without a query",
     "bad_format": "this text has another form than expected",
     "bad_text": "expected 1 to 255 characters on one line",
     "wrong_type": "expected true, false, a whole number or text",

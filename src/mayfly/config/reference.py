@@ -66,6 +66,9 @@ def reference_page() -> str:
     for tag, model in variants("keys").items():
         parts.append(_section(f"`keys`, provider `{tag}`", model))
     parts.append(_section("`store`", m.StoreFile))
+    for anchor in (m.FolderAnchor, m.SourceAnchor, m.WebhookAnchor):
+        [kind] = get_args(anchor.model_fields["type"].annotation)
+        parts.append(_section(f"`anchors.NAME`, type `{kind}`", anchor))
     parts.append(_section("`targets.NAME`", m.TargetFile))
     for tag, model in variants("sources").items():
         parts.append(_section(f"`sources.NAME`, type `{tag}`", model))

@@ -39,6 +39,8 @@ class Place(StrEnum):
     DESTINATION = "destination"  # a table or file beside what a destination receives
     PROJECT = "project"  # a file of the project's folder
     KEYS = "keys"  # a file of the key directory
+    SPOOL = "spool"  # a table of the spool's file of keys
+    BUCKET = "bucket"  # an object of the bucket that a spool may have
     STREAM = "stream"  # an output of the process
 
 
@@ -116,6 +118,8 @@ _STORE = (
         schema_version="number of the store's form",
         workspace="ids and name of the workspace",
         suppression_list="number of changes of the suppression list",
+        clock="the latest time that was seen",
+        anchors="names of anchors, how many entries each covers, when, codes",
     ),
     *_entries(
         Place.STORE,
@@ -175,6 +179,13 @@ _WAREHOUSE = (
     *_entries(
         Place.WAREHOUSE,
         RetentionClass.METADATA,
+        starts="the act that it was signed after",
+        ends="the warehouse's owner drops it",
+        checkpoints="signed heads of the ledger, where the warehouse is an anchor",
+    ),
+    *_entries(
+        Place.WAREHOUSE,
+        RetentionClass.METADATA,
         starts="first run of the sync",
         ends="mayfly state drop",
         states="ids, versions and leases of states, ids of audiences",
@@ -213,6 +224,58 @@ _DESTINATION = (
         holds="a file that is being written",
         clock_starts="read from the source",
         ends_when="it takes its name, or its writing fails",
+    ),
+)
+
+
+_WAITS = "its batch is purged: delivered, given up or erased, at the latest at its deadline"
+_SPOOL = (
+    *_entries(
+        Place.SPOOL,
+        RetentionClass.CUSTOMER_DATA,
+        starts="read from the source",
+        ends=_WAITS,
+        keys="wrapped data keys of sealed batches, destroyed before what they seal",
+        batches="ids, counts, times and deadlines of batches that wait",
+    ),
+    *_entries(
+        Place.SPOOL,
+        RetentionClass.METADATA,
+        starts="the first batch that is held",
+        ends="deletion of the workspace",
+        spool="id of the spool and the place of its sealed batches",
+    ),
+    *_entries(
+        Place.PROJECT,
+        RetentionClass.CUSTOMER_DATA,
+        starts="read from the source",
+        ends=_WAITS,
+        **{
+            ".mayfly/spool/*.spool": "rows of one batch that waits, sealed under a key of its own",
+            ".mayfly/spool.sqlite": "the tables of the spool, which name what ends each",
+            ".mayfly/spool.sqlite-*": "changes of that file; a purge empties it",
+        },
+    ),
+    *_entries(
+        Place.PROJECT,
+        RetentionClass.CUSTOMER_DATA,
+        starts="read from the source",
+        ends="it takes its name, or its writing fails; the next sweep after a crash",
+        **{".mayfly/spool/.*.spool.part": "a sealed batch that is being written"},
+    ),
+    *_entries(
+        Place.PROJECT,
+        RetentionClass.METADATA,
+        starts="creation",
+        ends="deletion of the workspace",
+        **{".mayfly/spool.lock": "nothing"},
+    ),
+    *_entries(
+        Place.BUCKET,
+        RetentionClass.CUSTOMER_DATA,
+        starts="read from the source",
+        ends=_WAITS,
+        **{"*.spool": "rows of one batch that waits, sealed under a key of its own"},
     ),
 )
 
@@ -379,7 +442,14 @@ _STREAMS = _entries(
     stderr="progress, warnings and errors: names, counts, codes",
 )
 
-REGISTRY: Final[tuple[Retention, ...]] = (*_STORE, *_WAREHOUSE, *_DESTINATION, *_FILES, *_STREAMS)
+REGISTRY: Final[tuple[Retention, ...]] = (
+    *_STORE,
+    *_WAREHOUSE,
+    *_DESTINATION,
+    *_SPOOL,
+    *_FILES,
+    *_STREAMS,
+)
 """Everything that Mayfly writes."""
 
 

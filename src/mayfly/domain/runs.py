@@ -47,3 +47,20 @@ class ApprovalRecord:
     actor: str
     self_approved: bool
     at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorRecord:
+    """How far one anchor is.
+
+    Args:
+        name: of the anchor.
+        entries: how many its newest checkpoint covers.
+        at: when that was left there; None where none ever was.
+        code: why the last attempt failed; empty where it did not.
+    """
+
+    name: str
+    entries: int
+    at: datetime | None
+    code: str

@@ -164,6 +164,18 @@ class SyncSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnchorSettings:
+    """Where checkpoints go; what its type does not have is None."""
+
+    name: str
+    type: Literal["folder", "source", "webhook"]
+    path: Path | None = None
+    source: str | None = None
+    url: str | None = None
+    secret: SecretRef | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Project:
     """A whole project under one target; `warnings` lists what is not enforced."""
 
@@ -171,6 +183,7 @@ class Project:
     workspace: Workspace
     keys: KeysSettings
     store: StoreSettings
+    anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)
     target: str
     sources: Mapping[str, SourceSettings]
     models: Mapping[str, ModelSettings]

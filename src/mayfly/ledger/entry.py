@@ -59,6 +59,8 @@ class Entry:
         run: id of the run; unique in the ledger.
         batch: number of the batch in its run, None where the entry is not about one.
         rows: how many rows it is about.
+        age_ms: how long its rows were held when this happened, from their read into a worker; None
+            where the entry is not about rows that were.
         operation: the batch's kind of change; empty where the entry is not about one.
         destination: name of the destination.
         reason: a code of ours, such as `done` or `outage`.
@@ -79,6 +81,7 @@ class Entry:
     target: str = ""
     batch: int | None = None
     rows: int = 0
+    age_ms: int | None = None
     operation: str = ""
     destination: str = ""
     reason: str = ""
@@ -92,7 +95,8 @@ class Entry:
             text = getattr(self, name)
             if not isinstance(text, str) or not _TEXT.fullmatch(text):
                 raise ValueError(f"entry field {name} must be an identifier of at most 128 letters")
-        for name, number in (("rows", self.rows), ("batch", self.batch), ("seq", self.seq)):
+        for name in ("rows", "batch", "seq", "age_ms"):
+            number = getattr(self, name)
             if number is None and name != "rows":
                 continue
             if type(number) is not int or not 0 <= number <= _COUNT_MAX:

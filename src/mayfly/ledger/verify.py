@@ -53,7 +53,7 @@ _TYPES = (
 )
 _PLACE_FIELDS = ("workspace", "region", "target", "sync", "destination")
 _TEXT_FIELDS = (*_PLACE_FIELDS, "run", "operation", "reason", "software")
-_FIELDS = {*_TEXT_FIELDS, "type", "seq", "at", "batch", "rows"}
+_FIELDS = {*_TEXT_FIELDS, "type", "seq", "at", "batch", "rows", "age_ms"}
 _OF_A_RUN = ("created", "delivered", "dropped")
 
 
@@ -410,7 +410,8 @@ def _parse_entry(line: bytes) -> _Entry:
     if not all(_TEXT.fullmatch(document[name]) for name in _TEXT_FIELDS):
         raise ValueError("not an identifier")
     seq, batch, run, kind = document["seq"], document["batch"], document["run"], document["type"]
-    for count in (seq, document["rows"], *([] if batch is None else [batch])):
+    age = document["age_ms"]
+    for count in (seq, document["rows"], *(c for c in (batch, age) if c is not None)):
         if type(count) is not int or not 0 <= count <= _COUNT_MAX:
             raise ValueError("not a count")
     if (kind in (*_OF_A_RUN, "held") and not run) or (kind == "delivered" and batch is None):

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from mayfly.ledger.entry import Entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCopy:
+    """A working copy that was recorded as created and not as dropped.
+
+    Args:
+        sync, target, run: whose it is.
+        created_at: when it was recorded, in UTC.
+        reason: why it is held; empty where no run has said so, as after a kill.
+    """
+
+    sync: str
+    target: str
+    run: str
+    created_at: datetime
+    reason: str = ""
 
 
 class Ledger(Protocol):
@@ -29,8 +47,16 @@ class Ledger(Protocol):
         """
         ...
 
+    def entries(self) -> Iterator[Entry]:
+        """Every entry that is signed, in order, as they were when the call began."""
+        ...
+
+    def open_copies(self) -> Sequence[OpenCopy]:
+        """Working copies that were recorded as created and not as dropped, the oldest first."""
+        ...
+
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
-        """Runs of a sync whose working copy was recorded as created and not as dropped."""
+        """Runs of a sync that have such a working copy."""
         ...
 
     def last_time(self) -> datetime | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mayfly.planning.spec import PlanSpec
+from mayfly.planning.spec import CloseReport, PlanSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class StateInfo:
         identifiers: delivered identifiers that are remembered.
         rejected: rejected and withheld rows that are remembered.
         open_run: the run that left a plan open, None where none did.
+        waiting_batches, waiting_rows: of that plan, those that no answer came for.
     """
 
     sid: str
@@ -32,6 +33,8 @@ class StateInfo:
     identifiers: int
     rejected: int
     open_run: str | None = None
+    waiting_batches: int = 0
+    waiting_rows: int = 0
 
 
 Record = Callable[[StateInfo], None]
@@ -56,6 +59,13 @@ class States(Protocol):
         self, sid: str, *, now_ms: int, alive: Callable[[str], bool], record: Record
     ) -> StateInfo:
         """Forget a state and the working copies of its open plan; what was there."""
+
+    def end_plan(
+        self, sid: str, *, now_ms: int, alive: Callable[[str], bool]
+    ) -> tuple[StateInfo, CloseReport]:
+        """Close the open plan of a state as its next run would, and drop its working copies; what
+        was there. Without an open plan a no-op.
+        """
 
     def adopt(
         self,

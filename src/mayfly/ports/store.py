@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
+from mayfly.domain.runs import AnchorRecord, ApprovalRecord, RunRecord, WorkspaceRecord
 
 
 class Store(Protocol):
@@ -75,6 +75,18 @@ class Store(Protocol):
 
     def approval(self, sync: str, target: str) -> ApprovalRecord | None:
         """The approval in force."""
+
+    def latest_time(self) -> datetime:
+        """The latest time that any process has noted here, in UTC; 1970 where none has."""
+
+    def note_time(self, now: datetime) -> None:
+        """Note a time, where it is later."""
+
+    def anchors(self) -> Sequence[AnchorRecord]:
+        """How far each anchor is that was ever tried."""
+
+    def note_anchor(self, record: AnchorRecord) -> None:
+        """Note how far an anchor is; it replaces what was noted of it."""
 
     def add_suppressions(
         self,

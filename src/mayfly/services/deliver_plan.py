@@ -187,8 +187,8 @@ def _seen(task: asyncio.Future[_Ready | None]) -> None:
 async def _ready(run: Run, plan: Plan) -> AsyncGenerator[_Ready, None]:
     """The plan's batches in order, read in groups."""
     for group in _groups(plan.batches, plan.row_bytes):
-        batches = await call(run.store.read, run.spec, group, run.worker, of=len(plan.batches))
         read_ms = run.now_ms()
+        batches = await call(run.store.read, run.spec, group, run.worker, of=len(plan.batches))
         batches.reverse()
         for info in group:
             yield await _gated(run, info, batches.pop(), read_ms)
@@ -228,7 +228,8 @@ async def acknowledge(run: Run, tally: RunTally, sent: Sent, outcomes: Outcomes)
     laid_out = spread(outcomes, sent.positions, info.rows, dict(sent.withheld))
     await call(run.store.outcome, info.number, laid_out)
     delivered = laid_out.count(OutcomeCode.ACCEPTED) + laid_out.count(OutcomeCode.UNCONFIRMED)
-    tally.acknowledged(info, laid_out, seconds=(run.now_ms() - sent.read_ms) / 1000)
+    age_ms = run.now_ms() - sent.read_ms
+    tally.acknowledged(info, laid_out, seconds=age_ms / 1000)
     await call(
         run.ledger.append,
         [
@@ -236,6 +237,7 @@ async def acknowledge(run: Run, tally: RunTally, sent: Sent, outcomes: Outcomes)
                 EntryType.DELIVERED,
                 rows=delivered,
                 batch=info.number,
+                age_ms=age_ms,
                 operation=info.operation.value,
             )
         ],

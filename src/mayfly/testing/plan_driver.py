@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeAlias, TypeVar
@@ -37,6 +37,7 @@ from mayfly.ports.destination import (
     Progress,
     Submitted,
 )
+from mayfly.ports.ledger import OpenCopy
 from mayfly.ports.planstore import PlanStore
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.gate import GateField, GatePolicy
@@ -368,6 +369,14 @@ class _Ledger:
     def append(self, entries: Sequence[Entry]) -> None:
         """See `Ledger.append`."""
         self._attempt.call(self._ledger.append, entries)
+
+    def entries(self) -> Iterator[Entry]:
+        """See `Ledger.entries`."""
+        return self._ledger.entries()
+
+    def open_copies(self) -> Sequence[OpenCopy]:
+        """See `Ledger.open_copies`."""
+        return self._ledger.open_copies()
 
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
         """See `Ledger.open_runs`."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -24,6 +25,7 @@ from mayfly.planning.spec import (
     SuppressionColumn,
 )
 from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.ports.ledger import OpenCopy
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.privacy.gate import Form
@@ -195,24 +197,36 @@ class MemoryLedger:
     """A ledger that outlives its processes."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.recorded: list[Entry] = []
 
     def append(self, entries: Sequence[Entry]) -> None:
         """See `Ledger.append`."""
-        self.entries += entries
+        self.recorded += entries
+
+    def entries(self) -> Iterator[Entry]:
+        """See `Ledger.entries`."""
+        return iter(self.recorded)
+
+    def open_copies(self) -> Sequence[OpenCopy]:
+        """See `Ledger.open_copies`; entries have no time here."""
+        dropped = {e.run for e in self.recorded if e.type is EntryType.DROPPED}
+        start = datetime.fromtimestamp(0, UTC)
+        return [
+            OpenCopy(sync=e.sync, target=e.target, run=e.run, created_at=start)
+            for e in self.recorded
+            if e.type is EntryType.CREATED and e.run not in dropped
+        ]
 
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
         """See `Ledger.open_runs`."""
-        mine = [e for e in self.entries if (e.sync, e.target) == (sync, target)]
-        dropped = {e.run for e in mine if e.type is EntryType.DROPPED}
-        return [e.run for e in mine if e.type is EntryType.CREATED and e.run not in dropped]
+        return [c.run for c in self.open_copies() if (c.sync, c.target) == (sync, target)]
 
     def last_time(self) -> None:
         """Entries have no time here."""
 
     def size(self) -> int:
         """Number of entries."""
-        return len(self.entries)
+        return len(self.recorded)
 
 
 @dataclass(kw_only=True)

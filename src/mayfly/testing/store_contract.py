@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, PolicyError
-from mayfly.domain.runs import ApprovalRecord, WorkspaceRecord
+from mayfly.domain.runs import AnchorRecord, ApprovalRecord, WorkspaceRecord
 from mayfly.ports.store import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -91,6 +91,10 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "last_run": lambda s: s.last_run("vip", "dev"),
     "approve": lambda s: s.approve(approval()),
     "approval": lambda s: s.approval("vip", "dev"),
+    "latest_time": lambda s: s.latest_time(),
+    "note_time": lambda s: s.note_time(NOW),
+    "anchors": lambda s: s.anchors(),
+    "note_anchor": lambda s: s.note_anchor(AnchorRecord(name="a", entries=1, at=None, code="x")),
     "add_suppressions": lambda s: s.add_suppressions([entry("a")], NOW),
     "remove_suppressions": lambda s: s.remove_suppressions([entry("a")]),
     "suppression_counts": lambda s: s.suppression_counts(),
@@ -264,6 +268,28 @@ class StoreContract:
         store.approve(approval("c" * 64))
         assert store.approval("vip", "dev") == approval("c" * 64)
         assert store.approval("vip", "prod") == approval("a" * 64, target="prod")
+
+    def test_the_latest_time_never_goes_back(self, world: StoreWorld) -> None:
+        """An earlier one changes nothing; zones are told apart."""
+        store = world.made()
+        assert store.latest_time() == datetime(1970, 1, 1, tzinfo=UTC)
+        store.note_time(NOW)
+        store.note_time(NOW - timedelta(days=1))
+        store.note_time(NOW.astimezone(timezone(timedelta(hours=9))))
+        assert world.open().latest_time() == NOW
+        store.note_time(NOW + timedelta(microseconds=1))
+        assert world.open().latest_time() == NOW + timedelta(microseconds=1)
+
+    def test_what_is_known_of_an_anchor_is_the_last(self, world: StoreWorld) -> None:
+        """Each by its name; a failure keeps what was left there before."""
+        store = world.made()
+        assert list(store.anchors()) == []
+        first = AnchorRecord(name="b", entries=0, at=None, code="anchor_away")
+        other = AnchorRecord(name="a", entries=3, at=NOW, code="")
+        for record in (first, other, AnchorRecord(name="b", entries=7, at=NOW, code="")):
+            store.note_anchor(record)
+        found = world.open().anchors()
+        assert list(found) == [other, AnchorRecord(name="b", entries=7, at=NOW, code="")]
 
     def test_suppressions_are_a_set(self, world: StoreWorld) -> None:
         """What is there is not counted as new, nor is what is not there as removed."""

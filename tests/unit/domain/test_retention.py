@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 import mayfly
+from mayfly.adapters.spools.key_rows import KeyRows
+from mayfly.adapters.spools.spool import KEYS_FILE
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.bootstrap import initialise
 from mayfly.connectors.destinations.databases import MARKERS, STAGE
@@ -48,9 +50,21 @@ def test_the_store_has_exactly_the_registered_tables(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_a_spool_s_file_of_keys_has_exactly_the_registered_tables(tmp_path: Path) -> None:
+    """Keys and batches live as long as customer data, and no longer."""
+    KeyRows(tmp_path / KEYS_FILE).create("folder")
+    engine = create_engine(f"sqlite:///{tmp_path / KEYS_FILE}")
+    assert set(inspect(engine).get_table_names()) == names(Place.SPOOL)
+    engine.dispose()
+    for name in ("keys", "batches"):
+        entry = retention_of(Place.SPOOL, name)
+        assert entry is not None
+        assert entry.cap_seconds == LIMITS[RetentionClass.CUSTOMER_DATA].cap_seconds
+
+
 def test_a_warehouse_has_exactly_the_registered_tables() -> None:
-    """Working copies, and state tables; each of the first is temporary."""
-    assert names(Place.WAREHOUSE) == {*WORKING_COPIES, *STATE_TABLES}
+    """Working copies, state tables, and checkpoints; each of the first is temporary."""
+    assert names(Place.WAREHOUSE) == {*WORKING_COPIES, *STATE_TABLES, "checkpoints"}
     for name in WORKING_COPIES:
         entry = retention_of(Place.WAREHOUSE, name)
         assert entry is not None
@@ -114,6 +128,8 @@ def test_no_module_opens_a_log_of_its_own() -> None:
         (Place.STORE, "leases"),
         (Place.WAREHOUSE, "rows"),
         (Place.PROJECT, ".mayfly/spool/batch-1"),
+        (Place.PROJECT, ".mayfly/spool/keys.sqlite"),
+        (Place.BUCKET, "spool.sqlite"),
         (Place.PROJECT, ".mayfly/ledger/x/entries.jsonl"),
         (Place.PROJECT, "run.log"),
         (Place.KEYS, "kek.bak"),
@@ -129,6 +145,8 @@ def test_what_is_not_registered_has_no_class(place: Place, name: str) -> None:
     ("place", "name", "entry"),
     [
         (Place.PROJECT, ".mayfly/store.sqlite-wal", ".mayfly/store.sqlite-*"),
+        (Place.PROJECT, ".mayfly/spool/0f-0f.spool", ".mayfly/spool/*.spool"),
+        (Place.PROJECT, ".mayfly/spool/.0f-0f.spool.part", ".mayfly/spool/.*.spool.part"),
         (Place.PROJECT, ".mayfly/ledger/.checkpoint.new", ".mayfly/ledger/.*.new"),
         (Place.KEYS, "pseudonym.0123.key", "*.key"),
         (Place.KEYS, ".kek.00ff", ".*"),

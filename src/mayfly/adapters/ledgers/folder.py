@@ -14,15 +14,17 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
 from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
-from mayfly.ledger.entry import Entry, EntryType, parse_time
+from mayfly.ledger.entry import Entry, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash
+from mayfly.ports.ledger import OpenCopy
 from mayfly.services.durable import sync_directory
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -113,20 +115,25 @@ class FolderLedger:
             placed = [e.placed(seq=size + n, at=at) for n, e in enumerate(entries)]
             self._position = self._written(position, [e.to_line() for e in placed], at)
 
-    def open_runs(self, sync: str, target: str) -> Sequence[str]:
+    def entries(self) -> Iterator[Entry]:
+        """See the port."""
+        size = self.size()
+        with _translated():
+            lines = _whole_lines(self._path / _ENTRIES, 0)
+            yield from (Entry.from_line(line) for line in islice(lines, size))
+
+    def open_copies(self) -> Sequence[OpenCopy]:
         """See the port. Reads the whole ledger once."""
-        found: dict[str, None] = {}
+        found: dict[str, OpenCopy] = {}
         with _translated(), self._locked():
             self._position = self._refreshed(self._position)
             for line in _whole_lines(self._path / _ENTRIES, 0):
-                entry = json.loads(line)
-                if entry["sync"] != sync or entry["target"] != target:
-                    continue
-                if entry["type"] == EntryType.CREATED.value:
-                    found[entry["run"]] = None
-                elif entry["type"] == EntryType.DROPPED.value:
-                    found.pop(entry["run"], None)
-        return list(found)
+                _note_copy(found, json.loads(line))
+        return list(found.values())
+
+    def open_runs(self, sync: str, target: str) -> Sequence[str]:
+        """See the port."""
+        return [c.run for c in self.open_copies() if (c.sync, c.target) == (sync, target)]
 
     def last_time(self) -> datetime | None:
         """Time of the newest entry in UTC; None where there is none."""
@@ -293,6 +300,26 @@ def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest[:_CHUNK_BYTES]) :]
+
+
+def _note_copy(found: dict[str, OpenCopy], entry: dict[str, Any]) -> None:
+    run = entry["run"]
+    match entry["type"]:
+        case "created":
+            # Made again while open: the first copy's age counts.
+            found.setdefault(
+                run,
+                OpenCopy(
+                    sync=entry["sync"],
+                    target=entry["target"],
+                    run=run,
+                    created_at=parse_time(entry["at"]),
+                ),
+            )
+        case "held" if entry["batch"] is None and run in found:
+            found[run] = replace(found[run], reason=entry["reason"])
+        case "dropped":
+            found.pop(run, None)
 
 
 def _write_atomically(file: Path, text: str) -> None:

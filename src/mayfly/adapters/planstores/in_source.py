@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mayfly.adapters.planstores import journal, tables
+from mayfly.adapters.planstores.closing_plan import close_open_plan
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import inspect_batches, read_batches
 from mayfly.adapters.planstores.sampling import with_sample
@@ -286,22 +287,14 @@ class SourcePlanStore:
             row = self._registry(session) or {}
             if row.get("plan_run") is None:
                 return CloseReport()
-            batches = journal.batches_of(session, self._names)
-            made_by = tables.spec_of_layout(spec, str(row["plan_layout"]))
-            closing = ClosingSql(made_by, self._sql, self._names)
-            report = self._report(session, closing, batches)
-            for statement in closing.statements(now_ms):
-                session.execute(statement)
-            for statement in closing.drop_all():
-                session.execute(statement)
-            versions = ""
-            if report.complete:
-                versions = ", versions = plan_versions, suppression = plan_suppression"
-            session.execute(
-                f"UPDATE {self._names.registry} SET plan_run = NULL{versions} "
-                f"WHERE sid = {literal(self._identity.sid)}"
+            return close_open_plan(
+                session,
+                self._sql,
+                self._names,
+                spec,
+                layout=str(row["plan_layout"]),
+                now_ms=now_ms,
             )
-            return report
 
     def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
         """See `PlanStore.rejections`."""
@@ -423,20 +416,6 @@ class SourcePlanStore:
             versions_changed=known is not None and known != spec.versions,
             rejected=rejected > 0,
             suppression_changed=row.get("suppression") != spec.suppression_version,
-        )
-
-    def _report(
-        self, session: SqlSession, closing: ClosingSql, batches: Sequence[BatchInfo]
-    ) -> CloseReport:
-        count = closing.count
-        doubt = _number(session, count(closing.doubtful("plan")))
-        doubt += _number(session, count(closing.doubtful("drop")))
-        return CloseReport(
-            delivered=_number(session, count(closing.accepted("plan"))),
-            removed=_number(session, count(closing.accepted("drop"))),
-            in_doubt=doubt,
-            dropped=sum(b.rows for b in batches if not b.intent and not b.acknowledged),
-            complete=all(b.acknowledged for b in batches),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mayfly.adapters.planstores.local import LocalDatabases, local_spec
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.spec import PlanSpec
+from mayfly.planning.spec import CloseReport, PlanSpec
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.ports.states import Record, StateInfo
 from mayfly.services.durable import sync_directory
@@ -39,6 +39,15 @@ class LocalStates:
         found = self._states(sid).drop(sid, now_ms=now_ms, alive=alive, record=record)
         self._remove(sid)
         return found
+
+    def end_plan(
+        self, sid: str, *, now_ms: int, alive: Callable[[str], bool]
+    ) -> tuple[StateInfo, CloseReport]:
+        """See `States.end_plan`: its sealed rows go, too."""
+        self._require(sid)
+        ended = self._states(sid).end_plan(sid, now_ms=now_ms, alive=alive)
+        shutil.rmtree(self._databases.rows(sid), ignore_errors=True)
+        return ended
 
     def adopt(
         self,

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mayfly.adapters.planstores import tables
+from mayfly.adapters.planstores.closing_plan import close_open_plan, registered_spec
+from mayfly.adapters.planstores.journal import batches_of
 from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.planning.names import STATE_TABLES, WORKING_COPIES, Names
-from mayfly.planning.spec import PlanSpec
+from mayfly.planning.spec import BatchInfo, CloseReport, PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.ports.source import Source, SqlSession
 from mayfly.ports.states import Record, StateInfo
@@ -48,6 +50,26 @@ class SourceStates:
             record(found)
             session.commit()
             return found
+
+    def end_plan(
+        self, sid: str, *, now_ms: int, alive: Callable[[str], bool]
+    ) -> tuple[StateInfo, CloseReport]:
+        """See `States.end_plan`."""
+        with self._source.session(write=True) as session:
+            row = self._taken(session, sid, now_ms, alive)
+            found = self._info(session, row)
+            if found.open_run is None:
+                return found, CloseReport()
+            report = close_open_plan(
+                session,
+                self._sql,
+                self._names(sid),
+                registered_spec(row),
+                layout=str(row["plan_layout"]),
+                now_ms=now_ms,
+            )
+            session.commit()
+            return found, report
 
     def adopt(
         self,
@@ -206,8 +228,9 @@ class SourceStates:
 
     def _rows(self, session: SqlSession) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = session.table(
-            "SELECT sid, workspace, target, sync, owner, holder, lease_until, format, plan_run, "
-            f"state_keys FROM {self._names('').registry} ORDER BY target, sync, sid"
+            "SELECT sid, workspace, target, sync, destination, owner, holder, lease_until, format, "
+            f"plan_run, plan_layout, state_keys FROM {self._names('').registry} "
+            "ORDER BY target, sync, sid"
         ).to_pylist()
         return found
 
@@ -225,7 +248,12 @@ class SourceStates:
             int(session.table(f"SELECT count(*) AS n FROM {names.of(k)}").column("n")[0].as_py())
             for k in STATE_TABLES
         ]
+        waiting: list[BatchInfo] = []
+        if row["plan_run"] is not None:
+            waiting = [b for b in batches_of(session, names) if not b.acknowledged]
         return StateInfo(
+            waiting_batches=len(waiting),
+            waiting_rows=sum(b.rows for b in waiting),
             sid=str(row["sid"]),
             workspace=str(row["workspace"]),
             target=str(row["target"]),

@@ -24,7 +24,7 @@ from mayfly.domain.errors import (
     PolicyError,
     TransientError,
 )
-from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
+from mayfly.domain.runs import AnchorRecord, ApprovalRecord, RunRecord, WorkspaceRecord
 
 _HERE = Path(__file__).parent
 MIGRATIONS = _HERE / "migrations"
@@ -185,6 +185,36 @@ class SqlStore:
             self_approved=bool(row["self_approved"]),
             at=datetime.fromisoformat(row["approved_at"]),
         )
+
+    def latest_time(self) -> datetime:
+        """See `Store.latest_time`."""
+        return datetime.fromisoformat(self._rows("select_clock", {})[0]["latest"])
+
+    def note_time(self, now: datetime) -> None:
+        """See `Store.note_time`."""
+        self._execute("advance_clock", {"now": _time(now)})
+
+    def anchors(self) -> Sequence[AnchorRecord]:
+        """See `Store.anchors`."""
+        return [
+            AnchorRecord(
+                name=row["name"],
+                entries=int(row["entries"]),
+                at=datetime.fromisoformat(row["published_at"]) if row["published_at"] else None,
+                code=row["code"],
+            )
+            for row in self._rows("select_anchors", {})
+        ]
+
+    def note_anchor(self, record: AnchorRecord) -> None:
+        """See `Store.note_anchor`."""
+        values = {
+            "name": record.name,
+            "entries": record.entries,
+            "published_at": _time(record.at) if record.at else None,
+            "code": record.code,
+        }
+        self._execute("upsert_anchor", values)
 
     def add_suppressions(
         self,

@@ -1,0 +1,1 @@
+"""Places that keep checkpoints of the ledger, out of our hands."""

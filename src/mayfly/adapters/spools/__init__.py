@@ -1,0 +1,1 @@
+"""Where sealed batches and their keys are kept."""

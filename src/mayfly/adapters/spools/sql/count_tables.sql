@@ -1,0 +1,1 @@
+SELECT count(*) AS tables FROM sqlite_master WHERE type = 'table'

@@ -1,0 +1,1 @@
+INSERT INTO spool (form, spool_id, place) VALUES (:form, :spool_id, :place)

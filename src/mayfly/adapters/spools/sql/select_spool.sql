@@ -1,0 +1,1 @@
+SELECT form, spool_id, place FROM spool

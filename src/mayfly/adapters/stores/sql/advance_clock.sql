@@ -1,0 +1,1 @@
+UPDATE clock SET latest = :now WHERE latest < :now

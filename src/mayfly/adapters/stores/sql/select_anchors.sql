@@ -1,0 +1,1 @@
+SELECT name, entries, published_at, code FROM anchors ORDER BY name

@@ -1,0 +1,89 @@
+"""`mayfly report`: what the ledger proves, for people who must answer for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from mayfly.cli.options import (
+    HERE,
+    Output,
+    OutputOption,
+    ProjectOption,
+    TargetOption,
+    print_result,
+)
+
+report_app = typer.Typer(help="Reports from the ledger alone.", no_args_is_help=True)
+_DAY = "%Y-%m-%d"
+
+
+@report_app.command("retention")
+def retention(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    since: Annotated[
+        datetime | None, typer.Option(formats=[_DAY], help="From this day on, UTC.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=[_DAY], help="Before this day, UTC.")
+    ] = None,
+) -> None:
+    """How long rows and working copies stayed, and what is still there. Exit 1 beyond a cap."""
+    from mayfly.api import load
+
+    document = load(project, target=target).report(
+        "retention", since=_utc(since), until=_utc(until)
+    )
+    print_result(output, document, _lines(document))
+    if not document["ok"]:
+        raise typer.Exit(1)
+
+
+def _utc(day: datetime | None) -> datetime | None:
+    return None if day is None else day.replace(tzinfo=UTC)
+
+
+def _lines(document: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"Retention, {(document['since'] or 'the beginning')[:10]} to "
+        f"{(document['until'] or 'now')[:10]}, from the ledger alone"
+    ]
+    for item in document["classes"]:
+        age = item["age_at_purge_seconds"]
+        lines += [
+            f"{item['class']}: {item['what']}: {item['count']:,}",
+            f"  age at purge: p50 {_span(age['p50'])}, p95 {_span(age['p95'])}, longest "
+            f"{_span(age['max'])}",
+            f"  over the target of {_span(item['target_seconds'])}: {item['over_target']:,}; over "
+            f"the cap of {_span(item['cap_seconds'])}: {item['over_cap']:,}",
+        ]
+    lines.append(f"expired undelivered: {document['expired']:,}")
+    lines += [
+        f"open: {o['sync']} ({o['target']}), {o['reason'] or 'its run said nothing'}, for "
+        f"{_span(o['age_seconds'])}, purged by {o['purge_by'][:16]}"
+        for o in document["open"]
+    ] or ["open: nothing"]
+    if not document["anchored"]:
+        lines.append(
+            "not anchored: no checkpoint of the whole ledger is kept elsewhere, so its owner could "
+            "have written it anew"
+        )
+    lines += [
+        f"anchor {a['name']}: {a['entries']:,} entries" + (f" [{a['code']}]" if a["code"] else "")
+        for a in document["anchors"]
+    ]
+    return lines
+
+
+def _span(seconds: float) -> str:
+    """A length of time in the largest unit that it fills twice."""
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {name}".replace(".0 ", " ")
+    return f"{seconds:.1f} s"

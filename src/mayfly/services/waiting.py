@@ -1,0 +1,177 @@
+"""What waits: working copies whose run has not ended them, their deadlines, and their end.
+
+A deadline counts from when the copy was recorded, and nothing moves it: neither a retry, nor a
+warehouse that is away, nor a clock that was set back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mayfly.domain.errors import EngineError
+from mayfly.domain.retention import LIMITS, RetentionClass
+from mayfly.ledger.entry import EntryType
+from mayfly.ports.ledger import OpenCopy
+from mayfly.ports.states import StateInfo
+from mayfly.services.states import StateKeeper
+
+_LIMIT = LIMITS[RetentionClass.TEMPORARY]
+CAP = timedelta(seconds=_LIMIT.cap_seconds or 0)
+TARGET = timedelta(seconds=_LIMIT.target_seconds or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """One working copy in a warehouse, or beside the project where that is not written.
+
+    Args:
+        copy: as the ledger has it.
+        source: where it is, None where no state says that it has it.
+        info: of its state.
+    """
+
+    copy: OpenCopy
+    source: str | None
+    info: StateInfo | None
+
+    @property
+    def purge_by(self) -> datetime:
+        """When it is dropped, whatever happens."""
+        return self.copy.created_at + CAP
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A working copy that was dropped before its run could end it.
+
+    Args:
+        sync, target, run: whose it was.
+        batches, rows: that no answer came for.
+        in_doubt: of the rows, those that were sent.
+        reason: `expired` or `purged`; `not_there` where nothing was found.
+    """
+
+    sync: str
+    target: str
+    run: str
+    batches: int
+    rows: int
+    in_doubt: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A working copy that should be gone and is not, with the code of what is in the way."""
+
+    copy: OpenCopy
+    code: str
+
+
+@dataclass(kw_only=True)
+class WaitingRoom:
+    """All that waits in one workspace.
+
+    Args:
+        states: of its sources, with the ledger.
+        now: the latest of all clocks that are known.
+    """
+
+    states: StateKeeper
+    now: Callable[[], datetime]
+
+    def copies(self) -> Sequence[OpenCopy]:
+        """The ledger's word alone, without a connection."""
+        return self.states.ledger.open_copies()
+
+    def overdue(self, limit: timedelta = CAP) -> Sequence[OpenCopy]:
+        """Copies that are older than a limit."""
+        now = self.now()
+        return [copy for copy in self.copies() if now - copy.created_at > limit]
+
+    def all(self) -> Sequence[Waiting]:
+        """Each copy with what its warehouse says; sources are asked only where there is one."""
+        copies = self.copies()
+        found, _ = self._places() if copies else ({}, [])
+        return [
+            Waiting(copy=c, source=found.get(c.run, (None, None))[0], info=_info(found, c))
+            for c in copies
+        ]
+
+    def sweep(self) -> tuple[Sequence[Ended], Sequence[Left]]:
+        """Drop what is past its cap; what could not be dropped, and why."""
+        return self._end(self.overdue(), "expired")
+
+    def purge(self, syncs: Sequence[str]) -> tuple[Sequence[Ended], Sequence[Left]]:
+        """Drop what waits of some syncs, now."""
+        return self._end([c for c in self.copies() if c.sync in syncs], "purged")
+
+    def _end(
+        self, copies: Sequence[OpenCopy], reason: str
+    ) -> tuple[Sequence[Ended], Sequence[Left]]:
+        ended: list[Ended] = []
+        left: list[Left] = []
+        found, away = self._places() if copies else ({}, [])
+        for copy in copies:
+            if copy.run not in found and away:
+                left.append(Left(copy=copy, code=away[0]))
+                continue
+            try:
+                ended.append(self._end_one(copy, found, reason))
+            except EngineError as error:
+                left.append(Left(copy=copy, code=error.code))
+        return ended, left
+
+    def _end_one(
+        self, copy: OpenCopy, found: dict[str, tuple[str, StateInfo]], reason: str
+    ) -> Ended:
+        batches = rows = in_doubt = 0
+        if copy.run in found:
+            source, info = found[copy.run]
+            was, report = self.states.states[source].end_plan(
+                info.sid, now_ms=self.states.now_ms(), alive=self.states.alive
+            )
+            batches, rows, in_doubt = was.waiting_batches, was.waiting_rows, report.in_doubt
+        else:
+            reason = "not_there"
+        # After a crash before this line, the next sweep finds that the copy is gone.
+        self.states.ledger.append(
+            [
+                self.states.entry(
+                    EntryType.DROPPED,
+                    sync=copy.sync,
+                    target=copy.target,
+                    run=copy.run,
+                    rows=rows,
+                    reason=reason,
+                )
+            ]
+        )
+        return Ended(
+            sync=copy.sync,
+            target=copy.target,
+            run=copy.run,
+            batches=batches,
+            rows=rows,
+            in_doubt=in_doubt,
+            reason=reason,
+        )
+
+    def _places(self) -> tuple[dict[str, tuple[str, StateInfo]], list[str]]:
+        """Where each open run's copy is, and codes of what kept a source from saying."""
+        found: dict[str, tuple[str, StateInfo]] = {}
+        away: list[str] = []
+        for source, states in self.states.states.items():
+            try:
+                for info in states.all():
+                    if info.open_run is not None:
+                        found[info.open_run] = (source, info)
+            except EngineError as error:
+                away.append(error.code)
+        return found, away
+
+
+def _info(found: dict[str, tuple[str, StateInfo]], copy: OpenCopy) -> StateInfo | None:
+    return found[copy.run][1] if copy.run in found else None

@@ -1,0 +1,187 @@
+"""What every anchor must hold, on each of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from standardwebhooks import Webhook
+
+from contract.plan_stores import _Dsn
+from mayfly.adapters.anchors.folder import FolderAnchor
+from mayfly.adapters.anchors.source import SourceAnchor
+from mayfly.adapters.anchors.webhook import WebhookAnchor
+from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.ports.anchor import Anchor
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy0="
+NOTE = "mayfly/ledger/1/w\n7\nAAAA\n\n— mayfly/ledger/1/w BBBB\n"
+
+
+@dataclass
+class Receiver:
+    """A webhook's receiver, which checks what it is sent as its vendor's library does."""
+
+    status: int = 204
+    notes: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def take(self, body: bytes, headers: dict[str, str]) -> int:
+        """Status of the answer."""
+        document: Any = Webhook(SECRET).verify(body.decode(), headers)
+        if 200 <= self.status < 300:
+            self.notes.append(document["data"]["note"])
+            self.ids.append(headers["webhook-id"])
+        return self.status
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """One on loopback; the library's own tolerance of time is five minutes around NOW."""
+    made = Receiver()
+
+    class Now(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Now:
+            return cls.fromtimestamp(NOW.timestamp(), tz)
+
+    monkeypatch.setattr("standardwebhooks.webhooks.datetime", Now)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(made.take(body, {k.lower(): v for k, v in self.headers.items()}))
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made.url = f"http://127.0.0.1:{server.server_port}/checkpoints"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield made
+        server.shutdown()
+
+
+@dataclass
+class Place:
+    """An anchor under test, and what its keeper finds there."""
+
+    anchor: Anchor
+    found: Callable[[], list[str]]
+
+
+@pytest.fixture(params=["folder", "duckdb", "postgres", "webhook"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Each in turn, empty."""
+    if request.param == "folder":
+        folder = tmp_path / "audit"
+        folder.mkdir()
+        made = FolderAnchor(folder, workspace_id="w", project=tmp_path / "project")
+        return Place(made, lambda: [p.read_text() for p in sorted(folder.iterdir())])
+    if request.param == "webhook":
+        receiver: Receiver = request.getfixturevalue("receiver")
+        return Place(
+            WebhookAnchor(receiver.url, secret=lambda: SECRET),
+            lambda: list(dict(zip(receiver.ids, receiver.notes, strict=True)).values()),
+        )
+    query = "SELECT note FROM _mayfly.checkpoints ORDER BY entries"
+    if request.param == "duckdb":
+        path = tmp_path / "shop.duckdb"
+        duckdb.connect(str(path)).close()
+
+        def in_duckdb() -> list[str]:
+            with duckdb.connect(str(path), read_only=True) as connection:
+                return [note for (note,) in connection.execute(query).fetchall()]
+
+        source = DuckdbSource("shop", path)
+        return Place(SourceAnchor(source, DuckdbDialect(), schema="_mayfly"), in_duckdb)
+    dsn = request.getfixturevalue("postgres_database")
+
+    def in_postgres() -> list[str]:
+        with psycopg.connect(dsn) as connection:
+            return [note for (note,) in connection.execute(query).fetchall()]
+
+    source = PostgresSource("crm", _Dsn(dsn))
+    return Place(SourceAnchor(source, PostgresDialect(), schema="_mayfly"), in_postgres)
+
+
+def test_each_checkpoint_is_kept_as_it_was(place: Place) -> None:
+    """A repeat adds nothing, and a later one replaces none."""
+    later = NOTE.replace("\n7\n", "\n9\n")
+    for note, size in ((NOTE, 7), (NOTE, 7), (later, 9)):
+        place.anchor.publish(note, size=size, at=NOW)
+    assert place.found() == [NOTE, later]
+
+
+def _refused(anchor: Anchor) -> EngineError:
+    with pytest.raises(EngineError) as caught:
+        anchor.publish(NOTE, size=7, at=NOW)
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+def test_a_folder_in_the_project_is_none(tmp_path: Path) -> None:
+    """By way of a link, too: its owner is whom the checkpoints are kept from."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    for folder in (tmp_path, tmp_path / "audit", tmp_path / "link" / "x"):
+        with pytest.raises(PolicyError, match="anchor_inside"):
+            FolderAnchor(folder, workspace_id="w", project=tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """It may be a share that is not mounted."""
+    made = FolderAnchor(tmp_path / "audit", workspace_id="w", project=tmp_path / "project")
+    assert _refused(made).code == "anchor_refused"
+    assert not (tmp_path / "audit").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "anchor_away"), (429, "anchor_away"), (401, "anchor_refused"), (302, "anchor_refused")],
+)
+def test_an_answer_is_believed_only_where_it_says_taken(
+    receiver: Receiver, status: int, code: str
+) -> None:
+    """No redirect is followed."""
+    receiver.status = status
+    error = _refused(WebhookAnchor(receiver.url, secret=lambda: SECRET))
+    assert error.code == code
+    assert isinstance(error, TransientError if code == "anchor_away" else ConfigError)
+
+
+def test_a_receiver_that_is_away_is_away() -> None:
+    """Nobody listens there."""
+    made = WebhookAnchor("http://127.0.0.1:9/x", secret=lambda: SECRET)
+    assert _refused(made).code == "anchor_away"
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA", "c2VjcmV0", "whsec_%%%%", "é"])
+def test_a_weak_secret_signs_nothing(receiver: Receiver, secret: str) -> None:
+    """And is not shown."""
+    error = _refused(WebhookAnchor(receiver.url, secret=lambda: secret))
+    assert error.code == "bad_webhook_secret"
+    assert receiver.notes == []
+    assert not secret or secret == "whsec_" or secret not in json.dumps(error.to_dict())
+
+
+def test_a_warehouse_that_is_away_is_away(tmp_path: Path) -> None:
+    """A file that is not there."""
+    source = DuckdbSource("shop", tmp_path / "none.duckdb")
+    error = _refused(SourceAnchor(source, DuckdbDialect(), schema="_mayfly"))
+    assert error.code in ("anchor_away", "anchor_refused")

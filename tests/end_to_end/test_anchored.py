@@ -1,0 +1,111 @@
+"""Checkpoints leave our hands, and show a ledger that was written anew with the real key."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import FILES, approved, make_project
+from mayfly.cli.commands import app
+from mayfly.sandbox.server import SandboxServer
+
+ANCHORS = "anchors:\n  share: {type: folder, path: SHARE}\n  shop: {type: source, source: shop}\n"
+
+
+def call(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON of a command."""
+    done = CliRunner().invoke(app, [*words, "--project", str(root), "--output", "json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+def verified(root: Path, *checkpoints: Path) -> tuple[int, dict[str, Any]]:
+    """What `mayfly verify` says with checkpoints that were kept elsewhere."""
+    folder = root / ".mayfly" / "ledger"
+    words = ["verify", str(folder), "--key", str(folder / "key.pub"), "--output", "json"]
+    for path in checkpoints:
+        words += ["--checkpoint", str(path)]
+    done = CliRunner().invoke(app, words)
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.fixture
+def root(tmp_path: Path, sandbox: SandboxServer) -> Path:
+    """A project with a share and its own warehouse as anchors."""
+    (tmp_path / "share").mkdir()
+    text = FILES + ANCHORS.replace("SHARE", str(tmp_path / "share"))
+    return make_project(tmp_path / "project", sandbox.url, rows=20, text=text)
+
+
+def test_every_act_leaves_its_checkpoint(root: Path, tmp_path: Path) -> None:
+    """At each anchor; the ledger holds against them, and the report says that it is anchored."""
+    approved(root)
+    code, document = call(root, "report", "retention")
+    assert (document["anchored"], [a["code"] for a in document["anchors"]]) == (
+        False,
+        ["never"] * 2,
+    )
+    assert call(root, "run", "to_crm")[0] == 0
+    assert call(root, "run", "to_meta")[0] == 0
+    kept = sorted((tmp_path / "share").iterdir(), key=lambda p: int(p.stem.rpartition("-")[2]))
+    assert len(kept) == 2
+    code, document = call(root, "report", "retention")
+    assert (code, document["anchored"]) == (0, True)
+    assert {a["name"]: a["code"] for a in document["anchors"]} == {"share": "", "shop": ""}
+    code, report = verified(root, *kept)
+    assert (code, report["anchored"], report["inconsistent"]) == (0, True, 0)
+    assert "unanchored" not in {p["code"] for p in call(root, "doctor")[1]["problems"]}
+
+
+def test_a_ledger_written_anew_does_not_hold_against_what_was_kept(
+    root: Path, tmp_path: Path
+) -> None:
+    """Its owner has the key, and everything else fits."""
+    approved(root)
+    folder = root / ".mayfly" / "ledger"
+    before = tmp_path / "before"
+    shutil.copytree(folder, before)
+    call(root, "run", "to_crm")
+    [kept] = (tmp_path / "share").iterdir()
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder)
+    call(root, "run", "to_meta")
+    assert verified(root)[0] == 0
+    code, report = verified(root, kept)
+    assert (code, report["inconsistent"]) == (1, 1)
+
+
+def test_an_anchor_that_is_away_stops_nothing_and_is_made_up(root: Path, tmp_path: Path) -> None:
+    """It is told of, by the command, by the report and by `doctor`."""
+    approved(root)
+    (tmp_path / "share").rmdir()
+    done = CliRunner().invoke(app, ["run", "to_crm", "--project", str(root)])
+    assert done.exit_code == 0
+    assert "anchor share: the checkpoint did not arrive [anchor_refused]" in done.stderr
+    document = call(root, "report", "retention")[1]
+    assert document["anchored"]  # by the other one
+    assert {a["name"]: a["code"] for a in document["anchors"]} == {
+        "share": "anchor_refused",
+        "shop": "",
+    }
+    assert "anchor_failed" in {p["code"] for p in call(root, "doctor")[1]["problems"]}
+    (tmp_path / "share").mkdir()
+    call(root, "sweep")
+    assert len(list((tmp_path / "share").iterdir())) == 1
+
+
+def test_without_an_anchor_every_report_says_so(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """And `doctor` tells, though nothing is wrong for a run."""
+    root = make_project(tmp_path / "project", sandbox.url, rows=5, text=FILES)
+    approved(root)
+    call(root, "run", "to_crm")
+    assert call(root, "report", "retention")[1]["anchored"] is False
+    text = CliRunner().invoke(app, ["report", "retention", "--project", str(root)]).stdout
+    assert "not anchored" in text
+    code, document = call(root, "doctor")
+    told = {p["code"] for p in document["problems"]}
+    assert (code, told) == (0, {"keys_not_hsm", "unanchored"})

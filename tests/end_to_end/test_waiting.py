@@ -1,0 +1,232 @@
+"""What waits has a deadline that nothing moves, and its end is in the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import FILES, approved, make_project, members
+from mayfly.adapters import clock
+from mayfly.cli.commands import app
+from mayfly.sandbox.server import SandboxServer
+
+DAY_MS = 86_400_000
+POSTGRES = FILES.replace("{type: duckdb, path: shop.duckdb}", "{type: postgres, dsn: env:SHOP_DSN}")
+LOCAL = (
+    FILES.replace("path: shop.duckdb}", "path: shop.duckdb, state: local}")
+    .replace("mode: audience", "mode: upsert")
+    .replace("mode: mirror", "mode: upsert")
+)
+Shift = Callable[[float], None]
+
+
+@pytest.fixture
+def shift(monkeypatch: pytest.MonkeyPatch) -> Shift:
+    """Sets the machine's clock some days ahead of what it is, or behind."""
+    real = clock._system_ms
+
+    def set_ahead(days: float) -> None:
+        monkeypatch.setattr(clock, "_system_ms", lambda: real() + round(days * DAY_MS))
+
+    return set_ahead
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once."""
+    monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
+
+
+@pytest.fixture(params=["duckdb", "postgres", "local"])
+def root(
+    request: pytest.FixtureRequest, tmp_path: Path, sandbox: SandboxServer, no_waiting: None
+) -> Path:
+    """A project whose platform is away: 100 rows wait, in one batch that was begun."""
+    text = {"duckdb": FILES, "postgres": POSTGRES, "local": LOCAL}[request.param]
+    made = make_project(tmp_path / "project", sandbox.url, text=text)
+    if request.param == "postgres":
+        dsn = request.getfixturevalue("postgres_database")
+        request.getfixturevalue("monkeypatch").setenv("SHOP_DSN", dsn)
+        with duckdb.connect(str(made / "shop.duckdb")) as connection:
+            rows = connection.execute("SELECT id, email, phone, city, ads FROM people").fetchall()
+        with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TABLE people (id int, email text, phone text, city text, ads boolean)"
+            )
+            cursor.executemany("INSERT INTO people VALUES (%s, %s, %s, %s, %s)", rows)
+    approved(made)
+    away(sandbox)
+    assert call(made, "run", "to_meta")[0] == 4
+    return made
+
+
+def away(sandbox: SandboxServer) -> None:
+    """The platform answers the next five requests with 503."""
+    body = json.dumps({"path": "/*/users", "kind": "503", "count": 5}).encode()
+    request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
+    request.add_header("content-type", "application/json")
+    urllib.request.urlopen(request, timeout=10).read()
+
+
+def call(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON of a command, which waits for nothing."""
+    done = CliRunner().invoke(app, [*words, "--project", str(root), "--output", "json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+def ledger(root: Path) -> list[dict[str, Any]]:
+    """Its entries."""
+    lines = (root / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = '_mayfly'"
+KINDS = ("scan", "plan", "drop", "batches", "intents", "acks")
+
+
+def left_over(root: Path) -> list[str]:
+    """Working copies that are still somewhere."""
+    found = [p.name for p in (root / ".mayfly").rglob("*.rows")]
+    tables: list[tuple[str]] = []
+    for path in [root / "shop.duckdb", *(root / ".mayfly" / "state").glob("*.duckdb")]:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            tables += connection.execute(TABLES).fetchall()
+    if "SHOP_DSN" in os.environ:
+        with psycopg.connect(os.environ["SHOP_DSN"]) as connection:
+            tables += connection.execute(TABLES).fetchall()
+    return found + [name for (name,) in tables if name.split("_")[0] in KINDS]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_what_waits_is_shown_and_ended_at_once_on_demand(
+    root: Path, sandbox: SandboxServer
+) -> None:
+    """It is dropped, said so in the ledger, and the next run plans anew and delivers all."""
+    [held] = call(root, "status")[1]["held"]
+    assert (held["class"], held["copies"], held["batches"], held["rows"]) == (
+        "temporary",
+        1,
+        1,
+        100,
+    )
+    assert held["purge_by"] > held["oldest_read_at"]
+    code, document = call(root, "purge", "to_crm")
+    assert (code, document["purged"]) == (0, [])
+    code, document = call(root, "purge", "to_meta")
+    [ended] = document["purged"]
+    assert (code, ended["rows"], ended["batches"], ended["reason"]) == (0, 100, 1, "purged")
+    assert left_over(root) == []
+    assert call(root, "status")[1]["held"] == []
+    assert (ledger(root)[-1]["type"], ledger(root)[-1]["reason"]) == ("dropped", "purged")
+    key = str(root / ".mayfly" / "ledger" / "key.pub")
+    words = ["verify", str(root / ".mayfly" / "ledger"), "--key", key, "--output", "json"]
+    report = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (report["unpaired"], report["held"], report["overdue"]) == (0, 0, 0)
+    assert call(root, "run", "to_meta")[0] == 0
+    assert len(members(sandbox)) == 100
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize(
+    "command", [["sweep"], ["run", "to_crm"], ["suppress", "add"], ["approve", "--all"]]
+)
+def test_thirty_days_end_it_whatever_comes(root: Path, shift: Shift, command: list[str]) -> None:
+    """Not a moment before; by `sweep` and by any command that writes."""
+    shift(29.9)
+    assert call(root, "sweep")[1]["purged"] == []
+    assert call(root, "status")[1]["held"] != []
+    shift(30.1)
+    warned = CliRunner().invoke(app, ["plan", "--project", str(root)])
+    assert "mayfly sweep" in warned.stderr
+    call(root, *command)
+    assert left_over(root) == []
+    [entry] = [e for e in ledger(root) if e["reason"] == "expired"]
+    assert (entry["type"], entry["sync"], entry["rows"]) == ("dropped", "to_meta", 100)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_clock_set_back_gives_no_time(root: Path, shift: Shift) -> None:
+    """The latest time that was ever noted counts; runs are refused until the clock is right."""
+    shift(31)
+    with pytest.MonkeyPatch.context() as patch:
+        # A process that noted the time and died before it ended anything.
+        patch.setattr("mayfly.services.waiting.WaitingRoom.overdue", lambda self: [])
+        call(root, "sweep")
+    assert left_over(root) != []
+    shift(-100)
+    refused = CliRunner().invoke(app, ["run", "to_crm", "--project", str(root)])
+    assert getattr(refused.exception, "code", "") == "clock_backwards"
+    assert left_over(root) == []
+    shift(31.01)
+    assert call(root, "run")[0] == 0
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_warehouse_that_is_away_is_no_end(
+    tmp_path: Path, sandbox: SandboxServer, shift: Shift
+) -> None:
+    """What cannot be reached is said to be left, and is ended once it can."""
+    root = make_project(tmp_path / "project", sandbox.url, text=FILES)
+    approved(root)
+    away(sandbox)
+    assert call(root, "run", "to_meta")[0] == 4
+    (root / "shop.duckdb").rename(root / "elsewhere")
+    [held] = call(root, "status")[1]["held"]
+    assert (held["copies"], held["batches"], held["rows"]) == (1, None, None)
+    shift(31)
+    code, document = call(root, "sweep")
+    assert (code, document["ok"], document["purged"]) == (4, False, [])
+    [left] = document["left"]
+    assert left["sync"] == "to_meta"
+    problems = {p["code"] for p in call(root, "doctor")[1]["problems"]}
+    assert "overdue" in problems
+    (root / "elsewhere").rename(root / "shop.duckdb")
+    assert [e["reason"] for e in call(root, "sweep")[1]["purged"]] == ["expired"]
+    assert left_over(root) == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_copy_that_nobody_has_is_no_longer_said_to_wait(
+    tmp_path: Path, sandbox: SandboxServer
+) -> None:
+    """Its warehouse was restored from before, say."""
+    root = make_project(tmp_path / "project", sandbox.url, text=FILES)
+    approved(root)
+    before = (root / "shop.duckdb").read_bytes()
+    away(sandbox)
+    call(root, "run", "to_meta")
+    (root / "shop.duckdb").write_bytes(before)
+    assert [e["reason"] for e in call(root, "purge")[1]["purged"]] == ["not_there"]
+    assert call(root, "status")[1]["held"] == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_the_report_tells_ages_and_what_is_open(root: Path, shift: Shift) -> None:
+    """Rows were held for seconds, and a copy waits; beyond its cap the report is of a fault."""
+    assert call(root, "run", "to_crm")[0] == 0
+    code, document = call(root, "report", "retention")
+    rows, copies = document["classes"]
+    assert (code, rows["count"], rows["over_target"], copies["count"]) == (0, 1, 0, 1)
+    assert 0 <= rows["age_at_purge_seconds"]["max"] < 3_600
+    [there] = document["open"]
+    assert (there["sync"], there["reason"]) == ("to_meta", "destination_busy")
+    shift(31)
+    assert call(root, "report", "retention")[0] == 1
+    call(root, "sweep")
+    code, document = call(root, "report", "retention")
+    assert (code, document["expired"], document["open"]) == (1, 1, [])
+    assert document["classes"][1]["over_cap"] == 1
+    text = CliRunner().invoke(app, ["report", "retention", "--project", str(root)]).stdout
+    assert "over the cap of 30 d: 1" in text
+    assert "open: nothing" in text
+    tomorrow = ["report", "retention", "--since", "2199-01-01"]
+    assert [c["count"] for c in call(root, *tomorrow)[1]["classes"]] == [0, 0]
