@@ -57,6 +57,8 @@ def test_a_job_with_keys_in_vault(tmp_path: Path, vault: FakeVault) -> None:
     assert "suppression.key" in names
     assert [name for name in names if name.startswith("kek")] == []
     assert codes(tmp_path) == ["keys_not_hsm"]
+    shown = CliRunner().invoke(app, ["report", "retention", "--project", str(tmp_path)]).stdout
+    assert "keys in no HSM: provider vault, software" in shown
 
 
 def test_keys_are_rotated_while_data_stays(tmp_path: Path, vault: FakeVault) -> None:
@@ -120,6 +122,8 @@ def test_an_hsm_needs_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         [done] = approved(tmp_path).run().syncs
         assert done.status == "succeeded"
         assert codes(tmp_path) == []
+        report = CliRunner().invoke(app, ["report", "retention", "--project", str(tmp_path)])
+        assert (report.exit_code, "HSM" in report.stdout) == (0, False)
 
 
 def test_a_local_key_beside_a_shared_store_is_refused(tmp_path: Path) -> None:

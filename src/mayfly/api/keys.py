@@ -7,6 +7,7 @@ from typing import Any, Literal
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.keys.make import key_hosts
 from mayfly.bootstrap import App
+from mayfly.domain.errors import EngineError
 
 KeyAct = Literal["versions", "rotate", "rewrap"]
 
@@ -27,8 +28,7 @@ def act_on_keys(app: App, act: KeyAct) -> dict[str, Any]:
             "schema": "mayfly/keys/1",
             "ok": True,
             "act": act,
-            "provider": app.project.keys.provider,
-            "protection": app.keys.protection(),
+            **where_keys_lie(app),
             "versions": [
                 {
                     "version": version.id,
@@ -39,3 +39,13 @@ def act_on_keys(app: App, act: KeyAct) -> dict[str, Any]:
             ],
             "rewrapped": rewrapped,
         }
+
+
+def where_keys_lie(app: App) -> dict[str, str]:
+    """Provider and protection, as reports print them; `unknown` where the provider is away."""
+    with allow_hosts(key_hosts(app.project.keys)):
+        try:
+            protection = app.keys.protection()
+        except EngineError:
+            protection = "unknown"
+    return {"provider": app.project.keys.provider, "protection": protection}
