@@ -20,6 +20,12 @@ from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.http import HttpxClient
 from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider, keys_directory
+from mayfly.adapters.keys.make import (
+    check_store,
+    key_hosts,
+    make_key_encryption_key,
+    make_key_provider,
+)
 from mayfly.adapters.ledgers.folder import CLOCK_TOLERANCE, FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
@@ -68,6 +74,7 @@ from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.anchor import Anchor
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
+from mayfly.ports.keys import KeyProvider
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.ports.states import States
@@ -105,6 +112,7 @@ class App:
 
     project: Project
     store: SqlStore
+    keys: KeyProvider
     keyring: FileKeyring
     ledger: FolderLedger
     workspace_id: str
@@ -300,14 +308,14 @@ class App:
     def destination(self, compiled: CompiledSync) -> Iterator[Callable[[], Destination]]:
         """A factory for the sync's connector, to be called on the loop that uses it.
 
-        Within, this process connects only to the hosts of source and destination.
+        Within, this process connects only to the hosts of source, keys and destination.
         """
         settings = self.project.destinations[compiled.sync.destination]
         if compiled.context is None:
             raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
         context = compiled.context
         hosts = destination_hosts(settings) | source_hosts(self.project, compiled.model.source)
-        with allow_hosts(hosts):
+        with allow_hosts(hosts | key_hosts(self.project.keys)):
             yield lambda: make_destination(self.project, settings, context, compiled.sync)
 
 
@@ -349,7 +357,8 @@ def open_app(root: Path, *, target: str = "dev") -> App:
     project = load_project(root, target=target)
     store = open_store(project)
     workspace = store.workspace()
-    keyring = open_keyring(project, workspace.workspace_id)
+    keys = key_provider(project, workspace.workspace_id)
+    keyring = open_keyring(project, keys, workspace.workspace_id)
     clock = SystemClock()
     clock.not_before(store.latest_time())
     ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now)
@@ -357,6 +366,7 @@ def open_app(root: Path, *, target: str = "dev") -> App:
     return App(
         project=project,
         store=store,
+        keys=keys,
         keyring=keyring,
         ledger=ledger,
         workspace_id=workspace.workspace_id,
@@ -377,10 +387,10 @@ def initialise(root: Path, *, target: str = "dev") -> list[str]:
         if known
         else f"{project.workspace.name}-{secrets.token_hex(8)}"
     )
-    directory = keys_directory(workspace_id, os.environ)
-    provider = LocalKeyProvider(directory, project_directory=project.root)
-    keyring = FileKeyring(provider, directory)
-    if known and not (provider.exists() and keyring.exists()):
+    provider = key_provider(project, workspace_id)
+    keyring = open_keyring(project, provider, workspace_id)
+    lost = isinstance(provider, LocalKeyProvider) and not provider.exists()
+    if known and (lost or not keyring.exists()):
         # New keys in place of lost ones would change every digest: nothing is made silently.
         raise PolicyError(
             "key_missing",
@@ -389,7 +399,7 @@ def initialise(root: Path, *, target: str = "dev") -> list[str]:
         )
     if not known:
         # Keys first: a crash in between leaves keys that nothing uses, and never a store without.
-        provider.create()
+        made += ["key encryption key"] if make_key_encryption_key(provider) else []
         keyring.create_all()
         store.create(
             workspace_id=workspace_id,
@@ -397,7 +407,7 @@ def initialise(root: Path, *, target: str = "dev") -> list[str]:
             installation_id=secrets.token_hex(16),
             now=clock.now(),
         )
-        made += ["key encryption key", "workspace keys", "store"]
+        made += ["workspace keys", "store"]
     path = ledger_path(project)
     if not (path / "checkpoint").exists():
         signer = Signer.from_seed(workspace=workspace_id, seed=keyring.key("ledger_signing"))
@@ -407,8 +417,13 @@ def initialise(root: Path, *, target: str = "dev") -> list[str]:
 
 
 def store_of(project: Project) -> SqlStore:
-    """The store of a project, which may not exist yet."""
+    """The store of a project, which may not exist yet.
+
+    Raises:
+        PolicyError: `local_keys_shared_store`.
+    """
     url = resolve_store_url(project.store.url, os.environ)
+    check_store(project.keys, url)
     return SqlStore(url, project.root / ".mayfly")
 
 
@@ -423,16 +438,29 @@ def open_store(project: Project) -> SqlStore:
     return store
 
 
-def open_keyring(project: Project, workspace_id: str) -> FileKeyring:
-    """The workspace's keys; only the local provider exists so far."""
-    if project.keys.provider != "local":
-        raise ConfigError(
-            "keys_provider",
-            f"Key provider {project.keys.provider} is not available in this release.",
-            hint="Use `keys: {provider: local}`.",
-        )
-    directory = keys_directory(workspace_id, os.environ)
-    return FileKeyring(LocalKeyProvider(directory, project_directory=project.root), directory)
+def key_provider(project: Project, workspace_id: str) -> KeyProvider:
+    """Who wraps the workspace's keys; see `make_key_provider`.
+
+    Raises:
+        PolicyError: `keys_beside_data`.
+        ConfigError: the key directory is not known.
+    """
+    return make_key_provider(
+        project.keys,
+        directory=keys_directory(workspace_id, os.environ),
+        project_directory=project.root,
+        reveal=lambda reference: resolve(reference, os.environ).reveal(),
+    )
+
+
+def open_keyring(project: Project, provider: KeyProvider, workspace_id: str) -> FileKeyring:
+    """The workspace's keys, bound to it and to its region."""
+    return FileKeyring(
+        provider,
+        keys_directory(workspace_id, os.environ),
+        workspace=workspace_id,
+        region=project.workspace.region or "",
+    )
 
 
 def ledger_path(project: Project) -> Path:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from contract.key_fixtures import make_world, only_these_credentials
 from contract.plan_stores import STORES, MakeWarehouse, maker_of
+
+__all__ = ["make_world", "only_these_credentials", "warehouse"]
 
 
 @pytest.fixture(params=STORES)

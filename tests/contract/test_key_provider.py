@@ -1,7 +1,9 @@
-"""What every key provider and keyring must hold, and what the local ones add."""
+"""What the local key provider and the keyring must hold; every provider: `test_key_services`."""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 
 from mayfly.adapters.keys.keyring import PURPOSES, FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider, keys_directory
+from mayfly.crypto.aead import associated_data
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError
 from mayfly.ports.keys import KeyProvider, Keyring
 
@@ -34,12 +37,6 @@ def local(tmp_path: Path, project: Path) -> LocalKeyProvider:
     return provider
 
 
-@pytest.fixture(params=["local"])
-def provider(request: pytest.FixtureRequest, local: LocalKeyProvider) -> KeyProvider:
-    """Each provider in turn."""
-    return {"local": local}[request.param]
-
-
 @pytest.fixture
 def keyring(tmp_path: Path, local: LocalKeyProvider) -> FileKeyring:
     """A keyring made in full."""
@@ -55,41 +52,9 @@ def no_temporary_files(tmp_path: Path) -> Iterator[None]:
     assert not [f.name for f in tmp_path.rglob(".*")]
 
 
-def test_a_wrapped_key_comes_back(provider: KeyProvider) -> None:
-    """What was wrapped unwraps with the same associated data, and does not show the key."""
-    blob = provider.wrap(DEK, b"a")
-    assert provider.unwrap(blob, b"a") == DEK
-    assert DEK not in blob
-    assert provider.wrap(DEK, b"a") != blob
-    provider.health()
-
-
-def test_any_change_is_unwrap_failed(provider: KeyProvider) -> None:
-    """Every byte of the blob and the associated data are covered, by one error code."""
-    blob = provider.wrap(DEK, b"a")
-    altered = [blob[:n] + bytes([blob[n] ^ 1]) + blob[n + 1 :] for n in range(len(blob))]
-    for bad in [*altered, b"", blob[:-1], blob + b"x", b"garbage" * 20]:
-        with pytest.raises(IntegrityError) as caught:
-            provider.unwrap(bad, b"a")
-        assert caught.value.code == "unwrap_failed"
-    with pytest.raises(IntegrityError, match="unwrap_failed"):
-        provider.unwrap(blob, b"b")
-
-
-def test_associated_data_is_required(provider: KeyProvider) -> None:
-    """A key cannot be wrapped for no use."""
-    with pytest.raises(ValueError, match="associated data"):
-        provider.wrap(DEK, b"")
-    with pytest.raises(ValueError, match="associated data"):
-        provider.unwrap(provider.wrap(DEK, b"a"), b"")
-
-
-def test_another_key_unwraps_nothing(tmp_path: Path, project: Path, local: KeyProvider) -> None:
-    """A blob of one workspace is of no use to another."""
-    other = LocalKeyProvider(tmp_path / "keys" / "w2", project_directory=project)
-    other.create()
-    with pytest.raises(IntegrityError, match="another key"):
-        other.unwrap(local.wrap(DEK, b"a"), b"a")
+def test_no_two_wrappings_are_alike(local: LocalKeyProvider) -> None:
+    """Each has a nonce of its own."""
+    assert local.wrap(DEK, b"a") != local.wrap(DEK, b"a")
 
 
 def test_files_are_private(tmp_path: Path, keyring: FileKeyring) -> None:
@@ -308,3 +273,66 @@ def test_nothing_prints_a_key(
     assert keyring.key("suppression") not in b"".join(
         file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()
     )
+
+
+def ring_of(tmp_path: Path, provider: KeyProvider, **bound: str) -> FileKeyring:
+    """The keyring of the tests, opened for a workspace and region."""
+    return FileKeyring(provider, tmp_path / "keys" / "w1" / "ring", **bound)
+
+
+def test_keys_are_rewrapped(tmp_path: Path, local: LocalKeyProvider) -> None:
+    """After a rotation the same keys stand under the new version, and the old may go."""
+    ring = ring_of(tmp_path, local, workspace="w1", region="eu")
+    ring.create_all()
+    ring.ensure("pseudonym", "meta")
+    before = [*map(ring.key, PURPOSES), ring.key("pseudonym", "meta")]
+    assert local.rotate() == "2"
+    assert ring.rewrap() == 5
+    assert ring.rewrap() == 5
+    local.destroy("1")
+    again = ring_of(tmp_path, local, workspace="w1", region="eu")
+    assert [*map(again.key, PURPOSES), again.key("pseudonym", "meta")] == before
+
+
+def test_what_was_not_rewrapped_goes_with_its_version(tmp_path: Path, keyring: FileKeyring) -> None:
+    """The version's key is gone for every process, and its number is not used again."""
+    local = LocalKeyProvider(tmp_path / "keys" / "w1", project_directory=tmp_path / "project")
+    local.rotate()
+    local.destroy("1")
+    assert not (tmp_path / "keys" / "w1" / "kek").exists()
+    with pytest.raises(PolicyError, match="keys_denied"):
+        ring_of(tmp_path, local).key("suppression")
+    with pytest.raises(PolicyError, match="key_exists"):
+        local.create()
+    assert local.rotate() == "3"
+    assert [v.state for v in local.versions()] == ["destroyed", "enabled", "enabled"]
+
+
+def test_keys_are_bound_to_workspace_and_region(tmp_path: Path, local: LocalKeyProvider) -> None:
+    """Opened for another, they are refused; a file that lies about itself does not unwrap."""
+    ring_of(tmp_path, local, workspace="w1", region="eu").create_all()
+    for bound in ({"workspace": "w1", "region": "us"}, {"workspace": "w2", "region": "eu"}):
+        with pytest.raises(PolicyError, match="keys_elsewhere"):
+            ring_of(tmp_path, local, **bound).key("suppression")
+    path = tmp_path / "keys" / "w1" / "ring" / "suppression.key"
+    path.write_text(path.read_text().replace('"region": "eu"', '"region": "us"'))
+    with pytest.raises(IntegrityError, match="unwrap_failed"):
+        ring_of(tmp_path, local, workspace="w1", region="us").key("suppression")
+
+
+def test_keys_of_the_first_form_are_read_and_rewrapped(
+    tmp_path: Path, local: LocalKeyProvider, keyring: FileKeyring
+) -> None:
+    """They were bound to purpose and scope; rewrapped, they are bound to the workspace, too."""
+    path = tmp_path / "keys" / "w1" / "ring" / "suppression.key"
+    wrapped = local.wrap(DEK, associated_data("mayfly/key/1", "suppression", ""))
+    document = {"schema": "mayfly/key/1", "purpose": "suppression", "scope": ""}
+    path.write_text(json.dumps(document | {"wrapped": base64.b64encode(wrapped).decode()}))
+    for other in PURPOSES:
+        if other != "suppression":
+            (path.parent / f"{other}.key").unlink()
+    ring = ring_of(tmp_path, local, workspace="w1")
+    assert ring.key("suppression") == DEK
+    assert ring.rewrap() == 1
+    assert '"workspace": "w1"' in path.read_text()
+    assert ring_of(tmp_path, local, workspace="w1").key("suppression") == DEK

@@ -10,6 +10,7 @@ from typing import Any
 
 from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.egress import allow_hosts
+from mayfly.adapters.keys.make import key_hosts
 from mayfly.api.project import Project
 from mayfly.bootstrap import App, open_app, open_source, source_hosts
 from mayfly.config.load import load_project
@@ -20,12 +21,14 @@ from mayfly.services.compiled_sync import CompiledSync, first_refusal
 
 Finding = dict[str, Any]
 CLOCK_TOLERANCE_SECONDS = 60
+WARNINGS = ("not_enforced", "hashed_in_worker", "keys_not_hsm", "unanchored")
+"""Codes of findings that keep no run from succeeding."""
 
 
 def examine(
     root: Path, *, target: str, clock: Callable[[], datetime] | None = None
 ) -> list[Finding]:
-    """Every problem that would keep a run from succeeding now, each with its repair."""
+    """What would keep a run from succeeding now, each with its repair; and warnings."""
     now = clock or SystemClock().now
     project = load_project(root, target=target)
     found = [
@@ -37,6 +40,7 @@ def examine(
     except EngineError as error:
         return [*found, _of(error)]
     found += _drivers()
+    found += _keys(app)
     found += _sources(app, now)
     found += _syncs(app)
     found += _overdue(app)
@@ -98,6 +102,26 @@ def _drivers() -> list[Finding]:
             "Install Mayfly again: pip install --upgrade mayfly-data.",
         )
         for line in too_old(installed())
+    ]
+
+
+def _keys(app: App) -> list[Finding]:
+    settings = app.project.keys
+    try:
+        with allow_hosts(key_hosts(settings)):
+            app.keys.health()
+            protection = app.keys.protection()
+    except EngineError as error:
+        return [_of(error, where="keys")]
+    if protection == "hsm":
+        return []
+    where = "in software" if protection == "software" else "where its provider does not say"
+    return [
+        _finding(
+            "keys_not_hsm",
+            f"keys: the key encryption key lies {where} (provider {settings.provider}).",
+            "Runs work. To have it in a security module, see docs/howto/keys.md.",
+        )
     ]
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.processes import actor_id, is_alive
+from mayfly.api.keys import KeyAct, act_on_keys, where_keys_lie
 from mayfly.api.results import PlanResult, RunResult, SyncPlan
 from mayfly.api.running import RunRequest, require_approved, run_sync
 from mayfly.api.waiting import Swept, held
@@ -185,6 +186,10 @@ class Project:
         types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
         return types.__getitem__
 
+    def keys(self, act: KeyAct = "versions") -> dict[str, Any]:
+        """Versions of the key encryption key; first rotate or rewrap where `act` says so."""
+        return act_on_keys(self.app, act)
+
     def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
         """Add to, remove from or count the suppression list."""
         store = self.app.store
@@ -340,7 +345,7 @@ class Project:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> dict[str, Any]:
-        """A report from the ledger alone; `kind` is `retention`."""
+        """A report from the ledger alone, and where the keys lie; `kind` is `retention`."""
         if kind != "retention":
             raise UsageError("unknown_report", f"There is no report {kind!r}; retention is one.")
         found = retention_report(
@@ -355,6 +360,7 @@ class Project:
             "report": kind,
             "anchored": anchoring.anchored(self.app.ledger.size()),
             "anchors": anchoring.to_dict(),
+            "keys": where_keys_lie(self.app),
             **found,
         }
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mayfly.cli.keys import keys_app
 from mayfly.cli.options import (
     HERE,
     Output,
@@ -36,6 +37,7 @@ app = typer.Typer(
 suppress_app = typer.Typer(help="Identifiers that may never leave.", no_args_is_help=True)
 app.add_typer(suppress_app, name="suppress")
 app.add_typer(state_app, name="state")
+app.add_typer(keys_app, name="keys")
 app.add_typer(report_app, name="report")
 
 
@@ -127,10 +129,6 @@ def validate(
         raise typer.Exit(1)
 
 
-# Worth knowing, and no reason why a run would fail.
-_TOLD = ("not_enforced", "hashed_in_worker", "unanchored")
-
-
 @app.command()
 def doctor(
     project: ProjectOption = HERE,
@@ -138,13 +136,15 @@ def doctor(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Connect to everything, check rights, and say how to repair what is wrong."""
-    from mayfly.api.examine import examine
+    from mayfly.api.examine import WARNINGS, examine
 
     problems = examine(project, target=target)
-    failed = [p for p in problems if p["code"] not in _TOLD]
+    failed = [p for p in problems if p["code"] not in WARNINGS]
     document = {"schema": "mayfly/doctor/1", "ok": not failed, "problems": problems}
     lines = [f"{p['code']}: {p['message']}\n  → {p['hint']}".rstrip("\n →") for p in problems]
-    _print(output, document, lines or ["Everything needed for a run is there."])
+    if not failed:
+        lines.append("Everything needed for a run is there.")
+    _print(output, document, lines)
     if failed:
         raise typer.Exit(1)
 

@@ -74,6 +74,9 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
             "not anchored: no checkpoint of the whole ledger is kept elsewhere, so its owner could "
             "have written it anew"
         )
+    keys = document["keys"]
+    if keys["protection"] != "hsm":
+        lines.append(f"keys in no HSM: provider {keys['provider']}, {keys['protection']}")
     lines += [
         f"anchor {a['name']}: {a['entries']:,} entries" + (f" [{a['code']}]" if a["code"] else "")
         for a in document["anchors"]

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mayfly.config import models as m
+from mayfly.config.fields import SANDBOX, VENDOR_ENDPOINTS
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
+from mayfly.config.keys import KeysFile
 from mayfly.config.parse import Parsed
 from mayfly.config.secrets import parse_reference
 from mayfly.domain import settings as s
@@ -61,7 +63,7 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
             geography=residency.geography,
             region=residency.region,
         ),
-        keys=s.KeysSettings(provider=head.keys.provider),
+        keys=_keys(head.keys),
         store=s.StoreSettings(url=head.store.url),
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         target=target,
@@ -76,6 +78,17 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
         },
         warnings=tuple(_warnings(merged, parsed)),
     )
+
+
+_KEY_SECRETS = {"pkcs11": "pin", "vault": "token"}
+
+
+def _keys(keys: KeysFile) -> s.KeysSettings:
+    options: dict[str, object] = keys.model_dump(exclude={"provider"}, exclude_none=True)
+    secret = _KEY_SECRETS.get(keys.provider)
+    if secret is not None:
+        options[secret] = parse_reference(str(options[secret]))
+    return s.KeysSettings(provider=keys.provider, options=options)
 
 
 def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
@@ -163,9 +176,9 @@ def _destination(root: Path, name: str, d: m.DestinationFile) -> s.DestinationSe
 
 def _endpoint(d: m.DestinationFile) -> str | None:
     """The loopback address chosen; None is the vendor's own."""
-    if not isinstance(d, m.MetaAdsDestination) or d.endpoint in m.VENDOR_ENDPOINTS.values():
+    if not isinstance(d, m.MetaAdsDestination) or d.endpoint in VENDOR_ENDPOINTS.values():
         return None
-    return m.SANDBOX if d.endpoint == "sandbox" else d.endpoint
+    return SANDBOX if d.endpoint == "sandbox" else d.endpoint
 
 
 def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
@@ -178,8 +191,6 @@ def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
         for key in ("provider", "geography", "region"):
             if getattr(head.workspace.residency, key) is not None:
                 paths.append(("workspace", "residency", key))
-        if head.keys.provider != "local":
-            paths.append(("keys", "provider"))
     paths += [("sources", n, "classify") for n, x in parsed.sources.items() if x.classify]
     paths += [("syncs", n, "schedule") for n, x in parsed.syncs.items() if x.schedule]
     for path in paths:

@@ -1,185 +1,36 @@
 """The shape of the project files, as pydantic models.
 
-Every key is declared here once, with its type, default and meaning: the loader, the JSON Schema
-and the reference page are made from it.
+Every key is declared here or in `keys` once, with its type, default and meaning: the loader, the
+JSON Schema and the reference page are made from it.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.json_schema import WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field
 
-from mayfly.config.secrets import KINDS, parse_reference
+from mayfly.config.fields import (
+    Account,
+    ApiVersion,
+    Country,
+    Endpoint,
+    Line,
+    Memory,
+    Name,
+    Part,
+    Reference,
+    Scalar,
+    StateSchema,
+    StoreUrl,
+    WebhookUrl,
+)
+from mayfly.config.keys import KeysFile, LocalKeys
 from mayfly.domain.classes import ColumnClass
-from mayfly.domain.names import NAME_PATTERN, is_name
-
-SANDBOX = "http://127.0.0.1:8765"
-VENDOR_ENDPOINTS = {"meta_ads": "https://graph.facebook.com"}
-_PASSWORD = re.compile(r"(^|[?&\s;])(ssl)?password\s*=", re.IGNORECASE)
-
-
-def _name(text: str) -> str:
-    if not is_name(text):
-        raise PydanticCustomError("bad_name", "expected a name of a-z, 0-9 and _")
-    return text
-
-
-def _reference(text: str) -> str:
-    reference = parse_reference(text)
-    if reference is None:
-        raise PydanticCustomError("literal_secret", "expected a reference to a secret")
-    if reference.kind == "env" and not re.fullmatch(
-        r"[A-Za-z_][A-Za-z0-9_]{0,254}", reference.name
-    ):
-        raise PydanticCustomError("bad_reference", "expected the name of a variable after env:")
-    if reference.kind == "file" and not reference.name.startswith(("/", "~/")):
-        raise PydanticCustomError("relative_secret", "expected an absolute path, or one from ~/")
-    return text
-
-
-def _store_url(text: str) -> str:
-    if text == "sqlite" or parse_reference(text) is not None:
-        return _reference(text) if text != "sqlite" else text
-    try:
-        parts = urlsplit(text)
-        secret = parts.password is not None or _PASSWORD.search(parts.query)
-    except ValueError:
-        raise PydanticCustomError("store_url", "this is not a URL") from None
-    if secret:
-        raise PydanticCustomError("literal_secret", "a password stands in the URL")
-    if parts.scheme != "postgresql+psycopg":
-        raise PydanticCustomError("store_url", "expected sqlite or postgresql+psycopg://…")
-    return text
-
-
-def _endpoint(text: str) -> str:
-    if text == "sandbox" or text in VENDOR_ENDPOINTS.values():
-        return text
-    found = re.fullmatch(r"http://127\.0\.0\.1:([0-9]{1,5})", text)
-    if found is None or not 1 <= int(found[1]) <= 65535:
-        raise PydanticCustomError("endpoint_refused", "this endpoint is refused")
-    return text
-
-
-def _country(text: str) -> str:
-    if not re.fullmatch(r"[A-Z]{2}", text):
-        raise PydanticCustomError("bad_country", "expected two capital letters")
-    return text
-
-
-def _account(text: str) -> str:
-    return _formed(text, r"(act_)?[0-9]{1,32}")
-
-
-def _api_version(text: str) -> str:
-    return _formed(text, r"v[0-9]{1,3}\.[0-9]{1,2}")
-
-
-def _memory(text: str) -> str:
-    return _formed(text, r"[0-9]{1,9}(\.[0-9]{1,3})? ?([KMGT]i?B)")
-
-
-def _formed(text: str, pattern: str) -> str:
-    if not re.fullmatch(pattern, text):
-        raise PydanticCustomError("bad_format", "this text has another form")
-    return text
-
-
-def _line(text: str) -> str:
-    if not text.strip() or len(text) > 255 or "\n" in text or "\r" in text:
-        raise PydanticCustomError("bad_text", "expected 1 to 255 characters on one line")
-    return text
-
-
-def _schema(text: str) -> str:
-    if not is_name(text.removeprefix("_")):
-        raise PydanticCustomError("bad_name", "expected a name of a-z, 0-9 and _")
-    return text
-
-
-def _scalar(value: object) -> object:
-    if not isinstance(value, bool | int | str):
-        raise PydanticCustomError("wrong_type", "expected true, false, a whole number or text")
-    return value
 
 
 def _empty(value: object) -> object:
     return {} if value is None else value
-
-
-Name = Annotated[
-    str,
-    AfterValidator(_name),
-    WithJsonSchema({"type": "string", "pattern": NAME_PATTERN}),
-]
-Reference = Annotated[
-    str,
-    AfterValidator(_reference),
-    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(KINDS)}):.+$"}),
-]
-StoreUrl = Annotated[
-    str,
-    AfterValidator(_store_url),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^(sqlite|postgresql\+psycopg://.*|[a-z-]+:.+)$"}
-    ),
-]
-Endpoint = Annotated[
-    str,
-    AfterValidator(_endpoint),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^(sandbox|http://127\.0\.0\.1:[0-9]{1,5}|https://graph\.facebook\.com)$",
-        }
-    ),
-]
-Country = Annotated[
-    str,
-    AfterValidator(_country),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"}),
-]
-Line = Annotated[
-    str,
-    AfterValidator(_line),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255}),
-]
-StateSchema = Annotated[
-    str,
-    AfterValidator(_schema),
-    WithJsonSchema({"type": "string", "pattern": "^_?[a-z][a-z0-9_]{0,62}$"}),
-]
-Account = Annotated[
-    str,
-    AfterValidator(_account),
-    WithJsonSchema({"type": "string", "pattern": "^(act_)?[0-9]{1,32}$"}),
-]
-ApiVersion = Annotated[
-    str,
-    AfterValidator(_api_version),
-    WithJsonSchema({"type": "string", "pattern": r"^v[0-9]{1,3}\.[0-9]{1,2}$"}),
-]
-Memory = Annotated[
-    str,
-    AfterValidator(_memory),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B$"}),
-]
-Scalar = Annotated[
-    bool | int | str,
-    BeforeValidator(_scalar),
-    WithJsonSchema({"type": ["boolean", "integer", "string"]}),
-]
-
-
-class Part(BaseModel):
-    """Base: frozen, no unknown key, no coercion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
 
 
 class Residency(Part):
@@ -187,7 +38,9 @@ class Residency(Part):
 
     provider: Line | None = Field(default=None, description="Cloud provider.", examples=["gcp"])
     geography: Line | None = Field(default=None, description="Geography.", examples=["eu"])
-    region: Line | None = Field(default=None, description="Region of the workers.")
+    region: Line | None = Field(
+        default=None, description="Region of the workers; keys are bound to it."
+    )
 
 
 class WorkspaceFile(Part):
@@ -198,14 +51,6 @@ class WorkspaceFile(Part):
         default=None, description="Plan. Accepted, not enforced by this release."
     )
     residency: Residency = Field(default_factory=Residency, description="Where its data may be.")
-
-
-class KeysFile(Part):
-    """Who holds the keys."""
-
-    provider: Literal["local", "pkcs11", "aws_kms", "gcp_kms", "vault"] = Field(
-        default="local", description="Key provider; only `local` works in this release."
-    )
 
 
 class StoreFile(Part):
@@ -423,19 +268,6 @@ class SyncFile(Part):
     description: str = Field(default="", description="For people.")
 
 
-def _webhook(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise PydanticCustomError("bad_webhook", "this is not a URL") from None
-    loopback = parts.scheme == "http" and parts.hostname == "127.0.0.1" and port is not None
-    plain = not (parts.query or parts.fragment or parts.username or parts.password)
-    if not plain or not parts.hostname or not (parts.scheme == "https" or loopback):
-        raise PydanticCustomError("bad_webhook", "expected https://HOST/PATH without a query")
-    return text
-
-
 class FolderAnchor(Part):
     """A folder outside the project, of a disk that others keep."""
 
@@ -454,9 +286,7 @@ class WebhookAnchor(Part):
     """An address that is told of each checkpoint, after Standard Webhooks."""
 
     type: Literal["webhook"] = Field(description="A webhook.")
-    url: Annotated[Line, AfterValidator(_webhook)] = Field(
-        description="https://HOST/PATH, or http://127.0.0.1:PORT/PATH."
-    )
+    url: WebhookUrl = Field(description="https://HOST/PATH, or http://127.0.0.1:PORT/PATH.")
     secret: Reference = Field(
         description="Reference to the secret that signs: whsec_ and base64.", examples=["env:HOOK"]
     )
@@ -480,7 +310,7 @@ class ProjectFile(Part):
 
     version: Literal[1] = Field(description="Version of this format.")
     workspace: WorkspaceFile = Field(description="Whose project this is.")
-    keys: KeysFile = Field(default_factory=KeysFile, description="Who holds the keys.")
+    keys: KeysFile = Field(default_factory=LocalKeys, description="Who holds the keys.")
     store: StoreFile = Field(default_factory=StoreFile, description="Where acts are stored.")
     anchors: dict[Name, AnchorFile] = Field(
         default={}, description="Where checkpoints of the ledger are kept, out of our hands."

@@ -11,8 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from mayfly.config import models as m
 from mayfly.config.codes import CODES
+from mayfly.config.fields import Part
 from mayfly.config.files import SECTIONS, Merged
 from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
+from mayfly.config.keys import KeysFile
 from mayfly.domain.names import is_name
 
 NAME_HINT = "Use a-z, 0-9 and _, begin with a letter, at most 63 characters."
@@ -132,7 +134,7 @@ def _explain(
     elif kind == "extra_forbidden":
         _unknown_key(path, merged, findings)
     elif kind in ("literal_error", "union_tag_invalid"):
-        path = (*path, "type") if kind == "union_tag_invalid" else path
+        path = (*path, tag_key(path)) if kind == "union_tag_invalid" else path
         value = value_at(merged.data, path)
         tags = _tags(context)
         findings.add(
@@ -181,6 +183,11 @@ _FORMS = {
     "account_id": "Write the digits Ads Manager shows, in quotes.",
     "api_version": "Write v26.0, for instance.",
     "memory_limit": "Write 2GB, for instance.",
+    "module": "Write an absolute path.",
+    "ca_file": "Write an absolute path.",
+    "region": "Write eu-west-1, for instance.",
+    "key_id": "Write an id, an ARN, or alias/NAME.",
+    "key_name": "Write projects/P/locations/L/keyRings/R/cryptoKeys/K.",
 }
 _CUSTOM = {
     "bad_name": "this cannot be a name",
@@ -202,7 +209,7 @@ def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
     parent, allowed = label_of(path[:-1]), keys_at(path[:-1], merged)
     owners = _owners(path, key)
     if owners and key not in allowed:
-        kind = value_at(merged.data, (*path[:2], "type"))
+        kind = tag_at(path[:-1], merged)
         message = f"{parent}: `{key}` is no key of type {kind}, but of {', '.join(owners)}"
         findings.add(spot, "key_of_other_type", message, suggestion("", allowed))
         return
@@ -212,18 +219,34 @@ def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
 
 def _owners(path: Path, key: str) -> list[str]:
     """The types of the same section that do have the key."""
-    if len(path) != 3 or path[0] not in ("sources", "destinations"):
+    if path[:-1] != ("keys",) and (len(path) != 3 or path[0] not in ("sources", "destinations")):
         return []
     return [tag for tag, model in variants(str(path[0])).items() if key in keys_of(model)]
 
 
-def variants(section: str) -> dict[str, type[m.Part]]:
-    """The models of a section by the `type` that chooses them."""
-    union = get_args(m.SourceFile if section == "sources" else m.DestinationFile)[0]
-    return {get_args(x.model_fields["type"].annotation)[0]: x for x in get_args(union)}
+def variants(section: str) -> dict[str, type[Part]]:
+    """The models of a section by the `type` (of `keys`: `provider`) that chooses them."""
+    unions: dict[str, Any] = {
+        "sources": m.SourceFile,
+        "destinations": m.DestinationFile,
+        "keys": KeysFile,
+    }
+    union, key = get_args(unions[section])[0], tag_key((section,))
+    return {get_args(x.model_fields[key].annotation)[0]: x for x in get_args(union)}
 
 
-def keys_of(model: type[m.Part]) -> list[str]:
+def tag_key(path: Path) -> str:
+    """The key that chooses among the models of a place."""
+    return "provider" if path[:1] == ("keys",) else "type"
+
+
+def tag_at(path: Path, merged: Merged) -> str:
+    """What chooses there; the key provider is `local` where nothing does."""
+    tag = value_at(merged.data, (*path, tag_key(path)))
+    return "local" if tag is None and path == ("keys",) else str(tag)
+
+
+def keys_of(model: type[Part]) -> list[str]:
     """The keys of a part, as they are written."""
     return [info.alias or name for name, info in model.model_fields.items()]
 
@@ -231,10 +254,10 @@ def keys_of(model: type[m.Part]) -> list[str]:
 def keys_at(path: Path, merged: Merged) -> list[str]:
     """The keys that may stand at a place of the files."""
     model = model_at(path, merged)
-    return keys_of(model) if model else ["type"]
+    return keys_of(model) if model else [tag_key(path)]
 
 
-def model_at(path: Path, merged: Merged) -> type[m.Part] | None:
+def model_at(path: Path, merged: Merged) -> type[Part] | None:
     """The part that stands at a place; None where its `type` does not tell."""
     match path:
         case ():
@@ -243,15 +266,12 @@ def model_at(path: Path, merged: Merged) -> type[m.Part] | None:
             return m.WorkspaceFile
         case ("workspace", "residency"):
             return m.Residency
-        case ("keys",):
-            return m.KeysFile
         case ("store",) | ("targets", _, "store"):
             return m.StoreFile
         case ("targets", _):
             return m.TargetFile
-        case ("sources" | "destinations", _):
-            tag = value_at(merged.data, (*path, "type"))
-            return variants(str(path[0])).get(str(tag))
+        case ("keys",) | ("sources" | "destinations", _):
+            return variants(str(path[0])).get(tag_at(path, merged))
         case ("models", _):
             return m.ModelFile
         case ("models", _, "columns", _):

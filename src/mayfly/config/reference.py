@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from mayfly.config import fields as f
 from mayfly.config import models as m
 from mayfly.config.codes import CODES
 from mayfly.config.parse import variants
@@ -23,15 +24,22 @@ from mayfly.config.schema import project_schema
 PAGE = "project.md"
 SCHEMA = "json/project.schema.json"
 _WORDS: dict[object, str] = {
-    m.Name: "name",
-    m.Reference: "secret reference",
-    m.StoreUrl: "address",
-    m.Endpoint: "address",
-    m.Country: "country code",
-    m.StateSchema: "name",
-    m.Account: "text",
-    m.ApiVersion: "text",
-    m.Memory: "text",
+    f.Name: "name",
+    f.Reference: "secret reference",
+    f.StoreUrl: "address",
+    f.Endpoint: "address",
+    f.Country: "country code",
+    f.StateSchema: "name",
+    f.Account: "text",
+    f.ApiVersion: "text",
+    f.Memory: "text",
+    f.Loopback: "address",
+    f.HttpsAddress: "address",
+    f.AwsRegion: "text",
+    f.AwsKey: "text",
+    f.GcpKey: "text",
+    f.PathPart: "text",
+    f.AbsolutePath: "path",
     str: "text",
     int: "whole number",
     float: "number",
@@ -55,7 +63,8 @@ def reference_page() -> str:
     parts.append(_section("The project", m.ProjectFile))
     parts.append(_section("`workspace`", m.WorkspaceFile))
     parts.append(_section("`workspace.residency`", m.Residency))
-    parts.append(_section("`keys`", m.KeysFile))
+    for tag, model in variants("keys").items():
+        parts.append(_section(f"`keys`, provider `{tag}`", model))
     parts.append(_section("`store`", m.StoreFile))
     for anchor in (m.FolderAnchor, m.SourceAnchor, m.WebhookAnchor):
         [kind] = get_args(anchor.model_fields["type"].annotation)
@@ -80,15 +89,17 @@ def schema_text() -> str:
     return json.dumps(project_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _section(title: str, model: type[m.Part]) -> str:
+def _section(title: str, model: type[f.Part]) -> str:
     lines = [f"## {title}", "", re.sub(r"\s+", " ", model.__doc__ or "").strip(), ""]
     lines += ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
     lines += list(_rows(model))
     return "\n".join(lines) + "\n"
 
 
-def _rows(model: type[m.Part]) -> Iterator[str]:
-    fields = sorted(model.model_fields.items(), key=lambda item: item[0] != "type")
+def _rows(model: type[f.Part]) -> Iterator[str]:
+    fields = sorted(
+        model.model_fields.items(), key=lambda item: item[0] not in ("type", "provider")
+    )
     for name, info in fields:
         key = info.alias or name
         meaning = (info.description or "").replace("|", "\\|")
@@ -97,7 +108,7 @@ def _rows(model: type[m.Part]) -> Iterator[str]:
         yield f"| `{key}` | {_takes(_declared(model, name))} | {_default(info)} | {meaning} |"
 
 
-def _declared(model: type[m.Part], name: str) -> Any:
+def _declared(model: type[f.Part], name: str) -> Any:
     """The annotation as written: pydantic takes `Annotated` apart, and our names with it."""
     info = model.model_fields[name]
     return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
@@ -107,7 +118,7 @@ def _default(info: FieldInfo) -> str:
     if info.is_required():
         return ""
     default = info.get_default(call_default_factory=True, validated_data={})
-    if default in (None, "", [], {}) or isinstance(default, m.Part):
+    if default in (None, "", [], {}) or isinstance(default, f.Part):
         return "none"
     return f"`{default}`"
 
@@ -126,14 +137,14 @@ def _takes(kind: Any) -> str:
     if origin is dict:
         return "keys" if inner[1] is object else f"{_takes(inner[0])}: {_takes(inner[1])}"
     if origin in (Union, UnionType):
-        return " or ".join(_takes(x) for x in inner if x is not type(None))
+        return " or ".join(dict.fromkeys(_takes(x) for x in inner if x is not type(None)))
     return "keys"
 
 
 def _annotated(kind: Any, inner: tuple[Any, ...]) -> str:
-    if kind == m.Line:
+    if kind == f.Line:
         return "text"
-    if kind == m.Scalar:
+    if kind == f.Scalar:
         return "true, false, whole number or text"
     functions = {getattr(x, "func", None) for x in inner[1:]}
     for known, word in _WORDS.items():

@@ -397,6 +397,20 @@ _FILES = (
         place=Place.KEYS,
     ),
     _file(
+        "kek.[1-9]*",
+        RetentionClass.ACCESS_KEYS,
+        "a later version of it; beside `.destroyed`, the name of a version that is gone",
+        "its destruction by the operator",
+        place=Place.KEYS,
+    ),
+    _file(
+        "kek.destroyed",
+        RetentionClass.METADATA,
+        "the name of the first version, which is gone",
+        _WITH_WORKSPACE,
+        place=Place.KEYS,
+    ),
+    _file(
         "*.key",
         RetentionClass.ACCESS_KEYS,
         "one key of the workspace, wrapped",

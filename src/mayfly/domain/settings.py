@@ -60,9 +60,10 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True)
 class KeysSettings:
-    """Which provider holds the keys."""
+    """Which provider holds the keys; `options` holds what it alone has, secrets as `SecretRef`."""
 
-    provider: str = "local"
+    provider: Literal["local", "pkcs11", "aws_kms", "gcp_kms", "vault"] = "local"
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,40 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 KeyPurpose = Literal["pseudonym", "suppression", "local_state", "ledger_signing"]
+Protection = Literal["hsm", "software", "unknown"]
+KeyState = Literal["enabled", "disabled", "destroyed", "pending"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyVersion:
+    """One version of a key encryption key; `repr` holds no key.
+
+    Args:
+        id: as the provider names it, and as blobs do.
+        state: only `enabled` wraps and unwraps; `pending` will be destroyed and can be saved
+            until then, with the provider's own tools.
+        created: in UTC; None where the provider does not say.
+    """
+
+    id: str
+    state: KeyState
+    created: datetime | None = None
 
 
 class KeyProvider(Protocol):
     """Holds a key encryption key that never leaves it, and wraps data keys under it.
 
     Calls block, may be repeated and may run concurrently. Associated data is required: a key
-    wrapped for one use cannot be unwrapped for another.
+    wrapped for one use cannot be unwrapped for another. A blob names the version that wrapped
+    it. Where the provider is away nothing else stands in for it.
+
+    Every call may raise:
+        TransientError: `keys_unavailable`, the provider did not answer in time; a later call may
+            succeed.
+        PolicyError: `keys_denied`, it answered and refuses: the version is disabled or destroyed,
+            or a right is missing. Retrying cannot help.
+        ConfigError: `driver_missing`, its library is not installed; `keys_setting`, a setting
+            that it cannot work with.
+        ContractError: `keys_answer`, an answer that its library does not know.
     """
 
     def wrap(self, dek: bytes, aad: bytes) -> bytes:
-        """The data key, sealed under the key encryption key and bound to `aad`.
+        """The data key of 32 random bytes, sealed under the newest version and bound to `aad`.
 
         Raises:
-            PolicyError: the key encryption key is missing or open to others.
-            TransientError: the provider is away.
+            ValueError: `aad` is empty.
+            PolicyError: `key_missing`, `keys_too_open`, the local key is not there or is open to
+                others.
         """
         ...
 
     def unwrap(self, blob: bytes, aad: bytes) -> bytes:
-        """The data key that `wrap` sealed with the same `aad`.
+        """The data key that `wrap` sealed with the same `aad`, under whichever version.
 
         Raises:
             IntegrityError: `unwrap_failed`, the blob was altered, or wrapped under another key
                 or for another use.
-            PolicyError, TransientError: as for `wrap`.
+            ValueError, PolicyError: as for `wrap`.
         """
         ...
 
     def health(self) -> None:
         """Raise what `wrap` and `unwrap` would raise now; return where both would work."""
         ...
+
+    def versions(self) -> Sequence[KeyVersion]:
+        """The versions, oldest first; wrapping uses the last one that is enabled."""
+        ...
+
+    def rotate(self) -> str:
+        """Make a new version, under which is wrapped from now on, and name it.
+
+        What was wrapped before still unwraps; `rewrap` brings it under the new version.
+
+        Raises:
+            PolicyError: `rotate_elsewhere`, the provider's keys are made with its own tools.
+        """
+        ...
+
+    def destroy(self, version: str) -> datetime | None:
+        """Have a version destroyed, and all that is still wrapped under it with it.
+
+        Destroying what is destroyed already is no error.
+
+        Returns:
+            When that is final, in UTC; None where it is so at once.
+
+        Raises:
+            PolicyError: `key_current`, the version is the newest: rotate and rewrap first;
+                `key_unknown`, there is no such version.
+        """
+        ...
+
+    def protection(self) -> Protection:
+        """Where the key lies, as the provider itself attests it; `unknown` where it does not."""
+        ...
+
+
+def rewrap(provider: KeyProvider, blob: bytes, aad: bytes) -> bytes:
+    """The same data key under the provider's newest version. What it encrypts is not touched.
+
+    Raises:
+        EngineError: whatever `unwrap` and `wrap` raise; `blob` stays good then.
+    """
+    return provider.wrap(provider.unwrap(blob, aad), aad)
 
 
 class Keyring(Protocol):

@@ -90,7 +90,7 @@ def test_the_commands_have_schemas() -> None:
     """Each command whose output is described has its file."""
     wanted = "approve bench discover doctor hash init plan rejected retry run runs scan status"
     names = {p.name.partition(".")[0] for p in SCHEMAS}
-    assert names >= {*wanted.split(), "state", "suppress", "validate", "verify"}
+    assert names >= {*wanted.split(), "keys", "state", "suppress", "validate", "verify"}
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda p: p.name)
@@ -121,6 +121,9 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("scan", "mayfly.yml"),
         ("verify", ".mayfly/ledger", "--key", ".mayfly/ledger/key.pub"),
         ("suppress", "list"),
+        ("keys", "versions"),
+        ("keys", "rotate"),
+        ("keys", "rewrap"),
         ("state", "list"),
         ("state", "drop", "to_crm", "--yes"),
     ]

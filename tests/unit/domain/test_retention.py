@@ -150,6 +150,7 @@ def test_what_is_not_registered_has_no_class(place: Place, name: str) -> None:
         (Place.PROJECT, ".mayfly/ledger/.checkpoint.new", ".mayfly/ledger/.*.new"),
         (Place.KEYS, "pseudonym.0123.key", "*.key"),
         (Place.KEYS, ".kek.00ff", ".*"),
+        (Place.KEYS, "kek.2.destroyed", "kek.[1-9]*"),
         (Place.DESTINATION, ".mayfly-vip-r1/000001.arrow", ".mayfly-*/*.arrow"),
         (Place.DESTINATION, ".vip.r1.csv.part", "*.part"),
     ],

@@ -98,6 +98,48 @@ def write_new_private(path: Path, data: bytes) -> bool:
     return True
 
 
+def replace_private(path: Path, data: bytes) -> None:
+    """Put all of `data` in place of a file's content, durably; the file is whole at any moment.
+
+    Raises:
+        PolicyError: `keys_too_open`, the directory is open to others.
+        TransientError: `disk_full`.
+        ConfigError: `keys_unwritable`.
+    """
+    check_private(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        _write(temporary, data)
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(error) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def destroy_private(path: Path) -> None:
+    """Overwrite a file and remove it, durably; a missing one is left at that.
+
+    Overwriting reaches the same blocks on most disks and file systems, not on all of them.
+
+    Raises:
+        ConfigError: `keys_unwritable`.
+    """
+    try:
+        with path.open("r+b") as stream:
+            stream.write(bytes(path.stat().st_size))
+            stream.flush()
+            os.fsync(stream.fileno())
+        path.unlink()
+        sync_directory(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
 def _write(path: Path, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)

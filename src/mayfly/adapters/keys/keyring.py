@@ -7,16 +7,24 @@ import hashlib
 import json
 import re
 import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
-from mayfly.adapters.keys.files import make_private_directory, read_private, write_new_private
+from mayfly.adapters.keys.files import (
+    make_private_directory,
+    read_private,
+    replace_private,
+    write_new_private,
+)
 from mayfly.crypto.aead import KEY_BYTES, associated_data, new_key
 from mayfly.domain.errors import IntegrityError, PolicyError
 from mayfly.ports.keys import KeyProvider, KeyPurpose
 
 PURPOSES: tuple[KeyPurpose, ...] = get_args(KeyPurpose)
-_SCHEMA = "mayfly/key/1"
+_SCHEMA = "mayfly/key/2"
+_FIRST_SCHEMA = "mayfly/key/1"
+"""Of keys that are bound to purpose and scope only; read, and rewrapped as the second."""
 _COMPLETE = "complete"
 _SCOPE = re.compile(r"[A-Za-z0-9_.:/+=@-]{0,512}")
 
@@ -24,19 +32,25 @@ _SCOPE = re.compile(r"[A-Za-z0-9_.:/+=@-]{0,512}")
 class FileKeyring:
     """Wrapped keys in a directory, one file for each purpose and scope.
 
-    Keys are bound to their purpose and scope: a file renamed to another's place does not unwrap.
-    Unwrapped keys stay in memory. Safe for several threads and processes; `repr` names no key.
+    Keys are bound to workspace, region, purpose and scope: a file that was put in another's place
+    does not unwrap. Unwrapped keys stay in memory. Safe for several threads and processes; `repr`
+    names no key.
     """
 
-    def __init__(self, provider: KeyProvider, directory: Path) -> None:
+    def __init__(
+        self, provider: KeyProvider, directory: Path, *, workspace: str = "", region: str = ""
+    ) -> None:
         """Point at a keyring; nothing is read or made yet.
 
         Args:
             provider: what wraps the keys.
             directory: where the files lie; made with mode 0700 by `create_all`.
+            workspace: id of the workspace.
+            region: where the workspace's data may be; empty where it does not say.
         """
         self._provider = provider
         self._directory = directory
+        self._workspace, self._region = workspace, region
         self._known: dict[tuple[str, str], bytes] = {}
         self._lock = threading.Lock()
 
@@ -91,26 +105,77 @@ class FileKeyring:
                 known = self._known[purpose, scope] = self._read(purpose, scope)
             return known
 
+    def rewrap(self) -> int:
+        """Bring every key under the provider's newest version; gives their number.
+
+        The keys themselves, and what was made with them, stay as they are. Cut off, it may be
+        called again.
+
+        Raises:
+            EngineError: as for `key` and the provider's `wrap`; what was not yet rewrapped stays
+                good.
+        """
+        paths = sorted(self._directory.glob("*.key"))
+        for path in paths:
+            stored = self._stored(path)
+            if stored is not None:
+                key = self._unwrapped(stored)
+                replace_private(path, self._document(key, stored.purpose, stored.scope))
+        return len(paths)
+
     def _make(self, purpose: KeyPurpose, scope: str) -> None:
-        wrapped = self._provider.wrap(new_key(), _context(purpose, scope))
-        document = {
+        # where another process was first, its key stands
+        write_new_private(self._file(purpose, scope), self._document(new_key(), purpose, scope))
+
+    def _document(self, key: bytes, purpose: str, scope: str) -> bytes:
+        named = {
             "schema": _SCHEMA,
+            "workspace": self._workspace,
+            "region": self._region,
             "purpose": purpose,
             "scope": scope,
-            "wrapped": base64.b64encode(wrapped).decode(),
         }
-        # where another process was first, its key stands
-        write_new_private(self._file(purpose, scope), json.dumps(document).encode() + b"\n")
+        wrapped = self._provider.wrap(key, associated_data(*named.values()))
+        document = named | {"wrapped": base64.b64encode(wrapped).decode()}
+        return json.dumps(document).encode() + b"\n"
 
     def _read(self, purpose: KeyPurpose, scope: str) -> bytes:
-        content = read_private(self._file(purpose, scope))
-        if content is None:
+        stored = self._stored(self._file(purpose, scope))
+        if stored is None:
             raise _missing(purpose)
+        # what is asked for is what must have been bound, whatever the file says of itself
+        return self._unwrapped(replace(stored, purpose=purpose, scope=scope))
+
+    def _stored(self, path: Path) -> _StoredKey | None:
+        content = read_private(path)
+        if content is None:
+            return None
         try:
-            wrapped = base64.b64decode(json.loads(content)["wrapped"], validate=True)
-        except (ValueError, KeyError, TypeError, RecursionError):
+            document = json.loads(content)
+            stored = _StoredKey(
+                schema=document["schema"],
+                workspace=document.get("workspace", ""),
+                region=document.get("region", ""),
+                purpose=document["purpose"],
+                scope=document["scope"],
+                wrapped=base64.b64decode(document["wrapped"], validate=True),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _malformed() from None
-        key = self._provider.unwrap(wrapped, _context(purpose, scope))
+        if stored.schema not in (_SCHEMA, _FIRST_SCHEMA):
+            raise _malformed()
+        return stored
+
+    def _unwrapped(self, stored: _StoredKey) -> bytes:
+        if stored.schema == _FIRST_SCHEMA:
+            context = associated_data(_FIRST_SCHEMA, stored.purpose, stored.scope)
+        else:
+            if (stored.workspace, stored.region) != (self._workspace, self._region):
+                raise _elsewhere()
+            context = associated_data(
+                _SCHEMA, self._workspace, self._region, stored.purpose, stored.scope
+            )
+        key = self._provider.unwrap(stored.wrapped, context)
         if len(key) != KEY_BYTES:
             raise _malformed()
         return key
@@ -123,8 +188,16 @@ class FileKeyring:
         return self._directory / (f"{purpose}.{digest}.key" if scope else f"{purpose}.key")
 
 
-def _context(purpose: KeyPurpose, scope: str) -> bytes:
-    return associated_data(_SCHEMA, purpose, scope)
+@dataclass(frozen=True, kw_only=True)
+class _StoredKey:
+    """A key's file; all that it says of itself is bound into the wrapping."""
+
+    schema: str
+    workspace: str
+    region: str
+    purpose: str
+    scope: str
+    wrapped: bytes = field(repr=False)
 
 
 def _missing(purpose: KeyPurpose) -> PolicyError:
@@ -133,6 +206,14 @@ def _missing(purpose: KeyPurpose) -> PolicyError:
         f"The workspace's key for {purpose} is not on this machine.",
         hint="Run `mayfly init` for a new workspace; for an existing one, restore its key "
         "directory from a backup, since a new key would not match what was made with the old one.",
+    )
+
+
+def _elsewhere() -> PolicyError:
+    return PolicyError(
+        "keys_elsewhere",
+        "The keys here were made for another workspace, or for another region of this one.",
+        hint="Put `workspace.residency.region` back, or begin a workspace of that region.",
     )
 
 

@@ -2,6 +2,9 @@
 
 Made for one machine and for development. The file lies outside the project, so that a copy of
 the project holds no key; whoever can read the file can read what it protects.
+
+Version 1 is the file `kek`, version 2 `kek.2`, and so on; the highest wraps. A version that was
+destroyed leaves `kek.N.destroyed`, with the name blobs have for it, so that neither is used again.
 """
 
 from __future__ import annotations
@@ -11,17 +14,27 @@ import binascii
 import hmac
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mayfly.adapters.keys.files import (
     check_private,
+    destroy_private,
     make_private_directory,
     read_private,
     write_new_private,
 )
+from mayfly.adapters.keys.refusals import (
+    check_aad,
+    current_version,
+    denied,
+    unknown_version,
+    unwrap_failed,
+)
 from mayfly.crypto.aead import KEY_BYTES, new_key, seal, unseal
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError
+from mayfly.ports.keys import KeyVersion, Protection
 
 DIRECTORY_VARIABLE = "MAYFLY_KEYS_DIR"
 _FILE = "kek"
@@ -29,6 +42,8 @@ _HEADER = b"mayfly-kek/1"
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 8
 _CONTEXT = b"mayfly/local-kek/1\x00"
+_DESTROYED = ".destroyed"
+_NAME = re.compile(r"kek(?:\.([1-9][0-9]{0,8}))?(\.destroyed)?")
 _WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -85,7 +100,7 @@ class LocalKeyProvider:
                 hint=f"Set {DIRECTORY_VARIABLE} to a private directory outside the project.",
             )
         self._directory = directory
-        self._kek: bytes | None = None
+        self._known: dict[int, bytes] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -93,7 +108,7 @@ class LocalKeyProvider:
 
     def exists(self) -> bool:
         """Whether there is a key, readable or not."""
-        return (self._directory / _FILE).exists()
+        return any(not gone for gone in self._numbers().values())
 
     def create(self) -> None:
         """Make the key encryption key at random, where there is none.
@@ -104,8 +119,7 @@ class LocalKeyProvider:
             TransientError: `disk_full`.
         """
         make_private_directory(self._directory)
-        content = _HEADER + b"\n" + base64.b64encode(new_key()) + b"\n"
-        if not write_new_private(self._directory / _FILE, content):
+        if self._numbers() or not self._make(1):
             raise PolicyError("key_exists", "There is a key already; it is never replaced.")
 
     def wrap(self, dek: bytes, aad: bytes) -> bytes:
@@ -115,8 +129,8 @@ class LocalKeyProvider:
             ValueError: `aad` is empty.
             PolicyError: `key_missing`, `keys_too_open`.
         """
-        _check_aad(aad)
-        kek = self._key()
+        check_aad(aad)
+        kek = self._key(self._newest())
         return _VERSION + _key_id(kek) + seal(kek, dek, _CONTEXT + aad)
 
     def unwrap(self, blob: bytes, aad: bytes) -> bytes:
@@ -125,41 +139,119 @@ class LocalKeyProvider:
         Raises:
             ValueError: `aad` is empty.
             IntegrityError: `unwrap_failed`.
-            PolicyError: `key_missing`, `keys_too_open`.
+            PolicyError: `key_missing`, `keys_too_open`; `keys_denied`, its version was destroyed.
         """
-        _check_aad(aad)
-        kek = self._key()
-        head = _VERSION + _key_id(kek)
-        if not blob.startswith(head):
-            raise _unwrap_failed("was wrapped under another key, or altered")
+        check_aad(aad)
+        self._newest()
+        if not blob.startswith(_VERSION):
+            raise unwrap_failed("was altered")
+        name = blob[len(_VERSION) :][:_KEY_ID_BYTES]
+        kek = self._named(name)
         try:
-            return unseal(kek, blob[len(head) :], _CONTEXT + aad)
+            return unseal(kek, blob[len(_VERSION) + _KEY_ID_BYTES :], _CONTEXT + aad)
         except IntegrityError:
-            raise _unwrap_failed("was altered, or wrapped for another use") from None
+            raise unwrap_failed("was altered, or wrapped for another use") from None
 
     def health(self) -> None:
         """Check the files anew and wrap and unwrap a key; see the port."""
         check_private(self._directory)
-        check_private(self._directory / _FILE)
+        for number, gone in self._numbers().items():
+            if not gone:
+                check_private(self._file(number))
         sample, aad = new_key(), b"mayfly/health"
         if self.unwrap(self.wrap(sample, aad), aad) != sample:
-            raise _unwrap_failed("did not come back as it was")
+            raise unwrap_failed("did not come back as it was")
 
-    def _key(self) -> bytes:
+    def versions(self) -> Sequence[KeyVersion]:
+        """The versions on this machine; `created` is the time of the file."""
+        self._newest()
+        return [
+            KeyVersion(id=str(number), state="destroyed")
+            if gone
+            else KeyVersion(id=str(number), state="enabled", created=self._made(number))
+            for number, gone in sorted(self._numbers().items())
+        ]
+
+    def rotate(self) -> str:
+        """Make the next version; of several that do so at once, each makes its own."""
+        number = self._newest() + 1
+        while not self._make(number):
+            number += 1
+        return str(number)
+
+    def destroy(self, version: str) -> datetime | None:
+        """Overwrite and remove the version's file; final at once."""
+        newest, numbers = self._newest(), self._numbers()
+        number = int(version) if re.fullmatch(r"[1-9][0-9]{0,8}", version) else 0
+        if number not in numbers:
+            raise unknown_version()
+        if number == newest:
+            raise current_version()
+        mark = _key_id(self._key(number)) if not numbers[number] else b""
+        # the mark first: a crash in between leaves a key that nobody uses any more
+        write_new_private(self._file(number, _DESTROYED), mark)
+        destroy_private(self._file(number))
         with self._lock:
-            if self._kek is None:
-                self._kek = self._load()
-            return self._kek
+            self._known.pop(number, None)
+        return None
 
-    def _load(self) -> bytes:
-        content = read_private(self._directory / _FILE)
+    def protection(self) -> Protection:
+        """`software`: whoever reads the file has the key."""
+        return "software"
+
+    def _numbers(self) -> dict[int, bool]:
+        """The numbers of all versions, and whether each was destroyed."""
+        check_private(self._directory)
+        try:
+            names = [path.name for path in self._directory.iterdir()]
+        except FileNotFoundError:
+            return {}
+        except OSError:
+            raise ConfigError("keys_unreadable", "The key directory cannot be read.") from None
+        found = [match for name in names if (match := _NAME.fullmatch(name))]
+        numbers = {int(match[1] or 1): False for match in found}
+        return numbers | {int(match[1] or 1): True for match in found if match[2]}
+
+    def _newest(self) -> int:
+        numbers = self._numbers()
+        newest = max(numbers, default=0)
+        if not newest or numbers[newest]:
+            raise _missing()
+        return newest
+
+    def _named(self, name: bytes) -> bytes:
+        """The key that a blob names."""
+        for number, gone in sorted(self._numbers().items(), reverse=True):
+            if gone:
+                if read_private(self._file(number, _DESTROYED)) == name:
+                    raise denied("the version that wrapped this key was destroyed")
+            elif hmac.compare_digest(_key_id(self._key(number)), name):
+                return self._key(number)
+        raise unwrap_failed("was wrapped under another key, or altered")
+
+    def _file(self, number: int, ending: str = "") -> Path:
+        return self._directory / ((_FILE if number == 1 else f"{_FILE}.{number}") + ending)
+
+    def _make(self, number: int) -> bool:
+        content = _HEADER + b"\n" + base64.b64encode(new_key()) + b"\n"
+        return write_new_private(self._file(number), content)
+
+    def _made(self, number: int) -> datetime | None:
+        try:
+            return datetime.fromtimestamp(self._file(number).stat().st_mtime, UTC)
+        except OSError:
+            return None
+
+    def _key(self, number: int) -> bytes:
+        with self._lock:
+            if number not in self._known:
+                self._known[number] = self._load(self._file(number))
+            return self._known[number]
+
+    def _load(self, path: Path) -> bytes:
+        content = read_private(path)
         if content is None:
-            raise PolicyError(
-                "key_missing",
-                "The key encryption key of this workspace is not on this machine.",
-                hint="Run `mayfly init` for a new workspace; for an existing one, restore its key "
-                f"directory from a backup and point {DIRECTORY_VARIABLE} at it.",
-            )
+            raise _missing()
         try:
             header, body = content.split(b"\n", 1)
             kek = base64.b64decode(body.strip(), validate=True)
@@ -179,10 +271,10 @@ def _key_id(kek: bytes) -> bytes:
     return hmac.digest(kek, b"mayfly key id", "sha256")[:_KEY_ID_BYTES]
 
 
-def _check_aad(aad: bytes) -> None:
-    if not aad:
-        raise ValueError("associated data must say what is wrapped")
-
-
-def _unwrap_failed(what: str) -> IntegrityError:
-    return IntegrityError("unwrap_failed", f"A wrapped key {what}.")
+def _missing() -> PolicyError:
+    return PolicyError(
+        "key_missing",
+        "The key encryption key of this workspace is not on this machine.",
+        hint="Run `mayfly init` for a new workspace; for an existing one, restore its key "
+        f"directory from a backup and point {DIRECTORY_VARIABLE} at it.",
+    )

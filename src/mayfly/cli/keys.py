@@ -1,0 +1,70 @@
+"""`mayfly keys`: the key encryption key of the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mayfly.cli.options import (
+    HERE,
+    Output,
+    OutputOption,
+    ProjectOption,
+    TargetOption,
+    print_result,
+)
+
+if TYPE_CHECKING:
+    from mayfly.api.keys import KeyAct
+
+keys_app = typer.Typer(help="The key that wraps the workspace's keys.", no_args_is_help=True)
+
+
+@keys_app.command("versions")
+def keys_versions(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List the key's versions, oldest first, and say where it lies."""
+    _act("versions", project, target, output)
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make a new version and rewrap the workspace's keys under it. No data is touched."""
+    _act("rotate", project, target, output)
+
+
+@keys_app.command("rewrap")
+def keys_rewrap(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Rewrap the workspace's keys under the newest version. No data is touched."""
+    _act("rewrap", project, target, output)
+
+
+def _act(act: KeyAct, project: Path, target: str, output: Output) -> None:
+    from mayfly.api import load
+
+    document = load(project, target=target).keys(act)
+    print_result(output, document, _lines(document))
+
+
+def _lines(document: dict[str, Any]) -> list[str]:
+    lines = [f"provider {document['provider']}, protection {document['protection']}"]
+    lines += [
+        f"  {v['version']}  {v['state']}  {v['created'] or ''}".rstrip()
+        for v in document["versions"]
+    ]
+    if document["rewrapped"] is not None:
+        lines.append(f"rewrapped {document['rewrapped']} keys; no data was touched")
+    return lines

@@ -1,0 +1,260 @@
+"""Kinds of values in the project files, each with its check and its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from mayfly.config.secrets import KINDS, parse_reference
+from mayfly.domain.names import NAME_PATTERN, is_name
+
+SANDBOX = "http://127.0.0.1:8765"
+VENDOR_ENDPOINTS = {"meta_ads": "https://graph.facebook.com"}
+_PASSWORD = re.compile(r"(^|[?&\s;])(ssl)?password\s*=", re.IGNORECASE)
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise PydanticCustomError("bad_name", "expected a name of a-z, 0-9 and _")
+    return text
+
+
+def _reference(text: str) -> str:
+    reference = parse_reference(text)
+    if reference is None:
+        raise PydanticCustomError("literal_secret", "expected a reference to a secret")
+    if reference.kind == "env" and not re.fullmatch(
+        r"[A-Za-z_][A-Za-z0-9_]{0,254}", reference.name
+    ):
+        raise PydanticCustomError("bad_reference", "expected the name of a variable after env:")
+    if reference.kind == "file" and not reference.name.startswith(("/", "~/")):
+        raise PydanticCustomError("relative_secret", "expected an absolute path, or one from ~/")
+    return text
+
+
+def _store_url(text: str) -> str:
+    if text == "sqlite" or parse_reference(text) is not None:
+        return _reference(text) if text != "sqlite" else text
+    try:
+        parts = urlsplit(text)
+        secret = parts.password is not None or _PASSWORD.search(parts.query)
+    except ValueError:
+        raise PydanticCustomError("store_url", "this is not a URL") from None
+    if secret:
+        raise PydanticCustomError("literal_secret", "a password stands in the URL")
+    if parts.scheme != "postgresql+psycopg":
+        raise PydanticCustomError("store_url", "expected sqlite or postgresql+psycopg://…")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    if text == "sandbox" or text in VENDOR_ENDPOINTS.values():
+        return text
+    return _loopback(text)
+
+
+def _loopback(text: str) -> str:
+    found = re.fullmatch(r"http://127\.0\.0\.1:([0-9]{1,5})", text)
+    if found is None or not 1 <= int(found[1]) <= 65535:
+        raise PydanticCustomError("endpoint_refused", "this endpoint is refused")
+    return text
+
+
+def _https(text: str) -> str:
+    """An address of one's own service: TLS, or loopback."""
+    if not re.fullmatch(r"https://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?", text):
+        return _loopback(text)
+    return text
+
+
+def _webhook(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise PydanticCustomError("bad_webhook", "this is not a URL") from None
+    loopback = parts.scheme == "http" and parts.hostname == "127.0.0.1" and port is not None
+    plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    if not plain or not parts.hostname or not (parts.scheme == "https" or loopback):
+        raise PydanticCustomError("bad_webhook", "expected https://HOST/PATH without a query")
+    return text
+
+
+def _country(text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", text):
+        raise PydanticCustomError("bad_country", "expected two capital letters")
+    return text
+
+
+def _account(text: str) -> str:
+    return _formed(text, r"(act_)?[0-9]{1,32}")
+
+
+def _api_version(text: str) -> str:
+    return _formed(text, r"v[0-9]{1,3}\.[0-9]{1,2}")
+
+
+def _memory(text: str) -> str:
+    return _formed(text, r"[0-9]{1,9}(\.[0-9]{1,3})? ?([KMGT]i?B)")
+
+
+def _aws_region(text: str) -> str:
+    return _formed(text, r"[a-z]{2}(-[a-z]{1,20}){1,3}-[0-9]{1,2}")
+
+
+def _aws_key(text: str) -> str:
+    return _formed(text, r"[A-Za-z0-9:/_-]{1,2048}")
+
+
+def _gcp_key(text: str) -> str:
+    return _formed(text, r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
+
+
+def _part_of_path(text: str) -> str:
+    return _formed(text, r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+){0,9}")
+
+
+def _absolute(text: str) -> str:
+    return _formed(text, r"/[^\x00-\x1f]{1,4095}")
+
+
+def _formed(text: str, pattern: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise PydanticCustomError("bad_format", "this text has another form")
+    return text
+
+
+def _line(text: str) -> str:
+    if not text.strip() or len(text) > 255 or "\n" in text or "\r" in text:
+        raise PydanticCustomError("bad_text", "expected 1 to 255 characters on one line")
+    return text
+
+
+def _schema(text: str) -> str:
+    if not is_name(text.removeprefix("_")):
+        raise PydanticCustomError("bad_name", "expected a name of a-z, 0-9 and _")
+    return text
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, bool | int | str):
+        raise PydanticCustomError("wrong_type", "expected true, false, a whole number or text")
+    return value
+
+
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "pattern": NAME_PATTERN}),
+]
+Reference = Annotated[
+    str,
+    AfterValidator(_reference),
+    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(KINDS)}):.+$"}),
+]
+StoreUrl = Annotated[
+    str,
+    AfterValidator(_store_url),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(sqlite|postgresql\+psycopg://.*|[a-z-]+:.+)$"}
+    ),
+]
+Endpoint = Annotated[
+    str,
+    AfterValidator(_endpoint),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(sandbox|http://127\.0\.0\.1:[0-9]{1,5}|https://graph\.facebook\.com)$",
+        }
+    ),
+]
+Loopback = Annotated[
+    str,
+    AfterValidator(_loopback),
+    WithJsonSchema({"type": "string", "pattern": r"^http://127\.0\.0\.1:[0-9]{1,5}$"}),
+]
+HttpsAddress = Annotated[
+    str,
+    AfterValidator(_https),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(https://[A-Za-z0-9][A-Za-z0-9.-]*|http://127\.0\.0\.1)(:[0-9]{1,5})?$",
+        }
+    ),
+]
+AwsRegion = Annotated[
+    str,
+    AfterValidator(_aws_region),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z]{2}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$"}),
+]
+AwsKey = Annotated[
+    str,
+    AfterValidator(_aws_key),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9:/_-]{1,2048}$"}),
+]
+GcpKey = Annotated[
+    str,
+    AfterValidator(_gcp_key),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^projects/.+/locations/.+/keyRings/.+/cryptoKeys/.+$"}
+    ),
+]
+PathPart = Annotated[
+    str,
+    AfterValidator(_part_of_path),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+){0,9}$"}),
+]
+AbsolutePath = Annotated[
+    str,
+    AfterValidator(_absolute),
+    WithJsonSchema({"type": "string", "pattern": "^/.+$"}),
+]
+Country = Annotated[
+    str,
+    AfterValidator(_country),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"}),
+]
+Line = Annotated[
+    str,
+    AfterValidator(_line),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255}),
+]
+WebhookUrl = Annotated[Line, AfterValidator(_webhook)]
+StateSchema = Annotated[
+    str,
+    AfterValidator(_schema),
+    WithJsonSchema({"type": "string", "pattern": "^_?[a-z][a-z0-9_]{0,62}$"}),
+]
+Account = Annotated[
+    str,
+    AfterValidator(_account),
+    WithJsonSchema({"type": "string", "pattern": "^(act_)?[0-9]{1,32}$"}),
+]
+ApiVersion = Annotated[
+    str,
+    AfterValidator(_api_version),
+    WithJsonSchema({"type": "string", "pattern": r"^v[0-9]{1,3}\.[0-9]{1,2}$"}),
+]
+Memory = Annotated[
+    str,
+    AfterValidator(_memory),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B$"}),
+]
+Scalar = Annotated[
+    bool | int | str,
+    BeforeValidator(_scalar),
+    WithJsonSchema({"type": ["boolean", "integer", "string"]}),
+]
+
+
+class Part(BaseModel):
+    """Base: frozen, no unknown key, no coercion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())

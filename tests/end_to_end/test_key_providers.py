@@ -1,0 +1,151 @@
+"""A whole job with keys in a service, and what happens where it is away or refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import SHOP, TO_LOG, approved, make_project
+from key_services import softhsm
+from key_services.gcp import FakeGcpKms
+from key_services.vault import TOKEN, FakeVault
+from mayfly.api import Project, load
+from mayfly.api.examine import examine
+from mayfly.bootstrap import initialise
+from mayfly.cli.commands import app
+from mayfly.domain.errors import PolicyError, TransientError
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeVault]:
+    """A transit engine with the key `shop`, and its token in the environment."""
+    monkeypatch.setenv("VAULT_SECRET", TOKEN)
+    with FakeVault() as fake:
+        fake.make_key("shop")
+        yield fake
+
+
+def text(keys: str) -> str:
+    """A project with a `keys:` block."""
+    return SHOP + f"keys: {{{keys}}}" + TO_LOG
+
+
+def vault_project(folder: Path, fake: FakeVault) -> Project:
+    """Five people, approved, with keys in Vault."""
+    keys = f"provider: vault, address: '{fake.address}', key: shop, token: env:VAULT_SECRET"
+    make_project(folder, "", rows=5, text=text(keys))
+    return approved(folder)
+
+
+def codes(folder: Path) -> list[str]:
+    """What `doctor` finds, beside that no checkpoint is kept elsewhere."""
+    found = [problem["code"] for problem in examine(folder, target="dev")]
+    return [code for code in found if code != "unanchored"]
+
+
+def test_a_job_with_keys_in_vault(tmp_path: Path, vault: FakeVault) -> None:
+    """It runs; the key directory holds nothing that opens without Vault; doctor warns."""
+    project = vault_project(tmp_path, vault)
+    [done] = project.run().syncs
+    assert done.status == "succeeded"
+    names = {path.name for path in Path(os.environ["MAYFLY_KEYS_DIR"]).rglob("*")}
+    assert "suppression.key" in names
+    assert [name for name in names if name.startswith("kek")] == []
+    assert codes(tmp_path) == ["keys_not_hsm"]
+    shown = CliRunner().invoke(app, ["report", "retention", "--project", str(tmp_path)]).stdout
+    assert "keys in no HSM: provider vault, software" in shown
+
+
+def test_keys_are_rotated_while_data_stays(tmp_path: Path, vault: FakeVault) -> None:
+    """After a rotation every key is the same, and needs the new version alone."""
+    project = vault_project(tmp_path, vault)
+    before = project.app.keyring.key("suppression")
+    done = project.keys("rotate")
+    assert [v["version"] for v in done["versions"]] == ["1", "2"]
+    assert done["rewrapped"] >= 4
+    assert (done["provider"], done["protection"]) == ("vault", "software")
+    project.app.keys.destroy("1")
+    again = load(tmp_path, target="dev")
+    assert again.app.keyring.key("suppression") == before
+    assert [v["state"] for v in again.keys()["versions"]] == ["destroyed", "enabled"]
+
+
+def test_a_run_without_its_keys_is_retried_later(tmp_path: Path, vault: FakeVault) -> None:
+    """Away is exit 4, refused is exit 3, and neither makes a key or goes on without."""
+    vault_project(tmp_path, vault)
+    vault.status = 403
+    with pytest.raises(PolicyError, match="keys_denied") as denied:
+        load(tmp_path, target="dev")
+    assert denied.value.exit_code == 3
+    vault.stop()
+    with pytest.raises(TransientError, match="keys_unavailable") as away:
+        load(tmp_path, target="dev")
+    assert away.value.exit_code == 4
+    assert codes(tmp_path) == ["keys_unavailable"]
+
+
+def test_init_makes_a_key_in_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the token has none of the label; in a second workspace of the label it is used."""
+    monkeypatch.setenv("HSM_PIN", softhsm.PIN)
+    keys = (
+        f"provider: pkcs11, module: {softhsm.module()}, token: {softhsm.TOKEN}, "
+        "key_label: init-test, pin: env:HSM_PIN"
+    )
+    for name, made in (("one", ["key encryption key"]), ("two", [])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mayfly.yml").write_text(text(keys), "utf-8")
+        found = initialise(tmp_path / name)
+        assert found == [*made, "workspace keys", "store", "ledger"]
+        assert initialise(tmp_path / name) == []
+
+
+def test_nothing_is_made_where_a_key_is_missing(tmp_path: Path, vault: FakeVault) -> None:
+    """A key of a service is made by its operator: init is refused and leaves no store."""
+    keys = f"provider: vault, address: '{vault.address}', key: none, token: env:VAULT_SECRET"
+    (tmp_path / "mayfly.yml").write_text(text(keys), "utf-8")
+    with pytest.raises(PolicyError, match="keys_denied"):
+        initialise(tmp_path)
+    assert not (tmp_path / ".mayfly/store.sqlite").exists()
+
+
+def test_an_hsm_needs_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google attests the level of the key's version."""
+    with FakeGcpKms() as fake:
+        name = fake.make_key("shop")
+        keys = f"provider: gcp_kms, key_name: {name}, endpoint: 'http://{fake.address}'"
+        make_project(tmp_path, "", rows=5, text=text(keys))
+        [done] = approved(tmp_path).run().syncs
+        assert done.status == "succeeded"
+        assert codes(tmp_path) == []
+        report = CliRunner().invoke(app, ["report", "retention", "--project", str(tmp_path)])
+        assert (report.exit_code, "HSM" in report.stdout) == (0, False)
+
+
+def test_a_local_key_beside_a_shared_store_is_refused(tmp_path: Path) -> None:
+    """Exit 3, before anything is connected to or made."""
+    words = SHOP + "store: {url: 'postgresql+psycopg://db.example.com/shop'}" + TO_LOG
+    (tmp_path / "mayfly.yml").write_text(words, "utf-8")
+    with pytest.raises(PolicyError) as caught:
+        initialise(tmp_path)
+    assert caught.value.code == "local_keys_shared_store"
+    assert caught.value.exit_code == 3
+    assert "aws_kms" in caught.value.hint
+    assert codes(tmp_path) == ["local_keys_shared_store"]
+
+
+def test_the_command_rotates_local_keys(tmp_path: Path) -> None:
+    """`mayfly keys rotate`, as text and as JSON."""
+    make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
+    words = ["keys", "rotate", "--project", str(tmp_path)]
+    shown = CliRunner().invoke(app, words).stdout
+    assert "provider local, protection software" in shown
+    assert "no data was touched" in shown
+    document = json.loads(CliRunner().invoke(app, [*words, "--output", "json"]).stdout)
+    assert [v["version"] for v in document["versions"]] == ["1", "2", "3"]
+    [done] = approved(tmp_path).run().syncs
+    assert done.status == "succeeded"

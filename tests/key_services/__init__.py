@@ -1,0 +1,1 @@
+"""Servers on loopback in place of key services, where in doubt stricter than the real ones."""
