@@ -74,7 +74,7 @@ from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.anchor import Anchor
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
-from mayfly.ports.keys import KeyProvider
+from mayfly.ports.keys import KeyProvider, newest_version
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.ports.states import States
@@ -232,10 +232,8 @@ class App:
             keys=KeyRows(folder / KEYS_FILE),
             blobs=FolderBlobs(folder / FOLDER),
             lock=HoldLock(folder / LOCK_FILE),
-            provider=LocalKeyProvider(
-                keys_directory(self.workspace_id, os.environ), project_directory=self.project.root
-            ),
-            key_version=lambda: "1",
+            provider=self.keys,
+            key_version=lambda: newest_version(self.keys),
             now_ms=self.clock.now_ms,
         )
         region = self.project.workspace.region or ""

@@ -221,6 +221,20 @@ def test_it_ends_at_once_on_demand(root: Path, sandbox: SandboxServer) -> None:
     assert verified(root) == (0, 0, 0)
 
 
+def test_a_key_that_is_rotated_meanwhile_opens_what_waits(
+    root: Path, sandbox: SandboxServer
+) -> None:
+    """Its data key is wrapped anew; the sealed bytes stay as they are."""
+    before = {p.name: p.read_bytes() for p in (root / ".mayfly" / "spool").iterdir()}
+    code, document = call(root, "keys", "rotate")
+    assert (code, len(document["versions"])) == (0, 2)
+    assert document["rewrapped"] >= len(before)
+    assert {p.name: p.read_bytes() for p in (root / ".mayfly" / "spool").iterdir()} == before
+    control(sandbox, "DELETE")
+    assert call(root, "run", "to_meta")[0] == 0
+    assert members(sandbox) == emails(*range(100))
+
+
 def test_a_batch_that_was_answered_before_its_purge_is_not_sent_again(
     root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,9 @@ def act_on_keys(app: App, act: KeyAct) -> dict[str, Any]:
     with allow_hosts(key_hosts(app.project.keys)):
         if act == "rotate":
             app.keys.rotate()
-        rewrapped = app.keyring.rewrap() if act != "versions" else None
+        rewrapped = None
+        if act != "versions":
+            rewrapped = app.keyring.rewrap() + app.spool().rewrap()
         return {
             "schema": "mayfly/keys/1",
             "ok": True,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from mayfly.domain.errors import PolicyError
+
 KeyPurpose = Literal["pseudonym", "suppression", "local_state", "ledger_signing"]
 Protection = Literal["hsm", "software", "unknown"]
 KeyState = Literal["enabled", "disabled", "destroyed", "pending"]
@@ -100,6 +102,19 @@ class KeyProvider(Protocol):
     def protection(self) -> Protection:
         """Where the key lies, as the provider itself attests it; `unknown` where it does not."""
         ...
+
+
+def newest_version(provider: KeyProvider) -> str:
+    """Name of the version that is wrapped under now.
+
+    Raises:
+        PolicyError: `keys_denied`, none is enabled.
+        EngineError: whatever `versions` raises.
+    """
+    enabled = [version.id for version in provider.versions() if version.state == "enabled"]
+    if not enabled:
+        raise PolicyError("keys_denied", "The key encryption key has no version that is enabled.")
+    return enabled[-1]
 
 
 def rewrap(provider: KeyProvider, blob: bytes, aad: bytes) -> bytes:

@@ -93,7 +93,10 @@ class SealedSpool:
                 sealed = b"".join(seal_stream(data_key, [frame], self._context(held)))
                 return self._written(row, sealed)
             except EngineError:
+                is_taken = self._is_taken(row)
                 self._abandon(row)
+                if is_taken:
+                    raise _busy() from None
                 raise
 
     def open(self, batch_id: str) -> bytes:
@@ -208,6 +211,13 @@ class SealedSpool:
         with suppress(EngineError):
             self._blobs.delete([row.blob])
             self._keys.forget([row.blob])
+
+    def _is_taken(self, row: KeyRow) -> bool:
+        """Whether another attempt took the row's place, and its unfinished bytes away with it."""
+        with suppress(EngineError):
+            now = self._keys.get(row.held.id)
+            return now is None or now.blob != row.blob
+        return False
 
     def _leave(self, before: KeyRow) -> None:
         """Bytes of an unfinished attempt whose row another one took."""
