@@ -1,0 +1,15 @@
+"""The one place that joins ports to adapters: plain calls, no globals."""
+
+from mayfly.bootstrap.app import App, initialise, open_app
+from mayfly.bootstrap.connectors import SPECS, open_source, source_hosts
+from mayfly.bootstrap.keeping import where_state_is
+
+__all__ = [
+    "SPECS",
+    "App",
+    "initialise",
+    "open_app",
+    "open_source",
+    "source_hosts",
+    "where_state_is",
+]

@@ -1,0 +1,149 @@
+"""Sources and destinations by their settings, and the hosts they need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mayfly.adapters.http import HttpxClient
+from mayfly.config.secrets import Secret, resolve
+from mayfly.connectors.destinations import (
+    database_duckdb,
+    database_postgres,
+    database_sqlite,
+    meta_ads,
+)
+from mayfly.connectors.destinations import (
+    files as files_destination,
+)
+from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.files import FilesSource
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.domain.errors import ConfigError
+from mayfly.domain.settings import (
+    DestinationSettings,
+    Project,
+    SecretRef,
+    SyncSettings,
+)
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
+from mayfly.ports.source import Source
+
+SPECS: dict[str, DestinationSpec] = {
+    "meta_ads": meta_ads.SPEC,
+    "postgres": database_postgres.SPEC_POSTGRES,
+    "duckdb": database_duckdb.SPEC_DUCKDB,
+    "sqlite": database_sqlite.SPEC_SQLITE,
+    "files": files_destination.SPEC,
+}
+
+
+_DIALECTS: dict[str, Callable[[], SqlDialect]] = {
+    "duckdb": DuckdbDialect,
+    "postgres": PostgresDialect,
+}
+
+
+def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...]:
+    """What tells one destination from another; part of the state's identity and the approval."""
+    options = settings.options
+    parts = [settings.endpoint or ""]
+    parts += [str(options.get(k, "")) for k in ("account_id", "dsn", "schema", "path", "format")]
+    return (*parts, sync.audience or sync.table or "")
+
+
+def _secret(reference: object) -> Secret:
+    """The secret behind a reference of a destination's options."""
+    if not isinstance(reference, SecretRef):
+        raise ConfigError("secret_missing", "A destination needs a secret that is not set.")
+    return resolve(reference, os.environ)
+
+
+def open_source(project: Project, name: str) -> Source:
+    """A source by its settings."""
+    settings = project.sources[name]
+    if settings.type == "postgres":
+        if settings.dsn is None:
+            raise ConfigError("dsn_missing", f"Source {name} needs a dsn.")
+        return PostgresSource(
+            name,
+            resolve(settings.dsn, os.environ),
+            schema=settings.schema,
+            state_schema=settings.state_schema,
+        )
+    if settings.path is None:
+        raise ConfigError("path_missing", f"Source {name} needs a path.")
+    path = project.root / settings.path
+    if settings.type == "files":
+        return FilesSource(name, path, memory_limit=settings.memory_limit or "2GB")
+    return DuckdbSource(name, path, memory_limit=settings.memory_limit or "2GB")
+
+
+def dialect_of(source: Source) -> SqlDialect:
+    """The SQL of a source."""
+    return _DIALECTS[source.dialect]()
+
+
+def destination_hosts(settings: DestinationSettings) -> frozenset[str]:
+    """Hosts a destination needs."""
+    if settings.endpoint:
+        return frozenset({"127.0.0.1"})
+    spec = SPECS[settings.type]
+    if settings.type == "postgres":
+        return database_postgres.hosts_of(_secret(settings.options["dsn"]))
+    return spec.hosts
+
+
+def source_hosts(project: Project, name: str) -> frozenset[str]:
+    """Hosts a source needs."""
+    settings = project.sources[name]
+    if settings.type != "postgres" or settings.dsn is None:
+        return frozenset()
+    return database_postgres.hosts_of(resolve(settings.dsn, os.environ))
+
+
+def make_destination(
+    project: Project,
+    settings: DestinationSettings,
+    context: DestinationContext,
+    sync: SyncSettings,
+) -> Destination:
+    """A connector, on the running loop."""
+    options = settings.options
+    match settings.type:
+        case "meta_ads":
+            secret = options.get("app_secret")
+            endpoint = settings.endpoint or f"https://{meta_ads.HOST}"
+            return meta_ads.MetaAds(
+                meta_ads.MetaAdsSettings(
+                    account_id=str(options["account_id"]),
+                    access_token=_secret(options["access_token"]),
+                    app_secret=_secret(secret) if secret else None,
+                    audience=sync.audience or "",
+                    api_version=str(options.get("api_version") or meta_ads.API_VERSION),
+                    endpoint=endpoint,
+                ),
+                HttpxClient(destination_hosts(settings)),
+                context,
+            )
+        case "postgres":
+            return database_postgres.make(
+                dsn=_secret(options["dsn"]),
+                schema=str(options.get("schema") or "public"),
+                context=context,
+            )
+        case "duckdb":
+            return database_duckdb.make(path=project.root / str(options["path"]), context=context)
+        case "sqlite":
+            return database_sqlite.make(path=project.root / str(options["path"]), context=context)
+        case "files":
+            return files_destination.make(
+                path=project.root / str(options["path"]),
+                file_format=str(options.get("format") or "parquet"),
+                context=context,
+            )
+        case other:
+            raise ConfigError("destination_type", f"There is no connector for {other}.")

@@ -1,0 +1,165 @@
+"""What a project keeps: store, keys, ledger and its anchors, local states, the spool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mayfly.adapters.anchors.folder import FolderAnchor
+from mayfly.adapters.anchors.source import SourceAnchor
+from mayfly.adapters.anchors.webhook import WebhookAnchor
+from mayfly.adapters.keys.keyring import FileKeyring
+from mayfly.adapters.keys.local import keys_directory
+from mayfly.adapters.keys.make import (
+    check_store,
+    make_key_provider,
+)
+from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.planstores.local import LocalDatabases
+from mayfly.adapters.spools.folder import FolderBlobs
+from mayfly.adapters.spools.key_rows import KeyRows
+from mayfly.adapters.spools.locks import HoldLock
+from mayfly.adapters.spools.spool import (
+    FOLDER,
+    KEYS_FILE,
+    LOCK_FILE,
+    SealedSpool,
+    SpoolParts,
+)
+from mayfly.adapters.stores.sql_store import SqlStore
+from mayfly.bootstrap.connectors import dialect_of, open_source, source_hosts
+from mayfly.config.secrets import resolve, resolve_store_url
+from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
+from mayfly.domain.errors import ConfigError
+from mayfly.domain.settings import (
+    AnchorSettings,
+    Project,
+)
+from mayfly.ledger.checkpoint import Signer
+from mayfly.ports.anchor import Anchor
+from mayfly.ports.keys import KeyProvider, newest_version
+
+LOCAL_STATES = "local"
+"""Name of the place of states beside sources that are not written."""
+
+
+def store_of(project: Project) -> SqlStore:
+    """The store of a project, which may not exist yet.
+
+    Raises:
+        PolicyError: `local_keys_shared_store`.
+    """
+    url = resolve_store_url(project.store.url, os.environ)
+    check_store(project.keys, url)
+    return SqlStore(url, project.root / ".mayfly")
+
+
+def open_store(project: Project) -> SqlStore:
+    """The store of a project.
+
+    Raises:
+        PolicyError: `not_initialised`.
+    """
+    store = store_of(project)
+    store.workspace()
+    return store
+
+
+def key_provider(project: Project, workspace_id: str) -> KeyProvider:
+    """Who wraps the workspace's keys; see `make_key_provider`.
+
+    Raises:
+        PolicyError: `keys_beside_data`.
+        ConfigError: the key directory is not known.
+    """
+    return make_key_provider(
+        project.keys,
+        directory=keys_directory(workspace_id, os.environ),
+        project_directory=project.root,
+        reveal=lambda reference: resolve(reference, os.environ).reveal(),
+    )
+
+
+def open_keyring(project: Project, provider: KeyProvider, workspace_id: str) -> FileKeyring:
+    """The workspace's keys, bound to it and to its region."""
+    return FileKeyring(
+        provider,
+        keys_directory(workspace_id, os.environ),
+        workspace=workspace_id,
+        region=project.workspace.region or "",
+    )
+
+
+def ledger_path(project: Project) -> Path:
+    """Folder of the ledger."""
+    return project.root / ".mayfly" / "ledger"
+
+
+def open_ledger(
+    project: Project, keyring: FileKeyring, workspace_id: str, now: Callable[[], datetime]
+) -> FolderLedger:
+    """The workspace's ledger."""
+    seed = keyring.key("ledger_signing")
+    return FolderLedger(
+        ledger_path(project), Signer.from_seed(workspace=workspace_id, seed=seed), now
+    )
+
+
+def where_state_is(project: Project, source: str) -> str:
+    """The name under which `App.states` has the states of a source's syncs."""
+    return LOCAL_STATES if project.sources[source].state == "local" else source
+
+
+def local_databases(project: Project) -> LocalDatabases:
+    """States of syncs whose source is not written."""
+    return LocalDatabases(
+        folder=project.root / ".mayfly" / "state",
+        make=make_database,
+        open=LocalStateDatabase,
+    )
+
+
+def open_spool(
+    project: Project, keys: KeyProvider, workspace_id: str, now_ms: Callable[[], int]
+) -> SealedSpool:
+    """Where batches of a workspace and region wait sealed."""
+    folder = project.root / ".mayfly"
+    parts = SpoolParts(
+        keys=KeyRows(folder / KEYS_FILE),
+        blobs=FolderBlobs(folder / FOLDER),
+        lock=HoldLock(folder / LOCK_FILE),
+        provider=keys,
+        key_version=lambda: newest_version(keys),
+        now_ms=now_ms,
+    )
+    return SealedSpool(parts, workspace=workspace_id, region=project.workspace.region or "")
+
+
+def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -> Anchor:
+    """A place for checkpoints.
+
+    Raises:
+        PolicyError: `anchor_inside`.
+        ConfigError: `secret_missing`.
+    """
+    if settings.path is not None:
+        return FolderAnchor(settings.path, workspace_id=workspace_id, project=project.root)
+    if settings.source is not None:
+        source = open_source(project, settings.source)
+        schema = project.sources[settings.source].state_schema
+        return SourceAnchor(source, dialect_of(source), schema=schema)
+    secret = settings.secret
+    if settings.url is None or secret is None:
+        raise ConfigError("bad_anchor", f"Anchor {settings.name} has no address.")
+    return WebhookAnchor(settings.url, secret=lambda: resolve(secret, os.environ).reveal())
+
+
+def anchor_hosts(project: Project, settings: AnchorSettings) -> frozenset[str]:
+    """Hosts that an anchor is reached at."""
+    if settings.source is not None:
+        return frozenset(source_hosts(project, settings.source))
+    host = urlsplit(settings.url).hostname if settings.url else None
+    return frozenset({host} if host else ())
