@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mayfly.domain.errors import ConfigError
 
+_PR_GET_DUMPABLE = 3
 _PR_SET_DUMPABLE = 4
 _M_ARENA_MAX = -8
 _ACTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -91,6 +92,19 @@ def close_leaks() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def writes_no_dump() -> bool:
+    """Whether the system was told to dump this process under no circumstances.
+
+    Linux looks at this flag first: without it neither a file is written nor a handler called. A
+    limit of 0 alone keeps no handler away. False where the system does not tell.
+    """
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError, AttributeError):
+        return bool(ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0)
+    return False
 
 
 def peak_memory_bytes() -> int:

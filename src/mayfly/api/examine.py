@@ -10,7 +10,10 @@ from typing import Any
 
 from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.egress import allow_hosts
+from mayfly.adapters.host import HostFacts, read_host
 from mayfly.adapters.keys.make import key_hosts
+from mayfly.api.findings import Finding, finding
+from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.project import Project
 from mayfly.bootstrap import App, open_app, open_source, source_hosts
 from mayfly.config.load import load_project
@@ -19,20 +22,23 @@ from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.ports.source import Source
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 
-Finding = dict[str, Any]
 CLOCK_TOLERANCE_SECONDS = 60
-WARNINGS = ("not_enforced", "hashed_in_worker", "keys_not_hsm", "unanchored")
+WARNINGS = ("not_enforced", "hashed_in_worker", "keys_not_hsm", "unanchored", *HOST_CODES)
 """Codes of findings that keep no run from succeeding."""
 
 
 def examine(
-    root: Path, *, target: str, clock: Callable[[], datetime] | None = None
+    root: Path,
+    *,
+    target: str,
+    clock: Callable[[], datetime] | None = None,
+    host: Callable[[], HostFacts] = read_host,
 ) -> list[Finding]:
     """What would keep a run from succeeding now, each with its repair; and warnings."""
     now = clock or SystemClock().now
     project = load_project(root, target=target)
     found = [
-        _finding(w.code, w.message, w.hint, file=w.file, line=w.line, column=w.column)
+        finding(w.code, w.message, w.hint, file=w.file, line=w.line, column=w.column)
         for w in project.warnings
     ]
     try:
@@ -45,10 +51,11 @@ def examine(
     found += _syncs(app)
     found += _overdue(app)
     found += _anchors(app)
+    found += host_findings(host())
     last = app.ledger.last_time()
     if last is not None and last > now():
         found.append(
-            _finding(
+            finding(
                 "clock_backwards",
                 "The system's clock stands before the ledger's last entry.",
                 "Set the clock; runs are refused until it has passed that time.",
@@ -59,7 +66,7 @@ def examine(
 
 def _overdue(app: App) -> list[Finding]:
     return [
-        _finding(
+        finding(
             "overdue",
             f"sync {copy.sync} ({copy.target}): a working copy has been there for longer than 30 "
             "days.",
@@ -72,7 +79,7 @@ def _overdue(app: App) -> list[Finding]:
 def _anchors(app: App) -> list[Finding]:
     if not app.project.anchors:
         return [
-            _finding(
+            finding(
                 "unanchored",
                 "No checkpoint of the ledger leaves this machine, so that it proves nothing "
                 "against whoever runs it.",
@@ -84,7 +91,7 @@ def _anchors(app: App) -> list[Finding]:
     except EngineError as error:
         return [_of(error, where="anchors")]
     return [
-        _finding(
+        finding(
             "anchor_failed",
             f"anchor {state['name']}: the newest checkpoint did not arrive [{state['code']}].",
             "Repair it there; the next run tries again.",
@@ -96,7 +103,7 @@ def _anchors(app: App) -> list[Finding]:
 
 def _drivers() -> list[Finding]:
     return [
-        _finding(
+        finding(
             "driver_too_old",
             f"A driver is older than Mayfly needs: {line}.",
             "Install Mayfly again: pip install --upgrade mayfly-data.",
@@ -117,7 +124,7 @@ def _keys(app: App) -> list[Finding]:
         return []
     where = "in software" if protection == "software" else "where its provider does not say"
     return [
-        _finding(
+        finding(
             "keys_not_hsm",
             f"keys: the key encryption key lies {where} (provider {settings.provider}).",
             "Runs work. To have it in a security module, see docs/howto/keys.md.",
@@ -168,7 +175,7 @@ def _clock(source: Source, now: Callable[[], datetime]) -> list[Finding]:
         return []
     which = "ahead of" if seconds > 0 else "behind"
     return [
-        _finding(
+        finding(
             "clock_differs",
             f"source {source.name}: the server's clock is {abs(seconds)} s {which} this machine's.",
             "Let both follow a time server (NTP). Ledger, leases and runs carry this machine's "
@@ -199,7 +206,7 @@ def _worker_columns(compiled: CompiledSync) -> list[Finding]:
         return []
     columns = ", ".join(compiled.hashed_in_worker)
     return [
-        _finding(
+        finding(
             "hashed_in_worker",
             f"sync {compiled.sync.name}: the source's server hashes {columns} otherwise than the "
             "rules, so Mayfly reads their values and hashes them itself.",
@@ -218,20 +225,7 @@ async def _check(make: Any) -> None:
 
 def _of(error: EngineError, *, where: str = "") -> Finding:
     message = f"{where}: {error.message}" if where else error.message
-    return _finding(error.code, message, error.hint)
-
-
-def _finding(
-    code: str, message: str, hint: str, *, file: str = "", line: int = 0, column: int = 0
-) -> Finding:
-    return {
-        "file": file,
-        "line": line,
-        "column": column,
-        "code": code,
-        "message": message,
-        "hint": hint,
-    }
+    return finding(error.code, message, error.hint)
 
 
 def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:

@@ -43,9 +43,9 @@ libc.fflush(None)
 """
 
 
-def _seen(program: str) -> list[str]:
+def _seen(program: str, then: str = _SEEN) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", f"{program}{_SEEN}"], capture_output=True, check=True, text=True
+        [sys.executable, "-c", f"{program}{then}"], capture_output=True, check=True, text=True
     )
     return done.stdout.splitlines()[-1].split()
 
@@ -56,6 +56,21 @@ def test_what_holds_rows_writes_no_core_dump(program: str) -> None:
     """Neither the limit nor the flag that a debugger needs stays as the starting process had it."""
     assert _seen("")[1] == "1"
     assert _seen(program) == ["0", "0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
+def test_a_process_knows_whether_it_may_be_dumped() -> None:
+    """From the system, not from having asked for it; where that does not answer, it may be."""
+    program = """
+import sys
+from mayfly.adapters.processes import close_leaks, writes_no_dump
+before = writes_no_dump()
+close_leaks()
+after = writes_no_dump()
+sys.platform = "darwin"
+print(before, after, writes_no_dump())
+"""
+    assert _seen(program, "") == ["False", "True", "False"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc has several heaps")
