@@ -26,6 +26,7 @@ from mayfly.testing.plan_world import World
 SOAK = int(os.environ.get("MAYFLY_SOAK", "0"))
 EMAILS = [f"{prefix}{i}@example.com" for i in range(4) for prefix in ("a", "x")]
 KEYS = st.integers(0, 9)
+DAY_MS = 86_400_000
 Act = tuple[str, Any]
 ACTS = st.lists(
     st.one_of(
@@ -37,6 +38,7 @@ ACTS = st.lists(
         st.tuples(st.just("remap"), st.integers(0, 2)),
         st.tuples(st.just("leave"), st.integers(0, 1)),
         st.tuples(st.just("lose_model"), st.booleans()),
+        st.tuples(st.just("be_off"), st.integers(1, 31)),
     ),
     max_size=2,
 )
@@ -47,6 +49,7 @@ RUNS = st.fixed_dictionaries(
         "asynchronous": st.booleans(),
         "seed": st.integers(0, 99),
         "concurrency": st.sampled_from([1, 2]),
+        "holds": st.booleans(),
         "accept_removals": st.sampled_from([0, ALL, ALL, ALL]),
     }
 )
@@ -206,6 +209,11 @@ class Protocol(RuleBasedStateMachine):
         """The destination is away: for some attempts, or for all of a run."""
         self.world.destination.be_away(calls + 1)
 
+    def be_off(self, days: int) -> None:
+        """The machine is off; what is past its cap goes before anything else is done."""
+        self.world.now_ms += days * DAY_MS
+        self.world.sweep()
+
     def may_reject(self) -> bool:
         """Where a marker answers for a whole batch, it cannot say which rows were refused."""
         return self.mode is not SyncMode.APPEND
@@ -228,6 +236,9 @@ class Protocol(RuleBasedStateMachine):
             assert last.tally is not None
             assert last.tally.status == "no_changes"
             assert self.world.ledger.open_runs("people", "dev") == []
+            assert self.world.ledger.open_batches() == []
+            spool = self.world.spool()
+            assert spool is None or spool.held() == []
         finally:
             self._opened.__exit__(None, None, None)
 

@@ -22,16 +22,22 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.source import Source
+from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.plan_world import ModelRow, Warehouse
+from spool_worlds import spool_in
 
 MakeWarehouse = Callable[[], AbstractContextManager[Warehouse]]
 STORES = ("duckdb", "postgres")
 
 
 def in_source(
-    source: Source, sql: SqlDialect, write_model: Callable[[Sequence[ModelRow]], None]
+    source: Source,
+    sql: SqlDialect,
+    write_model: Callable[[Sequence[ModelRow]], None],
+    spool: Path,
 ) -> Warehouse:
-    """A warehouse whose plans wait in itself."""
+    """A warehouse whose plans wait in itself, and a folder for what must wait sealed."""
+    provider = FakeKeyProvider()
     return Warehouse(
         source=source,
         sql=sql,
@@ -39,6 +45,7 @@ def in_source(
         make_store=lambda identity, clock: SourcePlanStore(
             source, sql, identity, owner="me", clock_ms=clock
         ),
+        make_spool=lambda clock: spool_in(spool, provider, now_ms=clock),
     )
 
 
@@ -57,7 +64,8 @@ def duckdb_file() -> Iterator[Warehouse]:
     """An empty DuckDB file."""
     with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
         path = Path(folder) / "shop.duckdb"
-        yield in_source(DuckdbSource("shop", path), DuckdbDialect(), partial(write_duckdb, path))
+        source = DuckdbSource("shop", path)
+        yield in_source(source, DuckdbDialect(), partial(write_duckdb, path), Path(folder))
 
 
 class _Dsn:
@@ -86,9 +94,9 @@ def postgres(dsn: str) -> Iterator[Warehouse]:
     """A real PostgreSQL without a state."""
     with psycopg.connect(dsn, autocommit=True) as con:
         con.execute("DROP SCHEMA IF EXISTS _mayfly CASCADE")
-    yield in_source(
-        PostgresSource("shop", _Dsn(dsn)), PostgresDialect(), partial(write_postgres, dsn)
-    )
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        source = PostgresSource("shop", _Dsn(dsn))
+        yield in_source(source, PostgresDialect(), partial(write_postgres, dsn), Path(folder))
 
 
 def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:

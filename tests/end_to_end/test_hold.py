@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 from end_to_end.projects import FILES, SHOP, approved, make_project, members
 from mayfly.adapters import clock
+from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.cli.commands import app
 from mayfly.connectors.destinations.database_sqlite import SqliteEngine
+from mayfly.ledger.entry import Entry, EntryType
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.scan_paths import scan_paths
 from mayfly.testing.plan_world import digest
@@ -249,6 +251,40 @@ def test_a_batch_that_was_answered_before_its_purge_is_not_sent_again(
     assert call(root, "run", "to_meta")[1]["syncs"][0]["rows"]["delivered"] == 70
     assert members(sandbox) == emails(*range(100))
     assert (sealed(root), verified(root)) == ([], (0, 0, 0))
+
+
+def die_before_an_end(patch: pytest.MonkeyPatch) -> None:
+    """The process is gone before the end of a batch is written down."""
+    append = FolderLedger.append
+
+    def dying(self: FolderLedger, entries: Sequence[Entry]) -> None:
+        if any(e.type in (EntryType.PURGED, EntryType.EXPIRED) for e in entries):
+            raise SystemExit(9)
+        append(self, entries)
+
+    patch.setattr(FolderLedger, "append", dying)
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_an_end_that_nobody_wrote_down_is_written_later(
+    root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The process dies between purging and saying so; the next run says it, and where there is
+    none, the first command after the cap.
+    """
+    with monkeypatch.context() as patch:
+        die_before_an_end(patch)
+        done = CliRunner().invoke(app, ["purge", "to_meta", "--project", str(root)])
+    assert done.exit_code == 9
+    assert (sealed(root), verified(root)[0]) == ([], 4)
+    control(sandbox, "DELETE")
+    if command == "sweep":
+        real = clock._system_ms
+        monkeypatch.setattr(clock, "_system_ms", lambda: real() + 31 * DAY_MS)
+    assert call(root, *(["run", "to_meta"] if command == "run" else ["sweep"]))[0] == 0
+    kind = "purged" if command == "run" else "expired"
+    assert [e["reason"] for e in ledger(root, kind)] == ["not_there"] * 4
+    assert verified(root)[0] == 0
 
 
 # -- appends to a table of one's own ------------------------------------------------------------

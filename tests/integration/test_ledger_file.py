@@ -105,6 +105,28 @@ def test_a_reopened_ledger_goes_on(path: Path, ledger: FolderLedger, clock: Cloc
     assert (report.ok, report.anchored, report.entries) == (True, True, 4)
 
 
+def test_what_is_open_is_known_by_every_process(
+    path: Path, ledger: FolderLedger, clock: Clock
+) -> None:
+    """Copies and sealed batches without an end, the oldest first, whoever appended them; the first
+    of two counts.
+    """
+    other = FolderLedger(path, SIGNER, clock)
+    other.append([act("created"), act("held", batch=1), act("held", batch=2)])
+    assert [c.run for c in ledger.open_copies()] == ["r1"]
+    assert [(b.run, b.batch, b.rows) for b in ledger.open_batches()] == [("r1", 1, 1), ("r1", 2, 1)]
+    clock.now += timedelta(hours=1)
+    ledger.append([act("held"), act("held", batch=2), act("purged", batch=1), act("created", "r2")])
+    for each in (ledger, other, FolderLedger(path, SIGNER, clock)):
+        assert [(c.run, c.created_at) for c in each.open_copies()] == [
+            ("r1", START),
+            ("r2", clock.now),
+        ]
+        assert [(b.batch, b.held_at) for b in each.open_batches()] == [(2, START)]
+    other.append([act("expired", batch=2), act("dropped"), act("dropped", "r2")])
+    assert (ledger.open_copies(), ledger.open_batches()) == ([], [])
+
+
 def test_appending_nothing_writes_nothing(path: Path, ledger: FolderLedger) -> None:
     """An empty append leaves the files untouched."""
     before = (path / "checkpoint").stat().st_ino

@@ -27,6 +27,24 @@ class OpenCopy:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenBatch:
+    """A sealed batch that was recorded as held and not as purged or expired.
+
+    Args:
+        sync, target, run, batch: what it is of.
+        rows: how many it holds.
+        held_at: when it was recorded, in UTC.
+    """
+
+    sync: str
+    target: str
+    run: str
+    batch: int
+    rows: int
+    held_at: datetime
+
+
 class Ledger(Protocol):
     """An append-only record of what was created, delivered and dropped.
 
@@ -53,6 +71,10 @@ class Ledger(Protocol):
 
     def open_copies(self) -> Sequence[OpenCopy]:
         """Working copies that were recorded as created and not as dropped, the oldest first."""
+        ...
+
+    def open_batches(self) -> Sequence[OpenBatch]:
+        """Sealed batches that were recorded as held and not as ended, the oldest first."""
         ...
 
     def open_runs(self, sync: str, target: str) -> Sequence[str]:

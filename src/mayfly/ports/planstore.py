@@ -82,7 +82,8 @@ class PlanStore(Protocol):
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker
     ) -> Mapping[int, pa.Array]:
         """Of planned additions the positions (int32) that may go now, by batch number: consent is
-        granted as far as the sync has any, and nobody on the suppression list.
+        granted as far as the sync has any, nobody is on the suppression list, and the model has no
+        other values for them.
         """
 
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:

@@ -29,7 +29,7 @@ from mayfly.services.deliver import spread
 from mayfly.services.deliver_plan import Job, acknowledge, deliver, require_one_each, tell
 from mayfly.services.doubt import is_applied
 from mayfly.services.find_object import ObjectFound, find_object
-from mayfly.services.hold import drain, purge_others, seal_waiting
+from mayfly.services.hold import drain, note_gone, purge_others, seal_waiting
 from mayfly.services.run import Run, call, sender_of
 from mayfly.services.run_tally import RunTally
 
@@ -121,6 +121,7 @@ async def _close_left_open(run: Run, tally: RunTally) -> None:
     """A plan that another run left open is never finished; what is in doubt is marked."""
     left_open = await call(run.store.open_plan)
     await _drop_never_made(run, left_open)
+    await note_gone(run)
     await purge_others(run, None if left_open is None else left_open.run)
     if left_open is None:
         return

@@ -141,6 +141,32 @@ async def purge_others(run: Run, keep: str | None) -> None:
         await _purge(run, run.holding, [h for h in waiting if h.run != keep], "plan_gone")
 
 
+async def note_gone(run: Run) -> None:
+    """Batches that were announced and are not there: a process ended between ledger and spool.
+
+    The lease is ours, so that no other run of this sync is between the two now.
+    """
+    if run.holding is None:
+        return
+    identity = run.spec.identity
+    announced = [
+        b
+        for b in await call(run.ledger.open_batches)
+        if (b.sync, b.target) == (identity.sync, identity.target)
+    ]
+    if not announced:
+        return
+    there = {(h.run, h.batch) for h in await call(run.holding.spool.held)}
+    gone = [b for b in announced if (b.run, b.batch) not in there]
+    await call(
+        run.ledger.append,
+        [
+            run.entry(EntryType.PURGED, run=b.run, batch=b.batch, rows=b.rows, reason="not_there")
+            for b in gone
+        ],
+    )
+
+
 async def _waiting(run: Run, holding: Holding, of_run: str | None) -> Sequence[HeldBatch]:
     identity, now = run.spec.identity, run.now_ms()
     found = await call(holding.spool.held)
@@ -160,7 +186,15 @@ async def _drain_one(
     of: int,
 ) -> str:
     """Send one batch; what became of it, as the ledger says it."""
-    rows, positions = rows_of(await call(holding.spool.open, held.id))
+    try:
+        content = await call(holding.spool.open, held.id)
+    except IntegrityError as error:
+        if error.code != "spool_gone":
+            raise
+        # Purged by whoever may, since this run asked what waits: planned anew like the rest.
+        return "not_there"
+    rows, positions = rows_of(content)
+    del content
     may = pc.is_in(positions, value_set=allowed.get(info.number, pa.array([], pa.int32())))
     if info.intent and run.spec.mode is SyncMode.APPEND:
         if await is_applied(run, _head(run, held, info, of)):

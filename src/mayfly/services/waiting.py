@@ -116,6 +116,7 @@ class WaitingRoom:
         late = [h for h in self.spool.held() if h.purge_by_ms <= now_ms]
         sealed = self._destroy(late, EntryType.EXPIRED, "expired")
         self.spool.sweep()
+        self._note_gone()
         ended, left = self._end(self.overdue(), "expired")
         return [*sealed, *ended], left
 
@@ -125,6 +126,29 @@ class WaitingRoom:
         sealed = self._destroy(mine, EntryType.PURGED, "purged")
         ended, left = self._end([c for c in self.copies() if c.sync in syncs], "purged")
         return [*sealed, *ended], left
+
+    def _note_gone(self) -> None:
+        """End in the ledger what is past its cap and not there: a process died between purging
+        and saying so. Before that day it may be a run that is just about to seal.
+        """
+        now = self.now()
+        late = [b for b in self.states.ledger.open_batches() if now - b.held_at > CAP]
+        there = {(h.run, h.batch) for h in self.spool.held()} if late else set()
+        gone = [b for b in late if (b.run, b.batch) not in there]
+        self.states.ledger.append(
+            [
+                self.states.entry(
+                    EntryType.EXPIRED,
+                    sync=b.sync,
+                    target=b.target,
+                    run=b.run,
+                    batch=b.batch,
+                    rows=b.rows,
+                    reason="not_there",
+                )
+                for b in gone
+            ]
+        )
 
     def _destroy(
         self, batches: Sequence[HeldBatch], kind: EntryType, reason: str

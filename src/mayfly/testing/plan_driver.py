@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
 from mayfly.domain.errors import EngineError, PolicyError, TransientError
+from mayfly.domain.held import HeldBatch
 from mayfly.domain.outcomes import Outcomes
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.spec import (
@@ -37,13 +38,14 @@ from mayfly.ports.destination import (
     Progress,
     Submitted,
 )
-from mayfly.ports.ledger import OpenCopy
+from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.ports.planstore import PlanStore
+from mayfly.ports.spool import SealedReceipt, Spool
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.gate import GateField, GatePolicy
 from mayfly.services.advance_run import advance
 from mayfly.services.check_plan import GUARD_ROWS, GUARD_SHARE
-from mayfly.services.run import Run, RunOptions
+from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
 from mayfly.testing.fake_destination import FakeDestination
 from mayfly.testing.plan_world import Person, World, identifiers
@@ -52,6 +54,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# Of the spool: it belongs to one worker.
+WORKSPACE, REGION = "shop-1", "eu-west-1"
 Step = tuple[str, int]
 Events: TypeAlias = "Mapping[Step, Callable[[Attempt], None]]"
 
@@ -73,6 +77,7 @@ class Attempt:
             many are let through.
         seed: of the order in which batches are sent.
         concurrency: how many of them are on their way at the same time.
+        holds: whether what a destination that is away does not take waits sealed.
 
     Attributes:
         holding: whether it took the lease, and has not given it back.
@@ -89,6 +94,7 @@ class Attempt:
     accept_removals: int = 0
     seed: int = 0
     concurrency: int = 1
+    holds: bool = False
     dead: bool = False
     holding: bool = False
     in_flight: set[int] = field(default_factory=set)
@@ -103,7 +109,7 @@ class Attempt:
         self.world.now_ms += 1_000
         self.run = f"r{self.world.runs}"
         self.holder = f"h{self.world.runs}"
-        self._began = len(self.world.history) - 1
+        self.world.began[self.run] = len(self.world.history) - 1
 
     def go(self) -> Attempt:
         """Run to the end, a crash, or an error."""
@@ -189,9 +195,15 @@ class Attempt:
         if not expected:
             raise AssertionError(f"a run ended with {code}") from self.error
 
-    def wanted_meanwhile(self) -> list[dict[int, Person]]:
-        """What was wanted, at each moment since this run began."""
-        return self.world.history[self._began :]
+    def wanted_since(self, run: str) -> list[dict[int, Person]]:
+        """What was wanted at each moment since a run began. Of what an earlier one has sealed,
+        it may only be sent of people who are wanted while this one runs.
+        """
+        moments = self.world.history[self.world.began[run] :]
+        if run == self.run:
+            return moments
+        now = set[int]().union(*self.world.history[self.world.began[self.run] :])
+        return [{k: v for k, v in m.items() if k in now} for m in moments]
 
     def _orphan(self, jobs: str) -> None:
         if jobs == "done":
@@ -222,6 +234,15 @@ class Attempt:
             sleep=self._no_sleep,
             guard_rows=self.guard_rows,
             concurrency=self.concurrency,
+            holding=self._holding(),
+        )
+
+    def _holding(self) -> Holding | None:
+        spool = self.world.spool()
+        if spool is None:
+            return None
+        return Holding(
+            spool=_Spool(self, spool), workspace=WORKSPACE, region=REGION, hold=self.holds
         )
 
     async def _no_sleep(self, seconds: float) -> None:
@@ -382,6 +403,10 @@ class _Ledger:
         """See `Ledger.open_copies`."""
         return self._ledger.open_copies()
 
+    def open_batches(self) -> Sequence[OpenBatch]:
+        """See `Ledger.open_batches`."""
+        return self._ledger.open_batches()
+
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
         """See `Ledger.open_runs`."""
         return self._ledger.open_runs(sync, target)
@@ -392,6 +417,38 @@ class _Ledger:
     def size(self) -> int:
         """Number of entries."""
         return self._ledger.size()
+
+
+class _Spool:
+    """The world's spool; a change of it is durable before the step after it."""
+
+    def __init__(self, attempt: Attempt, spool: Spool) -> None:
+        self._attempt = attempt
+        self._spool = spool
+
+    def hold(self, held: HeldBatch, content: bytes) -> SealedReceipt:
+        """See `Spool.hold`."""
+        return self._attempt.call(self._spool.hold, held, content)
+
+    def open(self, batch_id: str) -> bytes:
+        """See `Spool.open`."""
+        return self._attempt.call(self._spool.open, batch_id)
+
+    def held(self) -> Sequence[HeldBatch]:
+        """See `Spool.held`."""
+        return self._attempt.call(self._spool.held)
+
+    def purge(self, batch_ids: Sequence[str]) -> Sequence[str]:
+        """See `Spool.purge`."""
+        return self._attempt.call(self._spool.purge, batch_ids)
+
+    def rewrap(self) -> int:
+        """Not a part of a run."""
+        raise NotImplementedError
+
+    def sweep(self) -> int:
+        """Not a part of a run."""
+        raise NotImplementedError
 
 
 class _Destination:
@@ -455,7 +512,7 @@ class _Destination:
 
     def _check_rows(self, head: BatchHead, rows: list[dict[str, Any]]) -> None:
         world = self._attempt.world
-        moments = self._attempt.wanted_meanwhile()
+        moments = self._attempt.wanted_since(head.run)
         if head.operation is Operation.REMOVE:
             # Whether the destination ever took a rejected row is not known.
             taken = [

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from mayfly.domain.batch import SyncMode
+from mayfly.domain.held import HeldBatch
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.spec import (
     Consent,
@@ -25,9 +26,10 @@ from mayfly.planning.spec import (
     SuppressionColumn,
 )
 from mayfly.planning.sql.dialect import SqlDialect, literal
-from mayfly.ports.ledger import OpenCopy
+from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
+from mayfly.ports.spool import Spool
 from mayfly.privacy.gate import Form
 from mayfly.testing.fake_destination import FakeWorld
 
@@ -169,6 +171,18 @@ def _suppressed(sql: SqlDialect, fields: Sequence[PlanField], *, sent: bool) -> 
     )
 
 
+def _expired(held: HeldBatch) -> Entry:
+    return Entry(
+        type=EntryType.EXPIRED,
+        workspace="w",
+        target=held.target,
+        sync=held.sync,
+        run=held.run,
+        batch=held.batch,
+        rows=held.rows,
+    )
+
+
 def identifiers(name: str, people: Mapping[int, Person], salt: str = "") -> set[str]:
     """What an audience holds of some people, under EMAIL or PHONE."""
     values = [v[0] if name == "EMAIL" else v[1] for v in people.values()]
@@ -185,12 +199,14 @@ class Warehouse:
         write_model: replaces the model's table by rows (id, email, city, ok).
         make_store: a plan store for an identity and a clock; called anew for each run, as a new
             process would.
+        make_spool: a spool for a clock, the same place each time; None where nothing may wait.
     """
 
     source: Source
     sql: SqlDialect
     write_model: Callable[[Sequence[ModelRow]], None]
     make_store: Callable[[StateIdentity, Callable[[], int]], PlanStore]
+    make_spool: Callable[[Callable[[], int]], Spool] | None = None
 
 
 class MemoryLedger:
@@ -217,6 +233,24 @@ class MemoryLedger:
             if e.type is EntryType.CREATED and e.run not in dropped
         ]
 
+    def open_batches(self) -> Sequence[OpenBatch]:
+        """See `Ledger.open_batches`; entries have no time here."""
+        found: dict[tuple[str, int | None], OpenBatch] = {}
+        start = datetime.fromtimestamp(0, UTC)
+        for e in self.recorded:
+            if e.type is EntryType.HELD and e.batch is not None:
+                found[e.run, e.batch] = OpenBatch(
+                    sync=e.sync,
+                    target=e.target,
+                    run=e.run,
+                    batch=e.batch,
+                    rows=e.rows,
+                    held_at=start,
+                )
+            elif e.type in (EntryType.PURGED, EntryType.EXPIRED):
+                found.pop((e.run, e.batch), None)
+        return list(found.values())
+
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
         """See `Ledger.open_runs`."""
         return [c.run for c in self.open_copies() if (c.sync, c.target) == (sync, target)]
@@ -239,6 +273,7 @@ class World:
         people, consent: the model, and each key's consent (granted where it is not named).
         rejected_emails: what the destination refuses, from now on.
         history: what was wanted after each edit, so that a run can be held to its own time.
+        began: each run's first moment, as a place in the history.
         now_ms: a clock that moves with each run.
         salt: what the present rule puts before an e-mail, of those that SQL hashes.
     """
@@ -259,6 +294,7 @@ class World:
     runs: int = 0
     now_ms: int = 0
     history: list[dict[int, Person]] = field(default_factory=list)
+    began: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_identifier = self.by_identifier or self.mode is SyncMode.AUDIENCE
@@ -341,6 +377,19 @@ class World:
     def store(self, identity: StateIdentity) -> PlanStore:
         """A plan store of a process of its own."""
         return self.warehouse.make_store(identity, lambda: self.now_ms)
+
+    def spool(self) -> Spool | None:
+        """The spool as a process of its own opens it."""
+        make = self.warehouse.make_spool
+        return None if make is None else make(lambda: self.now_ms)
+
+    def sweep(self) -> None:
+        """What every command does first: purge what is past its cap."""
+        spool = self.spool()
+        late = [h for h in spool.held() if h.purge_by_ms <= self.now_ms] if spool else []
+        if spool is not None and late:
+            spool.purge([h.id for h in late])
+            self.ledger.append([_expired(h) for h in late])
 
     def check_truth(self, *, in_doubt: str | None = None) -> None:
         """What must hold after two undisturbed runs.

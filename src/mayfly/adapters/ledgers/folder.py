@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, Trans
 from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
 from mayfly.ledger.entry import Entry, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash
-from mayfly.ports.ledger import OpenCopy
+from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.services.durable import sync_directory
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -42,6 +42,33 @@ class _Position:
     end_bytes: int
     newest: datetime | None
     note: str
+
+
+@dataclass(kw_only=True)
+class _Open:
+    """What the entries up to a byte left without an end; the oldest first."""
+
+    end_bytes: int = 0
+    copies: dict[str, OpenCopy] = field(default_factory=dict)
+    batches: dict[tuple[str, int], OpenBatch] = field(default_factory=dict)
+
+    def copy(self) -> _Open:
+        return _Open(end_bytes=self.end_bytes, copies=dict(self.copies), batches=dict(self.batches))
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Made or held again while open: the first one's age counts."""
+        run, batch = entry["run"], entry["batch"]
+        match entry["type"]:
+            case "created":
+                self.copies.setdefault(run, _open_copy(entry))
+            case "held" if batch is not None:
+                self.batches.setdefault((run, batch), _open_batch(entry))
+            case "held" if run in self.copies:
+                self.copies[run] = replace(self.copies[run], reason=entry["reason"])
+            case "dropped":
+                self.copies.pop(run, None)
+            case "purged" | "expired":
+                self.batches.pop((run, batch), None)
 
 
 class FolderLedger:
@@ -67,6 +94,7 @@ class FolderLedger:
         self._path = path
         self._signer = signer
         self._clock = clock
+        self._open = _Open()
         if not (path / _CHECKPOINT).exists():
             if _bytes_in(path / _ENTRIES):
                 raise _inconsistent("it has entries and no checkpoint")
@@ -123,13 +151,12 @@ class FolderLedger:
             yield from (Entry.from_line(line) for line in islice(lines, size))
 
     def open_copies(self) -> Sequence[OpenCopy]:
-        """See the port. Reads the whole ledger once."""
-        found: dict[str, OpenCopy] = {}
-        with _translated(), self._locked():
-            self._position = self._refreshed(self._position)
-            for line in _whole_lines(self._path / _ENTRIES, 0):
-                _note_copy(found, json.loads(line))
-        return list(found.values())
+        """See the port. Reads what it has not read before."""
+        return list(self._open_now().copies.values())
+
+    def open_batches(self) -> Sequence[OpenBatch]:
+        """See the port. Reads what it has not read before."""
+        return list(self._open_now().batches.values())
 
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
         """See the port."""
@@ -146,6 +173,17 @@ class FolderLedger:
     def checkpoint(self) -> str:
         """The newest signed checkpoint, to be kept elsewhere."""
         return self._current().note
+
+    def _open_now(self) -> _Open:
+        """What is open, after what was appended since it was last asked."""
+        with _translated(), self._locked():
+            self._position = self._refreshed(self._position)
+            found = self._open.copy()
+            for line in _whole_lines(self._path / _ENTRIES, found.end_bytes):
+                found.note(json.loads(line))
+                found.end_bytes += len(line) + 1
+            self._open = found
+            return found
 
     def _current(self) -> _Position:
         with self._locked():
@@ -302,24 +340,24 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest[:_CHUNK_BYTES]) :]
 
 
-def _note_copy(found: dict[str, OpenCopy], entry: dict[str, Any]) -> None:
-    run = entry["run"]
-    match entry["type"]:
-        case "created":
-            # Made again while open: the first copy's age counts.
-            found.setdefault(
-                run,
-                OpenCopy(
-                    sync=entry["sync"],
-                    target=entry["target"],
-                    run=run,
-                    created_at=parse_time(entry["at"]),
-                ),
-            )
-        case "held" if entry["batch"] is None and run in found:
-            found[run] = replace(found[run], reason=entry["reason"])
-        case "dropped":
-            found.pop(run, None)
+def _open_copy(entry: dict[str, Any]) -> OpenCopy:
+    return OpenCopy(
+        sync=entry["sync"],
+        target=entry["target"],
+        run=entry["run"],
+        created_at=parse_time(entry["at"]),
+    )
+
+
+def _open_batch(entry: dict[str, Any]) -> OpenBatch:
+    return OpenBatch(
+        sync=entry["sync"],
+        target=entry["target"],
+        run=entry["run"],
+        batch=entry["batch"],
+        rows=entry["rows"],
+        held_at=parse_time(entry["at"]),
+    )
 
 
 def _write_atomically(file: Path, text: str) -> None:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.domain.batch import Batch, BatchHead, Operation
 from mayfly.planning.names import Names
-from mayfly.planning.scan import canonical_columns, granted_model, same_key
+from mayfly.planning.scan import canonical_columns, granted_model, same_key, source_fingerprint
 from mayfly.planning.spec import BatchInfo, Plan, PlanField, PlanSpec, PlanWorker
 from mayfly.planning.sql.dialect import SqlDialect, quote
 from mayfly.ports.source import SqlSession
@@ -82,17 +82,20 @@ def allowed_positions(
     worker: PlanWorker,
 ) -> dict[int, pa.Array]:
     """See `PlanStore.allowed`. A row that is not in the model any more has no consent to read: it
-    may go only where the sync has none bound.
+    may go only where the sync has none bound. Nor may one whose values are others now: its new
+    identifiers may be on the list.
     """
     digests = {f"s{j}": f"q.{c}" for j, c in enumerate(canonical_columns(spec))}
     if spec.suppress_key:
         digests["sk"] = sql.sha256(sql.render("q.k0", spec.keys[0].arrow_type))
     columns = "".join(f", {value} AS {name}" for name, value in digests.items())
-    granted = f" JOIN ({granted_model(spec, [])}) m ON {same_key(spec, 'q', 'm')}"
+    model = granted_model(spec, [f"{source_fingerprint(spec, sql)} AS fp"])
+    gone = " OR m.fp IS NULL" if spec.consent is None else ""
     numbers = ", ".join(str(int(b.number)) for b in batches)
     found = session.table(
-        f"{comment(spec, batches)}SELECT q.batch, q.pos{columns} FROM {names.of('plan')} q"
-        f"{granted if spec.consent is not None else ''} WHERE q.batch IN ({numbers})"
+        f"{comment(spec, batches)}SELECT q.batch, q.pos{columns} FROM {names.of('plan')} q "
+        f"LEFT JOIN ({model}) m ON {same_key(spec, 'q', 'm')} "
+        f"WHERE q.batch IN ({numbers}) AND (m.fp = q.fp{gone})"
     )
     kept = pa.repeat(pa.scalar(True, pa.bool_()), found.num_rows)
     for j, item in enumerate(spec.suppression):
