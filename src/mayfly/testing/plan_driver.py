@@ -199,6 +199,7 @@ class Attempt:
         """What was wanted at each moment since a run began. Of what an earlier one has sealed,
         it may only be sent of people who are wanted while this one runs.
         """
+        run = run.partition(".")[0]  # what is sent again has a name of its own
         moments = self.world.history[self.world.began[run] :]
         if run == self.run:
             return moments
