@@ -231,6 +231,7 @@ def test_a_key_that_is_rotated_meanwhile_opens_what_waits(
     code, document = call(root, "keys", "rotate")
     assert (code, len(document["versions"])) == (0, 2)
     assert document["rewrapped"] >= len(before)
+    assert call(root, "keys", "destroy", "1", "--yes")[0] == 0
     assert {p.name: p.read_bytes() for p in (root / ".mayfly" / "spool").iterdir()} == before
     control(sandbox, "DELETE")
     assert call(root, "run", "to_meta")[0] == 0

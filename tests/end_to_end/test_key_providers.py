@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,7 +20,9 @@ from mayfly.api.examine import examine
 from mayfly.api.host import HOST_CODES
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
+from mayfly.cli.entry import main
 from mayfly.domain.errors import PolicyError, TransientError
+from mayfly.ledger.verify import verify_ledger
 
 
 @pytest.fixture
@@ -150,3 +153,82 @@ def test_the_command_rotates_local_keys(tmp_path: Path) -> None:
     assert [v["version"] for v in document["versions"]] == ["1", "2", "3"]
     [done] = approved(tmp_path).run().syncs
     assert done.status == "succeeded"
+
+
+Destroy = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def destroy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Destroy:
+    """Exit code and JSON of `mayfly keys destroy` in the folder of the test."""
+
+    def call(*words: str) -> tuple[int, dict[str, Any]]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main(["keys", "destroy", *words, "--project", str(tmp_path), "--output", "json"])
+        return int(caught.value.code or 0), json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def kek_destroyed(folder: Path) -> list[str]:
+    """Versions whose end the ledger has."""
+    lines = (folder / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
+    return [e["reason"] for e in map(json.loads, lines) if e["type"] == "kek_destroyed"]
+
+
+def test_an_old_version_is_destroyed_and_nothing_is_lost(tmp_path: Path, destroy: Destroy) -> None:
+    """What lies here is rewrapped first; the file is gone, the ledger says so, and runs go on."""
+    make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
+    project = approved(tmp_path)
+    before = project.app.keyring.key("suppression")
+    project.app.keys.rotate()  # and cut off before anything is rewrapped
+    code, document = destroy("1", "--yes")
+    assert (code, document["destroyed"]) == (0, {"version": "1", "final_at": None})
+    assert [v["state"] for v in document["versions"]] == ["destroyed", "enabled"]
+    assert kek_destroyed(tmp_path) == ["1"]
+    again = load(tmp_path, target="dev")
+    assert again.app.keyring.key("suppression") == before
+    assert again.run().syncs[0].status == "succeeded"
+    folder = tmp_path / ".mayfly" / "ledger"
+    assert verify_ledger(folder, folder / "key.pub").ok
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "exit_code"),
+    [
+        (("1",), "not_confirmed", 64),
+        (("2", "--yes"), "key_current", 3),
+        (("7", "--yes"), "key_unknown", 3),
+        (("a version", "--yes"), "key_unknown", 3),
+    ],
+)
+def test_what_is_in_use_or_unknown_is_not_destroyed(
+    tmp_path: Path, destroy: Destroy, words: tuple[str, ...], code: str, exit_code: int
+) -> None:
+    """Nor anything that nobody confirmed."""
+    make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
+    project = approved(tmp_path)
+    project.keys("rotate")
+    found, document = destroy(*words)
+    assert (found, document["error"]["code"]) == (exit_code, code)
+    assert [v["state"] for v in project.keys()["versions"]] == ["enabled", "enabled"]
+    assert kek_destroyed(tmp_path) == []
+
+
+def test_where_a_key_cannot_be_rewrapped_nothing_is_destroyed(
+    tmp_path: Path, destroy: Destroy
+) -> None:
+    """Its only hope may be a backup of the old version."""
+    make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
+    project = approved(tmp_path)
+    project.app.keys.rotate()
+    keys = Path(os.environ["MAYFLY_KEYS_DIR"])
+    key, other = (next(keys.rglob(f"{name}.key")) for name in ("suppression", "local_state"))
+    stored = json.loads(key.read_text())
+    stored["wrapped"] = json.loads(other.read_text())["wrapped"]
+    key.write_text(json.dumps(stored))
+    code, document = destroy("1", "--yes")
+    assert (code, document["error"]["code"]) == (1, "unwrap_failed")
+    assert [v["state"] for v in project.keys()["versions"]] == ["enabled", "enabled"]
+    assert kek_destroyed(tmp_path) == []

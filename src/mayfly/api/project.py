@@ -186,9 +186,13 @@ class Project:
         types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
         return types.__getitem__
 
-    def keys(self, act: KeyAct = "versions") -> dict[str, Any]:
-        """Versions of the key encryption key; first rotate or rewrap where `act` says so."""
-        return act_on_keys(self.app, act)
+    def keys(self, act: KeyAct = "versions", version: str = "") -> dict[str, Any]:
+        """Versions of the key encryption key; first rotate, rewrap or destroy `version` where
+        `act` says so.
+        """
+        if act != "versions":
+            self._before_an_act()
+        return act_on_keys(self.app, act, version)
 
     def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
         """Add to, remove from or count the suppression list."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from mayfly.cli.options import (
     OutputOption,
     ProjectOption,
     TargetOption,
+    YesOption,
+    confirm,
     print_result,
 )
 
@@ -52,10 +54,28 @@ def keys_rewrap(
     _act("rewrap", project, target, output)
 
 
-def _act(act: KeyAct, project: Path, target: str, output: Output) -> None:
+@keys_app.command("destroy")
+def keys_destroy(
+    version: Annotated[str, typer.Argument(help="As `mayfly keys versions` names it.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    yes: YesOption = False,
+) -> None:
+    """Rewrap what lies here, then have an old version destroyed, for ever."""
+    confirm(
+        f"Destroy version {version} of the key? Whatever is still wrapped under it elsewhere, on "
+        "another machine or in a backup, can never be opened again.",
+        yes=yes,
+    )
+    _act("destroy", project, target, output, version)
+
+
+def _act(act: KeyAct, project: Path, target: str, output: Output, version: str = "") -> None:
     from mayfly.api import load
 
-    document = load(project, target=target).keys(act)
+    document = load(project, target=target).keys(act, version)
     print_result(output, document, _lines(document))
 
 
@@ -67,4 +87,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
     ]
     if document["rewrapped"] is not None:
         lines.append(f"rewrapped {document['rewrapped']} keys; no data was touched")
+    destroyed = document["destroyed"]
+    if destroyed is not None:
+        final = f"final on {destroyed['final_at']}" if destroyed["final_at"] else "final"
+        lines.append(f"version {destroyed['version']} destroyed, {final}")
     return lines

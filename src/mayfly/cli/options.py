@@ -26,6 +26,7 @@ OutputOption = Annotated[Output, typer.Option("--output", help="text or json.")]
 SyncsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[SYNC]…", help="Names, globs or tag:NAME.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 HERE = Path()
 
 
@@ -43,6 +44,18 @@ def say(lines: list[str], *, err: bool = False) -> None:
     """Print lines, broken between words on a terminal; a pipe or a file gets them whole."""
     for line in _fitting(lines) if (sys.stderr if err else sys.stdout).isatty() else lines:
         typer.echo(line, err=err)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; elsewhere nobody can answer, and --yes is needed."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        from mayfly.domain.errors import UsageError
+
+        raise UsageError("not_confirmed", question, hint="Add --yes to do it.")
+    say([question], err=True)
+    typer.confirm("Do it?", abort=True, err=True)
 
 
 def _fitting(lines: list[str]) -> list[str]:

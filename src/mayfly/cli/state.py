@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -13,13 +12,12 @@ from mayfly.cli.options import (
     OutputOption,
     ProjectOption,
     TargetOption,
+    YesOption,
+    confirm,
     print_result,
-    say,
 )
 
 state_app = typer.Typer(help="What the warehouse remembers of each sync.", no_args_is_help=True)
-
-YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 
 @state_app.command("list")
@@ -50,7 +48,7 @@ def state_drop(
 
     loaded = load(project, target=target)
     [found] = loaded.state(state)["states"]
-    _confirm(
+    confirm(
         f"Forget {found['rows']:,} delivered rows and {found['identifiers']:,} identifiers of "
         f"{found['sync']} ({found['target']})? What is at the destination stays there, and "
         "Mayfly can never take it back.",
@@ -81,7 +79,7 @@ def state_adopt(
 
     loaded = load(project, target=target)
     [found] = loaded.state(state or sync)["states"]
-    _confirm(
+    confirm(
         f"Take {found['rows']:,} rows that {found['sync']} ({found['target']}) delivered as being "
         f"at the destination of {sync}? Only what changed since will be sent.",
         yes=yes,
@@ -99,15 +97,3 @@ def _line(state: dict[str, Any]) -> str:
         f"{state['source']}/{state['state']}  {state['sync']} ({state['target']})  "
         f"{state['rows']:,} rows, {state['identifiers']:,} identifiers  {use}{owner}"
     )
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal; elsewhere nobody can answer, and --yes is needed."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        from mayfly.domain.errors import UsageError
-
-        raise UsageError("not_confirmed", question, hint="Add --yes to do it.")
-    say([question], err=True)
-    typer.confirm("Do it?", abort=True, err=True)

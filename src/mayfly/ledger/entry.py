@@ -27,20 +27,18 @@ _TEXT_FIELDS = (
 
 
 class EntryType(StrEnum):
-    """What an entry records. `purged`, `expired` and `kek_destroyed` are reserved for sealed
-    batches and their keys.
-    """
+    """What an entry records."""
 
     CREATED = "created"  # a working copy was made for a run
     DELIVERED = "delivered"  # a batch was acknowledged by its destination
     DROPPED = "dropped"  # the working copy of a run was dropped
     REFUSED = "refused"  # a run was refused by policy
-    HELD = "held"  # a run ended and its working copy waits; with a batch: reserved
+    HELD = "held"  # a run ended and its working copy waits; with a batch: it is sealed
     STATE_DROPPED = "state_dropped"  # what a sync had delivered was forgotten
     STATE_ADOPTED = "state_adopted"  # it became that of another sync or installation
-    PURGED = "purged"
-    EXPIRED = "expired"
-    KEK_DESTROYED = "kek_destroyed"
+    PURGED = "purged"  # a sealed batch was destroyed
+    EXPIRED = "expired"  # it was, undelivered, when its time was over
+    KEK_DESTROYED = "kek_destroyed"  # a version of the key encryption key was
 
 
 _OF_A_RUN = (EntryType.CREATED, EntryType.DELIVERED, EntryType.DROPPED, EntryType.HELD)

@@ -124,6 +124,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("keys", "versions"),
         ("keys", "rotate"),
         ("keys", "rewrap"),
+        ("keys", "destroy", "1", "--yes"),
         ("state", "list"),
         ("state", "drop", "to_crm", "--yes"),
     ]
