@@ -22,7 +22,7 @@ from end_to_end.batches import (
     run,
 )
 from end_to_end.projects import SHOP, approved
-from mayfly import bootstrap
+from mayfly.bootstrap import app as wiring
 from mayfly.connectors.destinations.database_postgres import PostgresEngine
 from mayfly.domain.errors import TransientError
 from mayfly.ports.destination import Destination
@@ -86,7 +86,7 @@ def once_written(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, 
     """Something happens when the first batch is there, before its answer is kept; the answer
     itself may get lost.
     """
-    real, waiting = bootstrap.make_destination, [act]
+    real, waiting = wiring.make_destination, [act]
 
     def make_destination(*given: Any) -> Destination:
         made = real(*given)
@@ -103,7 +103,7 @@ def once_written(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, 
         made.write = hooked  # type: ignore[method-assign]
         return made
 
-    monkeypatch.setattr(bootstrap, "make_destination", make_destination)
+    monkeypatch.setattr(wiring, "make_destination", make_destination)
 
 
 def test_a_source_that_goes_away_between_batches(

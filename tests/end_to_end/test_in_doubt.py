@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from end_to_end.projects import SHOP, TO_LOG, approved, make_project
-from mayfly import bootstrap
+from mayfly.bootstrap import app as wiring
+from mayfly.bootstrap import connectors
 from mayfly.cli.commands import app
 from mayfly.cli.entry import main
 from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
@@ -35,9 +36,9 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     ) -> Destination:
         return FakeDestination(world, context)
 
-    monkeypatch.setattr(bootstrap, "make_destination", make)
-    known = bootstrap.SPECS["sqlite"]
-    monkeypatch.setitem(bootstrap.SPECS, "sqlite", replace(known, batch_marker=False))
+    monkeypatch.setattr(wiring, "make_destination", make)
+    known = connectors.SPECS["sqlite"]
+    monkeypatch.setitem(connectors.SPECS, "sqlite", replace(known, batch_marker=False))
     approved(make_project(tmp_path, "", rows=10, text=FILES))
     world.fail_after()
     return world

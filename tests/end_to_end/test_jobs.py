@@ -9,8 +9,8 @@ import pytest
 
 from end_to_end.batches import LOG
 from end_to_end.projects import SHOP, approved, make_project
-from mayfly import bootstrap
 from mayfly.api import Project, RunRequest
+from mayfly.bootstrap import app as wiring
 from mayfly.domain.settings import DestinationSettings, SyncSettings
 from mayfly.domain.settings import Project as Settings
 from mayfly.ports.destination import Destination, DestinationContext, Done, JobRef, Pending
@@ -62,7 +62,7 @@ def project(
         made.held = held
         return made
 
-    monkeypatch.setattr(bootstrap, "make_destination", make)
+    monkeypatch.setattr(wiring, "make_destination", make)
     return approved(make_project(tmp_path, "", rows=ROWS, text=FILES))
 
 
