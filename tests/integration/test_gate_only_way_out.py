@@ -34,6 +34,7 @@ async def smuggle(destination: Destination, batch: Batch) -> None:
 """
 
 
+@pytest.mark.slow
 def test_the_type_checker_sees_it(tmp_path: Path) -> None:
     """A batch that did not pass the gate is no argument of `write`."""
     file = tmp_path / "smuggle.py"

@@ -14,6 +14,7 @@ from mayfly.domain.errors import ConfigError
 SCHEMA = Path(__file__).parents[3] / "docs/reference/json/bench.schema.json"
 
 
+@pytest.mark.slow
 def test_every_part_is_measured(
     postgres_database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
