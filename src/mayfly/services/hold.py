@@ -154,10 +154,10 @@ async def note_gone(run: Run) -> None:
         for b in await call(run.ledger.open_batches)
         if (b.sync, b.target) == (identity.sync, identity.target)
     ]
-    if not announced:
-        return
-    there = {(h.run, h.batch) for h in await call(run.holding.spool.held)}
+    there = {(h.run, h.batch) for h in await call(run.holding.spool.held)} if announced else set()
     gone = [b for b in announced if (b.run, b.batch) not in there]
+    if not gone:
+        return
     await call(
         run.ledger.append,
         [

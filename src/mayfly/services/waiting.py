@@ -135,6 +135,8 @@ class WaitingRoom:
         late = [b for b in self.states.ledger.open_batches() if now - b.held_at > CAP]
         there = {(h.run, h.batch) for h in self.spool.held()} if late else set()
         gone = [b for b in late if (b.run, b.batch) not in there]
+        if not gone:
+            return
         self.states.ledger.append(
             [
                 self.states.entry(
