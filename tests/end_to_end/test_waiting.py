@@ -228,5 +228,8 @@ def test_the_report_tells_ages_and_what_is_open(root: Path, shift: Shift) -> Non
     text = CliRunner().invoke(app, ["report", "retention", "--project", str(root)]).stdout
     assert "over the cap of 30 d: 1" in text
     assert "open: nothing" in text
+    assert text.startswith("Retention, the beginning to now, from the ledger alone\n")
     tomorrow = ["report", "retention", "--since", "2199-01-01"]
     assert [c["count"] for c in call(root, *tomorrow)[1]["classes"]] == [0, 0]
+    shown = CliRunner().invoke(app, [*tomorrow, "--project", str(root)]).stdout
+    assert shown.startswith("Retention, 2199-01-01 to now, ")

@@ -110,7 +110,7 @@ _HOW_VALUES_CAME = {
     "already_hashed": "hashed already, sent as given (whether normalised as the platform wants "
     "cannot be known)",
     "unusable": "without a digest (not of the field's form, or of another algorithm)",
-    "outside_repertoire": "hashed in the worker, in memory (other scripts, or base64; "
+    "outside_repertoire": "hashed in the worker, in memory (phones, other scripts, base64; "
     "`outside_repertoire: withhold` forbids it)",
 }
 

@@ -49,10 +49,14 @@ def _utc(day: datetime | None) -> datetime | None:
     return None if day is None else day.replace(tzinfo=UTC)
 
 
+def _day(time: str | None, without: str) -> str:
+    return time.partition("T")[0] if time else without
+
+
 def _lines(document: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"Retention, {(document['since'] or 'the beginning')[:10]} to "
-        f"{(document['until'] or 'now')[:10]}, from the ledger alone"
+        f"Retention, {_day(document['since'], 'the beginning')} to "
+        f"{_day(document['until'], 'now')}, from the ledger alone"
     ]
     for item in document["classes"]:
         age = item["age_at_purge_seconds"]

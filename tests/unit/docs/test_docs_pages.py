@@ -133,6 +133,15 @@ def test_the_readme_s_commands_are_seen() -> None:
     assert len(shell_lines(ROOT / "README.md")) >= 5
 
 
+def test_what_the_readme_says_is_missing_is_missing() -> None:
+    """No command of its list is one that exists."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [missing] = re.findall(r"^Not yet:\n\n((?:- .*\n)+)", text, re.M)
+    named = set(re.findall(r"`(mayfly [a-z]+(?: [a-z]+)?)`", missing))
+    assert named
+    assert named.isdisjoint(name for name, _ in walk_commands())
+
+
 def test_the_readme_s_project_loads(tmp_path: Path) -> None:
     """The YAML of the README is a project without a fault."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
