@@ -140,8 +140,9 @@ def test_a_folder_in_the_project_is_none(tmp_path: Path) -> None:
     """By way of a link, too: its owner is whom the checkpoints are kept from."""
     (tmp_path / "link").symlink_to(tmp_path)
     for folder in (tmp_path, tmp_path / "audit", tmp_path / "link" / "x"):
+        made = FolderAnchor(folder, workspace_id="w", project=tmp_path)
         with pytest.raises(PolicyError, match="anchor_inside"):
-            FolderAnchor(folder, workspace_id="w", project=tmp_path)
+            made.publish(NOTE, size=7, at=NOW)
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:

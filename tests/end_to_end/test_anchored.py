@@ -62,6 +62,24 @@ def test_every_act_leaves_its_checkpoint(root: Path, tmp_path: Path) -> None:
     assert "unanchored" not in {p["code"] for p in call(root, "doctor")[1]["problems"]}
 
 
+@pytest.mark.parametrize(
+    "words", [["keys", "destroy", "1", "--yes"], ["state", "drop", "to_crm", "--yes"]]
+)
+def test_an_act_without_a_run_leaves_its_checkpoint_too(
+    root: Path, tmp_path: Path, words: list[str]
+) -> None:
+    """Whatever the ledger has is at the anchors as soon as the act is over."""
+    approved(root)
+    assert call(root, "run", "to_crm")[0] == 0
+    assert call(root, "keys", "rotate")[0] == 0
+    before = len(list((tmp_path / "share").iterdir()))
+    assert call(root, *words)[0] == 0
+    kept = sorted((tmp_path / "share").iterdir(), key=lambda p: int(p.stem.rpartition("-")[2]))
+    assert len(kept) == before + 1
+    assert call(root, "report", "retention")[1]["anchored"]
+    assert verified(root, *kept)[1]["anchored"]
+
+
 def test_a_ledger_written_anew_does_not_hold_against_what_was_kept(
     root: Path, tmp_path: Path
 ) -> None:

@@ -203,6 +203,10 @@ def test_thirty_days_end_it_undelivered(
     """Purged, and recorded as expired; what the source still has is planned again."""
     real = clock._system_ms
     monkeypatch.setattr(clock, "_system_ms", lambda: real() + 31 * DAY_MS)
+    late = [p["message"] for p in call(root, "doctor")[1]["problems"] if p["code"] == "overdue"]
+    assert sum("a sealed batch" in message for message in late) == 4
+    planned = CliRunner().invoke(app, ["plan", "--project", str(root)])
+    assert "mayfly sweep" in planned.stderr
     monkeypatch.setattr(
         SealedSpool, "_content", lambda *_: pytest.fail("no key is needed to destroy")
     )

@@ -83,6 +83,11 @@ def call(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
     return done.exit_code, json.loads(done.stdout)
 
 
+def told(root: Path) -> set[str]:
+    """Codes of what `mayfly doctor` finds."""
+    return {p["code"] for p in call(root, "doctor")[1]["problems"]}
+
+
 def ledger(root: Path) -> list[dict[str, Any]]:
     """Its entries."""
     lines = (root / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
@@ -159,12 +164,13 @@ def test_a_clock_set_back_gives_no_time(root: Path, shift: Shift) -> None:
     shift(31)
     with pytest.MonkeyPatch.context() as patch:
         # A process that noted the time and died before it ended anything.
-        patch.setattr("mayfly.services.waiting.WaitingRoom.overdue", lambda self: [])
+        patch.setattr("mayfly.services.waiting.WaitingRoom._late_copies", lambda self: [])
         call(root, "sweep")
     assert left_over(root) != []
     shift(-100)
     refused = CliRunner().invoke(app, ["run", "to_crm", "--project", str(root)])
     assert getattr(refused.exception, "code", "") == "clock_backwards"
+    assert "clock_backwards" in told(root)
     assert left_over(root) == []
     shift(31.01)
     assert call(root, "run")[0] == 0
@@ -187,11 +193,37 @@ def test_a_warehouse_that_is_away_is_no_end(
     assert (code, document["ok"], document["purged"]) == (4, False, [])
     [left] = document["left"]
     assert left["sync"] == "to_meta"
-    problems = {p["code"] for p in call(root, "doctor")[1]["problems"]}
-    assert "overdue" in problems
+    assert "overdue" in told(root)
     (root / "elsewhere").rename(root / "shop.duckdb")
     assert [e["reason"] for e in call(root, "sweep")[1]["purged"]] == ["expired"]
     assert left_over(root) == []
+
+
+def test_a_clock_that_stands_a_moment_behind_is_none_set_back(
+    tmp_path: Path, sandbox: SandboxServer, shift: Shift
+) -> None:
+    """Two machines' clocks never agree to the millisecond."""
+    root = make_project(tmp_path / "project", sandbox.url, rows=5, text=FILES)
+    approved(root)
+    call(root, "run", "to_crm")
+    shift(-1 / 86_400)
+    assert "clock_backwards" not in told(root)
+    assert call(root, "run", "to_crm")[0] == 0
+
+
+@pytest.mark.parametrize("words", [["sweep"], ["status"], ["purge"], ["keys", "rewrap"], ["run"]])
+def test_a_source_that_no_sync_reads_stops_nothing(
+    tmp_path: Path, sandbox: SandboxServer, words: list[str]
+) -> None:
+    """Its secret is not set where sweeping is done, say."""
+    other = (
+        "  shop: {type: duckdb, path: shop.duckdb}\n  other: {type: postgres, dsn: env:NO_DSN}\n"
+    )
+    text = FILES.replace("  shop: {type: duckdb, path: shop.duckdb}\n", other)
+    root = make_project(tmp_path / "project", sandbox.url, rows=5, text=text)
+    approved(root)
+    code, document = call(root, *words)
+    assert (code, document["ok"]) == (0, True)
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+"""How far a machine's clock may stand before a time on record, as two machines' clocks do."""
 
 
 class SystemClock:

@@ -21,6 +21,7 @@ from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.ports.source import Source
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
+from mayfly.services.waiting import CAP
 
 CLOCK_TOLERANCE_SECONDS = 60
 WARNINGS = ("not_enforced", "hashed_in_worker", "keys_not_hsm", "unanchored", *HOST_CODES)
@@ -47,32 +48,32 @@ def examine(
         return [*found, _of(error)]
     found += _drivers()
     found += _keys(app)
+    found += _clock_now(app)
     found += _sources(app, now)
     found += _syncs(app)
     found += _overdue(app)
     found += _anchors(app)
-    found += host_findings(host())
-    last = app.ledger.last_time()
-    if last is not None and last > now():
-        found.append(
-            finding(
-                "clock_backwards",
-                "The system's clock stands before the ledger's last entry.",
-                "Set the clock; runs are refused until it has passed that time.",
-            )
-        )
-    return found
+    return [*found, *host_findings(host())]
+
+
+def _clock_now(app: App) -> list[Finding]:
+    try:
+        app.require_clock()
+    except EngineError as error:
+        return [_of(error)]
+    return []
 
 
 def _overdue(app: App) -> list[Finding]:
     return [
         finding(
             "overdue",
-            f"sync {copy.sync} ({copy.target}): a working copy has been there for longer than 30 "
-            "days.",
+            f"sync {item.sync} ({item.target}): {what} has been there for longer than "
+            f"{CAP.days} days.",
             "Run `mayfly sweep`, which ends it; let cron run it every hour.",
         )
-        for copy in app.waiting().overdue()
+        for what, items in app.waiting().overdue().items()
+        for item in items
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -148,16 +149,16 @@ class Project:
             names: as `select` takes them.
             actor: id of who approves; by default $MAYFLY_ACTOR, else the system's user.
         """
-        self._before_an_act()
-        syncs = self.select(names)
-        records = approvals.approve_syncs(
-            self.app.project,
-            self.app.store,
-            [s.name for s in syncs],
-            actor=actor or actor_id(os.environ),
-            now=self.app.clock.now(),
-            types_of=self._types(syncs),
-        )
+        with self._act():
+            syncs = self.select(names)
+            records = approvals.approve_syncs(
+                self.app.project,
+                self.app.store,
+                [s.name for s in syncs],
+                actor=actor or actor_id(os.environ),
+                now=self.app.clock.now(),
+                types_of=self._types(syncs),
+            )
         approved = [
             {
                 "sync": r.sync,
@@ -190,22 +191,21 @@ class Project:
         """Versions of the key encryption key; first rotate, rewrap or destroy `version` where
         `act` says so.
         """
-        if act != "versions":
-            self._before_an_act()
-        return act_on_keys(self.app, act, version)
+        with nullcontext() if act == "versions" else self._act():
+            return act_on_keys(self.app, act, version)
 
     def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
         """Add to, remove from or count the suppression list."""
         store = self.app.store
         if act == "list":
             return suppressions.listing(store)
-        self._before_an_act()
-        entries = suppressions.entries_of(
-            lines,
-            key=self.app.keyring.key("suppression"),
-            canonical=suppressions.canonical_of,
-        )
-        return suppressions.change(store, act, entries, self.app.clock.now())
+        with self._act():
+            entries = suppressions.entries_of(
+                lines,
+                key=self.app.keyring.key("suppression"),
+                canonical=suppressions.canonical_of,
+            )
+            return suppressions.change(store, act, entries, self.app.clock.now())
 
     def runs(self, limit: int = 20) -> dict[str, Any]:
         """Past runs, newest first."""
@@ -242,10 +242,10 @@ class Project:
 
     def retry(self, name: str) -> dict[str, Any]:
         """Let the rejected rows of a sync be tried again by the next run."""
-        self._before_an_act()
-        [sync] = self.select([name])
-        compiled = self.app.compile(sync, run="retry")
-        rows = self.app.plan_store(compiled).forget_rejections()
+        with self._act():
+            [sync] = self.select([name])
+            compiled = self.app.compile(sync, run="retry")
+            rows = self.app.plan_store(compiled).forget_rejections()
         return {"schema": "mayfly/retry/1", "ok": True, "sync": sync.name, "rows": rows}
 
     def states(self) -> dict[str, Any]:
@@ -262,9 +262,8 @@ class Project:
         What is at the destination stays there and is never taken back; the sync's next run begins
         with an empty state and sends everything.
         """
-        self._before_an_act()
-        dropped = self.app.states().drop(name)
-        self._after_an_act()
+        with self._act():
+            dropped = self.app.states().drop(name)
         return _states("drop", [dropped])
 
     def adopt_state(self, name: str, *, state: str | None = None) -> dict[str, Any]:
@@ -273,45 +272,45 @@ class Project:
         Say so only where what the state remembers is at the sync's destination: the next run
         sends nothing but what changed.
         """
-        self._before_an_act()
-        [sync] = self.select([name])
-        compiled = self.app.compile(sync, run="adopt")
-        refused = first_refusal(compiled)
-        if refused is not None:
-            raise refused
-        if compiled.spec is None:
-            raise UsageError("not_compiled", "The sync could not be compiled.")
-        adopted = self.app.states().adopt(
-            compiled.spec, where_state_is(self.app.project, compiled.model.source), state
-        )
-        self._after_an_act()
+        with self._act():
+            [sync] = self.select([name])
+            compiled = self.app.compile(sync, run="adopt")
+            refused = first_refusal(compiled)
+            if refused is not None:
+                raise refused
+            if compiled.spec is None:
+                raise UsageError("not_compiled", "The sync could not be compiled.")
+            adopted = self.app.states().adopt(
+                compiled.spec, where_state_is(self.app.project, compiled.model.source), state
+            )
         return _states("adopt", [adopted])
 
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""
         asked = request or RunRequest()
-        if not asked.dry_run:
-            self._before_an_act()
         done = []
-        for sync in self.select(names):
-            done.append(run_sync(self.app, sync, asked))
-            if asked.stop.is_set():
-                break
-        if not asked.dry_run:
-            self._after_an_act()
+        with nullcontext() if asked.dry_run else self._act():
+            for sync in self.select(names):
+                done.append(run_sync(self.app, sync, asked))
+                if asked.stop.is_set():
+                    break
         return RunResult(syncs=tuple(done))
 
-    def _before_an_act(self) -> None:
-        """Whatever writes first ends what is past its deadline; no fault of that keeps it back."""
+    @contextmanager
+    def _act(self) -> Iterator[None]:
+        """Around whatever writes: what is past its deadline is ended first, no fault of the act
+        keeps that back; and the ledger's new head leaves this machine.
+        """
         app = self.app
         self.swept = self._sweep()
         app.require_clock()
         app.store.note_time(app.clock.now())
+        yield
+        self._publish()
 
-    def _after_an_act(self) -> None:
-        """The ledger's new head leaves this machine, where there is a place for it."""
+    def _publish(self) -> None:
         app = self.app
-        if app.project.anchors:
+        if app.project.anchors and app.ledger.size():
             self.unanchored = [
                 record
                 for record in app.anchoring().publish(
@@ -324,7 +323,7 @@ class Project:
         """End what is past its deadline, whatever the clock and the destinations say."""
         self.app.store.note_time(self.app.clock.now())
         swept = self._sweep()
-        self._after_an_act()
+        self._publish()
         return swept.to_dict("sweep")
 
     def _sweep(self) -> Swept:
@@ -332,15 +331,14 @@ class Project:
 
     def purge(self, *names: str) -> dict[str, Any]:
         """End what waits of some syncs, now; what was not answered is not delivered."""
-        self._before_an_act()
-        syncs = [sync.id for sync in self.select(names)]
-        purged = Swept.of(*self.app.waiting().purge(syncs))
-        self._after_an_act()
+        with self._act():
+            syncs = [sync.id for sync in self.select(names)]
+            purged = Swept.of(*self.app.waiting().purge(syncs))
         return purged.to_dict("purge")
 
     def overdue(self) -> int:
-        """How many working copies are past their cap, by the ledger's word."""
-        return len(self.app.waiting().overdue())
+        """How many working copies and sealed batches are past their cap, by the ledger's word."""
+        return sum(map(len, self.app.waiting().overdue().values()))
 
     def report(
         self,

@@ -7,25 +7,22 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from mayfly.adapters.clock import SystemClock
+from mayfly.adapters.clock import CLOCK_TOLERANCE, SystemClock
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider
-from mayfly.adapters.keys.make import (
-    key_hosts,
-    make_key_encryption_key,
-)
-from mayfly.adapters.ledgers.folder import CLOCK_TOLERANCE, FolderLedger
+from mayfly.adapters.keys.make import key_hosts, make_key_encryption_key
+from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import close_leaks, is_alive
-from mayfly.adapters.spools.spool import (
-    SealedSpool,
-)
+from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.bootstrap.connectors import (
     SPECS,
@@ -52,14 +49,12 @@ from mayfly.bootstrap.keeping import (
 )
 from mayfly.config.load import load_project
 from mayfly.domain.errors import PolicyError
-from mayfly.domain.settings import (
-    Project,
-    SyncSettings,
-)
+from mayfly.domain.settings import Project, SyncSettings
 from mayfly.domain.version import VERSION
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.ports.anchor import Anchor
 from mayfly.ports.destination import Destination
 from mayfly.ports.keys import KeyProvider
 from mayfly.ports.planstore import PlanStore
@@ -170,30 +165,31 @@ class App:
             )
             source_name = project.models[sync.model].source
             identities[where_state_is(project, source_name), found.sid] = name
-        kept: dict[str, States] = {LOCAL_STATES: LocalStates(local_databases(project))}
-        for name, source_settings in project.sources.items():
-            if source_settings.type != "files" and source_settings.state == "source":
-                source = self.source(name)
-                kept[name] = SourceStates(
-                    source, self.dialect(source), schema=source_settings.state_schema
-                )
-
-        def entry(type_: EntryType, **fields: object) -> Entry:
-            known: dict[str, object] = {
-                "workspace": self.workspace_id,
-                "region": project.workspace.region or "",
-                "software": f"mayfly/{VERSION}",
-            }
-            return Entry(type=type_, **(known | fields))  # type: ignore[arg-type]
-
+        written = [n for n, s in project.sources.items() if s.type != "files"]
+        kept = {n: partial(self._states_in, n) for n in written if where_state_is(project, n) == n}
         return StateKeeper(
-            states=kept,
+            states={LOCAL_STATES: lambda: LocalStates(local_databases(project)), **kept},
             identities=identities,
             ledger=self.ledger,
-            entry=entry,
+            entry=self.workspace_entry,
             owner=self.installation_id,
             now_ms=self.clock.now_ms,
             alive=is_alive,
+        )
+
+    def _states_in(self, name: str) -> States:
+        source = self.source(name)
+        schema = self.project.sources[name].state_schema
+        return SourceStates(source, self.dialect(source), schema=schema)
+
+    def workspace_entry(self, type_: EntryType, **fields: Any) -> Entry:
+        """A ledger entry of this workspace; what it is about is to be given."""
+        return Entry(
+            type=type_,
+            workspace=self.workspace_id,
+            region=self.project.workspace.region or "",
+            software=f"mayfly/{VERSION}",
+            **fields,
         )
 
     def spool(self) -> SealedSpool:
@@ -206,14 +202,14 @@ class App:
 
     def anchoring(self) -> Anchoring:
         """Where the ledger's checkpoints go."""
-        anchors = {
-            name: open_anchor(self.project, settings, self.workspace_id)
-            for name, settings in self.project.anchors.items()
-        }
-        hosts = frozenset().union(
-            *(anchor_hosts(self.project, settings) for settings in self.project.anchors.values())
-        )
-        return Anchoring(anchors=anchors, store=self.store, network=lambda: allow_hosts(hosts))
+        return Anchoring(names=tuple(self.project.anchors), open=self._anchor, store=self.store)
+
+    @contextmanager
+    def _anchor(self, name: str) -> Iterator[Anchor]:
+        """Within, this process connects only to the hosts of that anchor."""
+        settings = self.project.anchors[name]
+        with allow_hosts(anchor_hosts(self.project, settings)):
+            yield open_anchor(self.project, settings, self.workspace_id)
 
     def require_clock(self) -> None:
         """Refuse an act while the machine's clock stands before what is on record.
@@ -247,19 +243,15 @@ class App:
 
     def entry(self, compiled: CompiledSync, run: str) -> Callable[..., Entry]:
         """Ledger entries of one run."""
-        workspace = self.project.workspace
+        known = {
+            "target": self.project.target,
+            "sync": compiled.sync.id,
+            "run": run,
+            "destination": compiled.sync.destination,
+        }
 
-        def make(type_: EntryType, **fields: object) -> Entry:
-            known: dict[str, object] = {
-                "workspace": self.workspace_id,
-                "region": workspace.region or "",
-                "target": self.project.target,
-                "sync": compiled.sync.id,
-                "run": run,
-                "destination": compiled.sync.destination,
-                "software": f"mayfly/{VERSION}",
-            }
-            return Entry(type=type_, **(known | fields))  # type: ignore[arg-type]
+        def make(type_: EntryType, **fields: Any) -> Entry:
+            return self.workspace_entry(type_, **(known | fields))
 
         return make
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -132,7 +133,8 @@ def open_spool(
         blobs=FolderBlobs(folder / FOLDER),
         lock=HoldLock(folder / LOCK_FILE),
         provider=keys,
-        key_version=lambda: newest_version(keys),
+        # Asked once: for a service it is a request. An older name only means to rewrap once more.
+        key_version=cache(lambda: newest_version(keys)),
         now_ms=now_ms,
     )
     return SealedSpool(parts, workspace=workspace_id, region=project.workspace.region or "")

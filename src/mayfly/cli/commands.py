@@ -17,12 +17,11 @@ from mayfly.cli.options import (
     ProjectOption,
     SyncsArgument,
     TargetOption,
-    say,
 )
 from mayfly.cli.options import print_result as _print
 from mayfly.cli.report import report_app
 from mayfly.cli.state import state_app
-from mayfly.cli.waiting import held_lines, purge, sweep, swept_lines, warn_overdue, warn_unanchored
+from mayfly.cli.waiting import held_lines, purge, sweep, tell_act, warn_overdue
 from mayfly.cli.without_project import WITHOUT_PROJECT
 
 app = typer.Typer(
@@ -237,6 +236,7 @@ def approve(
         _print(output, document, [*lines, "Approve with --all."] if lines else ["Nothing waits."])
         return
     document = loaded.approve(*(syncs or ()))
+    tell_act(loaded)
     approved = document.get("approved", [])
     lines = [
         f"approved {a['sync']} by {a['actor']}"
@@ -284,8 +284,7 @@ def run(
         request.progress = report
         loaded = load(project, target=target)
         result = loaded.run(*(syncs or ()), request=request)
-    say(swept_lines(loaded.swept.to_dict("sweep")), err=True)
-    warn_unanchored(loaded.unanchored)
+    tell_act(loaded)
     if output is Output.JSON:
         _print(output, result.to_dict(), [])
     else:
@@ -375,7 +374,9 @@ def retry(
     """Let rejected rows be tried again by the next run."""
     from mayfly.api import load
 
-    document = load(project, target=target).retry(sync)
+    loaded = load(project, target=target)
+    document = loaded.retry(sync)
+    tell_act(loaded)
     _print(output, document, [f"{document['rows']} rows will be tried again."])
 
 
@@ -413,7 +414,9 @@ def _suppress(act: str, project: Path, target: str, output: Output) -> None:
     from mayfly.api import load
 
     lines = sys.stdin.buffer if act != "list" else ()
-    document = load(project, target=target).suppress(act, lines)
+    loaded = load(project, target=target)
+    document = loaded.suppress(act, lines)
+    tell_act(loaded)
     shown = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok", "kinds")]
     shown += [f"  {kind}: {count:,}" for kind, count in document.get("kinds", {}).items()]
     _print(output, document, shown)

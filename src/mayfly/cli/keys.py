@@ -17,6 +17,7 @@ from mayfly.cli.options import (
     confirm,
     print_result,
 )
+from mayfly.cli.waiting import tell_act
 
 if TYPE_CHECKING:
     from mayfly.api.keys import KeyAct
@@ -75,7 +76,9 @@ def keys_destroy(
 def _act(act: KeyAct, project: Path, target: str, output: Output, version: str = "") -> None:
     from mayfly.api import load
 
-    document = load(project, target=target).keys(act, version)
+    loaded = load(project, target=target)
+    document = loaded.keys(act, version)
+    tell_act(loaded)
     print_result(output, document, _lines(document))
 
 

@@ -16,6 +16,7 @@ from mayfly.cli.options import (
     confirm,
     print_result,
 )
+from mayfly.cli.waiting import tell_act
 
 state_app = typer.Typer(help="What the warehouse remembers of each sync.", no_args_is_help=True)
 
@@ -55,6 +56,7 @@ def state_drop(
         yes=yes,
     )
     document = loaded.drop_state(state)
+    tell_act(loaded)
     lines = [
         f"forgot {s['rows']:,} rows of {s['sync']} ({s['target']})" for s in document["states"]
     ]
@@ -85,6 +87,7 @@ def state_adopt(
         yes=yes,
     )
     document = loaded.adopt_state(sync, state=state)
+    tell_act(loaded)
     print_result(
         output, document, [f"{sync} goes on from {s['state']}" for s in document["states"]]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,7 +17,9 @@ from mayfly.cli.options import (
     print_result,
     say,
 )
-from mayfly.domain.runs import AnchorRecord
+
+if TYPE_CHECKING:
+    from mayfly.api import Project
 
 
 def sweep(
@@ -30,7 +32,7 @@ def sweep(
 
     loaded = load(project, target=target)
     document = loaded.sweep()
-    warn_unanchored(loaded.unanchored)
+    tell_unanchored(loaded)
     print_result(output, document, swept_lines(document) or ["Nothing is past its deadline."])
     _exit(document)
 
@@ -46,7 +48,7 @@ def purge(
 
     loaded = load(project, target=target)
     document = loaded.purge(*(syncs or ()))
-    warn_unanchored(loaded.unanchored)
+    tell_act(loaded)
     print_result(output, document, swept_lines(document) or ["Nothing waits."])
     _exit(document)
 
@@ -90,18 +92,27 @@ def _exit(document: Mapping[str, Any]) -> None:
         raise typer.Exit(4)
 
 
-def warn_overdue(copies: int) -> None:
+def warn_overdue(number: int) -> None:
     """A command that writes nothing says what one that writes would end first."""
-    if copies:
+    if number:
         say(
             [
-                f"{copies:,} working copies are older than the 30 days after which nothing of them "
-                "may be there: `mayfly sweep` ends them."
+                f"{number:,} working copies or sealed batches are past the day after which nothing "
+                "of them may be there: `mayfly sweep` ends them."
             ],
             err=True,
         )
 
 
-def warn_unanchored(failed: Sequence[AnchorRecord]) -> None:
-    """An anchor that did not take the newest checkpoint is tried again by the next act."""
+def tell_act(loaded: Project) -> None:
+    """What an act ended first, and which anchor did not take the ledger's new head; the next act
+    tries that again.
+    """
+    say(swept_lines(loaded.swept.to_dict("sweep")), err=True)
+    tell_unanchored(loaded)
+
+
+def tell_unanchored(loaded: Project) -> None:
+    """See `tell_act`."""
+    failed = loaded.unanchored
     say([f"anchor {r.name}: the checkpoint did not arrive [{r.code}]" for r in failed], err=True)

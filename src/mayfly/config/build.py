@@ -94,7 +94,6 @@ def _keys(keys: KeysFile) -> s.KeysSettings:
 def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
     return s.AnchorSettings(
         name=name,
-        type=anchor.type,
         path=Path(anchor.path).expanduser() if isinstance(anchor, m.FolderAnchor) else None,
         source=anchor.source if isinstance(anchor, m.SourceAnchor) else None,
         url=anchor.url if isinstance(anchor, m.WebhookAnchor) else None,

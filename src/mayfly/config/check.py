@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mayfly.config import models as m
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
@@ -87,9 +89,17 @@ class Checker:
             if source is not None and source.state != "source":
                 message = f"anchors.{name}.source: expected a source that is written"
                 self._findings.add(self._spots.value(*at, "source"), "source_not_written", message)
-        if isinstance(anchor, m.FolderAnchor) and not anchor.path.startswith(("/", "~/")):
-            message = f"anchors.{name}.path: expected an absolute path, or one from ~/"
-            self._findings.add(self._spots.value(*at, "path"), "relative_path", message)
+        if isinstance(anchor, m.FolderAnchor):
+            self._anchor_folder(name, anchor.path)
+
+    def _anchor_folder(self, name: str, path: str) -> None:
+        spot, label = self._spots.value("anchors", name, "path"), f"anchors.{name}.path"
+        if not path.startswith(("/", "~/")):
+            message = f"{label}: expected an absolute path, or one from ~/"
+            self._findings.add(spot, "relative_path", message)
+        elif Path(path).expanduser().resolve().is_relative_to(self._merged.root.resolve()):
+            message = f"{label}: expected a folder outside the project, which somebody else keeps"
+            self._findings.add(spot, "anchor_inside", message)
 
     def _table(self, label: str, table: str, *path: str) -> None:
         parts = table.split(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CODES = {
     "anchor": "an anchor or alias",
+    "anchor_inside": "a folder for checkpoints that lies in the project, whose owner has it",
     "bad_country": "a country code that is not two capital letters",
     "bad_file": "a SQL file that is not below the project's folder, or has another ending",
     "bad_format": "text of another form than the hint shows",

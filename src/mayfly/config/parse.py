@@ -219,19 +219,29 @@ def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
 
 def _owners(path: Path, key: str) -> list[str]:
     """The types of the same section that do have the key."""
-    if path[:-1] != ("keys",) and (len(path) != 3 or path[0] not in ("sources", "destinations")):
+    if _tagged(path[:-1]) is None:
         return []
     return [tag for tag, model in variants(str(path[0])).items() if key in keys_of(model)]
 
 
+# Sections whose parts are of several kinds; `keys` is one part, the others hold parts by name.
+_TAGGED: dict[str, Any] = {
+    "sources": m.SourceFile,
+    "destinations": m.DestinationFile,
+    "anchors": m.AnchorFile,
+    "keys": KeysFile,
+}
+
+
+def _tagged(path: Path) -> str | None:
+    """The section whose kinds a place chooses among; None where it is no such part."""
+    section = str(path[0]) if path and len(path) == (1 if path[0] == "keys" else 2) else ""
+    return section if section in _TAGGED else None
+
+
 def variants(section: str) -> dict[str, type[Part]]:
     """The models of a section by the `type` (of `keys`: `provider`) that chooses them."""
-    unions: dict[str, Any] = {
-        "sources": m.SourceFile,
-        "destinations": m.DestinationFile,
-        "keys": KeysFile,
-    }
-    union, key = get_args(unions[section])[0], tag_key((section,))
+    union, key = get_args(_TAGGED[section])[0], tag_key((section,))
     return {get_args(x.model_fields[key].annotation)[0]: x for x in get_args(union)}
 
 
@@ -270,8 +280,8 @@ def model_at(path: Path, merged: Merged) -> type[Part] | None:
             return m.StoreFile
         case ("targets", _):
             return m.TargetFile
-        case ("keys",) | ("sources" | "destinations", _):
-            return variants(str(path[0])).get(tag_at(path, merged))
+        case _ if (section := _tagged(path)) is not None:
+            return variants(section).get(tag_at(path, merged))
         case ("models", _):
             return m.ModelFile
         case ("models", _, "columns", _):

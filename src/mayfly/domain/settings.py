@@ -168,7 +168,6 @@ class AnchorSettings:
     """Where checkpoints go; what its type does not have is None."""
 
     name: str
-    type: Literal["folder", "source", "webhook"]
     path: Path | None = None
     source: str | None = None
     url: str | None = None

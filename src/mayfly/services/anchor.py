@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,14 +19,14 @@ class Anchoring:
     """The anchors of one workspace.
 
     Args:
-        anchors: by name.
+        names: of the anchors.
+        open: reaches one of them; what it raises is that anchor's alone.
         store: remembers how far each is.
-        network: opens the hosts that anchors need.
     """
 
-    anchors: Mapping[str, Anchor]
+    names: Sequence[str]
+    open: Callable[[str], AbstractContextManager[Anchor]]
     store: Store
-    network: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def publish(self, note: str, *, size: int, now: datetime) -> Sequence[AnchorRecord]:
         """Leave the newest checkpoint at every anchor that lacks it. Nothing of a run depends on
@@ -35,7 +35,7 @@ class Anchoring:
         known = {record.name: record for record in self.store.anchors()}
         done = [
             self._one(name, note, size, now, known.get(name))
-            for name in self.anchors
+            for name in self.names
             if name not in known or known[name].entries != size or known[name].code
         ]
         for record in done:
@@ -46,8 +46,8 @@ class Anchoring:
         self, name: str, note: str, size: int, now: datetime, known: AnchorRecord | None
     ) -> AnchorRecord:
         try:
-            with self.network():
-                self.anchors[name].publish(note, size=size, at=now)
+            with self.open(name) as anchor:
+                anchor.publish(note, size=size, at=now)
         except EngineError as error:
             entries, at = (known.entries, known.at) if known is not None else (0, None)
             return AnchorRecord(name=name, entries=entries, at=at, code=error.code)
@@ -63,13 +63,13 @@ class Anchoring:
                 "at": _text(known[name].at) if name in known else None,
                 "code": known[name].code if name in known else "never",
             }
-            for name in self.anchors
+            for name in self.names
         ]
 
     def anchored(self, size: int) -> bool:
         """Whether some anchor has the whole ledger as it is now."""
         return any(
-            record.name in self.anchors and record.entries == size and not record.code
+            record.name in self.names and record.entries == size and not record.code
             for record in self.store.anchors()
         )
 

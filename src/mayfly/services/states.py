@@ -50,7 +50,7 @@ class StateKeeper:
     """The states of all sources of a project.
 
     Args:
-        states: of each source that keeps them.
+        states: of each source that keeps them; opened where it is asked, which may raise.
         identities: (source, name of a state) to the sync of the project that uses it.
         ledger, entry: where acts are recorded; `entry` lacks what is of one sync.
         owner: id of this installation.
@@ -58,7 +58,7 @@ class StateKeeper:
         alive: whether a lease holder's process may still run.
     """
 
-    states: Mapping[str, States]
+    states: Mapping[str, Callable[[], States]]
     identities: Mapping[tuple[str, str], str]
     ledger: Ledger
     entry: Callable[..., Entry]
@@ -71,7 +71,7 @@ class StateKeeper:
         return [
             self._known(source, info)
             for source, states in self.states.items()
-            for info in states.all()
+            for info in states().all()
         ]
 
     def find(self, name: str) -> KnownState:
@@ -112,7 +112,7 @@ class StateKeeper:
                 "The state belongs to another installation of Mayfly.",
                 hint="Drop it there, or take it over first with `mayfly state adopt`.",
             )
-        states = self.states[found.source]
+        states = self.states[found.source]()
         gone = states.drop(
             found.info.sid, now_ms=self.now_ms(), alive=self.alive, record=self._record_drop
         )
@@ -139,7 +139,7 @@ class StateKeeper:
             )
         if own and found.ours:
             raise UsageError("nothing_to_adopt", "The state is that of this sync already.")
-        was = self.states[source].adopt(
+        was = self.states[source]().adopt(
             found.info.sid,
             spec,
             owner=self.owner,

@@ -6,7 +6,7 @@ warehouse that is away, nor a clock that was set back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,14 +14,13 @@ from mayfly.domain.errors import EngineError
 from mayfly.domain.held import HeldBatch
 from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.ledger.entry import EntryType
-from mayfly.ports.ledger import OpenCopy
+from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.ports.spool import Spool
 from mayfly.ports.states import StateInfo
 from mayfly.services.states import StateKeeper
 
 _LIMIT = LIMITS[RetentionClass.TEMPORARY]
 CAP = timedelta(seconds=_LIMIT.cap_seconds or 0)
-TARGET = timedelta(seconds=_LIMIT.target_seconds or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +89,17 @@ class WaitingRoom:
         """The ledger's word alone, without a connection."""
         return self.states.ledger.open_copies()
 
-    def overdue(self, limit: timedelta = CAP) -> Sequence[OpenCopy]:
-        """Copies that are older than a limit."""
+    def overdue(self) -> Mapping[str, Sequence[OpenCopy | OpenBatch]]:
+        """What is past its cap by the ledger's word, by what it is."""
+        return {"a working copy": self._late_copies(), "a sealed batch": self._late_batches()}
+
+    def _late_copies(self) -> Sequence[OpenCopy]:
         now = self.now()
-        return [copy for copy in self.copies() if now - copy.created_at > limit]
+        return [copy for copy in self.copies() if now - copy.created_at > CAP]
+
+    def _late_batches(self) -> Sequence[OpenBatch]:
+        now = self.now()
+        return [b for b in self.states.ledger.open_batches() if now - b.held_at > CAP]
 
     def all(self) -> Sequence[Waiting]:
         """Each copy with what its warehouse says; sources are asked only where there is one."""
@@ -117,7 +123,7 @@ class WaitingRoom:
         sealed = self._destroy(late, EntryType.EXPIRED, "expired")
         self.spool.sweep()
         self._note_gone()
-        ended, left = self._end(self.overdue(), "expired")
+        ended, left = self._end(self._late_copies(), "expired")
         return [*sealed, *ended], left
 
     def purge(self, syncs: Sequence[str]) -> tuple[Sequence[Ended], Sequence[Left]]:
@@ -131,8 +137,7 @@ class WaitingRoom:
         """End in the ledger what is past its cap and not there: a process died between purging
         and saying so. Before that day it may be a run that is just about to seal.
         """
-        now = self.now()
-        late = [b for b in self.states.ledger.open_batches() if now - b.held_at > CAP]
+        late = self._late_batches()
         there = {(h.run, h.batch) for h in self.spool.held()} if late else set()
         gone = [b for b in late if (b.run, b.batch) not in there]
         if not gone:
@@ -209,7 +214,7 @@ class WaitingRoom:
         batches = rows = in_doubt = 0
         if copy.run in found:
             source, info = found[copy.run]
-            was, report = self.states.states[source].end_plan(
+            was, report = self.states.states[source]().end_plan(
                 info.sid, now_ms=self.states.now_ms(), alive=self.states.alive
             )
             batches, rows, in_doubt = was.waiting_batches, was.waiting_rows, report.in_doubt
@@ -244,7 +249,7 @@ class WaitingRoom:
         away: list[str] = []
         for source, states in self.states.states.items():
             try:
-                for info in states.all():
+                for info in states().all():
                     if info.open_run is not None:
                         found[info.open_run] = (source, info)
             except EngineError as error:

@@ -44,6 +44,27 @@ FAULTS: Faults = {
         "literal_secret",
         "env:NAME",
     ),
+    "no type": (
+        add("anchors: {a: {path: /x}}\n"),
+        35,
+        11,
+        "missing_key",
+        "Allowed: folder, source, webhook.",
+    ),
+    "key of another anchor": (
+        add("anchors: {a: {type: folder, path: /x, url: 'https://a.example/x'}}\n"),
+        35,
+        39,
+        "key_of_other_type",
+        "no key of type folder, but of webhook",
+    ),
+    "unknown key": (
+        add("anchors: {a: {type: folder, path: /x, pth: /x}}\n"),
+        35,
+        39,
+        "unknown_key",
+        "Did you mean path? Allowed: type, path.",
+    ),
     "another type": (
         add("anchors: {a: {type: bucket, path: /x}}\n"),
         35,
@@ -58,3 +79,13 @@ FAULTS: Faults = {
 def test_a_fault_is_named_in_its_place(tmp_path: Path, name: str) -> None:
     """With line, column, code and what to write."""
     check(tmp_path, FAULTS[name])
+
+
+@pytest.mark.parametrize("below", ["", "audit", "link/audit"])
+def test_a_folder_in_the_project_is_none(tmp_path: Path, below: str) -> None:
+    """By way of a link, too: its owner is whom the checkpoints are kept from."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "link").symlink_to(project)
+    fault = add(f"anchors: {{a: {{type: folder, path: {project / below}}}}}\n")
+    check(project, (fault, 35, 35, "anchor_inside", "outside the project"))

@@ -17,25 +17,27 @@ class FolderAnchor:
         folder: which must be there, outside the project.
         workspace_id: names the files.
         project: whose owner is whom the checkpoints are kept from.
-
-    Raises:
-        PolicyError: `anchor_inside`, the folder lies in the project.
     """
 
     def __init__(self, folder: Path, *, workspace_id: str, project: Path) -> None:
-        if folder.resolve().is_relative_to(project.resolve()):
+        self._folder = folder
+        self._workspace_id = workspace_id
+        self._project = project
+
+    def publish(self, note: str, *, size: int, at: datetime) -> None:
+        """See `Anchor.publish`.
+
+        Raises:
+            PolicyError: `anchor_inside`, the folder lies in the project, by a link perhaps.
+        """
+        del at
+        if self._folder.resolve().is_relative_to(self._project.resolve()):
             raise PolicyError(
                 "anchor_inside",
                 "The folder for checkpoints lies in the project: they would leave nobody's hands.",
                 hint="Name a folder that somebody else keeps, such as a mounted share.",
             )
-        self._folder = folder
-        self._workspace_id = workspace_id
-
-    def publish(self, note: str, *, size: int, at: datetime) -> None:
-        """See `Anchor.publish`."""
-        del at
-        if not self._folder.is_absolute() or not self._folder.is_dir():
+        if not self._folder.is_dir():
             raise ConfigError(
                 "anchor_refused",
                 "The folder for checkpoints is not there.",
