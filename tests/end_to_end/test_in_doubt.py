@@ -21,8 +21,14 @@ from mayfly.testing.fake_destination import FakeDestination, FakeWorld
 FILES = SHOP + TO_LOG
 
 
+@pytest.fixture(params=["replan", "hold"])
+def on_outage(request: pytest.FixtureRequest) -> str:
+    """Whether what is in doubt waits sealed, too; the choice is the same."""
+    return str(request.param)
+
+
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_outage: str) -> FakeWorld:
     """A project that appends ten rows to a destination which is not idempotent, and whose first
     answer gets lost.
     """
@@ -39,7 +45,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     monkeypatch.setattr(wiring, "make_destination", make)
     known = connectors.SPECS["sqlite"]
     monkeypatch.setitem(connectors.SPECS, "sqlite", replace(known, batch_marker=False))
-    approved(make_project(tmp_path, "", rows=10, text=FILES))
+    approved(make_project(tmp_path, "", rows=10, text=FILES + f"    on_outage: {on_outage}\n"))
     world.fail_after()
     return world
 
@@ -60,9 +66,11 @@ def ids(world: FakeWorld) -> list[int]:
     return sorted(row["id"] for row in world.inserted)
 
 
-def test_an_append_in_doubt_stops_until_somebody_chooses(tmp_path: Path, log: FakeWorld) -> None:
+def test_an_append_in_doubt_stops_until_somebody_chooses(
+    tmp_path: Path, log: FakeWorld, on_outage: str
+) -> None:
     """The request is not repeated, the run is held (4); each later run stops in doubt (4), names
-    both ways out, and sends nothing; the ledger calls it held.
+    both ways out, and sends nothing; the ledger calls it held, and knows of what is sealed.
     """
     lost = mayfly(tmp_path, "run", "--output", "json")
     assert (lost.exit_code, status(lost)) == (4, "held")
@@ -79,7 +87,8 @@ def test_an_append_in_doubt_stops_until_somebody_chooses(tmp_path: Path, log: Fa
     words = ["verify", str(ledger), "--key", str(ledger / "key.pub"), "--output", "json"]
     verified = CliRunner().invoke(app, words)
     report = json.loads(verified.stdout)
-    assert (verified.exit_code, report["held"], report["unpaired"]) == (0, 1, 0)
+    sealed = int(on_outage == "hold")
+    assert (verified.exit_code, report["held"], report["unpaired"]) == (sealed, 1, sealed)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,7 @@ def test_the_choice_ends_the_doubt(
     assert ids(log) == sorted(list(range(10)) * times)
     after = mayfly(tmp_path, "run", "--output", "json")
     assert (after.exit_code, status(after)) == (0, "no_changes")
+    assert not list((tmp_path / ".mayfly" / "spool").glob("*"))
 
 
 def test_one_choice_only(tmp_path: Path, log: FakeWorld) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from mayfly.adapters.processes import actor_id, is_alive
 from mayfly.api.keys import KeyAct, act_on_keys, where_keys_lie
 from mayfly.api.results import PlanResult, RunResult, SyncPlan
-from mayfly.api.running import RunRequest, require_approved, run_sync
-from mayfly.api.waiting import Swept, held
+from mayfly.api.running import RunRequest, require_approved, run_syncs
+from mayfly.api.waiting import Swept, away, held
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import AnchorRecord, RunRecord
@@ -288,13 +288,14 @@ class Project:
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""
         asked = request or RunRequest()
-        done = []
         with nullcontext() if asked.dry_run else self._act():
-            for sync in self.select(names):
-                done.append(run_sync(self.app, sync, asked))
-                if asked.stop.is_set():
-                    break
+            done = run_syncs(self.app, self.select(names), asked, before=self._go_on)
         return RunResult(syncs=tuple(done))
+
+    def _go_on(self) -> None:
+        """An act that has waited begins once more."""
+        self.swept = self.swept + self._sweep()
+        self.app.store.note_time(self.app.clock.now())
 
     @contextmanager
     def _act(self) -> Iterator[None]:
@@ -368,9 +369,9 @@ class Project:
 
     def status(self) -> dict[str, Any]:
         """Last run of each sync, and what waits, by class."""
-        syncs = []
+        syncs, target = [], self.app.project.target
         for name in self.app.project.syncs:
-            last = self.app.store.last_run(name, self.app.project.target)
+            last = self.app.store.last_run(name, target)
             syncs.append(
                 {
                     "sync": name,
@@ -382,7 +383,13 @@ class Project:
             )
         room = self.app.waiting()
         what = held(room.all(), room.sealed())
-        return {"schema": "mayfly/status/1", "ok": True, "syncs": syncs, "held": what}
+        return {
+            "schema": "mayfly/status/1",
+            "ok": True,
+            "syncs": syncs,
+            "held": what,
+            "away": away(self.app.store.outages(), target),
+        }
 
 
 def _states(act: str, found: Sequence[KnownState]) -> dict[str, Any]:

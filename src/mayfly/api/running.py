@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mayfly.adapters.processes import holder_name, is_alive
 from mayfly.api.results import SyncRun
@@ -15,11 +16,13 @@ from mayfly.domain.errors import EngineError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.services import approve as approvals
 from mayfly.services.advance_run import advance
+from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
 
 Progress = Callable[[str, int, int], None]
+_SLICE_SECONDS = 0.5
 
 
 @dataclass(kw_only=True)
@@ -27,7 +30,8 @@ class RunRequest:
     """What a caller asks of a run; see `mayfly run --help`.
 
     `progress` is told (sync, rows done, rows planned): 0 and 0 as a sync begins to be planned, then
-    once it is planned and after each batch.
+    once it is planned and after each batch. `wait` is how long held syncs are waited for, and
+    `waiting` is told (names, seconds) before each pause.
     """
 
     dry_run: bool = False
@@ -37,11 +41,67 @@ class RunRequest:
     in_doubt: str | None = None
     progress: Progress | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    wait: timedelta = timedelta()
+    waiting: Callable[[Sequence[str], float], None] | None = None
 
 
 def require_approved(app: App, compiled: CompiledSync) -> None:
     """Refuse a sync that is not what somebody approved."""
     approvals.require_approved(app.project, app.store, compiled.sync.name, compiled.column_types)
+
+
+def run_syncs(
+    app: App, syncs: Sequence[SyncSettings], asked: RunRequest, *, before: Callable[[], object]
+) -> list[SyncRun]:
+    """One after the other; what is held then is run again, with longer and longer pauses, until
+    it is not or `asked.wait` is over.
+
+    Args:
+        app: of the project.
+        syncs: to run.
+        asked: by the caller.
+        before: called before each further round: what is past its deadline ends there, too.
+    """
+    ended: dict[str, SyncRun] = {}
+    left = asked.wait.total_seconds()
+    todo, probe = list(syncs), 0
+    while todo:
+        for sync in todo:
+            ended[sync.name] = run_sync(app, sync, asked)
+            if asked.stop.is_set():
+                return list(ended.values())
+        todo, probe = [s for s in syncs if ended[s.name].status == "held"], probe + 1
+        pause = probe_seconds(probe, _named(app, todo))
+        left -= pause
+        if not todo or left < 0:
+            break
+        if asked.waiting is not None:
+            asked.waiting([s.name for s in todo], pause)
+        _pause(app, asked.stop, pause)
+        if asked.stop.is_set():
+            break
+        before()
+    return list(ended.values())
+
+
+def _named(app: App, syncs: Sequence[SyncSettings]) -> float | None:
+    """Seconds until the first of their destinations may be asked; None where one may be now."""
+    known = {o.destination: o for o in app.store.outages() if o.target == app.project.target}
+    named = [known[s.destination].asked_again_at if s.destination in known else None for s in syncs]
+    now = app.clock.now()
+    return min(((at - now).total_seconds() if at else 0.0 for at in named), default=None)
+
+
+def _pause(app: App, stop: asyncio.Event, seconds: float) -> None:
+    """Wait, in slices that an interrupt ends."""
+
+    async def main() -> None:
+        left = seconds
+        while left > 0 and not stop.is_set():
+            await app.sleep(min(left, _SLICE_SECONDS))
+            left -= _SLICE_SECONDS
+
+    asyncio.run(main())
 
 
 def run_sync(app: App, sync: SyncSettings, asked: RunRequest) -> SyncRun:
@@ -60,7 +120,8 @@ def run_sync(app: App, sync: SyncSettings, asked: RunRequest) -> SyncRun:
     if asked.progress is not None:
         asked.progress(sync.name, 0, 0)
     try:
-        _advance(app, sync, run_id, asked, tally)
+        with _remembered(app, sync, dry=asked.dry_run) as circuit:
+            _advance(app, sync, run_id, asked, tally, circuit)
         ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=tally.status)
     except EngineError as error:
         status = "refused" if type(error).exit_code == 3 else "failed"
@@ -89,7 +150,36 @@ def _finish(app: App, ended: SyncRun) -> None:
     )
 
 
-def _advance(app: App, sync: SyncSettings, run_id: str, asked: RunRequest, tally: RunTally) -> None:
+@contextmanager
+def _remembered(app: App, sync: SyncSettings, *, dry: bool) -> Iterator[Circuit]:
+    """What is known of a sync's destination, and what its run has found out of it."""
+    if dry:
+        yield Circuit()
+        return
+    target = app.project.target
+    known = next(
+        (o for o in app.store.outages() if (o.destination, o.target) == (sync.destination, target)),
+        None,
+    )
+    circuit = circuit_of(known, app.clock.now())
+    try:
+        yield circuit
+    finally:
+        found = circuit.outage(known, sync.destination, target, app.clock.now())
+        if found is None and known is not None:
+            app.store.end_outage(sync.destination, target)
+        elif found is not None and found != known:
+            app.store.note_outage(found)
+
+
+def _advance(
+    app: App,
+    sync: SyncSettings,
+    run_id: str,
+    asked: RunRequest,
+    tally: RunTally,
+    circuit: Circuit,
+) -> None:
     compiled = app.compile(sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh)
     refused = first_refusal(compiled)
     if refused is not None:
@@ -134,6 +224,7 @@ def _advance(app: App, sync: SyncSettings, run_id: str, asked: RunRequest, tally
                         hold=sync.on_outage == "hold",
                     ),
                     withheld_share_max=sync.withheld_threshold,
+                    circuit=circuit,
                 )
                 await advance(run, tally)
             finally:

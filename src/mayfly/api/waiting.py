@@ -9,6 +9,7 @@ from typing import Any
 
 from mayfly.domain.held import HeldBatch
 from mayfly.domain.retention import RetentionClass
+from mayfly.domain.runs import Outage
 from mayfly.services.waiting import Ended, Left, Waiting
 
 
@@ -23,6 +24,10 @@ class Swept:
     def of(cls, ended: Sequence[Ended], left: Sequence[Left]) -> Swept:
         """Of what `WaitingRoom` gives."""
         return cls(ended=tuple(ended), left=tuple(left))
+
+    def __add__(self, later: Swept) -> Swept:
+        """Both; what could not be ended is what could not be ended later."""
+        return Swept(ended=self.ended + later.ended, left=later.left)
 
     def to_dict(self, command: str) -> dict[str, Any]:
         """As `mayfly purge` and `mayfly sweep` print it: counts and codes."""
@@ -46,6 +51,21 @@ class Swept:
                 for e in self.left
             ],
         }
+
+
+def away(outages: Sequence[Outage], target: str) -> list[dict[str, Any]]:
+    """Destinations that were away when they were last asked."""
+    return [
+        {
+            "destination": o.destination,
+            "since": o.since.isoformat(),
+            "failures": o.failures,
+            "code": o.code,
+            "asked_again_at": o.asked_again_at.isoformat() if o.asked_again_at else None,
+        }
+        for o in outages
+        if o.target == target
+    ]
 
 
 def held(waiting: Sequence[Waiting], sealed: Sequence[HeldBatch]) -> list[dict[str, Any]]:

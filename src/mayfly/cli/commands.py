@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +18,20 @@ from mayfly.cli.options import (
     ProjectOption,
     SyncsArgument,
     TargetOption,
+    WaitOption,
 )
 from mayfly.cli.options import print_result as _print
 from mayfly.cli.report import report_app
 from mayfly.cli.state import state_app
-from mayfly.cli.waiting import held_lines, purge, sweep, tell_act, warn_overdue
+from mayfly.cli.waiting import (
+    away_lines,
+    held_lines,
+    purge,
+    sweep,
+    tell_act,
+    waiting_line,
+    warn_overdue,
+)
 from mayfly.cli.without_project import WITHOUT_PROJECT
 
 app = typer.Typer(
@@ -265,6 +275,7 @@ def run(
     ] = None,
     resend: Annotated[bool, typer.Option("--resend", help="Append in doubt: send again.")] = False,
     skip: Annotated[bool, typer.Option("--skip", help="Append in doubt: take as sent.")] = False,
+    wait: WaitOption = None,
 ) -> None:
     """Deliver what changed, and keep nothing."""
     from mayfly.api import RunRequest, load
@@ -279,9 +290,11 @@ def run(
         limit=limit,
         accept_removals=_accepted(accept or []),
         in_doubt="resend" if resend else "skip" if skip else None,
+        wait=wait or timedelta(),
     )
     with shown_progress() as (report, tell, clear), stop_on_interrupt(request.stop, tell, clear):
         request.progress = report
+        request.waiting = lambda syncs, seconds: tell(waiting_line(syncs, seconds))
         loaded = load(project, target=target)
         result = loaded.run(*(syncs or ()), request=request)
     tell_act(loaded)
@@ -316,7 +329,8 @@ def status(
         f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip()
         for s in document["syncs"]
     ]
-    _print(output, document, [*lines, *(held_lines(document["held"]))])
+    away = away_lines(document["away"])
+    _print(output, document, [*lines, *away, *(held_lines(document["held"]))])
     warn_overdue(loaded.overdue())
 
 

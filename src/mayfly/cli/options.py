@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import re
 import shutil
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,29 @@ SyncsArgument = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 HERE = Path()
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+WAIT_MAX = timedelta(days=30)
+
+
+def duration(text: str) -> timedelta:
+    """Of `90s`, `30m`, `2h`, `1d`."""
+    found = re.fullmatch(r"([0-9]{1,7})([smhd])", text)
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+    if length is None or length > WAIT_MAX:
+        raise typer.BadParameter("a number and s, m, h or d is wanted, such as 30m; 30d at most.")
+    return length
+
+
+WaitOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--wait",
+        parser=duration,
+        metavar="DURATION",
+        help="Run what is held again, for so long: 30m, 2h, 1d.",
+        show_default=False,
+    ),
+]
 
 
 def print_result(output: Output, document: dict[str, Any], lines: list[str]) -> None:

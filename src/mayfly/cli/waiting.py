@@ -80,6 +80,21 @@ def held_lines(held: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def away_lines(away: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Destinations that were away when they were last asked."""
+    return [
+        f"{a['destination']} is away since {a['since'][:16]} [{a['code']}], {a['failures']:,} "
+        "failures in a row; asked again "
+        + (f"from {a['asked_again_at'][:16]}" if a["asked_again_at"] else "by the next run")
+        for a in away
+    ]
+
+
+def waiting_line(syncs: Sequence[str], seconds: float) -> str:
+    """What `mayfly run --wait` is waiting for."""
+    return f"held: {', '.join(syncs)}; run again in {seconds:,.0f} s. Ctrl-C ends the waiting."
+
+
 _PLACES = {"temporary": "held in your warehouse", "customer_data": "held sealed"}
 
 

@@ -72,12 +72,25 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
         destinations={n: _destination(merged.root, n, x) for n, x in parsed.destinations.items()},
         syncs={
             n: s.SyncSettings(
-                name=n, **(x.model_dump() | {"key": tuple(x.key), "tags": tuple(x.tags)})
+                name=n,
+                **(
+                    x.model_dump()
+                    | {"key": tuple(x.key), "tags": tuple(x.tags)}
+                    | {"on_outage": x.on_outage or _on_outage(parsed, x)}
+                ),
             )
             for n, x in parsed.syncs.items()
         },
         warnings=tuple(_warnings(merged, parsed)),
     )
+
+
+def _on_outage(parsed: Parsed, sync: m.SyncFile) -> str:
+    """Events are often gone from their source when the destination is back; what is kept equal
+    is planned anew with what it is then.
+    """
+    source = parsed.sources[parsed.models[sync.model].source]
+    return "hold" if sync.mode == "append" and source.state != "local" else "replan"
 
 
 _KEY_SECRETS = {"pkcs11": "pin", "vault": "token"}

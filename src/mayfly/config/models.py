@@ -255,8 +255,9 @@ class SyncFile(Part):
         default=None, description="When to run. Accepted, not enforced by this release."
     )
     tags: list[Line] = Field(default=[], description="For selecting syncs.")
-    on_outage: Literal["replan", "hold"] = Field(
-        default="replan", description="What an outage leads to."
+    on_outage: Literal["replan", "hold"] | None = Field(
+        default=None,
+        description="What an outage leads to. By default hold for append, else replan.",
     )
     outside_repertoire: Literal["worker", "withhold"] = Field(
         default="worker", description="What becomes of values SQL may not hash."

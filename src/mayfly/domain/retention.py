@@ -120,6 +120,7 @@ _STORE = (
         suppression_list="number of changes of the suppression list",
         clock="the latest time that was seen",
         anchors="names of anchors, how many entries each covers, when, codes",
+        outages="names of destinations that are away, since when, counts, codes",
     ),
     *_entries(
         Place.STORE,

@@ -50,6 +50,26 @@ class ApprovalRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outage:
+    """A destination that was away when it was last asked.
+
+    Args:
+        destination, target: names.
+        since: when it was first found away, in UTC.
+        failures: in a row until now.
+        code: of the last.
+        asked_again_at: the end of a pause that it asked for; None where it named none.
+    """
+
+    destination: str
+    target: str
+    since: datetime
+    failures: int
+    code: str
+    asked_again_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnchorRecord:
     """How far one anchor is.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from mayfly.domain.runs import AnchorRecord, ApprovalRecord, RunRecord, WorkspaceRecord
+from mayfly.domain.runs import AnchorRecord, ApprovalRecord, Outage, RunRecord, WorkspaceRecord
 
 
 class Store(Protocol):
@@ -87,6 +87,15 @@ class Store(Protocol):
 
     def note_anchor(self, record: AnchorRecord) -> None:
         """Note how far an anchor is; it replaces what was noted of it."""
+
+    def outages(self) -> Sequence[Outage]:
+        """Destinations that were away when they were last asked."""
+
+    def note_outage(self, outage: Outage) -> None:
+        """Note that a destination is away; it replaces what was noted of it."""
+
+    def end_outage(self, destination: str, target: str) -> None:
+        """A destination has answered; where nothing was noted nothing is done."""
 
     def add_suppressions(
         self,

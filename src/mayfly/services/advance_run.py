@@ -10,24 +10,20 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-import pyarrow as pa
-
-from mayfly.domain.batch import Batch, BatchHead, SyncMode
+from mayfly.domain.batch import Batch
 from mayfly.domain.errors import (
     ConfigError,
     EngineError,
     PolicyError,
     TransientError,
 )
-from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ledger.entry import EntryType
-from mayfly.planning.spec import BatchInfo, OpenPlan, Plan
-from mayfly.ports.destination import JobRef, Locating, Submitted
+from mayfly.planning.spec import OpenPlan, Plan
+from mayfly.ports.destination import Locating
 from mayfly.privacy.gate.gate import pass_gate
 from mayfly.services.check_plan import check_plan
-from mayfly.services.deliver import spread
-from mayfly.services.deliver_plan import Job, acknowledge, deliver, require_one_each, tell
-from mayfly.services.doubt import is_applied
+from mayfly.services.deliver_plan import Job, acknowledge, deliver, tell
+from mayfly.services.doubt import settle
 from mayfly.services.find_object import ObjectFound, find_object
 from mayfly.services.hold import drain, note_gone, purge_others, seal_waiting
 from mayfly.services.run import Run, call, sender_of
@@ -52,11 +48,10 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         return tally
     await call(run.store.acquire, run.spec, holder=run.holder, now_ms=run.now_ms(), alive=run.alive)
     try:
-        await _close_left_open(run, tally)
-        await _bind_object(run, tally)
+        away = await _reach(run, tally)
         plan = await _plan(run, tally)
         tell(run, tally)
-        for job in await _delivered(run, plan, tally):
+        for job in await _delivered(run, plan, tally, away):
             done = await sender_of(run).wait(job.submitted)
             await acknowledge(run, tally, job.sent, done.outcomes)
         await _note_object(run)
@@ -75,12 +70,41 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
     return tally
 
 
-async def _delivered(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
+async def _reach(run: Run, tally: RunTally) -> TransientError | None:
+    """Close what was left open, and find what the sync writes to.
+
+    Returns:
+        What says that the destination is away, where all the same a plan is made: its batches
+        are sealed, since their rows may be gone from the source when it is back.
+    """
+    try:
+        await sender_of(run).probe()
+        await _close_left_open(run, tally)
+        await _bind_object(run, tally)
+    except TransientError as error:
+        left_open = await call(run.store.open_plan)
+        if left_open is not None:
+            tally.waits(left_open)
+        if left_open is None and run.circuit.away is not None and _holds(run):
+            return error
+        raise
+    return None
+
+
+def _holds(run: Run) -> bool:
+    return run.holding is not None and run.holding.hold
+
+
+async def _delivered(
+    run: Run, plan: Plan, tally: RunTally, away: TransientError | None
+) -> list[Job]:
     """See `deliver`. What a destination that is away does not take may wait sealed."""
     try:
+        if away is not None and plan.batches:
+            raise away
         return await deliver(run, plan, tally)
     except TransientError:
-        if run.holding is not None and run.holding.hold:
+        if _holds(run):
             # Where this fails, too, the warehouse is away as well, or the keys are: the plan waits.
             with contextlib.suppress(TransientError, ConfigError):
                 await seal_waiting(run, tally)
@@ -130,7 +154,7 @@ async def _close_left_open(run: Run, tally: RunTally) -> None:
     left_open = await call(run.store.open_plan) or left_open
     for batch in left_open.batches:
         if batch.intent and not batch.acknowledged:
-            await _settle(run, left_open, batch)
+            await settle(run, left_open, batch)
     report = await call(run.store.close, run.spec, now_ms=run.now_ms())
     tally.open_run = None
     tally.recovered = report.in_doubt
@@ -148,35 +172,6 @@ async def _drop_never_made(run: Run, left_open: OpenPlan | None) -> None:
     if lost:
         entries = [run.entry(EntryType.DROPPED, run=r, reason="not_there") for r in lost]
         await call(run.ledger.append, entries)
-
-
-async def _settle(run: Run, left_open: OpenPlan, batch: BatchInfo) -> None:
-    """Ask for a submitted job; for an append, ask the destination's own marker."""
-    if batch.job is not None:
-        sent = sorted(set(range(batch.rows)).difference(batch.unsent))
-        job = JobRef(batch=batch.number, rows=len(sent), reference=batch.job)
-        done = await sender_of(run).wait(Submitted(job=job))
-        require_one_each(done.outcomes, len(sent))
-        laid_out = spread(done.outcomes, pa.array(sent, pa.int32()), batch.rows, {})
-        await call(run.store.outcome, batch.number, laid_out)
-        return
-    if run.spec.mode is not SyncMode.APPEND:
-        return
-    found = await is_applied(run, _head(run, left_open, batch))
-    code = OutcomeCode.ACCEPTED if found else OutcomeCode.DEFERRED
-    await call(run.store.outcome, batch.number, Outcomes.all_of(code, batch.rows))
-
-
-def _head(run: Run, left_open: OpenPlan, batch: BatchInfo) -> BatchHead:
-    return BatchHead(
-        sync=run.spec.identity.sync,
-        run=left_open.run,
-        number=batch.number,
-        of=len(left_open.batches),
-        operation=batch.operation,
-        rows=batch.rows,
-        identifier=batch.identifier,
-    )
 
 
 async def _bind_object(run: Run, tally: RunTally) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 import tenacity
@@ -20,6 +22,7 @@ from mayfly.domain.errors import (
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.destination import Destination, Done, Locating, Pending, Progress, Submitted
 from mayfly.privacy.gate import ProtectedBatch
+from mayfly.services.circuit import Circuit
 
 ATTEMPTS_MAX = 5
 AWAY_SECONDS = 60.0
@@ -31,6 +34,8 @@ POLLS_MAX = 3_600
 DEFERRALS_MAX = 3
 DEFERRAL_SECONDS = 30.0
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 Before = Callable[[], Awaitable[object]]
 _Kind = tuple[Operation, str | None]
@@ -53,6 +58,7 @@ class Sender:
         taken: kinds of request of which the destination has taken rows: what it then refuses, it
             refuses for a row.
         alone: rows refused alone, by kind of request, while it has taken none.
+        circuit: judges whether the destination is away.
         repeatable: whether a batch may be sent again after an attempt without an answer; not for
             appends where the destination keeps no marker of batches.
     """
@@ -65,6 +71,7 @@ class Sender:
     repeatable: bool = True
     taken: set[_Kind] = field(default_factory=set)
     alone: dict[_Kind, int] = field(default_factory=dict)
+    circuit: Circuit = field(default_factory=Circuit)
 
     async def send(self, batch: ProtectedBatch) -> Done | Submitted | Refused:
         """The destination's answer for every row, or for the batch as a whole.
@@ -100,8 +107,8 @@ class Sender:
         if not isinstance(batch, ProtectedBatch):
             raise IntegrityError("not_through_the_gate", "A batch did not pass the gate.")
         progress = Progress(rows=len(batch))
-        retrying = self._retrying(self.attempts_max if self.repeatable else 1)
-        answer: Done | Submitted = await retrying(self.destination.write, batch, progress)
+        attempts_max = self.attempts_max if self.repeatable else 1
+        answer = await self._asked(attempts_max, self.destination.write, batch, progress)
         if isinstance(answer, Submitted) or _holds_taken(answer.outcomes):
             self.taken.add(_kind(batch))
         return answer
@@ -115,17 +122,52 @@ class Sender:
         """
         if not isinstance(self.destination, Locating):
             return None
-        return await self._retrying(self.attempts_max)(self.destination.locate, known)
+        return await self._asked(self.attempts_max, self.destination.locate, known)
 
-    def _retrying(self, attempts_max: int) -> tenacity.AsyncRetrying:
-        return tenacity.AsyncRetrying(
+    async def probe(self) -> None:
+        """Ask a destination that was away whether it is back, before anything is planned for it.
+
+        Raises:
+            TransientError: it is not.
+            ConfigError: as `Destination.check`.
+        """
+        if self.circuit.half_open:
+            await self._asked(1, self.destination.check)
+
+    async def _asked(
+        self, attempts_max: int, ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The destination's answer, after some attempts perhaps; without one it is away."""
+        retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(attempts_max)
             | tenacity.stop_before_delay(self.away_seconds),
             wait=_wait,
-            retry=tenacity.retry_if_exception_type(TransientError),
+            retry=tenacity.retry_if_exception(self._may_pass),
             sleep=self.sleep,
             reraise=True,
         )
+        try:
+            return await retrying(self._once, partial(ask, *args, **kwargs))
+        except TransientError as error:
+            self.circuit.opened(error)
+            raise
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Whether another attempt is worth it."""
+        return isinstance(error, TransientError) and self.circuit.away is None
+
+    async def _once(self, ask: Callable[[], Awaitable[T]]) -> T:
+        self.circuit.require()
+        try:
+            answer = await ask()
+        except TransientError as error:
+            self.circuit.failed(error)
+            raise
+        except ContractError:
+            self.circuit.succeeded()
+            raise
+        self.circuit.succeeded()
+        return answer
 
     async def _split(self, batch: ProtectedBatch, before: Before) -> Outcomes:
         """Halve a refused batch until the refused rows stand alone, within a bound."""

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mayfly.domain.batch import Batch, BatchHead, Operation, SyncMode
+from mayfly.domain.batch import Batch, Operation, SyncMode
 from mayfly.domain.errors import EngineError, IntegrityError
 from mayfly.domain.held import HeldBatch, HoldException, latest_purge_ms
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.domain.retention import RetentionClass
 from mayfly.ledger.entry import EntryType
 from mayfly.planning.spec import BatchInfo, OpenPlan
-from mayfly.services.deliver_plan import acknowledge, deliver_one
-from mayfly.services.doubt import is_applied
+from mayfly.services.deliver_plan import Job, acknowledge, deliver_one
+from mayfly.services.doubt import head_of, is_applied, settle
 from mayfly.services.run import Holding, Run, call, sender_of
 from mayfly.services.run_tally import RunTally
 
@@ -124,14 +124,44 @@ async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
     await _purge(run, holding, answered, "delivered")
     open_ones = [(h, info) for h, info in todo if not info.acknowledged]
     if open_ones and left_open.versions == run.spec.versions:
-        allowed = await call(run.store.allowed, run.spec, [i for _, i in open_ones], run.worker)
-        tally.rows_planned += sum(info.rows for _, info in open_ones)
-        for held, info in open_ones:
-            of = len(left_open.batches)
-            reason = await _drain_one(run, holding, tally, held, info, allowed, of=of)
-            await _purge(run, holding, [held], reason)
+        await _drain(run, holding, tally, left_open, open_ones)
     left = await _waiting(run, holding, left_open.run)
     await _purge(run, holding, left, "planned_anew")
+
+
+async def _drain(
+    run: Run,
+    holding: Holding,
+    tally: RunTally,
+    left_open: OpenPlan,
+    waiting: Sequence[tuple[HeldBatch, BatchInfo]],
+) -> None:
+    """Send what waits; jobs are followed once all are on their way, as one may need the others."""
+    infos = [info for _, info in waiting]
+    allowed = await call(run.store.allowed, run.spec, infos, run.worker)
+    tally.rows_planned += sum(info.rows for info in infos)
+    jobs: list[tuple[HeldBatch, Job]] = []
+    for held, info in waiting:
+        if info.job is not None:
+            continue
+        done = tally.rows_done
+        end = await _drain_one(run, holding, tally, held, info, allowed, left_open)
+        if isinstance(end, Job):
+            jobs.append((held, end))
+            continue
+        if tally.rows_done == done:
+            # It did not go by this run: it is there already, or is planned anew.
+            tally.rows_planned -= info.rows
+        await _purge(run, holding, [held], end)
+    for held, job in jobs:
+        answer = await sender_of(run).wait(job.submitted)
+        await acknowledge(run, tally, job.sent, answer.outcomes)
+        await _purge(run, holding, [held], "delivered")
+    for held, info in waiting:
+        if info.job is not None:
+            tally.rows_planned -= info.rows
+            await settle(run, left_open, info)
+            await _purge(run, holding, [held], "delivered")
 
 
 async def purge_others(run: Run, keep: str | None) -> None:
@@ -182,10 +212,9 @@ async def _drain_one(
     held: HeldBatch,
     info: BatchInfo,
     allowed: Mapping[int, pa.Array],
-    *,
-    of: int,
-) -> str:
-    """Send one batch; what became of it, as the ledger says it."""
+    left_open: OpenPlan,
+) -> str | Job:
+    """Send one batch; what became of it, as the ledger says it, or the job that it became."""
     try:
         content = await call(holding.spool.open, held.id)
     except IntegrityError as error:
@@ -195,9 +224,10 @@ async def _drain_one(
         return "not_there"
     rows, positions = rows_of(content)
     del content
+    head = head_of(run, left_open, info)
     may = pc.is_in(positions, value_set=allowed.get(info.number, pa.array([], pa.int32())))
     if info.intent and run.spec.mode is SyncMode.APPEND:
-        if await is_applied(run, _head(run, held, info, of)):
+        if await is_applied(run, head):
             await call(
                 run.store.outcome, info.number, Outcomes.all_of(OutcomeCode.ACCEPTED, info.rows)
             )
@@ -205,25 +235,9 @@ async def _drain_one(
     elif info.intent and not pc.all(may).as_py():
         # Whoever may not be sent again is perhaps there: the close marks all of it so.
         return "in_doubt"
-    head = _head(run, held, info, of)
     batch = Batch(head=head, rows=rows.filter(may), positions=positions.filter(may))
     job = await deliver_one(run, tally, info, batch, held.read_at_ms, of_run=held.run)
-    if job is not None:
-        done = await sender_of(run).wait(job.submitted)
-        await acknowledge(run, tally, job.sent, done.outcomes)
-    return "delivered"
-
-
-def _head(run: Run, held: HeldBatch, info: BatchInfo, of: int) -> BatchHead:
-    return BatchHead(
-        sync=run.spec.identity.sync,
-        run=held.run,
-        number=info.number,
-        of=of,
-        operation=info.operation,
-        rows=info.rows,
-        identifier=info.identifier,
-    )
+    return job or "delivered"
 
 
 async def _purge(run: Run, holding: Holding, batches: Sequence[HeldBatch], reason: str) -> None:

@@ -16,6 +16,7 @@ from mayfly.ports.planstore import PlanStore
 from mayfly.ports.spool import Spool
 from mayfly.privacy.gate.gate import GatePolicy
 from mayfly.services.check_plan import GUARD_ROWS
+from mayfly.services.circuit import Circuit
 from mayfly.services.deliver import Sender, Sleep
 
 P = ParamSpec("P")
@@ -69,6 +70,7 @@ class Run:
         stop: set to end after the batch in hand.
         progress: told (rows done, rows planned) once planned, and after each batch.
         holding: where batches may wait sealed; None where they may not.
+        circuit: what is known of the destination from earlier runs.
         guard_rows: fewer rows taken back or sent again are never a mass change.
     """
 
@@ -92,6 +94,7 @@ class Run:
     guard_rows: int = GUARD_ROWS
     concurrency: int = 1
     holding: Holding | None = None
+    circuit: Circuit = field(default_factory=Circuit)
 
 
 def sender_of(run: Run) -> Sender:
@@ -100,6 +103,7 @@ def sender_of(run: Run) -> Sender:
         run.sender = Sender(
             destination=run.destination,
             sleep=run.sleep,
+            circuit=run.circuit,
             splittable=run.spec.mode is not SyncMode.APPEND,
             repeatable=run.spec.mode is not SyncMode.APPEND or run.batch_marker,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mayfly.domain.batch import Operation
 from mayfly.domain.errors import TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
-from mayfly.planning.spec import BatchInfo, Plan
+from mayfly.planning.spec import BatchInfo, OpenPlan, Plan
 from mayfly.services.find_object import ObjectFound
 
 
@@ -53,6 +53,11 @@ class RunTally:
         self.values_ready = sum(v.ready for v in plan.counts.values)
         self.values_outside = plan.counts.outside_worker
         self.values_unusable = sum(v.unusable for v in plan.counts.values)
+
+    def waits(self, plan: OpenPlan) -> None:
+        """Take what an earlier run's plan has not delivered: this one has not come to it."""
+        if not self.rows_planned:
+            self.rows_planned = sum(b.rows for b in plan.batches if not b.acknowledged)
 
     def acknowledged(self, info: BatchInfo, outcomes: Outcomes, *, seconds: float) -> None:
         """Take the outcomes of one batch; `seconds` is how long its rows were held here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, PolicyError
-from mayfly.domain.runs import AnchorRecord, ApprovalRecord, WorkspaceRecord
+from mayfly.domain.runs import AnchorRecord, ApprovalRecord, Outage, WorkspaceRecord
 from mayfly.ports.store import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -83,6 +83,18 @@ def finish(store: Store, run: str, *, error: str | None = None) -> None:
     )
 
 
+def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outage:
+    """A destination of target `dev` that is away."""
+    return Outage(
+        destination=destination,
+        target="dev",
+        since=NOW,
+        failures=failures,
+        code="http_503",
+        asked_again_at=NOW + timedelta(hours=1) if pause else None,
+    )
+
+
 _CALLS: dict[str, Callable[[Store], object]] = {
     "workspace": lambda s: s.workspace(),
     "start_run": lambda s: start(s, "r1"),
@@ -95,6 +107,9 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "note_time": lambda s: s.note_time(NOW),
     "anchors": lambda s: s.anchors(),
     "note_anchor": lambda s: s.note_anchor(AnchorRecord(name="a", entries=1, at=None, code="x")),
+    "outages": lambda s: s.outages(),
+    "note_outage": lambda s: s.note_outage(outage("a")),
+    "end_outage": lambda s: s.end_outage("a", "dev"),
     "add_suppressions": lambda s: s.add_suppressions([entry("a")], NOW),
     "remove_suppressions": lambda s: s.remove_suppressions([entry("a")]),
     "suppression_counts": lambda s: s.suppression_counts(),
@@ -290,6 +305,19 @@ class StoreContract:
             store.note_anchor(record)
         found = world.open().anchors()
         assert list(found) == [other, AnchorRecord(name="b", entries=7, at=NOW, code="")]
+
+    def test_an_outage_is_known_until_it_ends(self, world: StoreWorld) -> None:
+        """Of each destination and target the last; an end that nobody began is none."""
+        store = world.made()
+        assert list(store.outages()) == []
+        other = replace(outage("b"), target="prod")
+        for known in (outage("b"), other, outage("a"), outage("b", failures=9, pause=True)):
+            store.note_outage(known)
+        kept = [outage("a"), outage("b", failures=9, pause=True), other]
+        assert list(world.open().outages()) == kept
+        for destination in ("b", "c"):
+            store.end_outage(destination, "dev")
+        assert list(world.open().outages()) == [outage("a"), other]
 
     def test_suppressions_are_a_set(self, world: StoreWorld) -> None:
         """What is there is not counted as new, nor is what is not there as removed."""

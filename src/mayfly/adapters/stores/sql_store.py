@@ -24,7 +24,7 @@ from mayfly.domain.errors import (
     PolicyError,
     TransientError,
 )
-from mayfly.domain.runs import AnchorRecord, ApprovalRecord, RunRecord, WorkspaceRecord
+from mayfly.domain.runs import AnchorRecord, ApprovalRecord, Outage, RunRecord, WorkspaceRecord
 
 _HERE = Path(__file__).parent
 MIGRATIONS = _HERE / "migrations"
@@ -200,7 +200,7 @@ class SqlStore:
             AnchorRecord(
                 name=row["name"],
                 entries=int(row["entries"]),
-                at=datetime.fromisoformat(row["published_at"]) if row["published_at"] else None,
+                at=_time_or_none(row["published_at"]),
                 code=row["code"],
             )
             for row in self._rows("select_anchors", {})
@@ -215,6 +215,36 @@ class SqlStore:
             "code": record.code,
         }
         self._execute("upsert_anchor", values)
+
+    def outages(self) -> Sequence[Outage]:
+        """See `Store.outages`."""
+        return [
+            Outage(
+                destination=row["destination"],
+                target=row["target"],
+                since=datetime.fromisoformat(row["since"]),
+                failures=int(row["failures"]),
+                code=row["code"],
+                asked_again_at=_time_or_none(row["asked_again_at"]),
+            )
+            for row in self._rows("select_outages", {})
+        ]
+
+    def note_outage(self, outage: Outage) -> None:
+        """See `Store.note_outage`."""
+        values = {
+            "destination": outage.destination,
+            "target": outage.target,
+            "since": _time(outage.since),
+            "failures": outage.failures,
+            "code": outage.code,
+            "asked_again_at": _time(outage.asked_again_at) if outage.asked_again_at else None,
+        }
+        self._execute("upsert_outage", values)
+
+    def end_outage(self, destination: str, target: str) -> None:
+        """See `Store.end_outage`."""
+        self._execute("delete_outage", {"destination": destination, "target": target})
 
     def add_suppressions(
         self,
@@ -413,6 +443,10 @@ def _unwritable() -> ConfigError:
         "The store may not be written, or its folder may not.",
         hint="Give this user the right to write .mayfly and what is in it, and nobody else.",
     )
+
+
+def _time_or_none(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _damaged() -> IntegrityError:

@@ -1,0 +1,1 @@
+DELETE FROM outages WHERE destination = :destination AND target = :target
