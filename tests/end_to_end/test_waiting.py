@@ -158,6 +158,19 @@ def test_thirty_days_end_it_whatever_comes(root: Path, shift: Shift, command: li
     assert (entry["type"], entry["sync"], entry["rows"]) == ("dropped", "to_meta", 100)
 
 
+def test_what_waits_with_nobody_there_to_end_it_is_told(root: Path, shift: Shift) -> None:
+    """After a day without a command that sweeps; one that does is somebody."""
+    shift(0.9)
+    assert "unattended" not in told(root)
+    shift(1.1)
+    assert "unattended" in told(root)
+    call(root, "sweep")
+    assert "unattended" not in told(root)
+    call(root, "purge")
+    shift(9)
+    assert "unattended" not in told(root)
+
+
 @pytest.mark.usefixtures("no_waiting")
 def test_a_clock_set_back_gives_no_time(root: Path, shift: Shift) -> None:
     """The latest time that was ever noted counts; runs are refused until the clock is right."""

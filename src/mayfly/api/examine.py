@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,15 @@ from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.waiting import CAP
 
 CLOCK_TOLERANCE_SECONDS = 60
-WARNINGS = ("not_enforced", "hashed_in_worker", "keys_not_hsm", "unanchored", *HOST_CODES)
+UNATTENDED = timedelta(hours=24)
+WARNINGS = (
+    "not_enforced",
+    "hashed_in_worker",
+    "keys_not_hsm",
+    "unanchored",
+    "unattended",
+    *HOST_CODES,
+)
 """Codes of findings that keep no run from succeeding."""
 
 
@@ -52,6 +60,7 @@ def examine(
     found += _sources(app, now)
     found += _syncs(app)
     found += _overdue(app)
+    found += _unattended(app)
     found += _anchors(app)
     return [*found, *host_findings(host())]
 
@@ -74,6 +83,21 @@ def _overdue(app: App) -> list[Finding]:
         )
         for what, items in app.waiting().overdue().items()
         for item in items
+    ]
+
+
+def _unattended(app: App) -> list[Finding]:
+    """A deadline is kept by a process: where none runs nothing ends."""
+    room, last = app.waiting(), app.store.latest_time()
+    if app.clock.now() - last <= UNATTENDED or not (room.copies() or room.sealed()):
+        return []
+    return [
+        finding(
+            "unattended",
+            f"Working copies or sealed batches wait, and since {last:%Y-%m-%d %H:%M} UTC no "
+            "command ran that would end them at their deadline.",
+            "Let cron run `mayfly sweep` every hour.",
+        )
     ]
 
 
