@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,46 @@ def test_without_a_checkpoint_a_key_stays_in_the_log(
     assert KeyRows(tmp_path / KEYS_FILE).empty_log()
     assert world.keys_found() == []
     other.close()
+
+
+def test_some_batches_are_read_without_the_others(tmp_path: Path) -> None:
+    """By deadline and each once; ids that nothing has count for nothing."""
+    keys = KeyRows(tmp_path / KEYS_FILE)
+    assert keys.some([batch(1).id]) == []
+    keys.create("folder")
+    noted = [
+        KeyRow(held=batch(number), blob=f"{number}.spool", wrapped=b"key", key_version="v1")
+        for number in (3, 1, 2)
+    ]
+    for row in noted:
+        assert keys.write(row, instead_of=None)
+    assert keys.some([]) == []
+    assert keys.some([batch(3).id, "0" * 32, batch(1).id, batch(3).id]) == [noted[1], noted[0]]
+    assert keys.get(batch(2).id) == noted[2]
+
+
+def test_a_purge_reads_the_rows_of_its_batches_only(
+    world: SpoolWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait beside them: else to purge all, one at a time, would be quadratic."""
+    spool = world.open()
+    for number in range(20):
+        spool.hold(batch(number), rows())
+    read: list[str] = []
+    known = key_rows._row
+
+    def counted(values: sqlite3.Row) -> KeyRow:
+        read.append(values["batch_id"])
+        return known(values)
+
+    monkeypatch.setattr(key_rows, "_row", counted)
+    assert list(spool.purge([batch(7).id])) == [batch(7).id]
+    assert read == [batch(7).id]
+    with closing(connected(tmp_path)) as connection:
+        select = f"EXPLAIN QUERY PLAN {key_rows._statement('select_some')}"
+        steps = [step[3] for step in connection.execute(select, {"batch_ids": "[]"})]
+    assert any(step.startswith("SEARCH batches") for step in steps)
+    assert not any(step.startswith("SCAN batches") for step in steps)
 
 
 def test_a_finished_hold_is_not_replaced(tmp_path: Path) -> None:

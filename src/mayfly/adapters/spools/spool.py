@@ -115,8 +115,7 @@ class SealedSpool:
     def purge(self, batch_ids: Sequence[str]) -> Sequence[str]:
         """See `Spool.purge`."""
         self._keys.spool_id(self._blobs.place)
-        wanted = set(batch_ids)
-        rows = [row for row in self._keys.all() if row.held.id in wanted]
+        rows = self._keys.some(batch_ids)
         self._destroy(rows)
         there = {row.held.id for row in rows}
         return [id_ for id_ in dict.fromkeys(batch_ids) if id_ in there]
