@@ -12,7 +12,7 @@ import pytest
 from contract.key_fixtures import refusal
 from key_services.worlds import ON_NETWORK, SERVICES, WORLDS, World
 from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
-from mayfly.ports.keys import KeyProvider, rewrap
+from mayfly.ports.keys import KeyProvider
 
 DEK = secrets.token_bytes(32)
 AAD = b"workspace w1, region eu"
@@ -66,7 +66,7 @@ def test_a_key_is_rotated_rewrapped_and_destroyed(world: World) -> None:
     assert refusal(lambda: world.provider.destroy(first.id)).code == "key_current"
     rotated = world.rotate()
     assert rotated.unwrap(old, AAD) == DEK
-    new = rewrap(rotated, old, AAD)
+    new = rotated.wrap(rotated.unwrap(old, AAD), AAD)
     assert [v.state for v in rotated.versions()] == ["enabled", "enabled"]
     assert rotated.destroy(first.id) == rotated.destroy(first.id)
     assert rotated.unwrap(new, AAD) == DEK

@@ -1,1 +1,1 @@
-"""Sealing, envelopes and keyed digests. Bytes in, bytes out; the only place of randomness."""
+"""Sealing and keyed digests. Bytes in, bytes out; the only place of randomness."""

@@ -80,12 +80,6 @@ class HeldBatch:
         if not self.read_at_ms < self.purge_by_ms <= latest_purge_ms(self.read_at_ms, self.cls):
             raise ValueError("held batch purge_by_ms must lie within the cap after read_at_ms")
 
-    @property
-    def target_ms(self) -> int:
-        """Past it an operator is told, ms since 1970; the deadline itself is `purge_by_ms`."""
-        target_seconds = LIMITS[self.cls].target_seconds or 0
-        return min(self.purge_by_ms, self.read_at_ms + target_seconds * 1000)
-
     def _check_texts(self) -> None:
         for name in ("workspace", "region", "target", "sync", "run", "operation", "identifier"):
             text = getattr(self, name)

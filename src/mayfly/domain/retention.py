@@ -49,7 +49,7 @@ class Limit:
     """Both in seconds from the start of the clock; None is no limit in time.
 
     Args:
-        target_seconds: past it an operator is told.
+        target_seconds: `report retention` counts what ended past it.
         cap_seconds: past it nothing of it may be there.
     """
 
@@ -91,7 +91,7 @@ class Retention:
 
     @property
     def target_seconds(self) -> int | None:
-        """Past it an operator is told; None is no target."""
+        """What ended past it is counted by `report retention`; None is no target."""
         return LIMITS[self.cls].target_seconds
 
     @property

@@ -78,7 +78,7 @@ class KeyProvider(Protocol):
     def rotate(self) -> str:
         """Make a new version, under which is wrapped from now on, and name it.
 
-        What was wrapped before still unwraps; `rewrap` brings it under the new version.
+        What was wrapped before still unwraps; wrapped again, it is under the new version.
 
         Raises:
             PolicyError: `rotate_elsewhere`, the provider's keys are made with its own tools.
@@ -115,15 +115,6 @@ def newest_version(provider: KeyProvider) -> str:
     if not enabled:
         raise PolicyError("keys_denied", "The key encryption key has no version that is enabled.")
     return enabled[-1]
-
-
-def rewrap(provider: KeyProvider, blob: bytes, aad: bytes) -> bytes:
-    """The same data key under the provider's newest version. What it encrypts is not touched.
-
-    Raises:
-        EngineError: whatever `unwrap` and `wrap` raise; `blob` stays good then.
-    """
-    return provider.wrap(provider.unwrap(blob, aad), aad)
 
 
 class Keyring(Protocol):

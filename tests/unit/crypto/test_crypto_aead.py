@@ -1,4 +1,4 @@
-"""Sealing and envelopes: what was sealed opens under its own key and context only."""
+"""Sealing: what was sealed opens under its own key and context only."""
 
 from __future__ import annotations
 
@@ -7,23 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mayfly.crypto.aead import associated_data, new_key, seal, unseal
-from mayfly.crypto.envelope import Envelope, open_envelope, seal_envelope
 from mayfly.domain.errors import IntegrityError
 
 KEY = bytes(range(32))
 AAD = associated_data("test", "one")
-
-
-class PlainProvider:
-    """Wraps by sealing under one fixed key."""
-
-    def wrap(self, dek: bytes, aad: bytes) -> bytes:
-        """Seal."""
-        return seal(KEY, dek, aad)
-
-    def unwrap(self, blob: bytes, aad: bytes) -> bytes:
-        """Unseal."""
-        return unseal(KEY, blob, aad)
 
 
 @given(plaintext=st.binary(max_size=300), aad=st.binary(min_size=1, max_size=50))
@@ -79,26 +66,3 @@ def test_sealing_twice_differs() -> None:
 def test_contexts_are_unambiguous(first: list[str], second: list[str]) -> None:
     """Two lists of parts give the same bytes only where they are the same list."""
     assert (associated_data(*first) == associated_data(*second)) == (first == second)
-
-
-def test_envelopes_open_under_their_context_only() -> None:
-    """An envelope opens for its own context; another, or halves of two, do not."""
-    provider = PlainProvider()
-    one = seal_envelope(provider, b"content", AAD)
-    two = seal_envelope(provider, b"content", AAD)
-    assert open_envelope(provider, one, AAD) == b"content"
-    with pytest.raises(IntegrityError):
-        open_envelope(provider, one, associated_data("test", "two"))
-    mixed = Envelope(wrapped_key=one.wrapped_key, content=two.content)
-    with pytest.raises(IntegrityError):
-        open_envelope(provider, mixed, AAD)
-    swapped = Envelope(wrapped_key=one.content, content=one.wrapped_key)
-    with pytest.raises(IntegrityError):
-        open_envelope(provider, swapped, AAD)
-    with pytest.raises(ValueError, match="associated data"):
-        seal_envelope(provider, b"content", b"")
-
-
-def test_an_envelope_prints_neither_half() -> None:
-    """The repr of an envelope is empty of content."""
-    assert repr(seal_envelope(PlainProvider(), b"content", AAD)) == "Envelope()"

@@ -47,13 +47,6 @@ def test_a_deadline_lies_after_the_read_and_within_the_cap(purge_by: int) -> Non
     assert replace(HELD, purge_by_ms=READ + 1).purge_by_ms == READ + 1
 
 
-def test_the_target_comes_before_the_deadline() -> None:
-    """8 hours for customer data, 24 for temporary data, and never past the deadline."""
-    assert HELD.target_ms == READ + 8 * 3_600_000
-    assert replace(HELD, cls=RetentionClass.TEMPORARY).target_ms == READ + 24 * 3_600_000
-    assert replace(HELD, purge_by_ms=READ + 5).target_ms == READ + 5
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [

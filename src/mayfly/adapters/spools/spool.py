@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from mayfly.adapters.spools.blobs import Blobs
 from mayfly.adapters.spools.content import compress, decompress
@@ -20,23 +19,12 @@ from mayfly.crypto.aead import associated_data, new_key
 from mayfly.crypto.spool_stream import SpoolContext, open_stream, seal_stream
 from mayfly.domain.errors import EngineError, IntegrityError, PolicyError, TransientError
 from mayfly.domain.held import HeldBatch
+from mayfly.ports.keys import KeyProvider
 from mayfly.ports.spool import SealedReceipt
 
 KEYS_FILE, LOCK_FILE, FOLDER = "spool.sqlite", "spool.lock", "spool"
 """Names inside the project's `.mayfly`; the folder only where sealed bytes are on this machine."""
 _KEY_CONTEXT = "mayfly/spool-key/1"
-
-
-class Wrapper(Protocol):
-    """What a spool asks of a key provider: its `wrap` and `unwrap`."""
-
-    def wrap(self, dek: bytes, aad: bytes) -> bytes:
-        """See `KeyProvider.wrap`."""
-        ...
-
-    def unwrap(self, blob: bytes, aad: bytes) -> bytes:
-        """See `KeyProvider.unwrap`."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +43,7 @@ class SpoolParts:
     keys: KeyRows
     blobs: Blobs
     lock: HoldLock
-    provider: Wrapper
+    provider: KeyProvider
     key_version: Callable[[], str]
     now_ms: Callable[[], int]
 
