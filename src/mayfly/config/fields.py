@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, LiteralString
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
-from pydantic.json_schema import WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
+from pydantic_core import PydanticCustomError, core_schema
 
 from mayfly.config.secrets import KINDS, parse_reference
 from mayfly.domain.names import NAME_PATTERN, is_name
@@ -16,6 +24,35 @@ from mayfly.domain.names import NAME_PATTERN, is_name
 SANDBOX = "http://127.0.0.1:8765"
 VENDOR_ENDPOINTS = {"meta_ads": "https://graph.facebook.com"}
 _PASSWORD = re.compile(r"(^|[?&\s;])(ssl)?password\s*=", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Formed:
+    """A text that a pattern matches whole; its JSON Schema has the same pattern.
+
+    Args:
+        pattern: one that Python and JavaScript read alike.
+        code, message: of the finding where it does not match.
+    """
+
+    pattern: str
+    code: LiteralString = "bad_format"
+    message: LiteralString = "this text has another form"
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^{self.pattern}$"}
+
+    def _check(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise PydanticCustomError(self.code, self.message)
+        return text
 
 
 def _name(text: str) -> str:
@@ -85,50 +122,6 @@ def _webhook(text: str) -> str:
     return text
 
 
-def _country(text: str) -> str:
-    if not re.fullmatch(r"[A-Z]{2}", text):
-        raise PydanticCustomError("bad_country", "expected two capital letters")
-    return text
-
-
-def _account(text: str) -> str:
-    return _formed(text, r"(act_)?[0-9]{1,32}")
-
-
-def _api_version(text: str) -> str:
-    return _formed(text, r"v[0-9]{1,3}\.[0-9]{1,2}")
-
-
-def _memory(text: str) -> str:
-    return _formed(text, r"[0-9]{1,9}(\.[0-9]{1,3})? ?([KMGT]i?B)")
-
-
-def _aws_region(text: str) -> str:
-    return _formed(text, r"[a-z]{2}(-[a-z]{1,20}){1,3}-[0-9]{1,2}")
-
-
-def _aws_key(text: str) -> str:
-    return _formed(text, r"[A-Za-z0-9:/_-]{1,2048}")
-
-
-def _gcp_key(text: str) -> str:
-    return _formed(text, r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
-
-
-def _part_of_path(text: str) -> str:
-    return _formed(text, r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+){0,9}")
-
-
-def _absolute(text: str) -> str:
-    return _formed(text, r"/[^\x00-\x1f]{1,4095}")
-
-
-def _formed(text: str, pattern: str) -> str:
-    if not re.fullmatch(pattern, text):
-        raise PydanticCustomError("bad_format", "this text has another form")
-    return text
-
-
 def _line(text: str) -> str:
     if not text.strip() or len(text) > 255 or "\n" in text or "\r" in text:
         raise PydanticCustomError("bad_text", "expected 1 to 255 characters on one line")
@@ -189,38 +182,14 @@ HttpsAddress = Annotated[
         }
     ),
 ]
-AwsRegion = Annotated[
-    str,
-    AfterValidator(_aws_region),
-    WithJsonSchema({"type": "string", "pattern": "^[a-z]{2}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$"}),
-]
-AwsKey = Annotated[
-    str,
-    AfterValidator(_aws_key),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9:/_-]{1,2048}$"}),
-]
+AwsRegion = Annotated[str, Formed("[a-z]{2}(-[a-z]{1,20}){1,3}-[0-9]{1,2}")]
+AwsKey = Annotated[str, Formed("[A-Za-z0-9:/_-]{1,2048}")]
 GcpKey = Annotated[
-    str,
-    AfterValidator(_gcp_key),
-    WithJsonSchema(
-        {"type": "string", "pattern": "^projects/.+/locations/.+/keyRings/.+/cryptoKeys/.+$"}
-    ),
+    str, Formed(r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
 ]
-PathPart = Annotated[
-    str,
-    AfterValidator(_part_of_path),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+){0,9}$"}),
-]
-AbsolutePath = Annotated[
-    str,
-    AfterValidator(_absolute),
-    WithJsonSchema({"type": "string", "pattern": "^/.+$"}),
-]
-Country = Annotated[
-    str,
-    AfterValidator(_country),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"}),
-]
+PathPart = Annotated[str, Formed("[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+){0,9}")]
+AbsolutePath = Annotated[str, Formed(r"/[^\x00-\x1f]{1,4095}")]
+Country = Annotated[str, Formed("[A-Z]{2}", "bad_country", "expected two capital letters")]
 Line = Annotated[
     str,
     AfterValidator(_line),
@@ -232,21 +201,9 @@ StateSchema = Annotated[
     AfterValidator(_schema),
     WithJsonSchema({"type": "string", "pattern": "^_?[a-z][a-z0-9_]{0,62}$"}),
 ]
-Account = Annotated[
-    str,
-    AfterValidator(_account),
-    WithJsonSchema({"type": "string", "pattern": "^(act_)?[0-9]{1,32}$"}),
-]
-ApiVersion = Annotated[
-    str,
-    AfterValidator(_api_version),
-    WithJsonSchema({"type": "string", "pattern": r"^v[0-9]{1,3}\.[0-9]{1,2}$"}),
-]
-Memory = Annotated[
-    str,
-    AfterValidator(_memory),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B$"}),
-]
+Account = Annotated[str, Formed("(act_)?[0-9]{1,32}")]
+ApiVersion = Annotated[str, Formed(r"v[0-9]{1,3}\.[0-9]{1,2}")]
+Memory = Annotated[str, Formed(r"[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B")]
 Scalar = Annotated[
     bool | int | str,
     BeforeValidator(_scalar),

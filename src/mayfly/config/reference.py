@@ -146,15 +146,20 @@ def _annotated(kind: Any, inner: tuple[Any, ...]) -> str:
         return "text"
     if kind == f.Scalar:
         return "true, false, whole number or text"
-    functions = {getattr(x, "func", None) for x in inner[1:]}
+    checks = _checks(inner)
     for known, word in _WORDS.items():
         if get_origin(known) is Annotated:
-            (check,) = {getattr(x, "func", None) for x in get_args(known)[1:]} - {None}
-            if check in functions:
+            (check,) = _checks(get_args(known))
+            if check in checks:
                 return word
     if any(getattr(x, "discriminator", None) for x in inner[1:]):
         return "keys"
     return _takes(inner[0])
+
+
+def _checks(inner: tuple[Any, ...]) -> set[object]:
+    found = (x if isinstance(x, f.Formed) else getattr(x, "func", None) for x in inner[1:])
+    return {check for check in found if check is not None}
 
 
 def write(folder: Path) -> None:
