@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
+from mayfly.planning.columns import canonical_columns, key_list, key_names, same_key
 from mayfly.planning.names import WORKING_COPIES, Names
 from mayfly.planning.numbering import differs, identifiers, same_pair, still_held
-from mayfly.planning.scan import canonical_columns, key_list, key_names, same_key
 from mayfly.planning.spec import PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
 

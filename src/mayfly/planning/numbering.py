@@ -7,14 +7,14 @@ batches may go in any order and a shared identifier is never removed from under 
 from __future__ import annotations
 
 from mayfly.domain.batch import Operation, SyncMode
-from mayfly.planning.names import Names
-from mayfly.planning.scan import (
+from mayfly.planning.columns import (
     canonical_columns,
     key_list,
     outside_columns,
     same_key,
     value_fields,
 )
+from mayfly.planning.names import Names
 from mayfly.planning.spec import WANTED, PlanField, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
 from mayfly.privacy.gate import Form

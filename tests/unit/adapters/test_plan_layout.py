@@ -10,7 +10,7 @@ import pytest
 from contract.plan_stores import duckdb_file
 from mayfly.adapters.planstores import tables
 from mayfly.domain.batch import SyncMode
-from mayfly.planning.scan import canonical_columns
+from mayfly.planning.columns import canonical_columns
 from mayfly.planning.spec import PlanSpec
 from mayfly.testing.plan_world import World
 

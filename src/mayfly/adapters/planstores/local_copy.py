@@ -13,8 +13,8 @@ from mayfly.adapters.planstores.local_rows import SealedRows
 from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.adapters.planstores.recognition import LocalState, key_digest
 from mayfly.domain.batch import Operation, SyncMode
+from mayfly.planning.columns import key_names, value_fields
 from mayfly.planning.numbering import identifiers
-from mayfly.planning.scan import key_names, value_fields
 from mayfly.planning.spec import BatchInfo, Plan, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal
 

@@ -11,19 +11,16 @@ import pyarrow.compute as pc
 
 from mayfly.domain.batch import Operation
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.names import Names
-from mayfly.planning.numbering import NumberingSql, identifiers
-from mayfly.planning.scan import (
-    KEY_DIGEST,
-    NEEDED,
-    ScanFlags,
-    ScanSql,
+from mayfly.planning.columns import (
     counted_fields,
     outside_columns,
     pseudonym_fields,
     unfit_fields,
     value_fields,
 )
+from mayfly.planning.names import Names
+from mayfly.planning.numbering import NumberingSql, identifiers
+from mayfly.planning.scan import KEY_DIGEST, NEEDED, ScanFlags, ScanSql
 from mayfly.planning.spec import (
     BatchInfo,
     Plan,

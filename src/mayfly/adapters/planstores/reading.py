@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.domain.batch import Batch, BatchHead, Operation
+from mayfly.planning.columns import canonical_columns, granted_model, same_key, source_fingerprint
 from mayfly.planning.names import Names
-from mayfly.planning.scan import canonical_columns, granted_model, same_key, source_fingerprint
 from mayfly.planning.spec import BatchInfo, Plan, PlanField, PlanSpec, PlanWorker
 from mayfly.planning.sql.dialect import SqlDialect, quote
 from mayfly.ports.source import SqlSession

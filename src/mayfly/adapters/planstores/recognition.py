@@ -14,9 +14,9 @@ import pyarrow as pa
 from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.make import PlanPlace, pages
+from mayfly.planning.columns import key_list, key_names, source_fingerprint
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import SETTLED, NumberingSql
-from mayfly.planning.scan import key_list, key_names, source_fingerprint
 from mayfly.planning.spec import PlanSpec, RowClass
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.ports.source import SqlSession

@@ -9,7 +9,7 @@ import pyarrow as pa
 from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.adapters.planstores.reading import internal_value, outgoing_column
 from mayfly.domain.batch import Operation
-from mayfly.planning.scan import granted_model, same_key
+from mayfly.planning.columns import granted_model, same_key
 from mayfly.planning.spec import Plan, PlanField, PlanSpec, PlanWorker, SampleCell
 from mayfly.planning.sql.dialect import quote
 from mayfly.privacy.gate import Form

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
+from mayfly.planning.columns import key_names
 from mayfly.planning.names import Names
-from mayfly.planning.scan import key_names
 from mayfly.planning.spec import PlanField, PlanSpec, SuppressionColumn
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.privacy.gate import Form
