@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from contract.plan_machine import EMAILS
+from mayfly.domain.batch import SyncMode
+from mayfly.domain.errors import EngineError
+from mayfly.planning.names import Names
 from mayfly.planning.spec import Plan
+from mayfly.ports.source import Source
+from mayfly.ports.states import States
 from mayfly.testing.plan_driver import Attempt, CrashError, Step
-from mayfly.testing.plan_world import Person, World, digest
+from mayfly.testing.plan_world import Person, Warehouse, World, digest
 
 People = dict[int, Person]
 E0, E1, E2 = EMAILS[0], EMAILS[2], EMAILS[4]
@@ -52,3 +60,32 @@ def withdraw(attempt: Attempt) -> None:
 
 def accept_any(_: Plan) -> None:
     """Any plan may be made."""
+
+
+def check_open_plans(made: Warehouse, states: States, database: Callable[[str], Source]) -> None:
+    """Of a plan that a dead process left it is told what waits, though what its state remembers
+    cannot be counted; of a state without one nothing is told.
+
+    Args:
+        made: an empty warehouse.
+        states: its states.
+        database: where the tables of a state are.
+    """
+    made.write_model([])
+    assert list(states.open_plans()) == []
+    world = World(warehouse=made, mode=SyncMode.UPSERT)
+    become(world, {1: (E0, "c0")})
+    assert list(states.open_plans()) == []
+    dead = die(world, ("after create", 1), {1: (E0, "c1"), 2: (E1, "c1")})
+    [state] = states.all()
+    [plan] = states.open_plans()
+    assert (plan.sid, plan.run) == (state.sid, state.open_run) == (state.sid, dead.run)
+    assert plan.waiting_batches == state.waiting_batches >= 1
+    assert plan.waiting_rows == state.waiting_rows == 2
+    with database(state.sid).session(write=True) as session:
+        session.begin()
+        session.execute(f"DROP TABLE {Names(schema='_mayfly', sid=state.sid).of('state')}")
+        session.commit()
+    assert list(states.open_plans()) == [plan]
+    with pytest.raises(EngineError):
+        states.all()

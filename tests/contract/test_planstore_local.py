@@ -17,7 +17,9 @@ import pytest
 from contract.plan_machine import CASES, machine, play
 from contract.plan_samples import check_sample
 from contract.plan_stores import MakeWarehouse, write_postgres
+from contract.plan_stories import check_open_plans
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
+from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
 from mayfly.connectors.sources.postgres import PostgresSource
@@ -42,6 +44,15 @@ class _Dsn:
         return self._text
 
 
+def databases_in(folder: Path) -> LocalDatabases:
+    """States in a folder of ours."""
+    return LocalDatabases(
+        folder=folder / "state",
+        make=make_database,
+        open=lambda path: LocalStateDatabase(path, lock_wait_seconds=0),
+    )
+
+
 def beside(
     source: Source,
     sql: SqlDialect,
@@ -49,11 +60,7 @@ def beside(
     folder: Path,
 ) -> Warehouse:
     """A source whose states are in a folder of ours."""
-    databases = LocalDatabases(
-        folder=folder / "state",
-        make=make_database,
-        open=lambda path: LocalStateDatabase(path, lock_wait_seconds=0),
-    )
+    databases = databases_in(folder)
     return Warehouse(
         source=source,
         sql=sql,
@@ -160,3 +167,13 @@ def test_a_sample_shows_rows_that_go_out_masked(warehouse: MakeWarehouse, mode: 
     """As beside a source that holds its own state."""
     with warehouse() as made:
         check_sample(World(warehouse=made, mode=mode))
+
+
+def test_open_plans_are_told_without_counting_states(tmp_path: Path) -> None:
+    """Whatever is remembered beside them, in whichever file."""
+    (tmp_path / "data").mkdir()
+    write = partial(write_parquet, tmp_path / "data")
+    write([])
+    made = beside(FilesSource("shop", tmp_path / "data"), DuckdbDialect(), write, tmp_path)
+    databases = databases_in(tmp_path)
+    check_open_plans(made, LocalStates(databases), lambda sid: databases.open(databases.path(sid)))

@@ -22,6 +22,7 @@ from contract.plan_stories import (
     People,
     accept_any,
     become,
+    check_open_plans,
     die,
     refuse_city,
     settled,
@@ -450,3 +451,9 @@ def test_a_key_that_became_double_after_the_plan_is_not_sent(warehouse: MakeWare
         assert run.tally is not None
         assert (run.tally.delivered, run.tally.deferred) == (1, 1)
         assert set(world.destination.rows) == {(1,)}
+
+
+def test_open_plans_are_told_without_counting_states(warehouse: MakeWarehouse) -> None:
+    """Whatever is remembered beside them."""
+    with warehouse() as made:
+        check_open_plans(made, SourceStates(made.source, made.sql), lambda _: made.source)

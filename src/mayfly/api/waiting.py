@@ -83,14 +83,14 @@ def held(waiting: Sequence[Waiting], sealed: Sequence[HeldBatch]) -> list[dict[s
             }
         )
     if waiting:
-        known = [w.info for w in waiting if w.info is not None]
+        known = [w.plan for w in waiting if w.plan is not None]
         whole = len(known) == len(waiting)
         found.append(
             {
                 "class": RetentionClass.TEMPORARY.value,
                 "copies": len(waiting),
-                "batches": sum(i.waiting_batches for i in known) if whole else None,
-                "rows": sum(i.waiting_rows for i in known) if whole else None,
+                "batches": sum(p.waiting_batches for p in known) if whole else None,
+                "rows": sum(p.waiting_rows for p in known) if whole else None,
                 "oldest_read_at": min(w.copy.created_at for w in waiting).isoformat(),
                 "purge_by": min(w.purge_by for w in waiting).isoformat(),
             }

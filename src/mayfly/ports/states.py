@@ -37,6 +37,22 @@ class StateInfo:
     waiting_rows: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftPlan:
+    """A plan that a run left open, in ids and counts.
+
+    Args:
+        sid: name of its state.
+        run: the run.
+        waiting_batches, waiting_rows: those that no answer came for.
+    """
+
+    sid: str
+    run: str
+    waiting_batches: int
+    waiting_rows: int
+
+
 Record = Callable[[StateInfo], None]
 
 
@@ -54,6 +70,9 @@ class States(Protocol):
 
     def all(self) -> Sequence[StateInfo]:
         """Every state there is, also of other installations; none where nothing was ever run."""
+
+    def open_plans(self) -> Sequence[LeftPlan]:
+        """Every plan that is open, of any installation; no table of a state is counted for it."""
 
     def drop(
         self, sid: str, *, now_ms: int, alive: Callable[[str], bool], record: Record

@@ -16,7 +16,7 @@ from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.ledger.entry import EntryType
 from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.ports.spool import Spool
-from mayfly.ports.states import StateInfo
+from mayfly.ports.states import LeftPlan
 from mayfly.services.states import StateKeeper
 
 _LIMIT = LIMITS[RetentionClass.TEMPORARY]
@@ -30,12 +30,12 @@ class Waiting:
     Args:
         copy: as the ledger has it.
         source: where it is, None where no state says that it has it.
-        info: of its state.
+        plan: that it belongs to, None there, too.
     """
 
     copy: OpenCopy
     source: str | None
-    info: StateInfo | None
+    plan: LeftPlan | None
 
     @property
     def purge_by(self) -> datetime:
@@ -106,8 +106,9 @@ class WaitingRoom:
         copies = self.copies()
         found, _ = self._places() if copies else ({}, [])
         return [
-            Waiting(copy=c, source=found.get(c.run, (None, None))[0], info=_info(found, c))
+            Waiting(copy=c, source=source, plan=plan)
             for c in copies
+            for source, plan in [found.get(c.run, (None, None))]
         ]
 
     def sealed(self) -> Sequence[HeldBatch]:
@@ -209,13 +210,13 @@ class WaitingRoom:
         return ended, left
 
     def _end_one(
-        self, copy: OpenCopy, found: dict[str, tuple[str, StateInfo]], reason: str
+        self, copy: OpenCopy, found: dict[str, tuple[str, LeftPlan]], reason: str
     ) -> Ended:
         batches = rows = in_doubt = 0
         if copy.run in found:
-            source, info = found[copy.run]
+            source, plan = found[copy.run]
             was, report = self.states.states[source]().end_plan(
-                info.sid, now_ms=self.states.now_ms(), alive=self.states.alive
+                plan.sid, now_ms=self.states.now_ms(), alive=self.states.alive
             )
             batches, rows, in_doubt = was.waiting_batches, was.waiting_rows, report.in_doubt
         else:
@@ -243,19 +244,14 @@ class WaitingRoom:
             reason=reason,
         )
 
-    def _places(self) -> tuple[dict[str, tuple[str, StateInfo]], list[str]]:
+    def _places(self) -> tuple[dict[str, tuple[str, LeftPlan]], list[str]]:
         """Where each open run's copy is, and codes of what kept a source from saying."""
-        found: dict[str, tuple[str, StateInfo]] = {}
+        found: dict[str, tuple[str, LeftPlan]] = {}
         away: list[str] = []
         for source, states in self.states.states.items():
             try:
-                for info in states().all():
-                    if info.open_run is not None:
-                        found[info.open_run] = (source, info)
+                for plan in states().open_plans():
+                    found[plan.run] = (source, plan)
             except EngineError as error:
                 away.append(error.code)
         return found, away
-
-
-def _info(found: dict[str, tuple[str, StateInfo]], copy: OpenCopy) -> StateInfo | None:
-    return found[copy.run][1] if copy.run in found else None

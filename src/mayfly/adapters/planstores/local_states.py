@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mayfly.adapters.planstores.local import LocalDatabases, local_spec
@@ -12,7 +12,7 @@ from mayfly.adapters.planstores.states import SourceStates
 from mayfly.domain.errors import PolicyError
 from mayfly.planning.spec import CloseReport, PlanSpec
 from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.ports.states import Record, StateInfo
+from mayfly.ports.states import LeftPlan, Record, StateInfo
 from mayfly.services.durable import sync_directory
 
 
@@ -28,8 +28,11 @@ class LocalStates:
 
     def all(self) -> Sequence[StateInfo]:
         """See `States.all`."""
-        files = sorted(self._databases.folder.glob("*.duckdb"))
-        return [info for file in files for info in self._states(file.stem).all()]
+        return [info for states in self._each() for info in states.all()]
+
+    def open_plans(self) -> Sequence[LeftPlan]:
+        """See `States.open_plans`."""
+        return [plan for states in self._each() for plan in states.open_plans()]
 
     def drop(
         self, sid: str, *, now_ms: int, alive: Callable[[str], bool], record: Record
@@ -98,6 +101,10 @@ class LocalStates:
                 shutil.copyfileobj(made, target)
             os.fsync(target.fileno())
         return copy
+
+    def _each(self) -> Iterator[SourceStates]:
+        for file in sorted(self._databases.folder.glob("*.duckdb")):
+            yield self._states(file.stem)
 
     def _states(self, sid: str) -> SourceStates:
         return SourceStates(self._databases.open(self._databases.path(sid)), DuckdbDialect())

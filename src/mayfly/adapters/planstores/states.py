@@ -10,10 +10,10 @@ from mayfly.adapters.planstores.closing_plan import close_open_plan, registered_
 from mayfly.adapters.planstores.journal import batches_of
 from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.planning.names import STATE_TABLES, WORKING_COPIES, Names
-from mayfly.planning.spec import BatchInfo, CloseReport, PlanSpec
+from mayfly.planning.spec import CloseReport, PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.ports.source import Source, SqlSession
-from mayfly.ports.states import Record, StateInfo
+from mayfly.ports.states import LeftPlan, Record, StateInfo
 
 _UNKNOWN_SUPPRESSION = -1
 
@@ -38,6 +38,14 @@ class SourceStates:
             if not self._columns(session, "states"):
                 return []
             return [self._info(session, row) for row in self._rows(session)]
+
+    def open_plans(self) -> Sequence[LeftPlan]:
+        """See `States.open_plans`."""
+        with self._source.session(write=False) as session:
+            if not self._columns(session, "states"):
+                return []
+            found = (self._left_plan(session, row) for row in self._rows(session))
+            return [plan for plan in found if plan is not None]
 
     def drop(
         self, sid: str, *, now_ms: int, alive: Callable[[str], bool], record: Record
@@ -248,12 +256,10 @@ class SourceStates:
             int(session.table(f"SELECT count(*) AS n FROM {names.of(k)}").column("n")[0].as_py())
             for k in STATE_TABLES
         ]
-        waiting: list[BatchInfo] = []
-        if row["plan_run"] is not None:
-            waiting = [b for b in batches_of(session, names) if not b.acknowledged]
+        plan = self._left_plan(session, row)
         return StateInfo(
-            waiting_batches=len(waiting),
-            waiting_rows=sum(b.rows for b in waiting),
+            waiting_batches=plan.waiting_batches if plan else 0,
+            waiting_rows=plan.waiting_rows if plan else 0,
             sid=str(row["sid"]),
             workspace=str(row["workspace"]),
             target=str(row["target"]),
@@ -262,5 +268,17 @@ class SourceStates:
             rows=counts[0],
             identifiers=counts[1],
             rejected=counts[2],
-            open_run=None if row["plan_run"] is None else str(row["plan_run"]),
+            open_run=plan.run if plan else None,
+        )
+
+    def _left_plan(self, session: SqlSession, row: dict[str, Any]) -> LeftPlan | None:
+        if row["plan_run"] is None:
+            return None
+        sid = str(row["sid"])
+        waiting = [b for b in batches_of(session, self._names(sid)) if not b.acknowledged]
+        return LeftPlan(
+            sid=sid,
+            run=str(row["plan_run"]),
+            waiting_batches=len(waiting),
+            waiting_rows=sum(b.rows for b in waiting),
         )
