@@ -200,7 +200,7 @@ def test_a_full_disk(tmp_path: Path, room: int) -> None:
         assert world.is_clean()
 
 
-@pytest.mark.parametrize("failing", ["_write", "sync_directory"])
+@pytest.mark.parametrize("failing", ["write_private", "sync_directory"])
 def test_a_file_is_put_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
-from mayfly.services.durable import sync_directory
+from mayfly.services.durable import sync_directory, write_private
 
 _BYTES_MAX = 65_536
 _OTHERS = 0o077
@@ -85,7 +85,7 @@ def write_new_private(path: Path, data: bytes) -> bool:
     check_private(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write(temporary, data)
+        write_private(temporary, data)
         os.link(temporary, path)  # unlike a rename, this fails where the name is taken
         sync_directory(path.parent)
     except FileExistsError:
@@ -109,7 +109,7 @@ def replace_private(path: Path, data: bytes) -> None:
     check_private(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write(temporary, data)
+        write_private(temporary, data)
         temporary.replace(path)
         sync_directory(path.parent)
     except OSError as error:
@@ -138,18 +138,6 @@ def destroy_private(path: Path) -> None:
         return
     except OSError as error:
         raise _unwritable(error) from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        with os.fdopen(descriptor, "wb", closefd=False) as stream:
-            stream.write(data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unreadable() -> ConfigError:

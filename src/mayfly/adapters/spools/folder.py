@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mayfly.adapters.spools.blobs import BLOB_BYTES_MAX
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
-from mayfly.services.durable import sync_directory
+from mayfly.services.durable import sync_directory, write_private
 
 _NAME = re.compile(r"[A-Za-z0-9-]+\.spool")
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -44,7 +44,7 @@ class FolderBlobs:
         try:
             self._make_folder()
             try:
-                _write(temporary, content)
+                write_private(temporary, content)
                 temporary.rename(path)
                 sync_directory(self._folder)
             except OSError:
@@ -110,15 +110,6 @@ def make_folder(folder: Path) -> None:
     for missing in reversed([d for d in (folder, *folder.parents) if not d.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
         sync_directory(missing.parent)
-
-
-def _write(path: Path, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _translate(error: OSError) -> EngineError:
