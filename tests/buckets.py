@@ -49,7 +49,7 @@ def bucket_service() -> Iterator[Bucket]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     bucket = Bucket(f"http://127.0.0.1:{server.server_address[1]}")
-    server.bucket = bucket  # type: ignore[attr-defined]
+    server.bucket = bucket
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {"host", "x-amz-date"} <= set(names) and key.hex() == parts["Signature"]
 
     def _bucket(self) -> Bucket:
-        bucket = self.server.bucket  # type: ignore[attr-defined]
+        bucket = self.server.bucket
         assert isinstance(bucket, Bucket)
         return bucket
 

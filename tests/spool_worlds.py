@@ -123,7 +123,7 @@ def world_of(
         tell = fault or (lambda name: None)
         made = parts(
             folder,
-            StoppedBlobs(blobs(), tell),  # type: ignore[arg-type]
+            StoppedBlobs(blobs(), tell),
             provider,
             keys=StoppedKeys(folder / KEYS_FILE, tell),
             now_ms=lambda: clock[0],

@@ -266,7 +266,7 @@ def play(found: type[Protocol], case: str, examples: int, steps: int = 10) -> No
         examples *= SOAK
     else:
         found = seed(zlib.crc32(case.encode()))(found)
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         found,
         settings=settings(
             max_examples=examples,

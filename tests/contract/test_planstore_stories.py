@@ -246,7 +246,7 @@ def test_a_plan_is_closed_by_its_own_mapping(warehouse: MakeWarehouse) -> None:
         world = World(warehouse=made, mode=SyncMode.AUDIENCE)
         die(world, ("before close", 1), {1: (E0, "c0")})
         world.versions = "v2"
-        assert become(world, world.people).tally.status == "no_changes"  # type: ignore[union-attr]
+        assert become(world, world.people).tally.status == "no_changes"
         become(world, {})
         settled(world)
 

@@ -56,7 +56,7 @@ def test_an_edited_row_does_not_open(
     world.open().hold(batch(), rows())
     execute(tmp_path, f"UPDATE batches SET {column} = ?", value)
     names = {column: str(value)} if column in ("region", "workspace") else {}
-    other = world.open(**names)  # type: ignore[arg-type]
+    other = world.open(**names)
     assert list(other.held()) == [batch(**{_FIELDS.get(column, column): _typed(column, value)})]
     assert code_of(other.open, batch().id) == "unwrap_failed"
     assert code_of(world.open(region="ap-south-1").open, batch().id) == "spool_elsewhere"

@@ -100,7 +100,7 @@ def once_written(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, 
                     raise TransientError("answer_lost", "The connection was cut.")
             return answer
 
-        made.write = hooked  # type: ignore[method-assign]
+        made.write = hooked
         return made
 
     monkeypatch.setattr(wiring, "make_destination", make_destination)

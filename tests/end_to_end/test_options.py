@@ -85,7 +85,7 @@ def test_a_full_refresh_sends_all_again_and_never_empties(
     assert rows["to_meta"]["delivered"] == 98
     assert crm_rows(tmp_path) == 98
     assert len(members(sandbox)) == 98
-    sent = get(f"{sandbox.url}/_sandbox/requests")[before:]  # type: ignore[index]
+    sent = get(f"{sandbox.url}/_sandbox/requests")[before:]
     assert not [r for r in sent if r["path"].endswith("usersreplace")]
 
 

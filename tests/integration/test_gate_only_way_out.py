@@ -75,7 +75,7 @@ def test_the_import_contract_names_the_seal() -> None:
 def test_the_run_time_check_sees_it() -> None:
     """Neither a made-up seal nor a plain batch gets through."""
     with pytest.raises(IntegrityError, match="not_through_the_gate"):
-        ProtectedBatch(HEAD, ROWS, {"EMAIL": Form.CLEAR}, seal=object())  # type: ignore[arg-type]
+        ProtectedBatch(HEAD, ROWS, {"EMAIL": Form.CLEAR}, seal=object())
     batch = Batch(head=HEAD, rows=ROWS, positions=pa.array([0], pa.int32()))
     context = DestinationContext(
         workspace="w",
@@ -88,12 +88,12 @@ def test_the_run_time_check_sees_it() -> None:
     )
     sender = Sender(destination=FakeDestination(FakeWorld(), context))
     with pytest.raises(IntegrityError, match="not_through_the_gate"):
-        asyncio.run(sender.send(batch))  # type: ignore[arg-type]
+        asyncio.run(sender.send(batch))
 
 
 def field(shape: str, form: Form = Form.CLEAR, **more: object) -> GatePolicy:
     """A policy of one external field."""
-    item = GateField(name="EMAIL", form=form, shape=shape, **more)  # type: ignore[arg-type]
+    item = GateField(name="EMAIL", form=form, shape=shape, **more)
     return GatePolicy(external=True, fields=(item,))
 
 

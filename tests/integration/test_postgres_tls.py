@@ -83,7 +83,7 @@ def check(request: pytest.FixtureRequest) -> object:
 def refusal(check: object, dsn: str) -> EngineError:
     """The error, which tells neither password nor dsn."""
     with pytest.raises(EngineError) as caught:
-        check(dsn)  # type: ignore[operator]
+        check(dsn)
     told = str(caught.value) + caught.value.hint
     assert "secret" not in told
     assert HOST not in told
@@ -94,7 +94,7 @@ def test_a_verified_server_is_connected_to(
     check: object, verified: SystemServer, ours: Authority, other: Authority
 ) -> None:
     """With our authority it works, encrypted; with another one, or none, it is refused."""
-    check(verified.tcp(sslrootcert=ours.root))  # type: ignore[operator]
+    check(verified.tcp(sslrootcert=ours.root))
     for dsn in (verified.tcp(sslrootcert=other.root), verified.tcp()):
         error = refusal(check, dsn)
         assert isinstance(error, ConfigError)
@@ -141,7 +141,7 @@ def test_a_server_that_cannot_prove_itself_is_refused(
 
 def test_loopback_needs_no_certificate(check: object, verified: SystemServer) -> None:
     """127.0.0.1 does not leave the machine."""
-    check(verified.tcp(host="127.0.0.1"))  # type: ignore[operator]
+    check(verified.tcp(host="127.0.0.1"))
 
 
 def test_a_server_that_is_not_there_may_be_tried_again(check: object, server: SystemServer) -> None:

@@ -32,7 +32,7 @@ OPTIONS: dict[str, dict[str, object]] = {
 
 def settings(provider: str, **more: object) -> KeysSettings:
     """Settings as the project files give them."""
-    return KeysSettings(provider=provider, options=OPTIONS[provider] | more)  # type: ignore[arg-type]
+    return KeysSettings(provider=provider, options=OPTIONS[provider] | more)
 
 
 @pytest.mark.parametrize("provider", OPTIONS)

@@ -154,14 +154,14 @@ def rejected(sender: Sender, batch: ProtectedBatch) -> list[int]:
 def test_rows_that_are_refused_are_found_wherever_they_stand(bad: set[int]) -> None:
     """Also more of them at the batch's beginning than what would tell that nothing is taken."""
     platform = Platform(bad)
-    sender = Sender(destination=platform)  # type: ignore[arg-type]
+    sender = Sender(destination=platform)
     assert rejected(sender, numbered(range(100))) == sorted(bad)
 
 
 def test_rows_refused_one_by_one_stop_the_run() -> None:
     """Each a batch of its own; the last of them tells the request from its rows."""
     platform = Platform(set(range(100)))
-    sender = Sender(destination=platform)  # type: ignore[arg-type]
+    sender = Sender(destination=platform)
     for row in range(REFUSED_ROWS_MAX - 1):
         assert rejected(sender, numbered(range(row, row + 1))) == [row]
     with pytest.raises(RequestRefusedError, match="vendor_100"):
@@ -171,7 +171,7 @@ def test_rows_refused_one_by_one_stop_the_run() -> None:
 def test_a_request_that_was_taken_once_is_not_what_is_wrong() -> None:
     """From then on rows are to blame, however many; another kind of request is another matter."""
     platform = Platform(set(range(1, 100)))
-    sender = Sender(destination=platform)  # type: ignore[arg-type]
+    sender = Sender(destination=platform)
     assert rejected(sender, numbered(range(1))) == []
     assert rejected(sender, numbered(range(1, 20))) == list(range(1, 20))
     with pytest.raises(RequestRefusedError, match="vendor_100"):
