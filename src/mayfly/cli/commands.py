@@ -23,6 +23,7 @@ from mayfly.cli.options import (
 from mayfly.cli.options import print_result as _print
 from mayfly.cli.report import report_app
 from mayfly.cli.state import state_app
+from mayfly.cli.suppress import suppress_app
 from mayfly.cli.waiting import (
     away_lines,
     held_lines,
@@ -43,7 +44,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-suppress_app = typer.Typer(help="Identifiers that may never leave.", no_args_is_help=True)
 app.add_typer(suppress_app, name="suppress")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
@@ -392,48 +392,6 @@ def retry(
     document = loaded.retry(sync)
     tell_act(loaded)
     _print(output, document, [f"{document['rows']} rows will be tried again."])
-
-
-@suppress_app.command("add")
-def suppress_add(
-    project: ProjectOption = HERE,
-    target: TargetOption = "dev",
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Add identifiers, JSON Lines on standard input."""
-    _suppress("add", project, target, output)
-
-
-@suppress_app.command("remove")
-def suppress_remove(
-    project: ProjectOption = HERE,
-    target: TargetOption = "dev",
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Remove identifiers, JSON Lines on standard input."""
-    _suppress("remove", project, target, output)
-
-
-@suppress_app.command("list")
-def suppress_list(
-    project: ProjectOption = HERE,
-    target: TargetOption = "dev",
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Count entries by kind. No identifier can be shown: only keyed digests are kept."""
-    _suppress("list", project, target, output)
-
-
-def _suppress(act: str, project: Path, target: str, output: Output) -> None:
-    from mayfly.api import load
-
-    lines = sys.stdin.buffer if act != "list" else ()
-    loaded = load(project, target=target)
-    document = loaded.suppress(act, lines)
-    tell_act(loaded)
-    shown = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok", "kinds")]
-    shown += [f"  {kind}: {count:,}" for kind, count in document.get("kinds", {}).items()]
-    _print(output, document, shown)
 
 
 app.command()(sweep)
