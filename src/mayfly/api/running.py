@@ -185,7 +185,8 @@ def _advance(
     if refused is not None:
         raise refused
     require_approved(app, compiled)
-    if compiled.spec is None or compiled.policy is None:
+    spec, policy = compiled.spec, compiled.policy
+    if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
     progress = asked.progress
     settings = app.project.destinations[sync.destination]
@@ -195,8 +196,8 @@ def _advance(
             destination = make()
             try:
                 run = Run(
-                    spec=compiled.spec,  # type: ignore[arg-type]
-                    policy=compiled.policy,  # type: ignore[arg-type]
+                    spec=spec,
+                    policy=policy,
                     store=app.plan_store(compiled),
                     worker=app.worker(compiled),
                     destination=destination,

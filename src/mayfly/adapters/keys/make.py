@@ -103,7 +103,7 @@ def _pkcs11(options: Mapping[str, Any], reveal: Reveal) -> KeyService:
     )
 
 
-def _aws(options: Mapping[str, Any], reveal: Reveal) -> KeyService:  # noqa: ARG001
+def _aws(options: Mapping[str, Any], _: Reveal) -> KeyService:
     return aws_kms.AwsKmsService(
         key_id=options["key_id"],
         region=options["region"],
@@ -112,7 +112,7 @@ def _aws(options: Mapping[str, Any], reveal: Reveal) -> KeyService:  # noqa: ARG
     )
 
 
-def _gcp(options: Mapping[str, Any], reveal: Reveal) -> KeyService:  # noqa: ARG001
+def _gcp(options: Mapping[str, Any], _: Reveal) -> KeyService:
     endpoint = options.get("endpoint")
     return gcp_kms.GcpKmsService(
         key_name=options["key_name"], endpoint=urlsplit(endpoint).netloc if endpoint else None

@@ -60,13 +60,18 @@ class Rule:
     version: int = 1
 
 
-def _email(normal: e.Text, *, dot: bool = True) -> dict[str, object]:
+def _email(
+    platform: str, normal: e.Text, *, dot: bool = True, encoding: Encoding = "sha256-hex"
+) -> Rule:
     """Exactly one @, something on both sides, no white space inside."""
-    return {
-        "normal": normal,
-        "valid": e.EmailShape(normal, labels=dot),
-        "inside": e.Only(_V, e.PRINTABLE + e.SPACES),
-    }
+    return Rule(
+        platform=platform,
+        field="email",
+        normal=normal,
+        valid=e.EmailShape(normal, labels=dot),
+        inside=e.Only(_V, e.PRINTABLE + e.SPACES),
+        encoding=encoding,
+    )
 
 
 def _without_tag(normal: e.Text, domains: tuple[str, ...]) -> e.Text:
@@ -122,7 +127,7 @@ _IS_MADID = e.All(
 
 def trimmed_email(platform: str) -> Rule:
     """An e-mail in lower case without white space around it, as several take it."""
-    return Rule(platform=platform, field="email", **_email(_TRIMMED))  # type: ignore[arg-type]
+    return _email(platform, _TRIMMED)
 
 
 def _meta() -> list[Rule]:
@@ -200,12 +205,12 @@ def _meta() -> list[Rule]:
 
 def _google() -> list[Rule]:
     g = "google"
-    email = _email(_without_tag(_TRIMMED, ("gmail.com", "googlemail.com")))
+    untagged = _without_tag(_TRIMMED, ("gmail.com", "googlemail.com"))
     region = e.Upper(e.Strip(_V, e.SPACES))
     code = e.All((e.Length(region, 2, 2), e.In(e.Lower(region), COUNTRY_CODES)))
     zip_code = e.Strip(_V, e.SPACES)
     return [
-        Rule(platform=g, field="email", **email),  # type: ignore[arg-type]
+        _email(g, untagged),
         Rule(platform=g, field="phone", phone="plus"),
         Rule(platform=g, field="first_name"),
         Rule(platform=g, field="last_name"),
@@ -233,10 +238,10 @@ def _google() -> list[Rule]:
 
 
 def _uid2(platform: str) -> list[Rule]:
-    email = _email(_without_tag(_UID2, ("gmail.com",)), dot=False)
+    untagged = _without_tag(_UID2, ("gmail.com",))
     base64: Encoding = "sha256-base64"
     return [
-        Rule(platform=platform, field="email", encoding=base64, **email),  # type: ignore[arg-type]
+        _email(platform, untagged, dot=False, encoding=base64),
         Rule(
             platform=platform, field="phone", phone="plus", phone_digits=(10, 15), encoding=base64
         ),
@@ -281,11 +286,11 @@ def _pinterest() -> list[Rule]:
 def _others() -> list[Rule]:
     spaceless = e.Lower(e.Remove(_V, e.SPACES))
     made = [
-        Rule(platform="tiktok", field="email", **_email(spaceless)),  # type: ignore[arg-type]
+        _email("tiktok", spaceless),
         Rule(platform="tiktok", field="phone", phone="digits", bare_nanp=True),
         Rule(platform="tiktok", field="maid", normal=_MADID, valid=_IS_MADID),
         Rule(platform="tiktok", field="external_id"),
-        Rule(platform="linkedin", field="email", **_email(spaceless)),  # type: ignore[arg-type]
+        _email("linkedin", spaceless),
         Rule(platform="linkedin", field="maid", normal=_MADID, valid=_IS_MADID, encoding="none"),
         Rule(platform="linkedin", field="email_hash", prehashed_only=True),
         trimmed_email("snap"),
