@@ -145,8 +145,11 @@ def _text(at: datetime | None) -> str | None:
 
 
 def over_anything(document: dict[str, Any]) -> bool:
-    """Whether a cap was exceeded, or is by what is open."""
+    """Whether the cap of a class was exceeded, or is by what of it is open."""
     classes: Sequence[dict[str, Any]] = document["classes"]
-    limit = LIMITS[RetentionClass.TEMPORARY].cap_seconds or 0
-    late = any(item["age_seconds"] > limit for item in document["open"])
+    caps = {item["class"]: item["cap_seconds"] for item in classes}
+    late = any(
+        (cap := caps[item["class"]]) is not None and item["age_seconds"] > cap
+        for item in document["open"]
+    )
     return late or any(item["over_cap"] for item in classes)

@@ -73,6 +73,19 @@ def test_a_copy_beyond_the_cap_is_told_dropped_or_open() -> None:
     assert (in_time["expired"], over_anything(in_time)) == (1, False)
 
 
+def test_what_is_open_is_held_to_the_cap_of_its_own_class() -> None:
+    """Were that of rows shorter, a sealed batch would be late before a working copy is."""
+    made = report(
+        entry(EntryType.HELD, "r", START, batch=0, rows=5, reason="x"), now=START + 2 * DAY
+    )
+    assert not over_anything(made)
+    rows, copies = made["classes"]
+    shorter = {"cap_seconds": 86_400}
+    assert over_anything({**made, "classes": [rows | shorter, copies]})
+    assert not over_anything({**made, "classes": [rows, copies | shorter]})
+    assert not over_anything({**made, "classes": [rows | {"cap_seconds": None}, copies | shorter]})
+
+
 def test_a_sealed_batch_counts_once_by_its_end() -> None:
     """Delivered by the answer, else by what ended it; one without an end is open."""
     made = report(
