@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from end_to_end.projects import FILES, approved, make_project, members
 from mayfly.adapters import clock
 from mayfly.cli.commands import app
+from mayfly.domain.errors import ContractError
 from mayfly.sandbox.server import SandboxServer
 
 DAY_MS = 86_400_000
@@ -158,6 +159,36 @@ def test_thirty_days_end_it_whatever_comes(root: Path, shift: Shift, command: li
     assert (entry["type"], entry["sync"], entry["rows"]) == ("dropped", "to_meta", 100)
 
 
+@pytest.mark.parametrize("cause", [SystemExit(9), ContractError("odd_answer", "What is this?")])
+def test_without_an_outage_a_working_copy_has_a_day(
+    tmp_path: Path,
+    sandbox: SandboxServer,
+    shift: Shift,
+    monkeypatch: pytest.MonkeyPatch,
+    cause: BaseException,
+) -> None:
+    """Its run was killed, or failed: nothing waits for anybody, and the next plan is as good."""
+    root = make_project(tmp_path / "project", sandbox.url, rows=5, text=FILES)
+    approved(root)
+
+    async def dying(*_: object) -> None:
+        raise cause
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mayfly.services.advance_run.deliver", dying)
+        CliRunner().invoke(app, ["run", "to_crm", "--project", str(root)])
+    [held] = call(root, "status")[1]["held"]
+    assert held["copies"] == 1
+    shift(0.99)
+    assert call(root, "sweep")[1]["purged"] == []
+    assert "overdue" not in told(root)
+    shift(1.01)
+    assert "overdue" in told(root)
+    assert [e["reason"] for e in call(root, "sweep")[1]["purged"]] == ["expired"]
+    assert left_over(root) == []
+    assert call(root, "run", "to_crm")[1]["syncs"][0]["rows"]["delivered"] == 5
+
+
 def test_what_waits_with_nobody_there_to_end_it_is_told(root: Path, shift: Shift) -> None:
     """After a day without a command that sweeps; one that does is somebody."""
     shift(0.9)
@@ -263,7 +294,7 @@ def test_the_report_tells_ages_and_what_is_open(root: Path, shift: Shift) -> Non
     assert (code, rows["count"], rows["over_target"], copies["count"]) == (0, 1, 0, 1)
     assert 0 <= rows["age_at_purge_seconds"]["max"] < 3_600
     [there] = document["open"]
-    assert (there["sync"], there["reason"]) == ("to_meta", "destination_busy")
+    assert (there["sync"], there["reason"]) == ("to_meta", "destination_outage")
     shift(31)
     assert call(root, "report", "retention")[0] == 1
     call(root, "sweep")

@@ -21,7 +21,6 @@ from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.ports.source import Source
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
-from mayfly.services.waiting import CAP
 
 CLOCK_TOLERANCE_SECONDS = 60
 UNATTENDED = timedelta(hours=24)
@@ -77,8 +76,7 @@ def _overdue(app: App) -> list[Finding]:
     return [
         finding(
             "overdue",
-            f"sync {item.sync} ({item.target}): {what} has been there for longer than "
-            f"{CAP.days} days.",
+            f"sync {item.sync} ({item.target}): {what} is past its deadline.",
             "Run `mayfly sweep`, which ends it; let cron run it every hour.",
         )
         for what, items in app.waiting().overdue().items()

@@ -25,6 +25,10 @@ class HoldException(StrEnum):
     SCHEMA_PENDING_APPROVAL = "schema_pending_approval"
 
 
+# An append is in doubt where its destination went away with the answer.
+_EXCEPTED = frozenset((*HoldException, "in_doubt"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeldBatch:
     """One batch in the spool.
@@ -77,7 +81,8 @@ class HeldBatch:
             raise ValueError("held batch cls must be a retention class")
         if self.exception is not None and not isinstance(self.exception, HoldException):
             raise ValueError("held batch exception must be one of the two, or none")
-        if not self.read_at_ms < self.purge_by_ms <= latest_purge_ms(self.read_at_ms, self.cls):
+        cap_ms = latest_purge_ms(self.read_at_ms, self.cls, HoldException.DESTINATION_OUTAGE)
+        if not self.read_at_ms < self.purge_by_ms <= cap_ms:
             raise ValueError("held batch purge_by_ms must lie within the cap after read_at_ms")
 
     def _check_texts(self) -> None:
@@ -95,13 +100,27 @@ def _matches(pattern: re.Pattern[str], text: object) -> bool:
     return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
-def latest_purge_ms(read_at_ms: int, cls: RetentionClass) -> int:
-    """The last moment at which data read then may be there, ms since 1970: read + cap.
+def limit_seconds(cls: RetentionClass, reason: str) -> int:
+    """How long data of a class may be there: its cap where one of the two exceptions is the reason
+    that it waits, else its target.
+
+    Args:
+        cls: customer data or temporary data.
+        reason: as the ledger has it.
 
     Raises:
-        ValueError: the class has no cap, so that it cannot be held.
+        ValueError: the class has no limit, so that it cannot be held.
     """
-    cap = LIMITS[cls].cap_seconds
-    if cap is None:
+    limit = LIMITS[cls]
+    if limit.cap_seconds is None or limit.target_seconds is None:
         raise ValueError("held batch cls must be a class that has a cap")
-    return read_at_ms + cap * 1000
+    return limit.cap_seconds if reason in _EXCEPTED else limit.target_seconds
+
+
+def latest_purge_ms(read_at_ms: int, cls: RetentionClass, exception: HoldException | None) -> int:
+    """The last moment at which data read then may be there, ms since 1970.
+
+    Raises:
+        ValueError: as `limit_seconds`.
+    """
+    return read_at_ms + limit_seconds(cls, exception.value if exception else "") * 1000

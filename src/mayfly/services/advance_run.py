@@ -17,6 +17,7 @@ from mayfly.domain.errors import (
     PolicyError,
     TransientError,
 )
+from mayfly.domain.held import HoldException
 from mayfly.ledger.entry import EntryType
 from mayfly.planning.spec import OpenPlan, Plan
 from mayfly.ports.destination import Locating
@@ -112,13 +113,16 @@ async def _delivered(
 
 
 async def _record_left_open(run: Run, tally: RunTally, error: EngineError) -> None:
-    """A working copy that is known to wait is told from one that was lost from sight.
+    """A working copy that is known to wait is told from one that was lost from sight; and one that
+    waits for its destination, which may be long, from any other.
 
     A process that was overtaken knows nothing of it any more.
     """
     if tally.open_run is None or error.code == "fenced":
         return
-    entry = run.entry(EntryType.HELD, run=tally.open_run, reason=error.code)
+    outage = isinstance(error, TransientError) and run.circuit.away is not None
+    reason = HoldException.DESTINATION_OUTAGE.value if outage else error.code
+    entry = run.entry(EntryType.HELD, run=tally.open_run, reason=reason)
     # Where the ledger itself is what failed, the plan shows as unpaired until it is closed.
     with contextlib.suppress(TransientError):
         await call(run.ledger.append, [entry])

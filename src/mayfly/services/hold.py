@@ -67,7 +67,9 @@ async def _seal(run: Run, holding: Holding, info: BatchInfo, batch: Batch, read_
         cls=RetentionClass.CUSTOMER_DATA,
         exception=HoldException.DESTINATION_OUTAGE,
         read_at_ms=read_ms,
-        purge_by_ms=latest_purge_ms(read_ms, RetentionClass.CUSTOMER_DATA),
+        purge_by_ms=latest_purge_ms(
+            read_ms, RetentionClass.CUSTOMER_DATA, HoldException.DESTINATION_OUTAGE
+        ),
     )
     known = {"run": held.run, "batch": held.batch, "rows": held.rows}
     reason = HoldException.DESTINATION_OUTAGE.value

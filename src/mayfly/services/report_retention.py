@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from mayfly.domain.held import limit_seconds
 from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.ledger.entry import Entry, EntryType, parse_time
 
@@ -120,7 +121,6 @@ def _class(cls: RetentionClass, what: str, ages: _Ages) -> dict[str, Any]:
 
 
 def _open(entry: Entry, cls: RetentionClass, reason: str, now: datetime) -> dict[str, Any]:
-    limit = LIMITS[cls]
     begun = _at(entry)
     return {
         "class": cls.value,
@@ -130,7 +130,7 @@ def _open(entry: Entry, cls: RetentionClass, reason: str, now: datetime) -> dict
         "reason": reason,
         "since": begun.isoformat(),
         "age_seconds": round((now - begun).total_seconds(), 3),
-        "purge_by": (begun + timedelta(seconds=limit.cap_seconds or 0)).isoformat(),
+        "purge_by": (begun + timedelta(seconds=limit_seconds(cls, reason))).isoformat(),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mayfly.domain.errors import EngineError
-from mayfly.domain.held import HeldBatch
+from mayfly.domain.held import HeldBatch, limit_seconds
 from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.ledger.entry import EntryType
 from mayfly.ports.ledger import OpenBatch, OpenCopy
@@ -19,8 +19,13 @@ from mayfly.ports.spool import Spool
 from mayfly.ports.states import LeftPlan
 from mayfly.services.states import StateKeeper
 
-_LIMIT = LIMITS[RetentionClass.TEMPORARY]
-CAP = timedelta(seconds=_LIMIT.cap_seconds or 0)
+CAP = timedelta(seconds=LIMITS[RetentionClass.CUSTOMER_DATA].cap_seconds or 0)
+
+
+def deadline(copy: OpenCopy) -> datetime:
+    """When a working copy is dropped: only an outage lets it wait for longer than its target."""
+    limit = limit_seconds(RetentionClass.TEMPORARY, copy.reason)
+    return copy.created_at + timedelta(seconds=limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,7 @@ class Waiting:
     @property
     def purge_by(self) -> datetime:
         """When it is dropped, whatever happens."""
-        return self.copy.created_at + CAP
+        return deadline(self.copy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +95,12 @@ class WaitingRoom:
         return self.states.ledger.open_copies()
 
     def overdue(self) -> Mapping[str, Sequence[OpenCopy | OpenBatch]]:
-        """What is past its cap by the ledger's word, by what it is."""
+        """What is past its deadline by the ledger's word, by what it is."""
         return {"a working copy": self._late_copies(), "a sealed batch": self._late_batches()}
 
     def _late_copies(self) -> Sequence[OpenCopy]:
         now = self.now()
-        return [copy for copy in self.copies() if now - copy.created_at > CAP]
+        return [copy for copy in self.copies() if now > deadline(copy)]
 
     def _late_batches(self) -> Sequence[OpenBatch]:
         now = self.now()
@@ -116,8 +121,8 @@ class WaitingRoom:
         return self.spool.held()
 
     def sweep(self) -> tuple[Sequence[Ended], Sequence[Left]]:
-        """Drop what is past its cap; what could not be dropped, and why. What waits sealed is on
-        this side, so that neither a key provider nor a destination can be in the way.
+        """Drop what is past its deadline; what could not be dropped, and why. What waits sealed is
+        on this side, so that neither a key provider nor a destination can be in the way.
         """
         now_ms = self.now().timestamp() * 1000
         late = [h for h in self.spool.held() if h.purge_by_ms <= now_ms]

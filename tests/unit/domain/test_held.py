@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from mayfly.domain.held import HeldBatch, HoldException, latest_purge_ms
+from mayfly.domain.held import HeldBatch, HoldException, latest_purge_ms, limit_seconds
 from mayfly.domain.retention import RetentionClass
 
 READ = 1_772_366_400_000
+HOUR_MS = 3_600_000
 DAYS_30 = 30 * 86_400_000
 HELD = HeldBatch(
     id="0f" * 16,
@@ -30,13 +31,25 @@ HELD = HeldBatch(
 )
 
 
-def test_the_last_moment_is_thirty_days_after_the_read() -> None:
+@pytest.mark.parametrize("exception", HoldException)
+def test_with_one_of_two_reasons_the_last_moment_is_thirty_days_after_the_read(
+    exception: HoldException,
+) -> None:
     """For customer data and temporary data; what has no cap cannot be held."""
-    assert latest_purge_ms(READ, RetentionClass.CUSTOMER_DATA) == READ + DAYS_30
-    assert latest_purge_ms(READ, RetentionClass.TEMPORARY) == READ + DAYS_30
+    assert latest_purge_ms(READ, RetentionClass.CUSTOMER_DATA, exception) == READ + DAYS_30
+    assert latest_purge_ms(READ, RetentionClass.TEMPORARY, exception) == READ + DAYS_30
     for cls in (RetentionClass.KEPT_BY_NEED, RetentionClass.ACCESS_KEYS, RetentionClass.METADATA):
         with pytest.raises(ValueError, match="cap"):
             replace(HELD, cls=cls)
+
+
+def test_without_one_it_is_the_target() -> None:
+    """Whatever else kept the data waiting: a process that was killed, a run that failed."""
+    assert latest_purge_ms(READ, RetentionClass.CUSTOMER_DATA, None) == READ + 8 * HOUR_MS
+    assert latest_purge_ms(READ, RetentionClass.TEMPORARY, None) == READ + 24 * HOUR_MS
+    for reason in ("", "batch_cut", "destination_busy", "DESTINATION_OUTAGE"):
+        assert limit_seconds(RetentionClass.TEMPORARY, reason) == 86_400
+    assert limit_seconds(RetentionClass.TEMPORARY, "in_doubt") == 30 * 86_400
 
 
 @pytest.mark.parametrize("purge_by", [READ + DAYS_30 + 1, READ, READ - 1])

@@ -60,11 +60,12 @@ def test_a_copy_beyond_the_cap_is_told_dropped_or_open() -> None:
     assert (late["expired"], late["classes"][1]["over_cap"], over_anything(late)) == (1, 1, True)
     still = report(
         entry(EntryType.CREATED, "r", START),
-        entry(EntryType.HELD, "r", START, reason="destination_away"),
+        entry(EntryType.HELD, "r", START, reason="destination_outage"),
         now=START + 31 * DAY,
     )
     [there] = still["open"]
-    assert (there["reason"], there["age_seconds"]) == ("destination_away", 31 * 86_400)
+    assert (there["reason"], there["age_seconds"]) == ("destination_outage", 31 * 86_400)
+    assert there["purge_by"] == (START + 30 * DAY).isoformat()
     assert over_anything(still)
     in_time = report(
         entry(EntryType.CREATED, "r", START),
