@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from end_to_end.projects import FILES, approved, make_project
 from mayfly.api.host import HOST_CODES
 from mayfly.cli.commands import app
+from mayfly.cli.entry import main
 from mayfly.sandbox.server import SandboxServer
 
 ANCHORS = "anchors:\n  share: {type: folder, path: SHARE}\n  shop: {type: source, source: shop}\n"
@@ -128,3 +129,44 @@ def test_without_an_anchor_every_report_says_so(tmp_path: Path, sandbox: Sandbox
     code, document = call(root, "doctor")
     told = {p["code"] for p in document["problems"]}
     assert (code, told - set(HOST_CODES)) == (0, {"keys_not_hsm", "unanchored"})
+
+
+def test_a_proof_is_checked_without_the_ledger(root: Path, tmp_path: Path) -> None:
+    """With the checkpoint that an anchor kept and the key: the ledger goes on from it, and an
+    entry of today stands in it.
+    """
+    approved(root)
+    assert call(root, "run", "to_meta")[0] == 0
+    [kept] = (tmp_path / "share").iterdir()
+    old = kept.read_text().splitlines()[1]
+    assert call(root, "run", "to_meta", "--full-refresh")[0] == 0
+    key = root / ".mayfly" / "ledger" / "key.pub"
+    for words in (["--from", old], ["--entry", old], ["--entry", "0", "--to", old]):
+        done = CliRunner().invoke(app, ["prove", *words, "--project", str(root)])
+        assert done.exit_code == 0, done.output
+        (tmp_path / "proof.json").write_text(done.stdout)
+        asked = ["verify", str(tmp_path / "proof.json"), "--key", str(key), "--output", "json"]
+        asked += ["--checkpoint", str(kept)] * (words != ["--entry", old])
+        done = CliRunner().invoke(app, asked)
+        document = json.loads(done.stdout)
+        assert (done.exit_code, document["ok"]) == (0, True)
+        assert document["anchored"] == (words != ["--entry", old])
+
+
+@pytest.mark.parametrize("words", [[], ["--from", "1", "--entry", "1"], ["--from", "0"]])
+def test_one_thing_is_proven_at_a_time(root: Path, words: list[str]) -> None:
+    """Neither nothing nor two things, nor what holds of every ledger."""
+    with pytest.raises(SystemExit) as ended:
+        main(["prove", *words, "--project", str(root)])
+    assert ended.value.code == 64
+
+
+@pytest.mark.parametrize("words", [["--from", "9"], ["--entry", "0"], ["--from", "1", "--to", "7"]])
+def test_nothing_beyond_the_ledger_is_proven(
+    root: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no entry yet, and says how to count."""
+    with pytest.raises(SystemExit) as ended:
+        main(["prove", *words, "--project", str(root)])
+    assert ended.value.code == 64
+    assert "[beyond_ledger]" in capsys.readouterr().err

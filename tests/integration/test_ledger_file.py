@@ -404,6 +404,17 @@ def test_a_disk_that_is_really_full_records_nothing(path: Path, ledger: FolderLe
     assert verified(path).ok
 
 
+def test_nothing_is_proven_of_entries_changed_under_us(path: Path, ledger: FolderLedger) -> None:
+    """A proof signs heads anew: only over entries that the signed head covers as they are."""
+    ledger.append(WHOLE_RUN)
+    whole = path / "entries.jsonl"
+    whole.write_bytes(whole.read_bytes().replace(b'"r1"', b'"r2"', 1))
+    for prove in (lambda: ledger.consistency(1, 2), lambda: ledger.inclusion(1, 2)):
+        with pytest.raises(IntegrityError) as caught:
+            prove()
+        assert caught.value.code == "ledger_inconsistent"
+
+
 def test_threads_and_instances_interleave(path: Path, ledger: FolderLedger, clock: Clock) -> None:
     """Appends of several threads, on shared and on separate instances, are each whole."""
     ledgers = [ledger, ledger, FolderLedger(path, SIGNER, clock), FolderLedger(path, SIGNER, clock)]

@@ -341,6 +341,23 @@ class Project:
         """How many working copies and sealed batches are past their cap, by the ledger's word."""
         return sum(map(len, self.app.waiting().overdue().values()))
 
+    def prove(
+        self, *, old_size: int | None = None, entry: int | None = None, size: int | None = None
+    ) -> dict[str, Any]:
+        """A proof to hand out, checked with `mayfly verify` by who has not the whole ledger.
+
+        Args:
+            old_size: of the tree that is proven to be the beginning; or
+            entry: the position, from 0, of what is proven to be in the tree. One of the two.
+            size: of the tree that the proof leads to; all entries by default.
+        """
+        ledger = self.app.ledger
+        if old_size is not None and entry is None:
+            return ledger.consistency(old_size, size)
+        if entry is not None and old_size is None:
+            return ledger.inclusion(entry, size)
+        raise UsageError("nothing_to_prove", "Give the size of an older tree, or an entry.")
+
     def report(
         self,
         kind: str = "retention",

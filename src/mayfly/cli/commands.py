@@ -21,7 +21,7 @@ from mayfly.cli.options import (
     WaitOption,
 )
 from mayfly.cli.options import print_result as _print
-from mayfly.cli.report import report_app
+from mayfly.cli.report import prove, report_app
 from mayfly.cli.state import state_app
 from mayfly.cli.suppress import suppress_app
 from mayfly.cli.waiting import (
@@ -396,5 +396,6 @@ def retry(
 
 app.command()(sweep)
 app.command()(purge)
+app.command()(prove)
 for command_name, command in WITHOUT_PROJECT.items():
     app.command(command_name)(command)

@@ -45,6 +45,41 @@ def retention(
         raise typer.Exit(1)
 
 
+def prove(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    *,
+    old_size: Annotated[
+        int | None,
+        typer.Option("--from", min=1, metavar="SIZE", help="Size that an older checkpoint states."),
+    ] = None,
+    entry: Annotated[
+        int | None, typer.Option("--entry", min=0, metavar="N", help="`seq` of an entry.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--to",
+            min=1,
+            metavar="SIZE",
+            help="Size of the tree it is proven for.",
+            show_default="all entries",
+        ),
+    ] = None,
+) -> None:
+    """Print a proof, in JSON, that `mayfly verify` checks without the ledger.
+
+    With --from: that nothing which the older checkpoint covers was changed or taken away. With
+    --entry: that the entry is in the ledger.
+    """
+    from mayfly.api import load
+
+    if (old_size is None) == (entry is None):
+        raise typer.BadParameter("give --from SIZE or --entry N, one of the two.")
+    document = load(project, target=target).prove(old_size=old_size, entry=entry, size=size)
+    print_result(Output.JSON, document, [])
+
+
 def _utc(day: datetime | None) -> datetime | None:
     return None if day is None else day.replace(tzinfo=UTC)
 

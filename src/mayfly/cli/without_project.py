@@ -75,15 +75,15 @@ def scan(
 
 
 def verify(
-    ledger: Annotated[Path, typer.Argument(help="Folder or archive.")],
+    ledger: Annotated[Path, typer.Argument(help="Folder, archive or proof.")],
     key: Annotated[Path, typer.Option(help="Public key you trust.")],
     checkpoint: Annotated[list[Path] | None, typer.Option(help="Kept checkpoint.")] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Check a ledger offline: tree, signatures, pairing. Needs no project."""
-    from mayfly.ledger.verify import verify_ledger
+    """Check a ledger or a proof offline: tree, signatures, pairing. Needs no project."""
+    from mayfly.ledger.verify import verify as verified
 
-    report = verify_ledger(ledger, key, checkpoint or [])
+    report = verified(ledger, key, checkpoint or [])
     document = report.to_dict()
     lines = report.to_text().splitlines()
     print_result(output, document, lines)

@@ -4,9 +4,10 @@
 
 This file stands alone: it needs Python 3.11 and the package `cryptography`, no network and no
 database. LEDGER is a folder or an archive (.zip, .tar, .tar.gz) with `entries.jsonl`,
-`checkpoint` and `key.pub`. The key given is the anchor of trust; a checkpoint given is one that
-was kept away from the ledger, and proves that nothing it covered was changed or taken away.
-The format and the rules are written down in docs/specs/ledger.md.
+`checkpoint` and `key.pub`, or the one file of a proof that `mayfly prove` printed. The key given
+is the anchor of trust; a checkpoint given is one that was kept away from the ledger, and proves
+that nothing it covered was changed or taken away. The format and the rules are written down in
+docs/specs/ledger.md.
 
 Exit codes: 0 the ledger verifies, 1 it does not, 64 wrong usage. Any input gives a report.
 """
@@ -26,7 +27,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -37,6 +38,7 @@ if sys.platform != "win32":
 CAP = timedelta(days=30)
 LINE_BYTES_MAX = 8_192
 NOTE_BYTES_MAX = 16_384
+PROOF_BYTES_MAX = 65_536
 PROBLEMS_LISTED_MAX = 100
 
 _TEXT = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
@@ -44,6 +46,11 @@ _AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{
 _ORIGIN = re.compile(r"[A-Za-z0-9_.:/=-]{1,128}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _COUNT_MAX = 2**53 - 1
+_PROOF = "mayfly/proof/1"
+_PROOF_FIELDS = {
+    "consistency": {"schema", "proof", "old_checkpoint", "checkpoint", "hashes"},
+    "inclusion": {"schema", "proof", "entry", "index", "checkpoint", "hashes"},
+}
 _OF_A_BATCH = ("held", "purged", "expired")
 _OF_A_STATE = ("state_dropped", "state_adopted")
 _TYPES = (
@@ -127,6 +134,105 @@ class Report:
             where = f"line {problem.line}: " if problem.line else ""
             lines.append(f"  {where}{problem.code}")
         return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofReport:
+    """What verification of a proof found.
+
+    Args:
+        anchored: every checkpoint given is one that the proof is about, and so is the older, or
+            the only, one of the proof.
+        proof: `consistency` or `inclusion`; None where the file says neither.
+        checkpoint: origin, size and root of the tree that the proof leads to, where the key signed
+            them; else None.
+        old_checkpoint: of the tree that is the beginning of it; None but for `consistency`.
+        entry: the line that is proven to be in the tree; None where none is.
+        problems: all that was found.
+    """
+
+    anchored: bool
+    proof: str | None
+    checkpoint: dict[str, str | int] | None
+    old_checkpoint: dict[str, str | int] | None
+    entry: str | None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found wrong. True also where no checkpoint anchors the proof."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, object]:
+        """The document that `mayfly verify --output json` prints."""
+        return {
+            "schema": "mayfly/verify/1",
+            "ok": self.ok,
+            "anchored": self.anchored,
+            "proof": self.proof,
+            "checkpoint": self.checkpoint,
+            "old_checkpoint": self.old_checkpoint,
+            "entry": self.entry,
+            "inconsistent": len(self.problems),
+            "problems": [{"code": p.code, "line": p.line} for p in self.problems],
+        }
+
+    def to_text(self) -> str:
+        """The report for people, its last line ended."""
+        old, head = self.old_checkpoint, self.checkpoint
+        lines = [
+            f"proof         {'verifies' if self.ok else 'DOES NOT VERIFY'}",
+            f"anchored      {'yes' if self.anchored else 'no'}, "
+            f"{'by the checkpoints given' if self.anchored else 'the proof speaks for itself'}",
+        ]
+        if self.ok and head is not None and old is not None:
+            lines.append(f"proven        the first {old['size']} of {head['size']} entries stand")
+        if self.ok and head is not None and self.entry is not None:
+            lines += [f"proven        one of {head['size']} entries is", f"  {self.entry}"]
+        lines += [f"  {problem.code}" for problem in self.problems]
+        return "\n".join(lines) + "\n"
+
+
+def verify(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> Report | ProofReport:
+    """Verify what is at `path`, a ledger or a proof; see `verify_ledger` and `verify_proof`."""
+    checked = verify_proof if _is_proof(Path(path)) else verify_ledger
+    return checked(path, key_file, checkpoints)
+
+
+def verify_proof(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> ProofReport:
+    """Verify a proof that `mayfly prove` printed against a public key and kept checkpoints.
+
+    Reads only. Never raises for what it reads: what cannot be read is told as malformed.
+    """
+    faults = _Faults()
+    key = _given_key(key_file, faults)
+    given = [_given_checkpoint(file, key) for file in checkpoints]
+    try:
+        document = _proof_document(_read_file(Path(path), PROOF_BYTES_MAX))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        document = None
+        faults.inconsistent("proof_malformed")
+    old = head = entry = None
+    if document is not None:
+        head = _own_checkpoint(document["checkpoint"], key, faults)
+        if document["proof"] == "consistency":
+            old = _own_checkpoint(document["old_checkpoint"], key, faults)
+            _check_consistency(document["hashes"], old, head, faults)
+        else:
+            entry = document["entry"]
+            _check_inclusion(document["hashes"], entry, document["index"], head, faults)
+    heads = [h for h in (old, head) if h is not None]
+    differing = sum(g not in heads for g in given)
+    for _ in range(differing):
+        faults.inconsistent("checkpoint_differs")
+    return ProofReport(
+        anchored=bool(heads) and heads[0] in given and not differing,
+        proof=document["proof"] if document else None,
+        checkpoint=head.to_dict() if head else None,
+        old_checkpoint=old.to_dict() if old else None,
+        entry=entry if not faults.listed else None,
+        problems=tuple(faults.listed),
+    )
 
 
 def verify_ledger(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> Report:
@@ -276,6 +382,93 @@ def _signed_head(data: bytes, key: _Key | None) -> _Head:
     if not signed:
         raise ValueError("not signed by the key")
     return _Head(origin=origin, size=int(size), root=root)
+
+
+def _is_proof(path: Path) -> bool:
+    """Whether a file begins as a JSON document; an archive does not."""
+    try:
+        return path.is_file() and _read_file(path, 1) == b"{"
+    except OSError:
+        return False
+
+
+def _proof_document(data: bytes) -> dict[str, Any]:
+    """A proof whose fields have their types, hashes and notes as bytes; else one of many errors."""
+    document: dict[str, Any] = json.loads(data)
+    notes = {n: document[n].encode() for n in ("checkpoint", "old_checkpoint") if n in document}
+    hashes = [base64.b64decode(text, validate=True) for text in document["hashes"]]
+    index = document.get("index", 0)
+    if (
+        document["schema"] != _PROOF
+        or set(document) != _PROOF_FIELDS[document["proof"]]
+        or not isinstance(document.get("entry", ""), str)
+        or not (type(index) is int and 0 <= index <= _COUNT_MAX)
+        or any(len(node) != 32 for node in hashes)
+    ):
+        raise ValueError("not a proof")
+    return document | notes | {"hashes": hashes}
+
+
+def _check_consistency(
+    hashes: Sequence[bytes], old: _Head | None, head: _Head | None, faults: _Faults
+) -> None:
+    """RFC 9162, 2.1.4.2."""
+    if old is None or head is None:
+        return  # told already
+    path = list(hashes)
+    if old.size and old.size & (old.size - 1) == 0 and old.size < head.size:
+        path.insert(0, old.root)  # a full subtree, which is its own beginning
+    if old.size == head.size:
+        proven = not path and old.root == head.root
+    elif old.size == 0 or old.size > head.size or not path:
+        proven = False
+    else:
+        position, last = old.size - 1, head.size - 1
+        while position & 1:
+            position, last = position >> 1, last >> 1
+        proven = _roots(path[0], path[1:], position, last) == (old.root, head.root)
+    if not proven:
+        faults.inconsistent("proof_invalid")
+
+
+def _check_inclusion(
+    hashes: Sequence[bytes], entry: str, index: int, head: _Head | None, faults: _Faults
+) -> None:
+    """RFC 9162, 2.1.3.2; and the line is an entry in its place."""
+    try:
+        line = entry.encode("ascii")
+        if _parse_entry(line).seq != index:
+            faults.inconsistent("seq_differs")
+    except (ValueError, TypeError, RecursionError):
+        faults.inconsistent("line_malformed")
+        return
+    if head is None:
+        return  # told already
+    leaf = hashlib.sha256(b"\x00" + line).digest()
+    roots = _roots(leaf, hashes, index, head.size - 1) if index < head.size else None
+    if roots is None or roots[1] != head.root:
+        faults.inconsistent("proof_invalid")
+
+
+def _roots(
+    start: bytes, path: Sequence[bytes], position: int, last: int
+) -> tuple[bytes, bytes] | None:
+    """Both roots that a path leads to from a node: over all up to it, and over all. None where
+    its length is wrong.
+    """
+    old = new = start
+    for sibling in path:
+        if last == 0:
+            return None
+        if position & 1 or position == last:
+            old = hashlib.sha256(b"\x01" + sibling + old).digest()
+            new = hashlib.sha256(b"\x01" + sibling + new).digest()
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            new = hashlib.sha256(b"\x01" + new + sibling).digest()
+        position, last = position >> 1, last >> 1
+    return (old, new) if last == 0 else None
 
 
 def _compare_own(own: _Head | None, walk: _Walk, faults: _Faults) -> None:
@@ -483,11 +676,11 @@ def _small(member: _Member, name: str) -> bytes | None:
     return None if stream is None else stream.read(NOTE_BYTES_MAX)
 
 
-def _read_file(file: Path) -> bytes:
+def _read_file(file: Path, bytes_max: int = NOTE_BYTES_MAX) -> bytes:
     if not file.is_file():
         raise ValueError("not a file")
     with file.open("rb") as stream:
-        return stream.read(NOTE_BYTES_MAX)
+        return stream.read(bytes_max)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -499,14 +692,14 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify what the command line names, print the report, return the exit code."""
     parser = _Parser(prog="verify.py", description="Verify a ledger of Mayfly.")
-    parser.add_argument("ledger", type=Path, help="folder or archive")
+    parser.add_argument("ledger", type=Path, help="folder, archive or proof")
     parser.add_argument("--key", type=Path, required=True, help="public key you trust")
     parser.add_argument(
         "--checkpoint", type=Path, action="append", default=[], help="a checkpoint you kept"
     )
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
-    report = verify_ledger(options.ledger, options.key, options.checkpoint)
+    report = verify(options.ledger, options.key, options.checkpoint)
     if options.output == "json":
         sys.stdout.write(json.dumps(report.to_dict()) + "\n")
     else:

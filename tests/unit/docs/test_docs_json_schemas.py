@@ -136,6 +136,21 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         check("suppress", call("suppress", act, text=entry))
 
 
+@pytest.mark.parametrize("words", [["--from", "2"], ["--entry", "2"]])
+def test_proofs_and_what_is_said_of_them_are_described(call: Call, words: list[str]) -> None:
+    """A proof is JSON without being asked for it."""
+    for act in (["init"], ["approve", "--all"], ["run"]):
+        call(*act)
+    printed = CliRunner().invoke(app, ["prove", *words]).stdout
+    check("prove", json.loads(printed))
+    Path("proof.json").write_text(printed, encoding="utf-8")
+    document = call("verify", "proof.json", "--key", ".mayfly/ledger/key.pub")
+    check("verify", document)
+    assert document["ok"]
+    Path("proof.json").write_text("{", encoding="utf-8")
+    check("verify", call("verify", "proof.json", "--key", ".mayfly/ledger/key.pub"))
+
+
 def test_what_goes_wrong_is_described_too(call: Call) -> None:
     """Refusals of a plan and of a run, faults of project files and findings of a scan."""
     call("init")

@@ -24,7 +24,8 @@ from mayfly.adapters.clock import CLOCK_TOLERANCE
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
 from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
 from mayfly.ledger.entry import Entry, parse_time
-from mayfly.ledger.merkle import Frontier, leaf_hash
+from mayfly.ledger.merkle import Frontier, leaf_hash, root
+from mayfly.ledger.proof import beyond_ledger, prove_consistency, prove_inclusion
 from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.services.durable import sync_directory
 
@@ -175,6 +176,37 @@ class FolderLedger:
     def checkpoint(self) -> str:
         """The newest signed checkpoint, to be kept elsewhere."""
         return self._current().note
+
+    def consistency(self, old_size: int, size: int | None = None) -> dict[str, Any]:
+        """Proof that the ledger of `old_size` entries is the beginning of that of `size`, by
+        default of all there are.
+
+        Raises:
+            UsageError: `beyond_ledger`.
+            IntegrityError: `ledger_inconsistent`.
+        """
+        leaves, _ = self._leaves(size)
+        return prove_consistency(leaves, old_size=old_size, signer=self._signer)
+
+    def inclusion(self, index: int, size: int | None = None) -> dict[str, Any]:
+        """Proof that an entry is number `index`, from 0, of the ledger of `size` entries, by
+        default of all there are. Raises as above.
+        """
+        leaves, line = self._leaves(size, index)
+        return prove_inclusion(leaves, index=index, line=line, signer=self._signer)
+
+    def _leaves(self, size: int | None, index: int = 0) -> tuple[list[bytes], bytes]:
+        """Hashes of the first entries, and one line of them; all of it is what was signed."""
+        frontier, wanted = self._current().frontier, b""
+        leaves: list[bytes] = []
+        for line in islice(_whole_lines(self._path / _ENTRIES, 0), frontier.size):
+            wanted = line if len(leaves) == index else wanted
+            leaves.append(leaf_hash(line))
+        if root(leaves) != frontier.root():
+            raise _inconsistent("its entries do not match its checkpoint")
+        if size is not None and not 0 <= size <= len(leaves):
+            raise beyond_ledger("A tree of that size", len(leaves))
+        return leaves[:size], wanted
 
     def _open_now(self) -> _Open:
         """What is open, after what was appended since it was last asked."""
