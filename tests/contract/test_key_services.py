@@ -67,9 +67,14 @@ def test_a_key_is_rotated_rewrapped_and_destroyed(world: World) -> None:
     rotated = world.rotate()
     assert rotated.unwrap(old, AAD) == DEK
     new = rotated.wrap(rotated.unwrap(old, AAD), AAD)
+    assert [world.provider.version_of(old), rotated.version_of(new)] == [
+        v.id for v in rotated.versions()
+    ]
     assert [v.state for v in rotated.versions()] == ["enabled", "enabled"]
     assert rotated.destroy(first.id) == rotated.destroy(first.id)
     assert rotated.unwrap(new, AAD) == DEK
+    assert rotated.version_of(old) == first.id
+    assert refusal(lambda: rotated.version_of(b"garbage")).code == "unwrap_failed"
     left = {v.id: v.state for v in rotated.versions()}
     assert left.pop(first.id, "destroyed") in ("destroyed", "pending")
     assert list(left.values()) == ["enabled"]

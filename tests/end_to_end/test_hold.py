@@ -76,6 +76,11 @@ def call(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
     return done.exit_code, json.loads(done.stdout)
 
 
+def text_of(root: Path, *words: str) -> str:
+    """What a command prints for people."""
+    return CliRunner().invoke(app, [*words, "--project", str(root)]).stdout
+
+
 def change(root: Path, sql: str) -> None:
     """The warehouse's owner changes it."""
     with duckdb.connect(str(root / "shop.duckdb")) as connection:
@@ -214,6 +219,7 @@ def test_thirty_days_end_it_undelivered(
     assert {e["reason"] for e in document["purged"]} == {"expired"}
     assert sealed(root) == []
     assert [e["rows"] for e in ledger(root, "expired")] == [30, 30, 30, 10]
+    assert {e["kek_version"] for e in ledger(root, "expired")} == {"1"}
     monkeypatch.undo()
 
 
@@ -232,6 +238,8 @@ def test_a_key_that_is_rotated_meanwhile_opens_what_waits(
 ) -> None:
     """Its data key is wrapped anew; the sealed bytes stay as they are."""
     before = {p.name: p.read_bytes() for p in (root / ".mayfly" / "spool").iterdir()}
+    [run] = {e["run"] for e in ledger(root, "held")}
+    assert {e["kek_version"] for e in ledger(root, "held")} == {"1"}
     code, document = call(root, "keys", "rotate")
     assert (code, len(document["versions"])) == (0, 2)
     assert document["rewrapped"] >= len(before)
@@ -240,6 +248,38 @@ def test_a_key_that_is_rotated_meanwhile_opens_what_waits(
     control(sandbox, "DELETE")
     assert call(root, "run", "to_meta")[0] == 0
     assert members(sandbox) == emails(*range(100))
+    assert {e["kek_version"] for e in ledger(root, "purged")} == {"2"}
+    assert verified(root) == (0, 0, 0)
+    # Erased, and for good once the version that wrapped them last is destroyed as well.
+    fates = [b["cryptographic"] for b in call(root, "report", "erasure")[1]["batches"]]
+    assert fates == [{"state": "open", "at": None, "waits_for": ["2"]}] * 4
+    assert "cryptographic erase: open: key version 2" in text_of(root, "report", "erasure")
+    for words in (["rotate"], ["destroy", "2", "--yes"]):
+        assert call(root, "keys", *words)[0] == 0
+    code, document = call(root, "report", "erasure")
+    assert code == 0
+    for batch in document["batches"]:
+        assert (batch["run"], batch["reason"]) == (run, "delivered")
+        assert (batch["key_versions"], batch["cryptographic"]["state"]) == (["1", "2"], "final")
+        assert batch["sealed_at"] < batch["logical_at"] < batch["cryptographic"]["at"]
+    assert "100 rows in 4 batches" in text_of(root, "report", "erasure")
+
+
+def test_another_s_new_version_is_on_record_too(
+    root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run asks once which version wraps; one that came since is announced, too."""
+    call(root, "purge", "to_meta")
+    monkeypatch.setattr("mayfly.bootstrap.keeping.newest_version", lambda keys: "1")
+    assert call(root, "keys", "rotate")[0] == 0
+    assert call(root, "run", "to_meta")[0] == 4
+    [run] = {e["run"] for e in ledger(root, "held")[4:]}
+    told = [e["kek_version"] for e in ledger(root, "held")[4:]]
+    assert told == ["1", "2"] * 4
+    assert verified(root) == (4, 0, 0)
+    waiting = [b for b in call(root, "report", "erasure")[1]["batches"] if b["run"] == run]
+    assert [b["logical_at"] for b in waiting] == [None] * 4
+    assert "logical erase: waits, no later than" in text_of(root, "report", "erasure")
 
 
 def test_a_batch_that_was_answered_before_its_purge_is_not_sent_again(

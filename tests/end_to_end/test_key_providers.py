@@ -79,6 +79,17 @@ def test_keys_are_rotated_while_data_stays(tmp_path: Path, vault: FakeVault) -> 
     assert [v["state"] for v in again.keys()["versions"]] == ["destroyed", "enabled"]
 
 
+def test_versions_that_go_with_another_are_on_record(tmp_path: Path, vault: FakeVault) -> None:
+    """Vault destroys what is older, too; none of them is told twice."""
+    project = vault_project(tmp_path, vault)
+    for _ in range(3):
+        project.keys("rotate")
+    project.keys("destroy", "2")
+    assert kek_destroyed(tmp_path) == ["2", "1"]
+    project.keys("destroy", "3")
+    assert kek_destroyed(tmp_path) == ["2", "1", "3"]
+
+
 def test_a_run_without_its_keys_is_retried_later(tmp_path: Path, vault: FakeVault) -> None:
     """Away is exit 4, refused is exit 3, and neither makes a key or goes on without."""
     vault_project(tmp_path, vault)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.keys.make import key_hosts
 from mayfly.bootstrap import App
 from mayfly.domain.errors import EngineError
-from mayfly.ledger.entry import EntryType
+from mayfly.ledger.entry import Entry, EntryType, format_time, identifier_of
+from mayfly.ports.keys import newest_version
 
 KeyAct = Literal["versions", "rotate", "rewrap", "destroy"]
-# What a text of the ledger cannot hold; names of versions are resource names or numbers.
-_NO_IDENTIFIER = re.compile(r"[^A-Za-z0-9_.:/+=-]")
 
 
 def act_on_keys(app: App, act: KeyAct, version: str = "") -> dict[str, Any]:
@@ -36,7 +35,7 @@ def act_on_keys(app: App, act: KeyAct, version: str = "") -> dict[str, Any]:
             app.keys.rotate()
         rewrapped = None
         if act != "versions":
-            rewrapped = app.keyring.rewrap() + app.spool().rewrap()
+            rewrapped = _rewrapped(app)
         return {
             "schema": "mayfly/keys/1",
             "ok": True,
@@ -55,12 +54,40 @@ def act_on_keys(app: App, act: KeyAct, version: str = "") -> dict[str, Any]:
         }
 
 
+def _rewrapped(app: App) -> int:
+    """How many keys. Recorded before: what waits sealed may be under the version from here on."""
+    name = identifier_of(newest_version(app.keys))
+    app.ledger.append([app.workspace_entry(EntryType.REWRAPPED, sync="", run="", kek_version=name)])
+    return app.keyring.rewrap() + app.spool().rewrap()
+
+
 def _destroyed(app: App, version: str) -> dict[str, str | None]:
     final = app.keys.destroy(version)
-    name = _NO_IDENTIFIER.sub("-", version)[-128:]
-    entry = app.states().entry(EntryType.KEK_DESTROYED, sync="", run="", reason=name)
-    app.ledger.append([entry])
+    now = app.clock.now()
+    app.ledger.append(
+        [
+            app.workspace_entry(
+                EntryType.KEK_DESTROYED,
+                sync="",
+                run="",
+                reason=name,
+                final_at=format_time(final or now),
+            )
+            for name in [identifier_of(version), *_gone_with(app, version)]
+        ]
+    )
     return {"version": version, "final_at": final.isoformat() if final else None}
+
+
+def _gone_with(app: App, version: str) -> Sequence[str]:
+    """Others that are gone and not on record: some providers destroy what is older, too."""
+    gone = [v.id for v in app.keys.versions() if v.state == "destroyed" and v.id != version]
+    recorded = {e.reason for e in app.ledger.entries() if _tells_of_destruction(e)} if gone else ()
+    return [name for name in map(identifier_of, gone) if name not in recorded]
+
+
+def _tells_of_destruction(entry: Entry) -> bool:
+    return entry.type is EntryType.KEK_DESTROYED and bool(entry.final_at)
 
 
 def where_keys_lie(app: App) -> dict[str, str]:

@@ -26,6 +26,7 @@ from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
 from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
 from mayfly.services.find_object import ObjectFound, find_object, unasked
+from mayfly.services.report_erasure import beyond_cap, erasure_report
 from mayfly.services.report_retention import Period, over_anything, retention_report
 from mayfly.services.states import KnownState
 
@@ -365,18 +366,23 @@ class Project:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> dict[str, Any]:
-        """A report from the ledger alone, and where the keys lie; `kind` is `retention`."""
-        if kind != "retention":
-            raise UsageError("unknown_report", f"There is no report {kind!r}; retention is one.")
-        found = retention_report(
-            self.app.ledger.entries(),
-            period=Period(since=since, until=until),
-            now=self.app.clock.now(),
-        )
+        """A report from the ledger alone, and where the keys lie; `kind` is `retention`, how long
+        data stayed, or `erasure`, when sealed batches were erased.
+        """
+        if kind not in ("retention", "erasure"):
+            raise UsageError("unknown_report", "There are the reports retention and erasure.")
+        entries, now = self.app.ledger.entries(), self.app.clock.now()
+        period = Period(since=since, until=until)
+        if kind == "erasure":
+            found = erasure_report(entries, period=period, now=now)
+            late = beyond_cap(found, now)
+        else:
+            found = retention_report(entries, period=period, now=now)
+            late = over_anything(found)
         anchoring = self.app.anchoring()
         return {
             "schema": "mayfly/report/1",
-            "ok": not over_anything(found),
+            "ok": not late,
             "report": kind,
             "anchored": anchoring.anchored(self.app.ledger.size()),
             "anchors": anchoring.to_dict(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,12 @@ from mayfly.cli.options import (
 
 report_app = typer.Typer(help="Reports from the ledger alone.", no_args_is_help=True)
 _DAY = "%Y-%m-%d"
+SinceOption = Annotated[
+    datetime | None, typer.Option("--since", formats=[_DAY], help="From this day on, UTC.")
+]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", formats=[_DAY], help="Before this day, UTC.")
+]
 
 
 @report_app.command("retention")
@@ -27,20 +34,48 @@ def retention(
     target: TargetOption = "dev",
     output: OutputOption = Output.TEXT,
     *,
-    since: Annotated[
-        datetime | None, typer.Option(formats=[_DAY], help="From this day on, UTC.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=[_DAY], help="Before this day, UTC.")
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
 ) -> None:
     """How long rows and working copies stayed, and what is still there. Exit 1 beyond a cap."""
+    _report("retention", project, target, output, since, until)
+
+
+@report_app.command("erasure")
+def erasure(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+) -> None:
+    """When sealed batches were erased, and when the keys that wrapped theirs were destroyed.
+
+    Exit 1 beyond a cap.
+    """
+    _report("erasure", project, target, output, since, until)
+
+
+def _report(
+    kind: str,
+    project: Path,
+    target: str,
+    output: Output,
+    since: datetime | None,
+    until: datetime | None,
+) -> None:
     from mayfly.api import load
 
-    document = load(project, target=target).report(
-        "retention", since=_utc(since), until=_utc(until)
-    )
-    print_result(output, document, _lines(document))
+    document = load(project, target=target).report(kind, since=_utc(since), until=_utc(until))
+    told = _erasure_lines if kind == "erasure" else _retention_lines
+    lines = [
+        f"{kind.capitalize()}, {_day(document['since'], 'the beginning')} to "
+        f"{_day(document['until'], 'now')}, from the ledger alone",
+        *told(document),
+        *_trust(document),
+    ]
+    print_result(output, document, lines)
     if not document["ok"]:
         raise typer.Exit(1)
 
@@ -88,11 +123,49 @@ def _day(time: str | None, without: str) -> str:
     return time.partition("T")[0] if time else without
 
 
-def _lines(document: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"Retention, {_day(document['since'], 'the beginning')} to "
-        f"{_day(document['until'], 'now')}, from the ledger alone"
-    ]
+def _erasure_lines(document: Mapping[str, Any]) -> list[str]:
+    """Batches with one fate in one paragraph."""
+    alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for b in document["batches"]:
+        what = b["cryptographic"]
+        fate = (b["logical_at"] is None, b["reason"], what["at"], what["state"], *what["waits_for"])
+        alike.setdefault((b["sync"], b["target"], b["run"], *fate), []).append(b)
+    lines = []
+    for (sync, target, run, *_), batches in alike.items():
+        last = batches[-1]
+        rows = sum(b["rows"] for b in batches)
+        # In the order of their ends; what waits, in that of its begin.
+        ends = dict.fromkeys(_minute(b["logical_at"]) for b in (batches[0], last))
+        logical = f"{' to '.join(ends)} ({last['reason']})"
+        lines += [
+            f"{sync} ({target}), run {run}: {rows:,} rows in {len(batches):,} batches, sealed "
+            f"{_minute(batches[0]['sealed_at'])}",
+            f"  logical erase: {logical}"
+            if last["logical_at"]
+            else f"  logical erase: waits, no later than {_minute(batches[0]['purge_by'])}",
+            f"  cryptographic erase: {_cryptographic(last['cryptographic'])}",
+        ]
+    return lines or ["no batch was sealed, or none was erased then"]
+
+
+def _cryptographic(what: Mapping[str, Any]) -> str:
+    versions = ", ".join(what["waits_for"])
+    match what["state"]:
+        case "final":
+            return _minute(what["at"])
+        case "pending":
+            return f"{_minute(what['at'])}; until then key version {versions} can be restored"
+        case "open":
+            return f"open: key version {versions}"
+    return "not on record: sealed before versions of the key were recorded"
+
+
+def _minute(time: str | None) -> str:
+    return time[:16].replace("T", " ") if time else ""
+
+
+def _retention_lines(document: Mapping[str, Any]) -> list[str]:
+    lines = []
     for item in document["classes"]:
         age = item["age_at_purge_seconds"]
         lines += [
@@ -103,11 +176,19 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
             f"the cap of {_span(item['cap_seconds'])}: {item['over_cap']:,}",
         ]
     lines.append(f"expired undelivered: {document['expired']:,}")
-    lines += [
-        f"open: {o['sync']} ({o['target']}), {o['reason'] or 'its run said nothing'}, for "
-        f"{_span(o['age_seconds'])}, purged by {o['purge_by'][:16]}"
-        for o in document["open"]
-    ] or ["open: nothing"]
+    return lines + (
+        [
+            f"open: {o['sync']} ({o['target']}), {o['reason'] or 'its run said nothing'}, for "
+            f"{_span(o['age_seconds'])}, purged by {o['purge_by'][:16]}"
+            for o in document["open"]
+        ]
+        or ["open: nothing"]
+    )
+
+
+def _trust(document: Mapping[str, Any]) -> list[str]:
+    """What the report rests on."""
+    lines = []
     if not document["anchored"]:
         lines.append(
             "not anchored: no checkpoint of the whole ledger is kept elsewhere, so its owner could "

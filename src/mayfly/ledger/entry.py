@@ -19,11 +19,13 @@ from mayfly.domain.errors import IntegrityError
 
 _TEXT = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
 _AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_NO_IDENTIFIER = re.compile(r"[^A-Za-z0-9_.:/+=-]")
 _COUNT_MAX = 2**53 - 1  # the largest integer that canonical JSON carries exactly
 _TEXT_FIELDS = (
     *("workspace", "region", "target", "sync", "run", "operation", "destination"),
-    *("reason", "software"),
+    *("reason", "software", "kek_version"),
 )
+_LEFT_OUT_EMPTY = ("kek_version", "final_at")
 
 
 class EntryType(StrEnum):
@@ -38,6 +40,7 @@ class EntryType(StrEnum):
     STATE_ADOPTED = "state_adopted"  # it became that of another sync or installation
     PURGED = "purged"  # a sealed batch was destroyed
     EXPIRED = "expired"  # it was, undelivered, when its time was over
+    REWRAPPED = "rewrapped"  # keys that wait are about to be wrapped under another version
     KEK_DESTROYED = "kek_destroyed"  # a version of the key encryption key was
 
 
@@ -63,6 +66,10 @@ class Entry:
         destination: name of the destination.
         reason: a code of ours, such as `done` or `outage`.
         software: name and version of what wrote the entry.
+        kek_version: version of the key encryption key that a sealed batch's data key is wrapped
+            under; empty, and not in the line, where the entry is not about one, or is older.
+        final_at: from when on a version that was destroyed cannot be restored, written as `at`;
+            empty, and not in the line, as before.
         seq: position in the ledger from 0. The ledger gives it; None until then.
         at: time of recording, RFC 3339 in UTC with microseconds. The ledger gives it.
 
@@ -84,6 +91,8 @@ class Entry:
     destination: str = ""
     reason: str = ""
     software: str = ""
+    kek_version: str = ""
+    final_at: str = ""
     seq: int | None = None
     at: str | None = None
 
@@ -99,8 +108,9 @@ class Entry:
                 continue
             if type(number) is not int or not 0 <= number <= _COUNT_MAX:
                 raise ValueError(f"entry field {name} must be a count from 0")
-        if self.at is not None:
-            parse_time(self.at)
+        for time in (self.at, self.final_at or None):
+            if time is not None:
+                parse_time(time)
         if self.type in _OF_A_RUN and not self.run:
             raise ValueError("entry field run must name the run")
         if self.type is EntryType.DELIVERED and self.batch is None:
@@ -124,7 +134,9 @@ class Entry:
         """
         if self.seq is None or self.at is None:
             raise ValueError("an entry is written once the ledger gave it seq and at")
-        return rfc8785.dumps(asdict(self) | {"type": self.type.value})
+        document = asdict(self) | {"type": self.type.value}
+        left_out = [name for name in _LEFT_OUT_EMPTY if not document[name]]
+        return rfc8785.dumps({k: v for k, v in document.items() if k not in left_out})
 
     @classmethod
     def from_line(cls, line: bytes) -> Entry:
@@ -135,7 +147,8 @@ class Entry:
         """
         try:
             document = json.loads(line)
-            if set(document) != {field.name for field in fields(cls)}:
+            missing = {field.name for field in fields(cls)} - set(document)
+            if not missing <= set(_LEFT_OUT_EMPTY):
                 raise ValueError("other fields than an entry's")
             entry = cls(**document)
             if entry.to_line() != line:
@@ -145,6 +158,13 @@ class Entry:
                 "entry_malformed", "A line of the ledger is not an entry in canonical JSON."
             ) from None
         return entry
+
+
+def identifier_of(name: str) -> str:
+    """A foreign name, such as a key version's, as an entry can hold it: its last 128 signs, a dash
+    for each that none may have.
+    """
+    return _NO_IDENTIFIER.sub("-", name)[-128:]
 
 
 def format_time(at: datetime) -> str:

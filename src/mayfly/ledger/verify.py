@@ -54,13 +54,14 @@ _PROOF_FIELDS = {
 _OF_A_BATCH = ("held", "purged", "expired")
 _OF_A_STATE = ("state_dropped", "state_adopted")
 _TYPES = (
-    *("created", "delivered", "dropped", "refused", "kek_destroyed"),
+    *("created", "delivered", "dropped", "refused", "rewrapped", "kek_destroyed"),
     *_OF_A_STATE,
     *_OF_A_BATCH,
 )
 _PLACE_FIELDS = ("workspace", "region", "target", "sync", "destination")
 _TEXT_FIELDS = (*_PLACE_FIELDS, "run", "operation", "reason", "software")
 _FIELDS = {*_TEXT_FIELDS, "type", "seq", "at", "batch", "rows", "age_ms"}
+_LEFT_OUT_EMPTY = {"kek_version", "final_at"}
 _OF_A_RUN = ("created", "delivered", "dropped")
 
 
@@ -593,7 +594,7 @@ class _Entry:
 def _parse_entry(line: bytes) -> _Entry:
     """One entry; ValueError or TypeError where the line is not one in canonical form."""
     document = json.loads(line)
-    if not isinstance(document, dict) or set(document) != _FIELDS:
+    if not isinstance(document, dict) or set(document) - _LEFT_OUT_EMPTY != _FIELDS:
         raise ValueError("other fields")
     # all keys are ASCII and all values integers, null or ASCII text: this is RFC 8785
     if json.dumps(document, sort_keys=True, separators=(",", ":")).encode() != line:
@@ -602,6 +603,12 @@ def _parse_entry(line: bytes) -> _Entry:
         raise ValueError("unknown type or time")
     if not all(_TEXT.fullmatch(document[name]) for name in _TEXT_FIELDS):
         raise ValueError("not an identifier")
+    if "kek_version" in document and not (
+        document["kek_version"] and _TEXT.fullmatch(document["kek_version"])
+    ):
+        raise ValueError("not a key version")
+    if "final_at" in document and not _AT.fullmatch(document["final_at"]):
+        raise ValueError("not a time")
     seq, batch, run, kind = document["seq"], document["batch"], document["run"], document["type"]
     age = document["age_ms"]
     for count in (seq, document["rows"], *(c for c in (batch, age) if c is not None)):

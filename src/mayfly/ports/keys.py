@@ -67,6 +67,14 @@ class KeyProvider(Protocol):
         """
         ...
 
+    def version_of(self, blob: bytes) -> str:
+        """Name, as in `versions`, of the version that a blob says wrapped it. Asks no service.
+
+        Raises:
+            IntegrityError: `unwrap_failed`, it is damaged, or of another key.
+        """
+        ...
+
     def health(self) -> None:
         """Raise what `wrap` and `unwrap` would raise now; return where both would work."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,6 +73,19 @@ class Spool(Protocol):
 
     def held(self) -> Sequence[HeldBatch]:
         """Every batch that is held, those past their deadline included, by deadline."""
+        ...
+
+    def key_version(self) -> str:
+        """Name of the key encryption key's version that a hold wraps under, as far as is known: it
+        may be asked once, and the receipt of a hold says which it was.
+
+        Raises:
+            PolicyError, TransientError: what the key provider raises.
+        """
+        ...
+
+    def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
+        """Of each of the batches that is held, by id: the version that wraps its data key."""
         ...
 
     def purge(self, batch_ids: Sequence[str]) -> Sequence[str]:

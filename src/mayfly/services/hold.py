@@ -17,7 +17,7 @@ from mayfly.domain.errors import EngineError, IntegrityError
 from mayfly.domain.held import HeldBatch, HoldException, latest_purge_ms
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.domain.retention import RetentionClass
-from mayfly.ledger.entry import EntryType
+from mayfly.ledger.entry import EntryType, identifier_of
 from mayfly.planning.spec import BatchInfo, OpenPlan
 from mayfly.services.deliver_plan import Job, acknowledge, deliver_one
 from mayfly.services.doubt import head_of, is_applied, settle
@@ -72,13 +72,21 @@ async def _seal(run: Run, holding: Holding, info: BatchInfo, batch: Batch, read_
         ),
     )
     known = {"run": held.run, "batch": held.batch, "rows": held.rows}
-    reason = HoldException.DESTINATION_OUTAGE.value
-    await call(run.ledger.append, [run.entry(EntryType.HELD, reason=reason, **known)])
+
+    async def announce(version: str) -> None:
+        reason, name = HoldException.DESTINATION_OUTAGE.value, identifier_of(version)
+        entry = run.entry(EntryType.HELD, reason=reason, kek_version=name, **known)
+        await call(run.ledger.append, [entry])
+
+    announced = await call(holding.spool.key_version)
+    await announce(announced)
     try:
-        await call(holding.spool.hold, held, content_of(batch))
+        receipt = await call(holding.spool.hold, held, content_of(batch))
     except EngineError:
         await call(run.ledger.append, [run.entry(EntryType.PURGED, reason="not_held", **known)])
         raise
+    if receipt.key_version != announced:  # another process made a version meanwhile
+        await announce(receipt.key_version)
 
 
 def content_of(batch: Batch) -> bytes:
@@ -245,6 +253,7 @@ async def _drain_one(
 async def _purge(run: Run, holding: Holding, batches: Sequence[HeldBatch], reason: str) -> None:
     if not batches:
         return
+    versions = await call(holding.spool.key_versions, [h.id for h in batches])
     await call(holding.spool.purge, [h.id for h in batches])
     now = run.now_ms()
     await call(
@@ -257,6 +266,7 @@ async def _purge(run: Run, holding: Holding, batches: Sequence[HeldBatch], reaso
                 rows=h.rows,
                 age_ms=max(0, now - h.read_at_ms),
                 reason=reason,
+                kek_version=identifier_of(versions.get(h.id, "")),
             )
             for h in batches
         ],

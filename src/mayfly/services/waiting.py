@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from mayfly.domain.errors import EngineError
 from mayfly.domain.held import HeldBatch, limit_seconds
 from mayfly.domain.retention import LIMITS, RetentionClass
-from mayfly.ledger.entry import EntryType
+from mayfly.ledger.entry import EntryType, identifier_of
 from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.ports.spool import Spool
 from mayfly.ports.states import LeftPlan
@@ -168,6 +168,7 @@ class WaitingRoom:
     ) -> Sequence[Ended]:
         if not batches:
             return []
+        versions = self.spool.key_versions([h.id for h in batches])
         self.spool.purge([h.id for h in batches])
         now_ms = round(self.now().timestamp() * 1000)
         self.states.ledger.append(
@@ -181,6 +182,7 @@ class WaitingRoom:
                     rows=h.rows,
                     age_ms=max(0, now_ms - h.read_at_ms),
                     reason=reason,
+                    kek_version=identifier_of(versions.get(h.id, "")),
                 )
                 for h in batches
             ]

@@ -50,6 +50,10 @@ class FakeKeyProvider:
         except IntegrityError:
             raise IntegrityError("unwrap_failed", "A wrapped key was altered.") from None
 
+    def version_of(self, blob: bytes) -> str:
+        """See the port."""
+        return f"v{blob[0]}"
+
     def health(self) -> None:
         """See the port."""
         if self.is_away:

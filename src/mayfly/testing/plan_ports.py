@@ -6,7 +6,7 @@ They pass on to the world's own plan store, ledger, spool and destination.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -219,6 +219,14 @@ class WatchedSpool:
     def held(self) -> Sequence[HeldBatch]:
         """See `Spool.held`."""
         return self._attempt.call(self._spool.held)
+
+    def key_version(self) -> str:
+        """See `Spool.key_version`."""
+        return self._spool.key_version()
+
+    def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
+        """See `Spool.key_versions`."""
+        return self._attempt.call(self._spool.key_versions, batch_ids)
 
     def purge(self, batch_ids: Sequence[str]) -> Sequence[str]:
         """See `Spool.purge`."""

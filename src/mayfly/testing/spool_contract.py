@@ -39,7 +39,8 @@ class SpoolContract:
     def test_every_method_of_the_port_is_called_here(self) -> None:
         """A method added to the port without a test in this suite fails here."""
         methods = {name for name in vars(Spool) if not name.startswith("_")}
-        assert methods == {"hold", "open", "held", "purge", "rewrap", "sweep"}
+        wanted = {"hold", "open", "held", "purge", "rewrap", "sweep"}
+        assert methods == wanted | {"key_version", "key_versions"}
 
     @pytest.mark.parametrize("content", [b"", b"x", rows(), os.urandom((1 << 20) + 5)])
     def test_a_batch_comes_back_as_it_was(self, world: SpoolWorld, content: bytes) -> None:
@@ -57,6 +58,8 @@ class SpoolContract:
         assert list(spool.purge([batch().id])) == []
         assert spool.rewrap() == 0
         assert spool.sweep() == 0
+        assert spool.key_versions([batch().id]) == {}
+        assert spool.key_version() == world.provider.version()
         assert code_of(spool.open, batch().id) == "spool_gone"
         assert not any(world.stored().values())
 
@@ -319,8 +322,11 @@ class SpoolContract:
             spool.hold(batch(number), rows(number))
         sealed, old = dict(world.sealed()), list(world.provider.given)
         world.provider.rotate()
-        spool.hold(batch(3), rows(3))
+        assert spool.hold(batch(3), rows(3)).key_version == "v2"
+        told = [batch(number).id for number in (1, 2, 3)]
+        assert spool.key_versions(told) == dict(zip(told, ("v1", "v1", "v2"), strict=True))
         assert spool.rewrap() == 2
+        assert spool.key_versions(told[:2]) == dict.fromkeys(told[:2], "v2")
         assert spool.rewrap() == 0
         world.provider.destroy("v1")
         assert [spool.open(batch(n).id) for n in (1, 2, 3)] == [rows(1), rows(2), rows(3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from jsonschema import Draft202012Validator, ValidationError
 from typer.testing import CliRunner
 
 from mayfly.cli.commands import app
+from mayfly.ledger.entry import Entry, EntryType, format_time
 from mayfly.services.hash_values import hash_lines
+from mayfly.services.report_erasure import erasure_report
+from mayfly.services.report_retention import Period
 
 FOLDER = Path(__file__).parents[3] / "docs/reference/json"
 SCHEMAS = sorted(p for p in FOLDER.glob("*.schema.json") if p.name != "project.schema.json")
@@ -121,6 +125,8 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("scan", "mayfly.yml"),
         ("verify", ".mayfly/ledger", "--key", ".mayfly/ledger/key.pub"),
         ("suppress", "list"),
+        ("report", "retention"),
+        ("report", "erasure"),
         ("keys", "versions"),
         ("keys", "rotate"),
         ("keys", "rewrap"),
@@ -166,6 +172,23 @@ def test_what_goes_wrong_is_described_too(call: Call) -> None:
     found = call("scan", "list.csv")
     assert found["findings"]
     check("scan", found)
+
+
+def test_batches_of_an_erasure_report_are_described(call: Call) -> None:
+    """One that waits, and one whose key's version is destroyed."""
+    call("init")
+    known = {"workspace": "w", "sync": "s", "kek_version": "1", "run": "r"}
+    kinds = [("held", 0), ("held", 1), ("purged", 1), ("kek_destroyed", None)]
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    made = [
+        Entry(
+            type=EntryType(kind), batch=batch, reason="1", final_at=format_time(at), **known
+        ).placed(seq=seq, at=at)
+        for seq, (kind, batch) in enumerate(kinds)
+    ]
+    found = erasure_report(made, period=Period(), now=at)
+    assert [b["logical_at"] is None for b in found["batches"]] == [False, True]
+    check("report", call("report", "erasure") | found)
 
 
 def test_hash_lines_are_described() -> None:

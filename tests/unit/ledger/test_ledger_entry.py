@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mayfly.domain.errors import IntegrityError
-from mayfly.ledger.entry import Entry, EntryType, format_time, parse_time
+from mayfly.ledger.entry import Entry, EntryType, format_time, identifier_of, parse_time
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
 DRAFT = Entry(
@@ -44,6 +44,11 @@ def test_an_entry_is_one_line_of_sorted_json() -> None:
     }
     expected = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     assert PLACED.to_line() == expected
+    more = {"kek_version": "7", "final_at": "2026-03-02T00:00:00.000000Z"}
+    document |= more
+    expected = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    assert replace(PLACED, **more).to_line() == expected
+    assert Entry.from_line(expected) == replace(PLACED, **more)
 
 
 @given(
@@ -64,6 +69,7 @@ def test_an_entry_comes_back(
         run="r" + texts[2][:127],
         batch=1,
         rows=rows,
+        kek_version=texts[1],
         seq=seq,
         at=format_time(at),
     )
@@ -112,6 +118,12 @@ def test_the_ledger_gives_place_and_time_once() -> None:
         DRAFT.to_line()
     with pytest.raises(ValueError, match="seq and at"):
         PLACED.placed(seq=5, at=AT)
+
+
+def test_foreign_names_become_identifiers() -> None:
+    """The end of a long name tells most; what no entry may have is a dash."""
+    assert identifier_of("arn:aws:kms:eu-west-1:1:key/a b@c") == "arn:aws:kms:eu-west-1:1:key/a-b-c"
+    assert identifier_of("x" * 200 + "1") == "x" * 127 + "1"
 
 
 def test_times_are_utc() -> None:

@@ -51,6 +51,9 @@ def signed(lines: list[bytes], signer: Signer = SIGNER) -> str:
     return signer.checkpoint(len(lines), root([leaf_hash(line) for line in lines]))
 
 
+VERSIONED = replace(
+    act("kek_destroyed", ""), kek_version="2", final_at="2026-03-31T00:00:00.000000Z"
+)
 HONEST = lines_of(
     act("refused", "r0"),
     act("created", after=1),
@@ -406,7 +409,7 @@ def test_the_file_imports_nothing_of_ours() -> None:
 
 
 @given(
-    line=st.sampled_from([*HONEST, lines_of(act("held", batch=3))[0]]),
+    line=st.sampled_from([*HONEST, *lines_of(act("held", batch=3), VERSIONED)]),
     cuts=st.tuples(st.integers(0, 400), st.integers(0, 3)),
     patch=st.one_of(st.binary(max_size=3), st.sampled_from([b"null", b'""', b"0", b"-1", b"1.0"])),
 )
@@ -426,10 +429,28 @@ def test_the_verifier_reads_what_the_writer_writes(
         assert (read.seq, read.type, read.run) == (entry.seq, entry.type.value, entry.run)
 
 
+@pytest.mark.parametrize("name", ["kek_version", "final_at"])
+@pytest.mark.parametrize("value", ["", "a b", 7, None, ["1"], "2026-03-01"])
+def test_what_may_be_left_out_is_checked_where_it_is_there(name: str, value: object) -> None:
+    """Both parsers take a field that has something to say, and no other."""
+    document = json.loads(lines_of(VERSIONED)[0]) | {name: value}
+    line = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    if (name, value) == ("kek_version", "2026-03-01"):
+        assert Entry.from_line(line).kek_version == value
+        verify._parse_entry(line)
+        return
+    with pytest.raises(IntegrityError):
+        Entry.from_line(line)
+    with pytest.raises((ValueError, TypeError)):
+        verify._parse_entry(line)
+
+
 def test_both_parsers_know_the_same_words() -> None:
     """Types and fields are the same closed lists in the writer and the verifier."""
     assert set(verify._TYPES) == {kind.value for kind in EntryType}
     assert set(json.loads(HONEST[0])) == verify._FIELDS
+    [line] = lines_of(VERSIONED)
+    assert set(json.loads(line)) - verify._FIELDS == verify._LEFT_OUT_EMPTY
 
 
 def test_text_names_the_line(

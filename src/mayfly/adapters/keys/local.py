@@ -152,6 +152,15 @@ class LocalKeyProvider:
         except IntegrityError:
             raise unwrap_failed("was altered, or wrapped for another use") from None
 
+    def version_of(self, blob: bytes) -> str:
+        """The number of the key that the blob names; see the port."""
+        name = blob[len(_VERSION) :][:_KEY_ID_BYTES]
+        for number, gone in self._numbers().items():
+            mark = read_private(self._file(number, _DESTROYED)) if gone else None
+            if name == (mark if gone else _key_id(self._key(number))):
+                return str(number)
+        raise unwrap_failed("was wrapped under another key, or altered")
+
     def health(self) -> None:
         """Check the files anew and wrap and unwrap a key; see the port."""
         check_private(self._directory)

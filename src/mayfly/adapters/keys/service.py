@@ -130,6 +130,10 @@ class ServiceKeyProvider:
             raise unwrap_failed("was altered")
         return dek
 
+    def version_of(self, blob: bytes) -> str:
+        """See the port."""
+        return read_blob(blob).version
+
     def health(self) -> None:
         """Wrap and unwrap a key of no use; see the port."""
         sample = new_key()

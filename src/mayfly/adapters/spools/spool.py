@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -100,6 +100,14 @@ class SealedSpool:
         self._keys.spool_id(self._blobs.place)
         return [row.held for row in self._keys.all() if row.is_held]
 
+    def key_version(self) -> str:
+        """See `Spool.key_version`."""
+        return self._key_version()
+
+    def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
+        """See `Spool.key_versions`."""
+        return {row.held.id: row.key_version for row in self._keys.some(batch_ids) if row.is_held}
+
     def purge(self, batch_ids: Sequence[str]) -> Sequence[str]:
         """See `Spool.purge`."""
         self._keys.spool_id(self._blobs.place)
@@ -120,7 +128,7 @@ class SealedSpool:
             except IntegrityError as error:
                 failed = error
                 continue
-            changed += self._keys.replace_key(row, wrapped, version)
+            changed += self._keys.replace_key(row, wrapped, self._provider.version_of(wrapped))
         if not self._keys.empty_log():
             raise _kept_by_a_reader()
         if failed is not None:
@@ -153,9 +161,9 @@ class SealedSpool:
     def _wrapped(self, held: HeldBatch) -> tuple[bytes, KeyRow]:
         """A new data key, and its row; nothing is written where the provider is away."""
         spool_id = self._keys.spool_id(self._blobs.place)
-        # Asked first: a key wrapped under a newer version than it says is only wrapped again.
-        version, data_key = self._key_version(), new_key()
+        data_key = new_key()
         wrapped = self._provider.wrap(data_key, self._key_context(held))
+        version = self._provider.version_of(wrapped)
         spool_id = spool_id or self._keys.create(self._blobs.place)
         blob = f"{spool_id}-{secrets.token_hex(16)}.spool"
         return data_key, KeyRow(held=held, blob=blob, wrapped=wrapped, key_version=version)

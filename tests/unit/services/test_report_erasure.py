@@ -1,0 +1,143 @@
+"""The erasure report, from entries alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mayfly.ledger.entry import Entry, EntryType, format_time
+from mayfly.services.report_erasure import beyond_cap, erasure_report
+from mayfly.services.report_retention import Period
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+LATER = START + 90 * DAY
+
+
+def entry(kind: str, day: float, **more: Any) -> Entry:
+    """One as a ledger holds it, so many days after the start."""
+    fields = {"workspace": "w", "sync": "vip", "target": "dev", "run": "r", "batch": 0, "rows": 7}
+    made = Entry(type=EntryType(kind), **fields | more)
+    return made.placed(seq=0, at=START + day * DAY)
+
+
+def destroyed(version: str, day: float, final: float | None = None) -> Entry:
+    """A version's end; `final` days after the start, or not on record."""
+    known = "" if final is None else format_time(START + final * DAY)
+    return entry("kek_destroyed", day, run="", batch=None, reason=version, final_at=known)
+
+
+def rewrapped(version: str, day: float) -> Entry:
+    """All that waits is under another version."""
+    return entry("rewrapped", day, run="", batch=None, kek_version=version)
+
+
+def report(*entries: Entry, now: datetime = LATER, **period: Any) -> list[dict[str, Any]]:
+    """Batches of some entries."""
+    found: list[dict[str, Any]]
+    found = erasure_report(entries, period=Period(**period), now=now)["batches"]
+    return found
+
+
+HELD = entry("held", 0, kek_version="1")
+PURGED = entry("purged", 2, kek_version="1", reason="delivered")
+
+
+def test_both_dates_of_a_batch() -> None:
+    """Gone at its purge, and for good when its key's version was destroyed."""
+    [batch] = report(HELD, PURGED, destroyed("1", 9, final=9))
+    assert batch == {
+        "sync": "vip",
+        "target": "dev",
+        "run": "r",
+        "batch": 0,
+        "rows": 7,
+        "sealed_at": START.isoformat(),
+        "purge_by": (START + 30 * DAY).isoformat(),
+        "logical_at": (START + 2 * DAY).isoformat(),
+        "reason": "delivered",
+        "key_versions": ["1"],
+        "cryptographic": {
+            "state": "final",
+            "at": (START + 9 * DAY).isoformat(),
+            "waits_for": [],
+        },
+    }
+
+
+def test_until_its_version_is_destroyed_it_is_open() -> None:
+    """Another version's end says nothing of it."""
+    [batch] = report(HELD, PURGED, destroyed("2", 9, final=9))
+    assert batch["cryptographic"] == {"state": "open", "at": None, "waits_for": ["1"]}
+
+
+def test_an_order_is_not_an_end() -> None:
+    """A service keeps a version for days, within which it can be restored."""
+    entries = HELD, PURGED, destroyed("1", 9, final=39)
+    at = (START + 39 * DAY).isoformat()
+    [batch] = report(*entries, now=START + 38 * DAY)
+    assert batch["cryptographic"] == {"state": "pending", "at": at, "waits_for": ["1"]}
+    [batch] = report(*entries, now=START + 39 * DAY)
+    assert batch["cryptographic"] == {"state": "final", "at": at, "waits_for": []}
+
+
+@pytest.mark.parametrize("missing", ["1", "2", "3"])
+def test_every_version_that_wrapped_its_key_counts(missing: str) -> None:
+    """Of its first, of each rewrap while it waited, and of its last; the latest end is its end."""
+    entries = [
+        HELD,
+        rewrapped("2", 1),
+        entry("purged", 2, kek_version="3", reason="delivered"),
+        rewrapped("4", 3),
+    ]
+    ends = {v: destroyed(v, 9, final=9 + int(v)) for v in ("1", "2", "3")}
+    [batch] = report(*entries, *ends.values())
+    assert batch["key_versions"] == ["1", "2", "3"]
+    assert batch["cryptographic"]["at"] == (START + 12 * DAY).isoformat()
+    del ends[missing]
+    [batch] = report(*entries, *ends.values())
+    assert batch["cryptographic"] == {"state": "open", "at": None, "waits_for": [missing]}
+
+
+def test_a_batch_announced_twice_was_wrapped_by_both() -> None:
+    """Its first date counts."""
+    again = entry("held", 1, kek_version="2")
+    [batch] = report(HELD, again, entry("purged", 2, kek_version="2"))
+    assert (batch["sealed_at"], batch["key_versions"]) == (START.isoformat(), ["1", "2"])
+
+
+def test_old_entries_claim_nothing() -> None:
+    """Without versions on record nobody knows; without a final date no end is told."""
+    [batch] = report(entry("held", 0), PURGED, destroyed("1", 9, final=9))
+    assert (batch["cryptographic"]["state"], batch["cryptographic"]["at"]) == ("unknown", None)
+    [batch] = report(HELD, PURGED, destroyed("1", 9))
+    assert batch["cryptographic"]["state"] == "open"
+    [batch] = report(HELD, PURGED, destroyed("1", 9), destroyed("1", 11, final=11))
+    assert batch["cryptographic"]["at"] == (START + 11 * DAY).isoformat()
+
+
+def test_what_waits_is_told_in_any_period() -> None:
+    """With the day by which it is gone; what ended outside the period is not."""
+    other = entry("held", 1, batch=1, kek_version="1")
+    run = entry("held", 1, batch=None, reason="destination_outage")
+    period = {"since": START + 5 * DAY, "until": START + 8 * DAY}
+    [batch] = report(HELD, other, run, PURGED, **period)
+    assert (batch["batch"], batch["logical_at"], batch["reason"]) == (1, None, "")
+    assert [b["batch"] for b in report(HELD, other, PURGED, since=START + DAY)] == [0, 1]
+
+
+def test_a_second_end_of_a_batch_says_nothing_new() -> None:
+    """As after a crash between the purge and its line."""
+    [batch] = report(HELD, PURGED, entry("expired", 31, reason="not_there"))
+    assert batch["reason"] == "delivered"
+
+
+@pytest.mark.parametrize(("day", "late"), [(30, False), (30.01, True)])
+def test_beyond_the_cap_is_a_fault(day: float, late: bool) -> None:
+    """Ended too late, or still there."""
+    now = START + day * DAY
+    for entries in ([HELD], [HELD, entry("expired", day, kek_version="1")]):
+        made = erasure_report(entries, period=Period(), now=now)
+        assert beyond_cap(made, now) is late
