@@ -6,6 +6,7 @@ import json
 import sqlite3
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from typer.testing import CliRunner
 
 from end_to_end.projects import FILES, SHOP, approved, make_project, members
 from mayfly.adapters import clock
+from mayfly.adapters.keys.local import LocalKeyProvider
 from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.cli.commands import app
 from mayfly.connectors.destinations.database_sqlite import SqliteEngine
+from mayfly.domain.errors import TransientError
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.scan_paths import scan_paths
@@ -42,6 +45,7 @@ syncs:
     mapping: {id: id, email: email}
 """
 DAY_MS = 86_400_000
+AWAY = TransientError("keys_unavailable", "The key provider is away.")
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +101,12 @@ def ledger(root: Path, kind: str) -> list[dict[str, Any]]:
     lines = (root / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     return [e for e in found if e["type"] == kind and e["batch"] is not None]
+
+
+def of_keys(root: Path, kind: str) -> list[dict[str, Any]]:
+    """Entries of a kind that name no batch."""
+    lines = (root / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
+    return [e for e in map(json.loads, lines) if e["type"] == kind]
 
 
 def verified(root: Path) -> tuple[int, int, int]:
@@ -263,6 +273,49 @@ def test_a_key_that_is_rotated_meanwhile_opens_what_waits(
         assert (batch["key_versions"], batch["cryptographic"]["state"]) == (["1", "2"], "final")
         assert batch["sealed_at"] < batch["logical_at"] < batch["cryptographic"]["at"]
     assert "100 rows in 4 batches" in text_of(root, "report", "erasure")
+
+
+def test_each_epoch_has_its_key_and_ends_with_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A week each, and two at most until what was purged is erased for good; `sweep` is enough."""
+    main = root / "mayfly.yml"
+    main.write_text(main.read_text() + "keys: {epoch_days: 7}\n")
+    real, states = clock._system_ms, []
+    for day in (0, 6, 8, 14, 16, 23, 31, 39, 47):
+        monkeypatch.setattr(clock, "_system_ms", lambda day=day: real() + day * DAY_MS)
+        assert call(root, "sweep")[0] == 0
+        known = call(root, "keys", "versions")[1]["versions"]
+        states.append("".join(v["state"][0] for v in known))
+        if day == 23:
+            assert len(sealed(root)) == 4
+            assert call(root, "purge", "to_meta")[0] == 0
+    assert states == ["e", "e", "ee", "ee", "dee", "ddee", "dddee", "ddddee", "dddddee"]
+    assert [e["reason"] for e in of_keys(root, "kek_destroyed")] == ["1", "2", "3", "4", "5"]
+    assert [e["kek_version"] for e in of_keys(root, "rewrapped")][:3] == ["1", "2", "3"]
+    assert verified(root) == (0, 0, 0)
+    for batch in call(root, "report", "erasure")[1]["batches"]:
+        assert (batch["reason"], batch["cryptographic"]["state"]) == ("purged", "final")
+        assert batch["key_versions"] == ["1", "2", "3", "4"]
+        logical, final = batch["logical_at"], batch["cryptographic"]["at"]
+        assert datetime.fromisoformat(final) - datetime.fromisoformat(logical) < timedelta(17)
+
+
+def test_what_keeps_an_epoch_from_its_end_keeps_nothing_else(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, nothing is destroyed, and the next command goes on."""
+    main = root / "mayfly.yml"
+    main.write_text(main.read_text() + "keys: {epoch_days: 1}\n")
+    real = clock._system_ms
+    monkeypatch.setattr(clock, "_system_ms", lambda: real() + DAY_MS)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalKeyProvider, "rotate", lambda self: (_ for _ in ()).throw(AWAY))
+        done = CliRunner().invoke(app, ["sweep", "--project", str(root)])
+        assert (done.exit_code, of_keys(root, "rewrapped")) == (0, [])
+        assert "[keys_unavailable]" in done.stderr
+    assert call(root, "sweep")[0] == 0
+    assert [e["kek_version"] for e in of_keys(root, "rewrapped")] == ["2"]
 
 
 def test_another_s_new_version_is_on_record_too(

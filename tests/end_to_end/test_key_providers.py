@@ -15,6 +15,7 @@ from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from key_services import softhsm
 from key_services.gcp import FakeGcpKms
 from key_services.vault import TOKEN, FakeVault
+from mayfly.adapters import clock
 from mayfly.api import Project, load
 from mayfly.api.examine import examine
 from mayfly.api.host import HOST_CODES
@@ -88,6 +89,28 @@ def test_versions_that_go_with_another_are_on_record(tmp_path: Path, vault: Fake
     assert kek_destroyed(tmp_path) == ["2", "1"]
     project.keys("destroy", "3")
     assert kek_destroyed(tmp_path) == ["2", "1", "3"]
+
+
+def test_epochs_of_a_key_in_vault(
+    tmp_path: Path, vault: FakeVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes, rewraps and trims; the keys stay what they are. Not asked where nothing is due."""
+    project = vault_project(tmp_path, vault)
+    before = project.app.keyring.key("suppression")
+    main = tmp_path / "mayfly.yml"
+    main.write_text(main.read_text().replace("key: shop,", "key: shop, epoch_days: 15,"))
+    real = clock._system_ms
+    for day, states in ((16, "ee"), (30, "ee"), (32, "dee"), (48, "ddee")):
+        monkeypatch.setattr(clock, "_system_ms", lambda day=day: real() + day * 86_400_000)
+        load(tmp_path, target="dev").sweep()
+        again = load(tmp_path, target="dev")
+        assert "".join(v["state"][0] for v in again.keys()["versions"]) == states
+        assert again.app.keyring.key("suppression") == before
+    assert kek_destroyed(tmp_path) == ["1", "2"]
+    size = again.app.ledger.size()
+    monkeypatch.setattr("mayfly.adapters.keys.vault.VaultService.versions", pytest.fail)
+    load(tmp_path, target="dev").sweep()
+    assert again.app.ledger.size() == size
 
 
 def test_a_run_without_its_keys_is_retried_later(tmp_path: Path, vault: FakeVault) -> None:

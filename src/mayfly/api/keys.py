@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Literal
 
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.keys.make import key_hosts
 from mayfly.bootstrap import App
 from mayfly.domain.errors import EngineError
-from mayfly.ledger.entry import Entry, EntryType, format_time, identifier_of
+from mayfly.ledger.entry import EntryType, format_time, identifier_of
 from mayfly.ports.keys import newest_version
+from mayfly.services.key_epoch import epoch_acts, is_perhaps_due
 
 KeyAct = Literal["versions", "rotate", "rewrap", "destroy"]
 
@@ -54,6 +56,31 @@ def act_on_keys(app: App, act: KeyAct, version: str = "") -> dict[str, Any]:
         }
 
 
+def keep_epoch(app: App) -> None:
+    """Where the settings name an epoch: a new version once the newest has served, everything
+    rewrapped, and what was superseded an epoch ago destroyed. Where a key cannot be rewrapped
+    nothing is destroyed.
+
+    Raises:
+        EngineError: whatever the provider raises; the next call goes on.
+    """
+    if app.project.keys.epoch_days is None:
+        return
+    epoch, now = timedelta(days=app.project.keys.epoch_days), app.clock.now()
+    times = app.ledger.key_times()
+    if not is_perhaps_due(times, epoch=epoch, now=now):
+        return
+    with allow_hosts(key_hosts(app.project.keys)):
+        enabled = [version for version in app.keys.versions() if version.state == "enabled"]
+        acts = epoch_acts(enabled, times, epoch=epoch, now=now)
+        if acts.rotate:
+            app.keys.rotate()
+        if acts.rewrap:
+            _rewrapped(app)
+        for version in acts.destroy:
+            _destroyed(app, version)
+
+
 def _rewrapped(app: App) -> int:
     """How many keys. Recorded before: what waits sealed may be under the version from here on."""
     name = identifier_of(newest_version(app.keys))
@@ -82,12 +109,8 @@ def _destroyed(app: App, version: str) -> dict[str, str | None]:
 def _gone_with(app: App, version: str) -> Sequence[str]:
     """Others that are gone and not on record: some providers destroy what is older, too."""
     gone = [v.id for v in app.keys.versions() if v.state == "destroyed" and v.id != version]
-    recorded = {e.reason for e in app.ledger.entries() if _tells_of_destruction(e)} if gone else ()
+    recorded = app.ledger.key_times().destroyed
     return [name for name in map(identifier_of, gone) if name not in recorded]
-
-
-def _tells_of_destruction(entry: Entry) -> bool:
-    return entry.type is EntryType.KEK_DESTROYED and bool(entry.final_at)
 
 
 def where_keys_lie(app: App) -> dict[str, str]:

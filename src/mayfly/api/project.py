@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.processes import actor_id, is_alive
-from mayfly.api.keys import KeyAct, act_on_keys, where_keys_lie
+from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.results import PlanResult, RunResult, SyncPlan
 from mayfly.api.running import RunRequest, require_approved, run_syncs
 from mayfly.api.waiting import Swept, away, held
@@ -38,6 +38,7 @@ class Project:
         self.app = app
         self.swept = Swept()
         self.unanchored: Sequence[AnchorRecord] = ()
+        self.epoch_code = ""
 
     def select(self, names: Sequence[str]) -> list[SyncSettings]:
         """Syncs by name, glob or `tag:…`; all without names.
@@ -307,8 +308,16 @@ class Project:
         self.swept = self._sweep()
         app.require_clock()
         app.store.note_time(app.clock.now())
+        self._keep_epoch()
         yield
         self._publish()
+
+    def _keep_epoch(self) -> None:
+        """Nothing else depends on it: what is in the way is told, and the next act goes on."""
+        try:
+            keep_epoch(self.app)
+        except EngineError as error:
+            self.epoch_code = error.code
 
     def _publish(self) -> None:
         app = self.app
@@ -325,6 +334,7 @@ class Project:
         """End what is past its deadline, whatever the clock and the destinations say."""
         self.app.store.note_time(self.app.clock.now())
         swept = self._sweep()
+        self._keep_epoch()
         self._publish()
         return swept.to_dict("sweep")
 

@@ -32,7 +32,7 @@ def sweep(
 
     loaded = load(project, target=target)
     document = loaded.sweep()
-    tell_unanchored(loaded)
+    tell_left(loaded)
     print_result(output, document, swept_lines(document) or ["Nothing is past its deadline."])
     _exit(document)
 
@@ -120,14 +120,16 @@ def warn_overdue(number: int) -> None:
 
 
 def tell_act(loaded: Project) -> None:
-    """What an act ended first, and which anchor did not take the ledger's new head; the next act
-    tries that again.
+    """What an act ended first; and what the next act tries again: keys whose epoch was not kept,
+    and anchors that did not take the ledger's new head.
     """
     say(swept_lines(loaded.swept.to_dict("sweep")), err=True)
-    tell_unanchored(loaded)
+    tell_left(loaded)
 
 
-def tell_unanchored(loaded: Project) -> None:
+def tell_left(loaded: Project) -> None:
     """See `tell_act`."""
+    if loaded.epoch_code:
+        say([f"keys: their epoch is over and was not ended [{loaded.epoch_code}]"], err=True)
     failed = loaded.unanchored
     say([f"anchor {r.name}: the checkpoint did not arrive [{r.code}]" for r in failed], err=True)

@@ -97,11 +97,14 @@ _KEY_SECRETS = {"pkcs11": "pin", "vault": "token"}
 
 
 def _keys(keys: KeysFile) -> s.KeysSettings:
-    options: dict[str, object] = keys.model_dump(exclude={"provider"}, exclude_none=True)
+    options: dict[str, object] = keys.model_dump(
+        exclude={"provider", "epoch_days"}, exclude_none=True
+    )
     secret = _KEY_SECRETS.get(keys.provider)
     if secret is not None:
         options[secret] = parse_reference(str(options[secret]))
-    return s.KeysSettings(provider=keys.provider, options=options)
+    epoch_days = getattr(keys, "epoch_days", None)  # some providers have none
+    return s.KeysSettings(provider=keys.provider, options=options, epoch_days=epoch_days)
 
 
 def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:

@@ -19,11 +19,23 @@ from mayfly.config.fields import (
     Reference,
 )
 
+EpochDays = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=15,
+        description="Days for which a version of the key wraps; then a command makes the next one, "
+        "and destroys a version that is out of use for as long. Without it, by hand.",
+        examples=[7],
+    ),
+]
+
 
 class LocalKeys(Part):
     """A key in a private file of this machine; for one machine, and refused with a shared store."""
 
     provider: Literal["local"] = Field(default="local", description="Key provider.")
+    epoch_days: EpochDays = None
 
 
 class Pkcs11Keys(Part):
@@ -39,6 +51,7 @@ class Pkcs11Keys(Part):
         examples=["mayfly-shop"],
     )
     pin: Reference = Field(description="Reference to the user's PIN.", examples=["env:HSM_PIN"])
+    epoch_days: EpochDays = None
 
 
 class AwsKmsKeys(Part):
@@ -84,6 +97,7 @@ class VaultKeys(Part):
     ca_file: AbsolutePath | None = Field(
         default=None, description="Certificates to trust in place of the usual ones."
     )
+    epoch_days: EpochDays = None
 
 
 def _local_by_default(value: object) -> object:

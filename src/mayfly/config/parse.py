@@ -204,6 +204,9 @@ _CUSTOM = {
 }
 
 
+_WHY_NOT = {"epoch_days": "There a version costs and ends days later: rotate and destroy by hand."}
+
+
 def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
     key, spot = str(path[-1]), merged.spots.key(*path)
     parent, allowed = label_of(path[:-1]), keys_at(path[:-1], merged)
@@ -211,7 +214,8 @@ def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
     if owners and key not in allowed:
         kind = tag_at(path[:-1], merged)
         message = f"{parent}: `{key}` is no key of type {kind}, but of {', '.join(owners)}"
-        findings.add(spot, "key_of_other_type", message, suggestion("", allowed))
+        hint = _WHY_NOT.get(key) or suggestion("", allowed)
+        findings.add(spot, "key_of_other_type", message, hint)
         return
     message = f"{prefix(parent)}unknown key {shown(key)}"
     findings.add_unknown(spot, "unknown_key", message, key, allowed)

@@ -60,10 +60,13 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True)
 class KeysSettings:
-    """Which provider holds the keys; `options` holds what it alone has, secrets as `SecretRef`."""
+    """Which provider holds the keys; `options` holds what it alone has, secrets as `SecretRef`.
+    `epoch_days` is how long a version of the key wraps; None where nobody ends it but by hand.
+    """
 
     provider: Literal["local", "pkcs11", "aws_kms", "gcp_kms", "vault"] = "local"
     options: Mapping[str, object] = field(default_factory=dict)
+    epoch_days: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -43,6 +43,19 @@ class OpenBatch:
     batch: int
     rows: int
     held_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyTimes:
+    """What is on record of versions of the key encryption key, by their names in entries.
+
+    Args:
+        since: when the first rewrap under each was recorded, the oldest first.
+        destroyed: those whose destruction is recorded with its final day.
+    """
+
+    since: Mapping[str, datetime]
+    destroyed: frozenset[str]
 
 
 class Ledger(Protocol):

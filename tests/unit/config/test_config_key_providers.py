@@ -19,6 +19,7 @@ VAULT = "keys: {provider: vault, address: 'https://v.example.com:8200', key: k, 
 GOOD = {
     "keys: {}": KeysSettings(),
     LOCAL: KeysSettings(),
+    "keys: {provider: local, epoch_days: 7}": KeysSettings(epoch_days=7),
     PKCS11: KeysSettings(
         provider="pkcs11",
         options={
@@ -81,6 +82,27 @@ FAULTS: Faults = {
         8,
         "key_of_other_type",
         "no key of type local, but of pkcs11",
+    ),
+    "epoch of a provider that has none": (
+        swap(LOCAL, "keys: {provider: aws_kms, key_id: k, region: eu-west-1, epoch_days: 7}"),
+        3,
+        57,
+        "key_of_other_type",
+        "ends days later",
+    ),
+    "epoch that is too long": (
+        swap("provider: local", "provider: local, epoch_days: 16"),
+        3,
+        37,
+        "out_of_range",
+        "",
+    ),
+    "epoch that is none": (
+        swap("provider: local", "provider: local, epoch_days: 0"),
+        3,
+        37,
+        "out_of_range",
+        "",
     ),
     "literal PIN": (
         swap(LOCAL, PKCS11.replace("env:PIN", "'1234'")),

@@ -26,7 +26,7 @@ from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
 from mayfly.ledger.entry import Entry, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash, root
 from mayfly.ledger.proof import beyond_ledger, prove_consistency, prove_inclusion
-from mayfly.ports.ledger import OpenBatch, OpenCopy
+from mayfly.ports.ledger import KeyTimes, OpenBatch, OpenCopy
 from mayfly.services.durable import sync_directory
 
 _ENTRIES, _CHECKPOINT, _KEY, _LOCK = "entries.jsonl", "checkpoint", "key.pub", "lock"
@@ -49,14 +49,22 @@ class _Position:
 
 @dataclass(kw_only=True)
 class _Open:
-    """What the entries up to a byte left without an end; the oldest first."""
+    """What the entries up to a byte left without an end, and of keys; the oldest first."""
 
     end_bytes: int = 0
     copies: dict[str, OpenCopy] = field(default_factory=dict)
     batches: dict[tuple[str, int], OpenBatch] = field(default_factory=dict)
+    wrapped_since: dict[str, datetime] = field(default_factory=dict)
+    destroyed: set[str] = field(default_factory=set)
 
     def copy(self) -> _Open:
-        return _Open(end_bytes=self.end_bytes, copies=dict(self.copies), batches=dict(self.batches))
+        return _Open(
+            end_bytes=self.end_bytes,
+            copies=dict(self.copies),
+            batches=dict(self.batches),
+            wrapped_since=dict(self.wrapped_since),
+            destroyed=set(self.destroyed),
+        )
 
     def note(self, entry: dict[str, Any]) -> None:
         """Made or held again while open: the first one's age counts."""
@@ -72,6 +80,10 @@ class _Open:
                 self.copies.pop(run, None)
             case "purged" | "expired":
                 self.batches.pop((run, batch), None)
+            case "rewrapped":
+                self.wrapped_since.setdefault(entry["kek_version"], parse_time(entry["at"]))
+            case "kek_destroyed" if "final_at" in entry:
+                self.destroyed.add(entry["reason"])
 
 
 class FolderLedger:
@@ -164,6 +176,11 @@ class FolderLedger:
     def open_runs(self, sync: str, target: str) -> Sequence[str]:
         """See the port."""
         return [c.run for c in self.open_copies() if (c.sync, c.target) == (sync, target)]
+
+    def key_times(self) -> KeyTimes:
+        """What is on record of versions of the key. Reads what it has not read before."""
+        found = self._open_now()
+        return KeyTimes(since=found.wrapped_since, destroyed=frozenset(found.destroyed))
 
     def last_time(self) -> datetime | None:
         """Time of the newest entry in UTC; None where there is none."""
