@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import os
 import ssl
 from collections.abc import Iterable, Mapping
@@ -13,27 +12,19 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import certifi
 import httpx
 
+from mayfly.adapters.processes import refuse_key_log
 from mayfly.domain.errors import (
-    ConfigError,
     ContractError,
     EngineError,
     PolicyError,
     TransientError,
 )
 from mayfly.ports.http import HttpReply
+from mayfly.privacy.closed_logs import close_logs
 
 REPLY_BYTES_MAX = 4 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 CONNECTIONS_MAX = 16
-_LOGGERS = (
-    "httpx",
-    "httpcore",
-    "httpcore.connection",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpcore.proxy",
-    "httpcore.socks",
-)
 
 
 class HttpxClient:
@@ -60,7 +51,8 @@ class HttpxClient:
     ) -> None:
         self._allowed = frozenset(host.lower().rstrip(".") for host in allowed_hosts)
         self._reply_bytes_max = reply_bytes_max
-        _close_loggers()
+        # Their lines hold addresses and headers.
+        close_logs("httpx", "httpcore")
         self._client = httpx.AsyncClient(
             verify=_tls(),
             trust_env=False,
@@ -159,21 +151,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _tls() -> ssl.SSLContext:
-    if os.environ.get("SSLKEYLOGFILE"):
-        raise ConfigError(
-            "tls_key_log",
-            "SSLKEYLOGFILE is set, so the keys of every connection would be written to a file.",
-            hint="Unset SSLKEYLOGFILE and start again.",
-        )
+    refuse_key_log(os.environ)
     context = ssl.create_default_context(cafile=certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _close_loggers() -> None:
-    """Their lines hold addresses and headers; `disabled` also stands against a set level."""
-    for name in _LOGGERS:
-        logging.getLogger(name).disabled = True
 
 
 def _first(group: ExceptionGroup[Exception]) -> EngineError:

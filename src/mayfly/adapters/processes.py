@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mayfly.domain.errors import ConfigError
+from mayfly.privacy.closed_logs import silence_process
 
 _PR_GET_DUMPABLE = 3
 _PR_SET_DUMPABLE = 4
@@ -72,13 +73,15 @@ def actor_id(env: Mapping[str, str]) -> str:
 
 
 def own_process() -> None:
-    """What a process that is Mayfly's alone does first: no leaks, and one heap for its threads.
+    """What a process that is Mayfly's alone does first: no leaks, no library's word on a terminal,
+    and one heap for its threads.
 
     A batch is worked on by several threads. glibc gives each a heap of its own, as Arrow's own
     memory does, and what a batch took stays with it when another thread has the next batch. To be
     called before Arrow is imported, which asks the environment for its memory then.
     """
     close_leaks()
+    silence_process()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
@@ -92,6 +95,20 @@ def close_leaks() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def refuse_key_log(env: Mapping[str, str]) -> None:
+    """Every TLS library heeds SSLKEYLOGFILE: whoever has that file can read what was sent.
+
+    Raises:
+        ConfigError: `tls_key_log`, it is set.
+    """
+    if env.get("SSLKEYLOGFILE"):
+        raise ConfigError(
+            "tls_key_log",
+            "SSLKEYLOGFILE is set, so the keys of every connection would be written to a file.",
+            hint="Unset SSLKEYLOGFILE and start again.",
+        )
 
 
 def writes_no_dump() -> bool:

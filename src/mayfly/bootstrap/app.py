@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.adapters.planstores.states import SourceStates
-from mayfly.adapters.processes import close_leaks, is_alive
+from mayfly.adapters.processes import close_leaks, is_alive, refuse_key_log
 from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.bootstrap.connectors import (
@@ -60,6 +61,7 @@ from mayfly.ports.keys import KeyProvider
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.ports.states import States
+from mayfly.privacy.closed_logs import LIBRARIES, close_logs
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.anchor import Anchoring
 from mayfly.services.compile_sync import compile_sync, state_identity
@@ -275,9 +277,12 @@ def open_app(root: Path, *, target: str = "dev") -> App:
 
     Raises:
         ConfigProblemsError: the project files are faulty.
+        ConfigError: `tls_key_log`.
         PolicyError: `not_initialised`, `key_missing`, `ledger_missing`.
     """
     close_leaks()
+    close_logs(*LIBRARIES)
+    refuse_key_log(os.environ)
     project = load_project(root, target=target)
     store = open_store(project)
     workspace = store.workspace()
@@ -301,6 +306,8 @@ def open_app(root: Path, *, target: str = "dev") -> App:
 
 def initialise(root: Path, *, target: str = "dev") -> list[str]:
     """Make what is missing beside the project files: store, keys, ledger. Names what was made."""
+    close_logs(*LIBRARIES)
+    refuse_key_log(os.environ)
     project = load_project(root, target=target)
     made: list[str] = []
     store = store_of(project)

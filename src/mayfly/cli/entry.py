@@ -48,7 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         sys.exit(1)
-    except Exception as error:
+    except BaseException as error:
+        # Polars ends a panic in an exception beside `Exception`.
+        if isinstance(error, SystemExit):
+            raise
         # The text of a foreign error may carry a value: its type and place are all that is said.
         place = _place(error)
         typer.echo(

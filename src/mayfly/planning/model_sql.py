@@ -7,7 +7,6 @@ lists below passes. The engine's own locks (read-only session, no external acces
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +17,12 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from mayfly.domain.errors import PolicyError
+from mayfly.privacy.closed_logs import close_logs
 
 Dialect = Literal["duckdb", "postgres"]
 
 # The parser logs statements it does not know, with the values in them.
-logging.getLogger("sqlglot").addFilter(lambda _: False)
+close_logs("sqlglot")
 
 _FORBIDDEN_NODES: tuple[type[exp.Expr], ...] = (
     exp.DDL,

@@ -18,13 +18,13 @@ from mayfly.adapters.keys.refusals import (
     current_version,
     denied,
     driver,
-    quiet,
     unavailable,
     unknown_version,
     unwrap_failed,
 )
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.ports.keys import KeyState, KeyVersion, Protection
+from mayfly.privacy.closed_logs import close_logs
 
 TIMEOUT_SECONDS = 2
 PENDING_DAYS = 7
@@ -83,7 +83,8 @@ class AwsKmsService:
             ConfigError: `driver_missing`, `keys_setting`.
         """
         self._errors = driver("botocore.exceptions", extra="aws")
-        quiet("boto3", "botocore", "urllib3")
+        # At DEBUG they write whole requests, and the key with them.
+        close_logs("boto3", "botocore", "urllib3")
         config = driver("botocore.config", extra="aws").Config(
             connect_timeout=TIMEOUT_SECONDS,
             read_timeout=TIMEOUT_SECONDS,

@@ -16,13 +16,13 @@ from mayfly.adapters.keys.refusals import (
     current_version,
     denied,
     driver,
-    quiet,
     unavailable,
     unknown_version,
     unwrap_failed,
 )
 from mayfly.domain.errors import EngineError
 from mayfly.ports.keys import KeyState, KeyVersion, Protection
+from mayfly.privacy.closed_logs import close_logs
 
 TIMEOUT_SECONDS = 2.0
 HOSTS = frozenset(
@@ -74,7 +74,8 @@ class GcpKmsService:
         self._errors = driver("google.api_core.exceptions", extra="gcp")
         self._auth_errors = driver("google.auth.exceptions", extra="gcp")
         grpc = driver("grpc", extra="gcp")
-        quiet("google", "grpc", "urllib3")
+        # At DEBUG they write whole requests, and the key with them.
+        close_logs("google", "grpc", "urllib3")
         transport = kms.KeyManagementServiceClient.get_transport_class("grpc")
 
         def channel(host: str, **settings: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from typing import Any
 
@@ -23,17 +22,6 @@ def driver(module: str, *, extra: str) -> Any:
             "The library of this key provider is not installed.",
             hint=f"pip install mayfly-data[{extra}]",
         ) from None
-
-
-def quiet(*loggers: str) -> None:
-    """Close loggers of libraries: at DEBUG they write whole requests, and the key with them.
-
-    A logger below may have been given a level of its own; it is closed as well.
-    """
-    for name in (*loggers, *logging.root.manager.loggerDict):
-        if any(name == closed or name.startswith(f"{closed}.") for closed in loggers):
-            logger = logging.getLogger(name)
-            logger.setLevel(max(logger.level, logging.WARNING))
 
 
 def unavailable(*, retry_after_seconds: float | None = None) -> TransientError:

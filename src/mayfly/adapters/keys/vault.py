@@ -19,13 +19,13 @@ from mayfly.adapters.keys.refusals import (
     current_version,
     denied,
     driver,
-    quiet,
     unavailable,
     unknown_version,
     unwrap_failed,
 )
 from mayfly.domain.errors import EngineError
 from mayfly.ports.keys import KeyState, KeyVersion, Protection
+from mayfly.privacy.closed_logs import close_logs
 
 TIMEOUT_SECONDS = 2
 _CIPHERTEXT = re.compile(r"vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+=*)")
@@ -55,7 +55,8 @@ class VaultService:
         requests = driver("requests", extra="vault")
         self._errors = driver("hvac.exceptions", extra="vault")
         self._transport_error = requests.exceptions.RequestException
-        quiet("hvac", "urllib3")
+        # At DEBUG they write whole requests, and the key with them.
+        close_logs("hvac", "urllib3")
         session = requests.Session()
         session.trust_env = False  # neither proxies nor .netrc of the environment
         session.verify = verify or True
