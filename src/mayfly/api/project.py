@@ -25,6 +25,8 @@ from mayfly.ports.planstore import PlanStore
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
 from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
+from mayfly.services.events import AnchorFailed
+from mayfly.services.events import Swept as SweptEvent
 from mayfly.services.find_object import ObjectFound, find_object, unasked
 from mayfly.services.report_erasure import beyond_cap, erasure_report
 from mayfly.services.report_retention import Period, over_anything, retention_report
@@ -329,6 +331,8 @@ class Project:
                 )
                 if record.code
             ]
+            for record in self.unanchored:
+                app.tell(AnchorFailed(anchor=record.name, code=record.code))
 
     def sweep(self) -> dict[str, Any]:
         """End what is past its deadline, whatever the clock and the destinations say."""
@@ -339,7 +343,10 @@ class Project:
         return swept.to_dict("sweep")
 
     def _sweep(self) -> Swept:
-        return Swept.of(*self.app.waiting().sweep())
+        swept = Swept.of(*self.app.waiting().sweep())
+        if swept.ended or swept.left:
+            self.app.tell(SweptEvent(ended=len(swept.ended), left=len(swept.left)))
+        return swept
 
     def purge(self, *names: str) -> dict[str, Any]:
         """End what waits of some syncs, now; what was not answered is not delivered."""

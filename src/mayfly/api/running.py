@@ -18,6 +18,8 @@ from mayfly.services import approve as approvals
 from mayfly.services.advance_run import advance
 from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
+from mayfly.services.deliver import Sleep
+from mayfly.services.events import RunEnded, RunStarted, Waiting
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
 
@@ -116,6 +118,7 @@ def run_sync(app: App, sync: SyncSettings, asked: RunRequest) -> SyncRun:
             started_at=app.clock.now(),
             holder=holder_name(),
         )
+    _tell_start(app, sync, run_id, asked)
     tally = RunTally()
     if asked.progress is not None:
         asked.progress(sync.name, 0, 0)
@@ -129,10 +132,53 @@ def run_sync(app: App, sync: SyncSettings, asked: RunRequest) -> SyncRun:
             status = "held"
         if error.code == "in_doubt":
             status = "in_doubt"
+        # Its frames hold rows, and what it was raised for holds a library's words on them.
+        error.__context__, error.__traceback__ = None, None
         ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=status, error=error)
     if not asked.dry_run:
         _finish(app, ended)
+    _tell_end(app, ended)
     return ended
+
+
+def _tell_start(app: App, sync: SyncSettings, run_id: str, asked: RunRequest) -> None:
+    app.tell(
+        RunStarted(
+            sync=sync.name,
+            target=app.project.target,
+            run=run_id,
+            mode=str(sync.mode),
+            dry=asked.dry_run,
+        )
+    )
+
+
+def _tell_end(app: App, ended: SyncRun) -> None:
+    document = ended.to_dict()
+    rows = document["rows"]
+    app.tell(
+        RunEnded(
+            sync=ended.sync,
+            target=app.project.target,
+            run=ended.run,
+            status=ended.status,
+            code=(document.get("error") or {}).get("code", ""),
+            batches=document["batches"],
+            planned=rows["planned"],
+            delivered=rows["delivered"],
+            rejected=rows["rejected"],
+            held=rows["held"],
+            seconds=document["seconds"],
+        )
+    )
+
+
+def _sleep(app: App, sync: SyncSettings, run_id: str) -> Sleep:
+    async def sleep(seconds: float) -> None:
+        app.tell(Waiting(sync=sync.name, run=run_id, seconds=round(seconds, 3)))
+        await app.sleep(seconds)
+
+    return sleep
 
 
 def _finish(app: App, ended: SyncRun) -> None:
@@ -214,7 +260,7 @@ def _advance(
                         in_doubt=asked.in_doubt,
                     ),
                     stop=asked.stop,
-                    sleep=app.sleep,
+                    sleep=_sleep(app, sync, run_id),
                     progress=None
                     if progress is None
                     else lambda done, planned: progress(sync.name, done, planned),

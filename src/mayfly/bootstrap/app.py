@@ -14,6 +14,7 @@ from typing import Any
 
 from mayfly.adapters.clock import CLOCK_TOLERANCE, SystemClock
 from mayfly.adapters.egress import allow_hosts
+from mayfly.adapters.event_log import event_log
 from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider
 from mayfly.adapters.keys.make import key_hosts, make_key_encryption_key
@@ -67,6 +68,7 @@ from mayfly.services.anchor import Anchoring
 from mayfly.services.compile_sync import compile_sync, state_identity
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.deliver import Sleep
+from mayfly.services.events import Tell, ignore
 from mayfly.services.probe_source import probe_source
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
@@ -87,6 +89,7 @@ class App:
     installation_id: str
     clock: SystemClock = field(default_factory=SystemClock)
     sleep: Sleep = asyncio.sleep
+    tell: Tell = ignore
     _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
 
     def source(self, name: str) -> Source:
@@ -277,12 +280,13 @@ def open_app(root: Path, *, target: str = "dev") -> App:
 
     Raises:
         ConfigProblemsError: the project files are faulty.
-        ConfigError: `tls_key_log`.
+        ConfigError: `tls_key_log`, `bad_log`.
         PolicyError: `not_initialised`, `key_missing`, `ledger_missing`.
     """
     close_leaks()
     close_logs(*LIBRARIES)
     refuse_key_log(os.environ)
+    tell = event_log(os.environ)
     project = load_project(root, target=target)
     store = open_store(project)
     workspace = store.workspace()
@@ -290,7 +294,7 @@ def open_app(root: Path, *, target: str = "dev") -> App:
     keyring = open_keyring(project, keys, workspace.workspace_id)
     clock = SystemClock()
     clock.not_before(store.latest_time())
-    ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now)
+    ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now, tell)
     clock.not_before(ledger.last_time())
     return App(
         project=project,
@@ -301,6 +305,7 @@ def open_app(root: Path, *, target: str = "dev") -> App:
         workspace_id=workspace.workspace_id,
         installation_id=workspace.installation_id,
         clock=clock,
+        tell=tell,
     )
 
 

@@ -42,6 +42,7 @@ from mayfly.domain.settings import (
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ports.anchor import Anchor
 from mayfly.ports.keys import KeyProvider, newest_version
+from mayfly.services.events import Tell, tell_entries
 
 LOCAL_STATES = "local"
 """Name of the place of states beside sources that are not written."""
@@ -100,13 +101,16 @@ def ledger_path(project: Project) -> Path:
 
 
 def open_ledger(
-    project: Project, keyring: FileKeyring, workspace_id: str, now: Callable[[], datetime]
+    project: Project,
+    keyring: FileKeyring,
+    workspace_id: str,
+    now: Callable[[], datetime],
+    tell: Tell,
 ) -> FolderLedger:
-    """The workspace's ledger."""
+    """The workspace's ledger, which tells of what it takes."""
     seed = keyring.key("ledger_signing")
-    return FolderLedger(
-        ledger_path(project), Signer.from_seed(workspace=workspace_id, seed=seed), now
-    )
+    signer = Signer.from_seed(workspace=workspace_id, seed=seed)
+    return FolderLedger(ledger_path(project), signer, now, told=tell_entries(tell))
 
 
 def where_state_is(project: Project, source: str) -> str:

@@ -92,13 +92,21 @@ class FolderLedger:
     Several threads and processes may use one folder; a lock file orders them.
     """
 
-    def __init__(self, path: Path, signer: Signer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        signer: Signer,
+        clock: Callable[[], datetime],
+        *,
+        told: Callable[[Sequence[Entry]], None] | None = None,
+    ) -> None:
         """Open a ledger, finish what a killed process left, and check it against its checkpoint.
 
         Args:
             path: the folder.
             signer: what signs its checkpoints.
             clock: the present time, with a zone.
+            told: is handed the entries of each append, once they are durable.
 
         Raises:
             PolicyError: `ledger_missing`, there is no ledger; `mayfly init` makes one.
@@ -109,6 +117,7 @@ class FolderLedger:
         self._path = path
         self._signer = signer
         self._clock = clock
+        self._told = told
         self._open = _Open()
         if not (path / _CHECKPOINT).exists():
             if _bytes_in(path / _ENTRIES):
@@ -157,6 +166,8 @@ class FolderLedger:
             size = position.frontier.size
             placed = [e.placed(seq=size + n, at=at) for n, e in enumerate(entries)]
             self._position = self._written(position, [e.to_line() for e in placed], at)
+        if self._told is not None:
+            self._told(placed)
 
     def entries(self) -> Iterator[Entry]:
         """See the port."""

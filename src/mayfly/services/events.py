@@ -1,0 +1,142 @@
+"""What is told while Mayfly works: a closed list of events, each with typed fields.
+
+An event has room for ids, codes, counts and durations, and for nothing else. There is no message
+to put a value into, and no way to log anything that is not on this list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from mayfly.ledger.entry import Entry
+
+_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
+UNPRINTABLE = "unprintable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """A run of a sync began."""
+
+    sync: str
+    target: str
+    run: str
+    mode: str
+    dry: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded:
+    """It ended; `code` is that of what kept it from its end, such as an outage. Rows are counts."""
+
+    sync: str
+    target: str
+    run: str
+    status: str
+    code: str
+    batches: int
+    planned: int
+    delivered: int
+    rejected: int
+    held: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """The ledger took an entry: `act` is its type, such as `delivered`, `held` or `purged`."""
+
+    act: str
+    sync: str
+    target: str
+    run: str
+    batch: int | None
+    rows: int
+    age_ms: int | None
+    operation: str
+    destination: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A run waits before it sends or asks again."""
+
+    sync: str
+    run: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """What was past its deadline: so many were ended, so many could not be."""
+
+    ended: int
+    left: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorFailed:
+    """An anchor did not take the ledger's checkpoint."""
+
+    anchor: str
+    code: str
+
+
+Event = RunStarted | RunEnded | Recorded | Waiting | Swept | AnchorFailed
+Tell = Callable[[Event], None]
+NAMES: dict[type[Event], str] = {
+    RunStarted: "run_started",
+    RunEnded: "run_ended",
+    Recorded: "recorded",
+    Waiting: "waiting",
+    Swept: "swept",
+    AnchorFailed: "anchor_failed",
+}
+"""The events there are, by the name they are told under."""
+
+
+def ignore(event: Event) -> None:
+    """Tell nobody."""
+    del event
+
+
+def tell_entries(tell: Tell) -> Callable[[Sequence[Entry]], None]:
+    """Tells of each entry that a ledger took."""
+
+    def told(entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            tell(
+                Recorded(
+                    act=entry.type.value,
+                    sync=entry.sync,
+                    target=entry.target,
+                    run=entry.run,
+                    batch=entry.batch,
+                    rows=entry.rows,
+                    age_ms=entry.age_ms,
+                    operation=entry.operation,
+                    destination=entry.destination,
+                    reason=entry.reason,
+                )
+            )
+
+    return told
+
+
+def to_line(event: Event, at: datetime) -> str:
+    """One line of JSON, without its end. A text that is no identifier is not repeated."""
+    fields = {name: _printable(value) for name, value in asdict(event).items()}
+    return json.dumps({"event": NAMES[type(event)], "at": at.isoformat(), **fields})
+
+
+def _printable(value: object) -> object:
+    if isinstance(value, str):
+        return value if _ID.fullmatch(value) else UNPRINTABLE
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return UNPRINTABLE

@@ -1,0 +1,102 @@
+"""What a command tells while it works, where a log is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from end_to_end.projects import FILES, SHOP, TO_LOG, approved, make_project
+from mayfly.domain.errors import ConfigError, PolicyError
+from mayfly.sandbox.server import SandboxServer
+from mayfly.services.events import Event, RunEnded, RunStarted, Waiting
+
+
+def command(root: Path, *words: str, log: str = "json") -> subprocess.CompletedProcess[str]:
+    """A process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mayfly", *words, "--project", str(root)],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=os.environ | {"MAYFLY_LOG": log},
+    )
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """Its events, which are all that standard error holds."""
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_a_run_tells_its_course(tmp_path: Path) -> None:
+    """Start, copy, batch, end, in ids and counts; nothing without being asked."""
+    root = make_project(tmp_path / "project", "", rows=5, text=SHOP + TO_LOG)
+    approved(root)
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        connection.execute("UPDATE people SET email = 'marked' || id || '@example.com'")
+    done = command(root, "run")
+    assert done.returncode == 0, done.stderr
+    events = told(done)
+    names = [e["event"] + "/" + e.get("act", "") for e in events]
+    assert names == [
+        "run_started/",
+        "recorded/created",
+        "recorded/delivered",
+        "recorded/dropped",
+        "run_ended/",
+    ]
+    assert (events[2]["sync"], events[2]["rows"], events[2]["batch"]) == ("to_log", 5, 0)
+    assert events[-1]["status"] == "succeeded"
+    assert len({e["run"] for e in events}) == 1
+    assert "marked" not in done.stdout + done.stderr
+    assert told(command(root, "run", log="")) == []
+    refused = command(root, "run", log="text")
+    assert refused.returncode == 1
+    assert "[bad_log]" in refused.stderr
+
+
+def test_an_outage_is_told(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Each wait before the next try, and the code the run ended with."""
+    project = approved(make_project(tmp_path, sandbox.url, rows=5, text=FILES))
+    heard: list[Event] = []
+    project.app.tell = heard.append
+    sandbox.stop()
+    [ended] = project.run("to_meta").syncs
+    assert ended.status == "held"
+    kinds = [type(event) for event in heard]
+    assert kinds[0] is RunStarted
+    assert Waiting in kinds
+    assert isinstance(heard[-1], RunEnded)
+    assert (heard[-1].status, heard[-1].code) == ("held", "destination_unreachable")
+
+
+def test_an_error_that_ended_a_run_holds_no_frame(tmp_path: Path) -> None:
+    """Its caller keeps it: neither rows of ours nor a library's error hang on it."""
+    root = make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
+    project = approved(root)
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        connection.execute("ALTER TABLE people DROP COLUMN email")
+    [ended] = project.run("to_log").syncs
+    assert ended.error is not None
+    assert (ended.error.__traceback__, ended.error.__context__) == (None, None)
+
+
+def test_no_project_is_opened_while_keys_would_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSLKEYLOGFILE is heeded by every library of TLS, not only by ours."""
+    root = make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    from mayfly.api import load
+    from mayfly.bootstrap import initialise
+
+    for opened in (load, initialise):
+        with pytest.raises((ConfigError, PolicyError)) as caught:
+            opened(root)
+        assert caught.value.code == "tls_key_log"
