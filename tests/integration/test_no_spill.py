@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pytest
@@ -26,6 +28,9 @@ destinations:
   duck: {type: duckdb, path: crm.duckdb, kind: internal, owner: care, reason: answers}
 syncs:
 """
+EXPORTED = (
+    "  exported: {source: folder, table: people, primary_key: [id], columns: {id: {}, tags: {}}}\n"
+)
 SYNC = (
     "  NAME: {id: NAME, model: MODEL, destination: DESTINATION, mode: upsert, table: NAME, "
     "key: [id], mapping: {id: id, tags: tags}}\n"
@@ -66,3 +71,44 @@ def test_every_engine_keeps_rows_in_memory(tmp_path: Path, spill_places: set[str
     project.approve(actor="tester")
     assert [s.status for s in project.run().syncs] == ["succeeded"] * 4
     assert spill_places == {""}
+
+
+class Noted(sqlite3.Connection):
+    """Tells its settings as it is closed, by the file it has open."""
+
+    settings: ClassVar[dict[str, set[tuple[int, int]]]] = {}
+
+    def close(self) -> None:
+        """See there."""
+        with suppress(sqlite3.Error):
+            [(_, _, file), *_] = self.execute("PRAGMA database_list").fetchall()
+            [temporary] = self.execute("PRAGMA temp_store").fetchone()
+            [wiped] = self.execute("PRAGMA secure_delete").fetchone()
+            self.settings.setdefault(Path(file).name, set()).add((temporary, wiped))
+        super().close()
+
+
+def test_sqlite_wipes_what_it_frees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own files; a destination's is the customer's. None has temporary files of its own."""
+    connect = sqlite3.connect
+
+    def noted(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        return connect(*args, **kwargs | {"factory": Noted})
+
+    monkeypatch.setattr(Noted, "settings", {})
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", noted)
+    with duckdb.connect(str(tmp_path / "shop.duckdb"), config={"temp_directory": ""}) as shop:
+        shop.execute("CREATE TABLE people AS SELECT i AS id, ['a'] AS tags FROM range(3) AS r(i)")
+    sync = SYNC.replace("MODEL", "people").replace("DESTINATION", "lite").replace("NAME", "one")
+    text = PROJECT.replace("folder: {type: files, path: data}", "").replace(EXPORTED, "")
+    (tmp_path / "mayfly.yml").write_text(text + sync)
+    initialise(tmp_path)
+    project = load(tmp_path)
+    project.approve(actor="tester")
+    assert [s.status for s in project.run().syncs] == ["succeeded"]
+    project.app.store.close()
+    memory = 2
+    assert Noted.settings.pop("store.sqlite") == {(memory, 1)}
+    assert {temporary for temporary, _ in Noted.settings.pop("crm.sqlite")} == {memory}
+    assert {s for found in Noted.settings.values() for s in found} <= {(memory, 1)}

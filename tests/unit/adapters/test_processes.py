@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,7 @@ def test_a_process_knows_whether_it_may_be_dumped() -> None:
     """From the system, not from having asked for it; where that does not answer, it may be."""
     program = """
 import sys
+from pathlib import Path
 from mayfly.adapters.processes import close_leaks, writes_no_dump
 before = writes_no_dump()
 close_leaks()
@@ -102,3 +105,32 @@ def test_a_command_takes_its_batches_from_the_same_heap() -> None:
             env=environment,
         )
         assert done.stdout.splitlines()[-1] == chosen
+
+
+_ABORTS = """
+import os, resource, sys
+hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+if sys.argv[1:]:
+    from mayfly.adapters.processes import own_process
+    own_process()
+os.abort()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
+def test_an_abort_dumps_no_core(tmp_path: Path) -> None:
+    """Where the machine would write one, a process of ours has none."""
+
+    def dumped(*words: str) -> bool:
+        command = [sys.executable, "-c", _ABORTS, *words]
+        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+            _, status = os.waitpid(process.pid, 0)
+            process.returncode = -os.WTERMSIG(status)
+        assert os.WTERMSIG(status) == signal.SIGABRT
+        return os.WCOREDUMP(status)
+
+    assert not dumped("closed")
+    assert list(tmp_path.iterdir()) == []
+    if not dumped():
+        pytest.skip("this machine dumps no process, so that nothing is shown")

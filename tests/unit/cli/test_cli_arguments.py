@@ -1,0 +1,32 @@
+"""What may stand in a shell's history and in the list of processes: names, paths and numbers."""
+
+from __future__ import annotations
+
+import enum
+import re
+from datetime import datetime
+from pathlib import Path
+
+from mayfly.cli.reference import walk_commands
+
+NAMES = {"syncs", "sync", "source", "state", "target", "version"}
+"""Of things in the project files, or of a version of a key."""
+OTHERS = {"accept": "removals=N", "marker": "a text that was planted to be found"}
+PLAIN = (bool, int, datetime, Path, list[Path])
+SECRET = re.compile(r"token|secret|password|dsn|pin|credential|email|phone|identifier")
+
+
+def test_no_argument_takes_a_value_or_a_secret() -> None:
+    """Free text is a name, or one of few known ones; everything else is a path, a number, a day,
+    a choice or a switch.
+    """
+    texts = set()
+    for _, command in walk_commands():
+        for parameter in command.params:
+            assert parameter.name is not None
+            assert not SECRET.search(parameter.name), parameter.name
+            kind = parameter.type_descriptor.annotation
+            if kind in PLAIN or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
+                continue
+            texts.add(parameter.name)
+    assert texts == NAMES | set(OTHERS)
