@@ -6,43 +6,36 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from end_to_end.projects import FILES, SHOP, TO_LOG, approved, make_project
+from mayfly.adapters import clock
+from mayfly.api import load
+from mayfly.bootstrap import initialise
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.sandbox.server import SandboxServer
-from mayfly.services.events import Event, RunEnded, RunStarted, Waiting
+from mayfly.services.events import AnchorFailed, Event, RunEnded, RunStarted, Swept, Waiting
 
 
-def command(root: Path, *words: str, log: str = "json") -> subprocess.CompletedProcess[str]:
-    """A process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "mayfly", *words, "--project", str(root)],
-        capture_output=True,
-        check=False,
-        text=True,
-        env=os.environ | {"MAYFLY_LOG": log},
-    )
-
-
-def told(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    """Its events, which are all that standard error holds."""
-    return [json.loads(line) for line in done.stderr.splitlines()]
-
-
-def test_a_run_tells_its_course(tmp_path: Path) -> None:
-    """Start, copy, batch, end, in ids and counts; nothing without being asked."""
+def test_a_run_tells_its_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start, copy, batch, end, in ids and counts; standard error holds nothing else."""
     root = make_project(tmp_path / "project", "", rows=5, text=SHOP + TO_LOG)
     approved(root)
     with duckdb.connect(str(root / "shop.duckdb")) as connection:
         connection.execute("UPDATE people SET email = 'marked' || id || '@example.com'")
-    done = command(root, "run")
+    done = subprocess.run(
+        [sys.executable, "-m", "mayfly", "run", "--project", str(root)],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=os.environ | {"MAYFLY_LOG": "json"},
+    )
     assert done.returncode == 0, done.stderr
-    events = told(done)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
     names = [e["event"] + "/" + e.get("act", "") for e in events]
     assert names == [
         "run_started/",
@@ -55,10 +48,9 @@ def test_a_run_tells_its_course(tmp_path: Path) -> None:
     assert events[-1]["status"] == "succeeded"
     assert len({e["run"] for e in events}) == 1
     assert "marked" not in done.stdout + done.stderr
-    assert told(command(root, "run", log="")) == []
-    refused = command(root, "run", log="text")
-    assert refused.returncode == 1
-    assert "[bad_log]" in refused.stderr
+    monkeypatch.setenv("MAYFLY_LOG", "text")
+    with pytest.raises(ConfigError, match="bad_log"):
+        load(root)
 
 
 def test_an_outage_is_told(tmp_path: Path, sandbox: SandboxServer) -> None:
@@ -74,6 +66,28 @@ def test_an_outage_is_told(tmp_path: Path, sandbox: SandboxServer) -> None:
     assert Waiting in kinds
     assert isinstance(heard[-1], RunEnded)
     assert (heard[-1].status, heard[-1].code) == ("held", "destination_unreachable")
+
+
+def test_a_failed_anchor_and_a_sweep_are_told(
+    tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The anchor by its name; of what was past its deadline the number."""
+    share = tmp_path / "share"
+    share.mkdir()
+    text = FILES + f"anchors:\n  share: {{type: folder, path: {share}}}\n"
+    project = approved(make_project(tmp_path / "project", sandbox.url, rows=5, text=text))
+    heard: list[Event] = []
+    project.app.tell = heard.append
+    share.rmdir()
+    body = json.dumps({"path": "/*/users", "kind": "503", "count": 5}).encode()
+    request = urllib.request.Request(f"{sandbox.url}/_sandbox/faults", body, method="POST")
+    urllib.request.urlopen(request, timeout=10).close()
+    assert [s.status for s in project.run("to_meta").syncs] == ["held"]
+    assert [e.anchor for e in heard if isinstance(e, AnchorFailed)] == ["share"]
+    ahead_ms = clock._system_ms() + 31 * 86_400_000
+    monkeypatch.setattr(clock, "_system_ms", lambda: ahead_ms)
+    project.sweep()
+    assert [e for e in heard if isinstance(e, Swept)] == [Swept(ended=1, left=0)]
 
 
 def test_an_error_that_ended_a_run_holds_no_frame(tmp_path: Path) -> None:
@@ -93,9 +107,6 @@ def test_no_project_is_opened_while_keys_would_be_written(
     """SSLKEYLOGFILE is heeded by every library of TLS, not only by ours."""
     root = make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    from mayfly.api import load
-    from mayfly.bootstrap import initialise
-
     for opened in (load, initialise):
         with pytest.raises((ConfigError, PolicyError)) as caught:
             opened(root)
