@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from buckets import ACCESS_KEY, BUCKET, SECRET_KEY, TOKEN, Bucket
+from mayfly.adapters.buckets import gcs_bucket, s3_bucket
 from mayfly.adapters.spools.blobs import Blobs
 from mayfly.adapters.spools.folder import FolderBlobs
 from mayfly.adapters.spools.key_rows import KeyRow, KeyRows
 from mayfly.adapters.spools.locks import HoldLock
-from mayfly.adapters.spools.objects import ObjectBlobs, gcs_blobs, s3_blobs
+from mayfly.adapters.spools.objects import ObjectBlobs
 from mayfly.adapters.spools.spool import FOLDER, KEYS_FILE, LOCK_FILE, SealedSpool, SpoolParts
 from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.spool_world import NOW_MS, SpoolWorld
@@ -177,7 +178,7 @@ def s3(bucket: Bucket, **other: Any) -> ObjectBlobs:
         "credentials": {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY},
         "env": {},
     }
-    return s3_blobs(BUCKET, **{**values, **other})
+    return ObjectBlobs(s3_bucket(BUCKET, **_later({**values, **other})))
 
 
 def gcs(bucket: Bucket, **other: Any) -> ObjectBlobs:
@@ -188,7 +189,13 @@ def gcs(bucket: Bucket, **other: Any) -> ObjectBlobs:
         "credentials": {"bearer_token": TOKEN},
         "env": {},
     }
-    return gcs_blobs(BUCKET, **{**values, **other})
+    return ObjectBlobs(gcs_bucket(BUCKET, **_later({**values, **other})))
+
+
+def _later(values: dict[str, Any]) -> dict[str, Any]:
+    """Credentials are given by functions."""
+    revealed = {name: lambda value=value: value for name, value in values["credentials"].items()}
+    return {**values, "credentials": revealed}
 
 
 def spool_in(folder: Path, provider: FakeKeyProvider, **other: Any) -> SealedSpool:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from buckets import BUCKET, Bucket, bucket_service
+from mayfly.adapters.buckets import gcs_bucket, s3_bucket
+from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.spools import objects
-from mayfly.adapters.spools.objects import ObjectBlobs, gcs_blobs, s3_blobs
+from mayfly.adapters.spools.objects import ObjectBlobs
 from mayfly.domain.errors import ConfigError, TransientError
 from mayfly.domain.retention import Place, retention_of
 from mayfly.testing.spool_world import batch, code_of, rows
@@ -159,7 +161,7 @@ def test_wrong_credentials(bucket: Bucket, place: Place_) -> None:
     assert {put, get, delete} == {"spool_denied"}
     assert names == "spool_unavailable"
     assert bucket.requests == []
-    with pytest.raises(ConfigError, match="spool_bucket_invalid"):
+    with pytest.raises(ConfigError, match="bucket_invalid"):
         place(bucket, credentials={"password": "x"})
 
 
@@ -198,9 +200,10 @@ def test_the_environment_moves_nothing(
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy_is_refused(bucket: Bucket, place: Place_, name: str) -> None:
     """The library would use it unasked."""
-    with pytest.raises(ConfigError, match="spool_proxy_set"):
-        place(bucket, env={name: "http://127.0.0.1:1"})
-    place(bucket, env={name: ""})
+    for call in calls(place(bucket, env={name: "http://127.0.0.1:1"})):
+        assert code_of(call) == "bucket_proxy_set"
+    assert bucket.requests == bucket.unsigned == []
+    place(bucket, env={name: ""}).put(NAME, b"x")
 
 
 @BOTH
@@ -218,9 +221,9 @@ def test_a_proxy_is_refused(bucket: Bucket, place: Place_, name: str) -> None:
 )
 def test_only_tls_off_loopback(bucket: Bucket, place: Place_, endpoint: str) -> None:
     """And no other form of an address."""
-    with pytest.raises(ConfigError, match="spool_bucket_invalid"):
+    with pytest.raises(ConfigError, match="bucket_invalid"):
         place(bucket, endpoint=endpoint)
-    assert place(bucket, endpoint="https://storage.test").host == "storage.test"
+    assert "//storage.test/" in place(bucket, endpoint="https://storage.test").place
 
 
 @pytest.mark.parametrize(
@@ -229,23 +232,23 @@ def test_only_tls_off_loopback(bucket: Bucket, place: Place_, endpoint: str) -> 
 )
 def test_other_forms_are_refused(bucket: Bucket, other: dict[str, Any]) -> None:
     """Of prefix and region, and of a bucket's name."""
-    with pytest.raises(ConfigError, match="spool_bucket_invalid"):
+    with pytest.raises(ConfigError, match="bucket_invalid"):
         s3(bucket, **other)
     for name in ("", "a/b", "UPPER", "a b"):
-        with pytest.raises(ConfigError, match="spool_bucket_invalid"):
-            gcs_blobs(name, env={})
+        with pytest.raises(ConfigError, match="bucket_invalid"):
+            gcs_bucket(name, env={})
 
 
 def test_the_vendors_own_addresses() -> None:
     """Where none is given; the host is known for the list of hosts."""
-    keys = {"access_key_id": "a", "secret_access_key": "b"}
-    amazon = s3_blobs("held-eu", region="eu-west-1", credentials=keys, env={})
-    google = gcs_blobs("held-eu", prefix="p", credentials={"bearer_token": "t"}, env={})
+    amazon = s3_bucket("held-eu", region="eu-west-1")
+    google = gcs_bucket("held-eu", prefix="p")
     assert amazon.host == "s3.eu-west-1.amazonaws.com"
     assert amazon.place == "s3://s3.eu-west-1.amazonaws.com/held-eu/"
     assert google.host == "storage.googleapis.com"
     assert google.place == "gs://storage.googleapis.com/held-eu/p"
-    assert repr(amazon) == repr(google) == "ObjectBlobs()"
+    assert repr(amazon) == repr(google) == "Bucket()"
+    assert repr(ObjectBlobs(amazon)) == "ObjectBlobs()"
 
 
 @BOTH
@@ -254,10 +257,32 @@ def test_without_the_package(
 ) -> None:
     """One is told how to install it; importing Mayfly needs none of it."""
     monkeypatch.setitem(sys.modules, "obstore.store", None)
-    with pytest.raises(ConfigError) as caught:
-        place(bucket)
-    assert caught.value.code == "driver_missing"
-    assert "mayfly-data[objects]" in caught.value.hint
+    for call in calls(place(bucket)):
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert caught.value.code == "driver_missing"
+        assert "mayfly-data[objects]" in caught.value.hint
+
+
+@BOTH
+def test_a_host_that_is_on_no_list_is_refused(bucket: Bucket, place: Place_) -> None:
+    """The library's sockets are not Python's: the guard is asked before each request."""
+    with allow_hosts({"storage.test"}):
+        assert [code_of(call) for call in calls(place(bucket))] == ["host_not_allowed"] * 4
+    assert bucket.requests == bucket.unsigned == []
+    with allow_hosts({"127.0.0.1"}):
+        place(bucket).put(NAME, b"x")
+
+
+def test_a_key_that_is_none_is_told_without_it(bucket: Bucket) -> None:
+    """Of a service account."""
+    blobs = gcs(bucket, credentials={"service_account_key": '{"private_key": "marked-7f3a"}'})
+    for call in calls(blobs):
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert caught.value.code == "bucket_credentials"
+        assert "marked" not in f"{caught.value} {caught.value.hint}"
+        assert caught.value.__suppress_context__
 
 
 @BOTH

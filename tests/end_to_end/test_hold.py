@@ -14,7 +14,9 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from buckets import Bucket
 from end_to_end.projects import FILES, SHOP, approved, make_project, members
+from end_to_end.spool_buckets import spool_bucket
 from mayfly.adapters import clock
 from mayfly.adapters.keys.local import LocalKeyProvider
 from mayfly.adapters.ledgers.folder import FolderLedger
@@ -46,6 +48,8 @@ syncs:
 """
 DAY_MS = 86_400_000
 AWAY = TransientError("keys_unavailable", "The key provider is away.")
+BUCKETS: dict[Path, Bucket] = {}
+"""The bucket of each project that has one."""
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +58,24 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
 
 
+@pytest.fixture(params=["folder", "s3", pytest.param("gcs", marks=pytest.mark.slow)])
+def spool(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """Where batches wait, as the project says it."""
+    if request.param == "folder":
+        yield ""
+        return
+    with spool_bucket(request.param, monkeypatch) as (bucket, text):
+        BUCKETS[tmp_path / "project"] = bucket
+        yield text
+    del BUCKETS[tmp_path / "project"]
+
+
 @pytest.fixture
-def root(tmp_path: Path, sandbox: SandboxServer) -> Path:
+def root(tmp_path: Path, sandbox: SandboxServer, spool: str) -> Path:
     """A hundred people in four batches for a platform that is away; some were begun."""
-    made = make_project(tmp_path / "project", sandbox.url, text=HOLD)
+    made = make_project(tmp_path / "project", sandbox.url, text=HOLD + spool)
     approved(made)
     control(sandbox, "POST", {"path": "/*/users", "kind": "503", "count": 10_000})
     code, document = call(made, "run", "to_meta")
@@ -91,9 +109,17 @@ def change(root: Path, sql: str) -> None:
         connection.execute(sql)
 
 
+def sealed_bytes(root: Path) -> dict[str, bytes]:
+    """What lies in the spool."""
+    if root in BUCKETS:
+        assert not (root / ".mayfly" / "spool").exists()
+        return dict(BUCKETS[root].objects)
+    return {p.name: p.read_bytes() for p in (root / ".mayfly" / "spool").glob("*")}
+
+
 def sealed(root: Path) -> list[str]:
-    """Files of the spool."""
-    return sorted(p.name for p in (root / ".mayfly" / "spool").glob("*"))
+    """Names in the spool."""
+    return sorted(sealed_bytes(root))
 
 
 def ledger(root: Path, kind: str) -> list[dict[str, Any]]:
@@ -130,10 +156,9 @@ def test_what_waits_is_sealed_and_says_until_when(root: Path) -> None:
     assert scan_paths([root / ".mayfly"]) == []
     digests = [value.encode() for value in emails(*range(100))]
     raw = [bytes.fromhex(value.decode()) for value in digests]
-    for file in (root / ".mayfly").rglob("*"):
-        if file.is_file():
-            content = file.read_bytes()
-            assert not any(value in content for value in (*digests, *raw)), file.name
+    files = {p.name: p.read_bytes() for p in (root / ".mayfly").rglob("*") if p.is_file()}
+    for name, content in {**files, **sealed_bytes(root)}.items():
+        assert not any(value in content for value in (*digests, *raw)), name
     assert [e["reason"] for e in ledger(root, "held")] == ["destination_outage"] * 4
 
 
@@ -247,14 +272,14 @@ def test_a_key_that_is_rotated_meanwhile_opens_what_waits(
     root: Path, sandbox: SandboxServer
 ) -> None:
     """Its data key is wrapped anew; the sealed bytes stay as they are."""
-    before = {p.name: p.read_bytes() for p in (root / ".mayfly" / "spool").iterdir()}
+    before = sealed_bytes(root)
     [run] = {e["run"] for e in ledger(root, "held")}
     assert {e["kek_version"] for e in ledger(root, "held")} == {"1"}
     code, document = call(root, "keys", "rotate")
     assert (code, len(document["versions"])) == (0, 2)
     assert document["rewrapped"] >= len(before)
     assert call(root, "keys", "destroy", "1", "--yes")[0] == 0
-    assert {p.name: p.read_bytes() for p in (root / ".mayfly" / "spool").iterdir()} == before
+    assert sealed_bytes(root) == before
     control(sandbox, "DELETE")
     assert call(root, "run", "to_meta")[0] == 0
     assert members(sandbox) == emails(*range(100))
@@ -389,9 +414,9 @@ def test_an_end_that_nobody_wrote_down_is_written_later(
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+def log(tmp_path: Path, spool: str) -> Iterator[tuple[Path, Callable[[], None]]]:
     """A log that somebody else has locked, and what gives it free."""
-    root = make_project(tmp_path / "project", "", text=SHOP + LOG)
+    root = make_project(tmp_path / "project", "", text=SHOP + LOG + spool)
     with sqlite3.connect(root / "log.sqlite") as made:
         made.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT)")
     approved(root)

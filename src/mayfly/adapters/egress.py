@@ -103,6 +103,16 @@ def allow_hosts(hosts: Iterable[str]) -> Iterator[None]:
         _EGRESS.pop(mine)
 
 
+def require_host(host: str) -> None:
+    """Refuse a host that is not on a list; for libraries whose sockets the hook does not see.
+
+    Raises:
+        PolicyError: `host_not_allowed`.
+    """
+    if _EGRESS.active and not _EGRESS.named(_host(host)):
+        raise _refusal()
+
+
 def _install() -> None:
     with _INSTALLING:
         if _EGRESS.installed:
@@ -169,5 +179,5 @@ def _refusal() -> PolicyError:
     return PolicyError(
         "host_not_allowed",
         "A socket was meant for a host that is not on the run's list.",
-        hint="The list holds source, keys, store and the chosen destinations' own hosts.",
+        hint="The list holds source, keys, store, spool and the chosen destinations' own hosts.",
     )

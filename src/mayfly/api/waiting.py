@@ -47,7 +47,13 @@ class Swept:
                 for e in self.ended
             ],
             "left": [
-                {"sync": e.copy.sync, "target": e.copy.target, "run": e.copy.run, "code": e.code}
+                {
+                    "what": e.what,
+                    "sync": e.sync,
+                    "target": e.target,
+                    "run": e.run,
+                    "code": e.code,
+                }
                 for e in self.left
             ],
         }

@@ -46,6 +46,7 @@ from mayfly.bootstrap.keeping import (
     open_ledger,
     open_spool,
     open_store,
+    spool_hosts,
     store_of,
     where_state_is,
 )
@@ -264,14 +265,14 @@ class App:
     def destination(self, compiled: CompiledSync) -> Iterator[Callable[[], Destination]]:
         """A factory for the sync's connector, to be called on the loop that uses it.
 
-        Within, this process connects only to the hosts of source, keys and destination.
+        Within, this process connects only to the hosts of source, keys, spool and destination.
         """
         settings = self.project.destinations[compiled.sync.destination]
         if compiled.context is None:
             raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
         context = compiled.context
         hosts = destination_hosts(settings) | source_hosts(self.project, compiled.model.source)
-        with allow_hosts(hosts | key_hosts(self.project.keys)):
+        with allow_hosts(hosts | key_hosts(self.project.keys) | spool_hosts(self.project)):
             yield lambda: make_destination(self.project, settings, context, compiled.sync)
 
 

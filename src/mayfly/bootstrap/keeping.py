@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from mayfly.adapters.anchors.folder import FolderAnchor
 from mayfly.adapters.anchors.source import SourceAnchor
 from mayfly.adapters.anchors.webhook import WebhookAnchor
+from mayfly.adapters.buckets import bucket_hosts, open_bucket
 from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import keys_directory
 from mayfly.adapters.keys.make import (
@@ -20,9 +21,11 @@ from mayfly.adapters.keys.make import (
 )
 from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.local import LocalDatabases
+from mayfly.adapters.spools.blobs import Blobs
 from mayfly.adapters.spools.folder import FolderBlobs
 from mayfly.adapters.spools.key_rows import KeyRows
 from mayfly.adapters.spools.locks import HoldLock
+from mayfly.adapters.spools.objects import ObjectBlobs
 from mayfly.adapters.spools.spool import (
     FOLDER,
     KEYS_FILE,
@@ -38,6 +41,7 @@ from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import (
     AnchorSettings,
     Project,
+    SecretRef,
 )
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ports.anchor import Anchor
@@ -130,11 +134,11 @@ def local_databases(project: Project) -> LocalDatabases:
 def open_spool(
     project: Project, keys: KeyProvider, workspace_id: str, now_ms: Callable[[], int]
 ) -> SealedSpool:
-    """Where batches of a workspace and region wait sealed."""
+    """Where batches of a workspace and region wait sealed; keys always stay with the project."""
     folder = project.root / ".mayfly"
     parts = SpoolParts(
         keys=KeyRows(folder / KEYS_FILE),
-        blobs=FolderBlobs(folder / FOLDER),
+        blobs=_blobs(project),
         lock=HoldLock(folder / LOCK_FILE),
         provider=keys,
         # Asked once: for a service it is a request. An older name only means to rewrap once more.
@@ -142,6 +146,21 @@ def open_spool(
         now_ms=now_ms,
     )
     return SealedSpool(parts, workspace=workspace_id, region=project.workspace.region or "")
+
+
+def _blobs(project: Project) -> Blobs:
+    if project.spool is None:
+        return FolderBlobs(project.root / ".mayfly" / FOLDER)
+    return ObjectBlobs(open_bucket(project.spool, _reveal))
+
+
+def _reveal(reference: SecretRef) -> str:
+    return resolve(reference, os.environ).reveal()
+
+
+def spool_hosts(project: Project) -> frozenset[str]:
+    """Hosts that sealed batches are put at."""
+    return frozenset() if project.spool is None else bucket_hosts(project.spool)
 
 
 def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -> Anchor:

@@ -60,12 +60,17 @@ def swept_lines(document: Mapping[str, Any]) -> list[str]:
         f"batches without an answer are dropped, {e['in_doubt']:,} of them in doubt"
         for e in document["purged"]
     ]
-    left = [
-        f"{e['sync']} ({e['target']}): a working copy of run {e['run']} could not be ended "
-        f"[{e['code']}]"
-        for e in document["left"]
-    ]
-    return ended + left
+    return ended + [_left_line(e) for e in document["left"]]
+
+
+def _left_line(left: Mapping[str, Any]) -> str:
+    if left["what"] == "spool":
+        return f"the spool could not be looked through for what a crash left [{left['code']}]"
+    what = {"copy": "a working copy", "sealed": "sealed batches"}[left["what"]]
+    return (
+        f"{left['sync']} ({left['target']}): {what} of run {left['run']} could not be ended "
+        f"[{left['code']}]"
+    )
 
 
 def held_lines(held: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mayfly.config import models as m
+from mayfly.config.buckets import FolderSpool, GcsBucket, S3Bucket
 from mayfly.config.fields import SANDBOX, VENDOR_ENDPOINTS
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
@@ -66,6 +67,7 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
         keys=_keys(head.keys),
         store=s.StoreSettings(url=head.store.url),
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
+        spool=None if isinstance(head.spool, FolderSpool) else _bucket(head.spool),
         target=target,
         sources={n: _source(merged.root, n, x) for n, x in parsed.sources.items()},
         models={n: _model(parsed, n, x, texts) for n, x in parsed.models.items()},
@@ -105,6 +107,28 @@ def _keys(keys: KeysFile) -> s.KeysSettings:
         options[secret] = parse_reference(str(options[secret]))
     epoch_days = getattr(keys, "epoch_days", None)  # some providers have none
     return s.KeysSettings(provider=keys.provider, options=options, epoch_days=epoch_days)
+
+
+_BUCKET_SECRETS = (
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
+    "service_account_key",
+    "access_token",
+)
+
+
+def _bucket(bucket: S3Bucket | GcsBucket) -> s.BucketSettings:
+    references = {key: getattr(bucket, key, None) for key in _BUCKET_SECRETS}
+    parsed = {key: parse_reference(text) for key, text in references.items() if text is not None}
+    return s.BucketSettings(
+        type="s3" if isinstance(bucket, S3Bucket) else "gcs",
+        bucket=bucket.bucket,
+        prefix=bucket.prefix or "",
+        region=getattr(bucket, "region", ""),
+        endpoint=bucket.endpoint,
+        credentials={key: reference for key, reference in parsed.items() if reference is not None},
+    )
 
 
 def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
@@ -203,7 +227,9 @@ def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
     if head is not None:
         if head.workspace.plan is not None:
             paths.append(("workspace", "plan"))
-        for key in ("provider", "geography", "region"):
+        # The spool's bucket must be in geography and region: `residency.py`.
+        in_folder = isinstance(head.spool, FolderSpool)
+        for key in ("provider", "geography", "region") if in_folder else ("provider",):
             if getattr(head.workspace.residency, key) is not None:
                 paths.append(("workspace", "residency", key))
     paths += [("sources", n, "classify") for n, x in parsed.sources.items() if x.classify]

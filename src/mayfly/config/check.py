@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mayfly.config import models as m
+from mayfly.config.buckets import FolderSpool, GcsBucket, S3Bucket, SpoolFile
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
 from mayfly.config.parse import Parsed
+from mayfly.config.residency import expected_region
 from mayfly.domain.names import is_name
 
 _MODES = {
@@ -37,9 +39,10 @@ class Checker:
             self._destination(name, destination)
         for name, sync in self._parsed.syncs.items():
             self._sync(name, sync)
-        anchors = self._parsed.complete.anchors if self._parsed.complete is not None else {}
-        for name, anchor in anchors.items():
-            self._anchor(name, anchor)
+        if self._parsed.complete is not None:
+            for name, anchor in self._parsed.complete.anchors.items():
+                self._anchor(name, anchor)
+            self._spool(self._parsed.complete.spool, self._parsed.complete.workspace.residency)
         self._ids()
 
     def _reference(self, section: str, name: str, *path: str) -> None:
@@ -100,6 +103,38 @@ class Checker:
         elif Path(path).expanduser().resolve().is_relative_to(self._merged.root.resolve()):
             message = f"{label}: expected a folder outside the project, which somebody else keeps"
             self._findings.add(spot, "anchor_inside", message)
+
+    def _spool(self, spool: SpoolFile, residency: m.Residency) -> None:
+        if isinstance(spool, FolderSpool):
+            return
+        self._bucket(spool, "spool")
+        expected = expected_region(
+            spool.region, geography=residency.geography, own=residency.region
+        )
+        if expected:
+            message = f"spool.region: expected a bucket in {shown(expected)}, as the workspace is"
+            hint = "Sealed rows stay where the workspace is; say where under workspace.residency."
+            spot = self._spots.value("spool", "region")
+            self._findings.add(spot, "region_elsewhere", message, hint)
+
+    def _bucket(self, bucket: S3Bucket | GcsBucket, *at: str) -> None:
+        """Credentials are given whole, and once."""
+        label = ".".join(at)
+        if isinstance(bucket, GcsBucket):
+            if bucket.service_account_key is not None and bucket.access_token is not None:
+                message = f"{label}: expected one of service_account_key and access_token"
+                spot = self._spots.key(*at, "access_token")
+                self._findings.add(spot, "two_credentials", message)
+            return
+        given = [
+            key
+            for key in ("access_key_id", "secret_access_key", "session_token")
+            if getattr(bucket, key) is not None
+        ]
+        for key in ("access_key_id", "secret_access_key"):
+            if given and key not in given:
+                message = f"{label}: key `{key}` is missing; `{given[0]}` needs it"
+                self._findings.add(self._spots.key(*at, given[0]), "missing_key", message)
 
     def _table(self, label: str, table: str, *path: str) -> None:
         parts = table.split(".")

@@ -183,6 +183,9 @@ HttpsAddress = Annotated[
     ),
 ]
 AwsRegion = Annotated[str, Formed("[a-z]{2}(-[a-z]{1,20}){1,3}-[0-9]{1,2}")]
+BucketName = Annotated[str, Formed("[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")]
+BucketPrefix = Annotated[str, Formed("[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}")]
+GcsLocation = Annotated[str, Formed("([a-z]{2,20}(-[a-z]{2,20}[0-9]{1,2})?|(eur|nam)[0-9]{1,2})")]
 AwsKey = Annotated[str, Formed("[A-Za-z0-9:/_-]{1,2048}")]
 GcpKey = Annotated[
     str, Formed(r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")

@@ -12,7 +12,7 @@ from mayfly.config.findings import MAIN_FILE, Findings, Spot, Spots, shown
 from mayfly.config.yaml_tree import read_tree
 
 SECTIONS = ("sources", "models", "destinations", "syncs")
-MAIN_ONLY = ("workspace", "keys", "store", "anchors", "targets")
+MAIN_ONLY = ("workspace", "keys", "store", "spool", "anchors", "targets")
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000
 FOLDERS_MAX = 10

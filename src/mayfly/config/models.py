@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from mayfly.config.buckets import FolderSpool, SpoolFile
 from mayfly.config.fields import (
     Account,
     ApiVersion,
@@ -34,10 +35,17 @@ def _empty(value: object) -> object:
 
 
 class Residency(Part):
-    """Where the workspace's data may be. Accepted, not enforced by this release."""
+    """Where the workspace's data may be.
+
+    A spool's bucket must be there; else accepted, not enforced by this release.
+    """
 
     provider: Line | None = Field(default=None, description="Cloud provider.", examples=["gcp"])
-    geography: Line | None = Field(default=None, description="Geography.", examples=["eu"])
+    geography: Line | None = Field(
+        default=None,
+        description="Geography; of a spool's bucket, `eu` by default.",
+        examples=["eu"],
+    )
     region: Line | None = Field(
         default=None, description="Region of the workers; keys are bound to it."
     )
@@ -313,6 +321,9 @@ class ProjectFile(Part):
     workspace: WorkspaceFile = Field(description="Whose project this is.")
     keys: KeysFile = Field(default_factory=LocalKeys, description="Who holds the keys.")
     store: StoreFile = Field(default_factory=StoreFile, description="Where acts are stored.")
+    spool: SpoolFile = Field(
+        default_factory=FolderSpool, description="Where batches wait sealed (`on_outage: hold`)."
+    )
     anchors: dict[Name, AnchorFile] = Field(
         default={}, description="Where checkpoints of the ledger are kept, out of our hands."
     )

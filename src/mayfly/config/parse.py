@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from mayfly.config import models as m
+from mayfly.config.buckets import SpoolFile
 from mayfly.config.codes import CODES
 from mayfly.config.fields import Part
 from mayfly.config.files import SECTIONS, Merged
@@ -185,7 +186,9 @@ _FORMS = {
     "memory_limit": "Write 2GB, for instance.",
     "module": "Write an absolute path.",
     "ca_file": "Write an absolute path.",
-    "region": "Write eu-west-1, for instance.",
+    "region": "Write eu-west-1, for instance, or as Google does europe-west1.",
+    "bucket": "Write its name alone: 3 to 63 small letters, digits, dots, dashes and underscores.",
+    "prefix": "Write mayfly/shop, for instance, without a slash at its ends.",
     "key_id": "Write an id, an ARN, or alias/NAME.",
     "key_name": "Write projects/P/locations/L/keyRings/R/cryptoKeys/K.",
 }
@@ -228,18 +231,21 @@ def _owners(path: Path, key: str) -> list[str]:
     return [tag for tag, model in variants(str(path[0])).items() if key in keys_of(model)]
 
 
-# Sections whose parts are of several kinds; `keys` is one part, the others hold parts by name.
+# Sections whose parts are of several kinds. Those of `_SINGLE` are one part, which is of that kind
+# where none is named; the others hold parts by name.
+_SINGLE = {"keys": "local", "spool": "folder"}
 _TAGGED: dict[str, Any] = {
     "sources": m.SourceFile,
     "destinations": m.DestinationFile,
     "anchors": m.AnchorFile,
     "keys": KeysFile,
+    "spool": SpoolFile,
 }
 
 
 def _tagged(path: Path) -> str | None:
     """The section whose kinds a place chooses among; None where it is no such part."""
-    section = str(path[0]) if path and len(path) == (1 if path[0] == "keys" else 2) else ""
+    section = str(path[0]) if path and len(path) == (1 if path[0] in _SINGLE else 2) else ""
     return section if section in _TAGGED else None
 
 
@@ -255,9 +261,9 @@ def tag_key(path: Path) -> str:
 
 
 def tag_at(path: Path, merged: Merged) -> str:
-    """What chooses there; the key provider is `local` where nothing does."""
+    """What chooses there, or is chosen where nothing does."""
     tag = value_at(merged.data, (*path, tag_key(path)))
-    return "local" if tag is None and path == ("keys",) else str(tag)
+    return _SINGLE.get(str(path[0]), str(tag)) if tag is None else str(tag)
 
 
 def keys_of(model: type[Part]) -> list[str]:

@@ -36,6 +36,9 @@ _WORDS: dict[object, str] = {
     f.Loopback: "address",
     f.HttpsAddress: "address",
     f.AwsRegion: "text",
+    f.BucketName: "text",
+    f.BucketPrefix: "text",
+    f.GcsLocation: "text",
     f.AwsKey: "text",
     f.GcpKey: "text",
     f.PathPart: "text",
@@ -66,6 +69,8 @@ def reference_page() -> str:
     for tag, model in variants("keys").items():
         parts.append(_section(f"`keys`, provider `{tag}`", model))
     parts.append(_section("`store`", m.StoreFile))
+    for tag, model in variants("spool").items():
+        parts.append(_section(f"`spool`, type `{tag}`", model))
     for anchor in (m.FolderAnchor, m.SourceAnchor, m.WebhookAnchor):
         [kind] = get_args(anchor.model_fields["type"].annotation)
         parts.append(_section(f"`anchors.NAME`, type `{kind}`", anchor))

@@ -167,6 +167,18 @@ class SyncSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BucketSettings:
+    """A folder of a bucket; without `credentials` the machine's own are taken."""
+
+    type: Literal["s3", "gcs"]
+    bucket: str
+    prefix: str = ""
+    region: str = ""
+    endpoint: str | None = None
+    credentials: Mapping[str, SecretRef] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnchorSettings:
     """Where checkpoints go; what its type does not have is None."""
 
@@ -179,13 +191,17 @@ class AnchorSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A whole project under one target; `warnings` lists what is not enforced."""
+    """A whole project under one target; `warnings` lists what is not enforced.
+
+    `spool` is the bucket of sealed batches; None where they wait in the project's own folder.
+    """
 
     root: Path
     workspace: Workspace
     keys: KeysSettings
     store: StoreSettings
     anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)
+    spool: BucketSettings | None = None
     target: str
     sources: Mapping[str, SourceSettings]
     models: Mapping[str, ModelSettings]

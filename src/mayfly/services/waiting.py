@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from mayfly.domain.errors import EngineError
 from mayfly.domain.held import HeldBatch, limit_seconds
@@ -70,9 +71,18 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """A working copy that should be gone and is not, with the code of what is in the way."""
+    """What should be gone and is not, with the code of what is in the way.
 
-    copy: OpenCopy
+    Args:
+        what: it is; of the spool, that what a crash may have left there was not looked for.
+        sync, target, run: whose it is; None where that is not known.
+        code: of what is in the way.
+    """
+
+    what: Literal["copy", "sealed", "spool"]
+    sync: str | None = None
+    target: str | None = None
+    run: str | None = None
     code: str
 
 
@@ -121,23 +131,40 @@ class WaitingRoom:
         return self.spool.held()
 
     def sweep(self) -> tuple[Sequence[Ended], Sequence[Left]]:
-        """Drop what is past its deadline; what could not be dropped, and why. What waits sealed is
-        on this side, so that neither a key provider nor a destination can be in the way.
+        """Drop what is past its deadline; what could not be dropped, and why. Neither a key
+        provider nor a destination can be in the way of what waits sealed, and a spool that is away
+        is not in the way of working copies.
         """
+        sealed, left = self._sweep_sealed()
+        ended, more = self._end(self._late_copies(), "expired")
+        return [*sealed, *ended], [*left, *more]
+
+    def _sweep_sealed(self) -> tuple[Sequence[Ended], Sequence[Left]]:
+        """The ledger says that a batch is gone once its bytes are, not when its key is."""
         now_ms = self.now().timestamp() * 1000
-        late = [h for h in self.spool.held() if h.purge_by_ms <= now_ms]
-        sealed = self._destroy(late, EntryType.EXPIRED, "expired")
-        self.spool.sweep()
-        self._note_gone()
-        ended, left = self._end(self._late_copies(), "expired")
-        return [*sealed, *ended], left
+        ended: Sequence[Ended] = []
+        late: Sequence[HeldBatch] = []
+        try:
+            late = [h for h in self.spool.held() if h.purge_by_ms <= now_ms]
+            ended = self._destroy(late, EntryType.EXPIRED, "expired")
+            self.spool.sweep()
+            self._note_gone()
+        except EngineError as error:
+            mine = [] if ended else late
+            return ended, _left_sealed([*mine, *self._late_batches()], error.code)
+        return ended, []
 
     def purge(self, syncs: Sequence[str]) -> tuple[Sequence[Ended], Sequence[Left]]:
         """Drop what waits of some syncs, now."""
         mine = [h for h in self.spool.held() if h.sync in syncs]
-        sealed = self._destroy(mine, EntryType.PURGED, "purged")
-        ended, left = self._end([c for c in self.copies() if c.sync in syncs], "purged")
-        return [*sealed, *ended], left
+        sealed: Sequence[Ended] = []
+        left: Sequence[Left] = []
+        try:
+            sealed = self._destroy(mine, EntryType.PURGED, "purged")
+        except EngineError as error:
+            left = _left_sealed(mine, error.code)
+        ended, more = self._end([c for c in self.copies() if c.sync in syncs], "purged")
+        return [*sealed, *ended], [*left, *more]
 
     def _note_gone(self) -> None:
         """End in the ledger what is past its cap and not there: a process died between purging
@@ -208,12 +235,12 @@ class WaitingRoom:
         found, away = self._places() if copies else ({}, [])
         for copy in copies:
             if copy.run not in found and away:
-                left.append(Left(copy=copy, code=away[0]))
+                left.append(_left_copy(copy, away[0]))
                 continue
             try:
                 ended.append(self._end_one(copy, found, reason))
             except EngineError as error:
-                left.append(Left(copy=copy, code=error.code))
+                left.append(_left_copy(copy, error.code))
         return ended, left
 
     def _end_one(
@@ -262,3 +289,15 @@ class WaitingRoom:
             except EngineError as error:
                 away.append(error.code)
         return found, away
+
+
+def _left_copy(copy: OpenCopy, code: str) -> Left:
+    return Left(what="copy", sync=copy.sync, target=copy.target, run=copy.run, code=code)
+
+
+def _left_sealed(batches: Sequence[HeldBatch | OpenBatch], code: str) -> Sequence[Left]:
+    """One for each run of which sealed batches are left; the spool itself where none is known."""
+    runs = dict.fromkeys((b.sync, b.target, b.run) for b in batches)
+    if not runs:
+        return [Left(what="spool", code=code)]
+    return [Left(what="sealed", sync=s, target=t, run=r, code=code) for s, t, r in runs]

@@ -52,11 +52,17 @@ _ATTESTED = ("AWS_KMS", "AWS_CLOUDHSM", "EXTERNAL")
 
 def hosts(region: str) -> frozenset[str]:
     """Hosts it needs: KMS, and where credentials come from."""
+    return credential_hosts(region) | {host("kms", region)}
+
+
+def credential_hosts(region: str) -> frozenset[str]:
+    """Hosts that the machine's own credentials come from."""
     metadata = {"169.254.169.254", "169.254.170.2", "169.254.170.23"}
-    return frozenset({_host("kms", region), _host("sts", region), *metadata})
+    return frozenset({host("sts", region), *metadata})
 
 
-def _host(service: str, region: str) -> str:
+def host(service: str, region: str) -> str:
+    """Host of a service of AWS in a region."""
     return f"{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
@@ -96,7 +102,7 @@ class AwsKmsService:
         with self._translated():
             session = driver("boto3.session", extra="aws").Session(region_name=region)
             self._client: Any = session.client(
-                "kms", config=config, endpoint_url=endpoint or f"https://{_host('kms', region)}"
+                "kms", config=config, endpoint_url=endpoint or f"https://{host('kms', region)}"
             )
         self._key_id, self._earlier = key_id, tuple(earlier_key_ids)
         self._arns: dict[str, str] = {}

@@ -86,10 +86,10 @@ class KeyRows:
         return "KeyRows()"
 
     def spool_id(self, place: str) -> str | None:
-        """Id of the spool, 16 hexadecimal digits; None where nothing was ever held.
+        """Id of the spool, 16 hexadecimal digits; None where nothing was ever held in this place.
 
         Args:
-            place: where the sealed bytes are; it must be what it was when the file was made.
+            place: where the sealed bytes are; it may change while nothing is held.
 
         Raises:
             ConfigError: `spool_place_changed`.
@@ -98,7 +98,9 @@ class KeyRows:
             return None if connection is None else _identity(connection, place)
 
     def create(self, place: str) -> str:
-        """Id of the spool; the file is made where it is not there. Arguments as above."""
+        """Id of the spool, which is in this place from now on; the file is made where it is not
+        there. Arguments as above.
+        """
         self._make_file()
         with self._connection(write=True) as connection:
             if _is_empty(connection):
@@ -106,7 +108,9 @@ class KeyRows:
                     connection.execute(statement)
                 values = {"form": _FORM, "spool_id": secrets.token_hex(8), "place": place}
                 connection.execute(_statement("insert_spool"), values)
-            return _identity(connection, place)
+            if _identity(connection, place) is None:
+                connection.execute(_statement("move_spool"), {"place": place})
+            return str(_identity(connection, place))
 
     def get(self, batch_id: str) -> KeyRow | None:
         """A batch, held, unfinished or half purged; None where there is none."""
@@ -258,7 +262,7 @@ class KeyRows:
             raise _unwritable() from None
 
 
-def _identity(connection: sqlite3.Connection, place: str) -> str:
+def _identity(connection: sqlite3.Connection, place: str) -> str | None:
     found = connection.execute(_statement("select_spool")).fetchall()
     if len(found) != 1:
         raise _damaged()
@@ -270,6 +274,8 @@ def _identity(connection: sqlite3.Connection, place: str) -> str:
             hint="Use the release of Mayfly that made it, or a newer one.",
         )
     if known != place:
+        if not connection.execute(_statement("count_batches")).fetchone()[0]:
+            return None
         raise ConfigError(
             "spool_place_changed",
             "The spool was moved: its keys belong to sealed batches in another place.",

@@ -1,0 +1,1 @@
+UPDATE spool SET place = :place
