@@ -73,6 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._name() is None or self._query():
             self._answer(400)
             return
+        if self._is_taken():
+            self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+            return
         self._bucket().objects[str(self._name())] = body
         self._answer(200, headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
 
@@ -202,6 +205,12 @@ class _Handler(BaseHTTPRequestHandler):
         for part in (day, region, service, end, text):
             key = hmac.digest(key, part.encode(), "sha256")
         return {"host", "x-amz-date"} <= set(names) and key.hex() == parts["Signature"]
+
+    def _is_taken(self) -> bool:
+        """Whether the object is there and is to be put only where there is none."""
+        google = self.headers["Authorization"].startswith("Bearer")
+        name, value = ("x-goog-if-generation-match", "0") if google else ("If-None-Match", "*")
+        return self.headers[name] == value and self._name() in self._bucket().objects
 
     def _bucket(self) -> Bucket:
         bucket = self.server.bucket

@@ -9,20 +9,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import psycopg
 import pytest
 from standardwebhooks import Webhook
 
+from buckets import ACCESS_KEY, BUCKET, SECRET_KEY, TOKEN, Bucket, bucket_service
 from contract.plan_stores import _Dsn
+from mayfly.adapters.anchors.bucket import BucketAnchor
 from mayfly.adapters.anchors.folder import FolderAnchor
 from mayfly.adapters.anchors.source import SourceAnchor
 from mayfly.adapters.anchors.webhook import WebhookAnchor
+from mayfly.adapters.buckets import open_bucket
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
-from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
+from mayfly.domain.errors import (
+    ConfigError,
+    EngineError,
+    IntegrityError,
+    PolicyError,
+    TransientError,
+)
+from mayfly.domain.settings import BucketSettings, SecretRef
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.anchor import Anchor
@@ -86,7 +96,33 @@ class Place:
     found: Callable[[], list[str]]
 
 
-@pytest.fixture(params=["folder", "duckdb", "postgres", "webhook"])
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    """An empty bucket on loopback."""
+    with bucket_service() as found:
+        yield found
+
+
+def bucket_anchor(kind: Literal["s3", "gcs"], bucket: Bucket, *, name: str = BUCKET) -> Anchor:
+    """An anchor in it, under the folder `audit`."""
+    secrets = {"I": ACCESS_KEY, "S": SECRET_KEY, "T": TOKEN}
+    names = {
+        "s3": {"access_key_id": "I", "secret_access_key": "S"},
+        "gcs": {"access_token": "T"},
+    }[kind]
+    settings = BucketSettings(
+        type=kind,
+        bucket=name,
+        prefix="audit",
+        region="eu-west-1",
+        endpoint=bucket.address,
+        credentials={key: SecretRef(kind="env", name=name) for key, name in names.items()},
+    )
+    opened = open_bucket(settings, lambda reference: secrets[reference.name])
+    return BucketAnchor(opened, workspace_id="w")
+
+
+@pytest.fixture(params=["folder", "duckdb", "postgres", "webhook", "s3", "gcs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each in turn, empty."""
     if request.param == "folder":
@@ -94,6 +130,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         folder.mkdir()
         made = FolderAnchor(folder, workspace_id="w", project=tmp_path / "project")
         return Place(made, lambda: [p.read_text() for p in sorted(folder.iterdir())])
+    if request.param in ("s3", "gcs"):
+        kept: Bucket = request.getfixturevalue("bucket")
+        return Place(
+            bucket_anchor(request.param, kept),
+            lambda: [content.decode() for _, content in sorted(kept.objects.items())],
+        )
     if request.param == "webhook":
         receiver: Receiver = request.getfixturevalue("receiver")
         return Place(
@@ -186,3 +228,45 @@ def test_a_warehouse_that_is_away_is_away(tmp_path: Path) -> None:
     source = DuckdbSource("shop", tmp_path / "none.duckdb")
     error = _refused(SourceAnchor(source, DuckdbDialect(), schema="_mayfly"))
     assert error.code in ("anchor_away", "anchor_refused")
+
+
+KINDS = pytest.mark.parametrize("kind", ["s3", "gcs"])
+Kind = Literal["s3", "gcs"]
+
+
+@KINDS
+def test_a_bucket_overwrites_no_checkpoint(bucket: Bucket, kind: Kind) -> None:
+    """The service refuses it in the same request; another one of as many entries is told."""
+    made = bucket_anchor(kind, bucket)
+    made.publish(NOTE, size=7, at=NOW)
+    assert [method for method, _ in bucket.requests] == ["PUT"]
+    other = NOTE.replace("AAAA", "CCCC")
+    with pytest.raises(IntegrityError, match="anchor_conflict"):
+        made.publish(other, size=7, at=NOW)
+    assert bucket.objects == {"audit/w-7.checkpoint": NOTE.encode()}
+    bucket.objects["audit/w-7.checkpoint"] = b"x" * (1 << 20)
+    with pytest.raises(IntegrityError, match="anchor_conflict"):
+        made.publish(NOTE, size=7, at=NOW)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "anchor_away"), (503, "anchor_away"), (403, "anchor_refused"), (401, "anchor_refused")],
+)
+def test_a_bucket_s_refusal_is_told_in_our_words(
+    bucket: Bucket, kind: Kind, status: int, code: str
+) -> None:
+    """Without what the service wrote."""
+    bucket.status = status
+    error = _refused(bucket_anchor(kind, bucket))
+    assert error.code == code
+    assert "marked" not in json.dumps(error.to_dict())
+    assert bucket.objects == {}
+
+
+@KINDS
+def test_a_bucket_that_is_not_there_is_not_made(bucket: Bucket, kind: Kind) -> None:
+    """Whoever keeps the checkpoints makes it."""
+    assert _refused(bucket_anchor(kind, bucket, name="another")).code == "anchor_refused"
+    assert {method for method, _ in bucket.requests} == {"PUT"}

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from end_to_end.projects import FILES, approved, make_project
+from end_to_end.spool_buckets import anchor_bucket
 from mayfly.api.host import HOST_CODES
 from mayfly.cli.commands import app
 from mayfly.cli.entry import main
@@ -116,6 +117,32 @@ def test_an_anchor_that_is_away_stops_nothing_and_is_made_up(root: Path, tmp_pat
     (tmp_path / "share").mkdir()
     call(root, "sweep")
     assert len(list((tmp_path / "share").iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_a_bucket_keeps_each_checkpoint(
+    tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Each act leaves one; while it is away that is told, and made up for afterwards."""
+    with anchor_bucket(kind, monkeypatch) as (bucket, anchors):
+        root = make_project(tmp_path / "project", sandbox.url, rows=5, text=FILES + anchors)
+        approved(root)
+        assert call(root, "run", "to_crm")[0] == 0
+        bucket.status = 503
+        done = CliRunner().invoke(app, ["run", "to_meta", "--project", str(root)])
+        assert done.exit_code == 0
+        assert "anchor audit: the checkpoint did not arrive [anchor_away]" in done.stderr
+        assert "anchor_failed" in {p["code"] for p in call(root, "doctor")[1]["problems"]}
+        assert len(bucket.objects) == 1
+        bucket.status = 0
+        call(root, "sweep")
+        kept = []
+        for name, content in bucket.objects.items():
+            kept.append(tmp_path / name.rpartition("/")[2])
+            kept[-1].write_bytes(content)
+    assert len(kept) == 2
+    code, report = verified(root, *kept)
+    assert (code, report["anchored"], report["inconsistent"]) == (0, True, 0)
 
 
 def test_without_an_anchor_every_report_says_so(tmp_path: Path, sandbox: SandboxServer) -> None:

@@ -106,7 +106,8 @@ def _anchors(app: App) -> list[Finding]:
                 "unanchored",
                 "No checkpoint of the ledger leaves this machine, so that it proves nothing "
                 "against whoever runs it.",
-                "Name a place under `anchors:` in mayfly.yml: a folder, a source or a webhook.",
+                "Name a place under `anchors:` in mayfly.yml: a folder, a source, a webhook or a "
+                "bucket.",
             )
         ]
     try:

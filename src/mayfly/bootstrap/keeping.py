@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mayfly.adapters.anchors.bucket import BucketAnchor
 from mayfly.adapters.anchors.folder import FolderAnchor
 from mayfly.adapters.anchors.source import SourceAnchor
 from mayfly.adapters.anchors.webhook import WebhookAnchor
@@ -170,6 +171,8 @@ def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -
         PolicyError: `anchor_inside`.
         ConfigError: `secret_missing`.
     """
+    if settings.bucket is not None:
+        return BucketAnchor(open_bucket(settings.bucket, _reveal), workspace_id=workspace_id)
     if settings.path is not None:
         return FolderAnchor(settings.path, workspace_id=workspace_id, project=project.root)
     if settings.source is not None:
@@ -179,11 +182,13 @@ def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -
     secret = settings.secret
     if settings.url is None or secret is None:
         raise ConfigError("bad_anchor", f"Anchor {settings.name} has no address.")
-    return WebhookAnchor(settings.url, secret=lambda: resolve(secret, os.environ).reveal())
+    return WebhookAnchor(settings.url, secret=lambda: _reveal(secret))
 
 
 def anchor_hosts(project: Project, settings: AnchorSettings) -> frozenset[str]:
     """Hosts that an anchor is reached at."""
+    if settings.bucket is not None:
+        return bucket_hosts(settings.bucket)
     if settings.source is not None:
         return frozenset(source_hosts(project, settings.source))
     host = urlsplit(settings.url).hostname if settings.url else None

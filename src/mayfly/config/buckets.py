@@ -82,6 +82,18 @@ class GcsSpool(GcsBucket):
     )
 
 
+class S3Anchor(S3Bucket):
+    """A bucket of S3: one object for each checkpoint, which is never overwritten."""
+
+    type: Literal["s3"] = Field(description="A bucket of S3.")
+
+
+class GcsAnchor(GcsBucket):
+    """A bucket of Google Cloud Storage: one object for each checkpoint, never overwritten."""
+
+    type: Literal["gcs"] = Field(description="A bucket of Google Cloud Storage.")
+
+
 def _folder_by_default(value: object) -> object:
     if isinstance(value, dict) and "type" not in value:
         return {"type": "folder"} | value

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mayfly.config import models as m
-from mayfly.config.buckets import FolderSpool, GcsBucket, S3Bucket
+from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket
 from mayfly.config.fields import SANDBOX, VENDOR_ENDPOINTS
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
@@ -138,6 +138,7 @@ def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
         source=anchor.source if isinstance(anchor, m.SourceAnchor) else None,
         url=anchor.url if isinstance(anchor, m.WebhookAnchor) else None,
         secret=parse_reference(anchor.secret) if isinstance(anchor, m.WebhookAnchor) else None,
+        bucket=_bucket(anchor) if isinstance(anchor, S3Anchor | GcsAnchor) else None,
     )
 
 

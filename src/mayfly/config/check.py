@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mayfly.config import models as m
-from mayfly.config.buckets import FolderSpool, GcsBucket, S3Bucket, SpoolFile
+from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket, SpoolFile
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
 from mayfly.config.parse import Parsed
@@ -94,6 +94,8 @@ class Checker:
                 self._findings.add(self._spots.value(*at, "source"), "source_not_written", message)
         if isinstance(anchor, m.FolderAnchor):
             self._anchor_folder(name, anchor.path)
+        if isinstance(anchor, S3Anchor | GcsAnchor):
+            self._bucket(anchor, *at)
 
     def _anchor_folder(self, name: str, path: str) -> None:
         spot, label = self._spots.value("anchors", name, "path"), f"anchors.{name}.path"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mayfly.config.buckets import FolderSpool, SpoolFile
+from mayfly.config.buckets import FolderSpool, GcsAnchor, S3Anchor, SpoolFile
 from mayfly.config.fields import (
     Account,
     ApiVersion,
@@ -301,7 +301,10 @@ class WebhookAnchor(Part):
     )
 
 
-AnchorFile = Annotated[FolderAnchor | SourceAnchor | WebhookAnchor, Field(discriminator="type")]
+AnchorFile = Annotated[
+    FolderAnchor | SourceAnchor | WebhookAnchor | S3Anchor | GcsAnchor,
+    Field(discriminator="type"),
+]
 
 
 class TargetFile(Part):

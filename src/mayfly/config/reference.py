@@ -71,9 +71,8 @@ def reference_page() -> str:
     parts.append(_section("`store`", m.StoreFile))
     for tag, model in variants("spool").items():
         parts.append(_section(f"`spool`, type `{tag}`", model))
-    for anchor in (m.FolderAnchor, m.SourceAnchor, m.WebhookAnchor):
-        [kind] = get_args(anchor.model_fields["type"].annotation)
-        parts.append(_section(f"`anchors.NAME`, type `{kind}`", anchor))
+    for tag, model in variants("anchors").items():
+        parts.append(_section(f"`anchors.NAME`, type `{tag}`", model))
     parts.append(_section("`targets.NAME`", m.TargetFile))
     for tag, model in variants("sources").items():
         parts.append(_section(f"`sources.NAME`, type `{tag}`", model))

@@ -187,6 +187,7 @@ class AnchorSettings:
     source: str | None = None
     url: str | None = None
     secret: SecretRef | None = None
+    bucket: BucketSettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,5 +20,6 @@ class Anchor(Protocol):
         Raises:
             TransientError: `anchor_away`.
             ConfigError: `anchor_refused`, with what is wrong there.
+            IntegrityError: `anchor_conflict`, something else is kept there in its place.
         """
         ...

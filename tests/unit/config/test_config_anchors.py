@@ -49,7 +49,7 @@ FAULTS: Faults = {
         35,
         11,
         "missing_key",
-        "Allowed: folder, source, webhook.",
+        "Allowed: folder, source, webhook, s3, gcs.",
     ),
     "key of another anchor": (
         add("anchors: {a: {type: folder, path: /x, url: 'https://a.example/x'}}\n"),
@@ -64,6 +64,40 @@ FAULTS: Faults = {
         39,
         "unknown_key",
         "Did you mean path? Allowed: type, path.",
+    ),
+    "a bucket without a region": (
+        add("anchors: {a: {type: s3, bucket: audit}}\n"),
+        35,
+        11,
+        "missing_key",
+        "Region of the bucket. For instance eu-west-1.",
+    ),
+    "a region where there is none": (
+        add("anchors: {a: {type: gcs, bucket: audit, region: eu}}\n"),
+        35,
+        41,
+        "key_of_other_type",
+        "no key of type gcs, but of s3",
+    ),
+    "half of a bucket's keys": (
+        add(
+            "anchors: {a: {type: s3, bucket: audit, region: eu-west-1, session_token: env:T, "
+            "access_key_id: env:I}}\n"
+        ),
+        35,
+        81,
+        "missing_key",
+        "key `secret_access_key` is missing",
+    ),
+    "both credentials of a bucket": (
+        add(
+            "anchors: {a: {type: gcs, bucket: audit, service_account_key: env:K, "
+            "access_token: env:T}}\n"
+        ),
+        35,
+        69,
+        "two_credentials",
+        "expected one of",
     ),
     "another type": (
         add("anchors: {a: {type: bucket, path: /x}}\n"),
