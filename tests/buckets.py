@@ -6,8 +6,10 @@ its bodies are computed anew; Google's bearer token is compared.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -17,8 +19,14 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
 ACCESS_KEY, SECRET_KEY, TOKEN = "AKIATEST", "not-a-secret", "not-a-token"
 BUCKET = "held-eu"
+_JSON = "/storage/v1/b/"
 
 
 class Bucket:
@@ -31,6 +39,12 @@ class Bucket:
         status: what every request is answered with from now on; 0 is the right answer.
         location: where it says that one should go instead, with a status of 307.
         page: how many names a listing gives at once.
+        versioning: status of versions as S3 says it; empty where they never were on.
+        lock: a default retention as S3 says it, such as `<Days>40</Days>`; empty where none is.
+        about: what Google's JSON interface says of the bucket.
+        about_status: what questions about the bucket are answered with; 0 is the right answer.
+        lock_status: the same of the question about locks alone.
+        account_key: whose signature is a right to everything, as a service account's is.
     """
 
     def __init__(self, address: str) -> None:
@@ -41,6 +55,11 @@ class Bucket:
         self.status = 0
         self.location = ""
         self.page = 3
+        self.versioning = ""
+        self.lock = ""
+        self.about: dict[str, object] = {"location": "EUROPE-WEST1"}
+        self.about_status = self.lock_status = 0
+        self.account_key: RSAPublicKey | None = None
 
 
 @contextmanager
@@ -83,6 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._refused(b""):
             return
         name = self._name()
+        if self._is_about():
+            self._tell_about()
+            return
         if name is None:
             self._list()
             return
@@ -121,6 +143,37 @@ class _Handler(BaseHTTPRequestHandler):
         done = "".join(f"<Deleted><Key>{escape(name)}</Key></Deleted>" for name in names)
         self._answer(200, f"<DeleteResult>{done}</DeleteResult>".encode())
 
+    def _is_about(self) -> bool:
+        asked = {"versioning", "object-lock"} & self._query().keys()
+        return bool(asked) or urlsplit(self.path).path == f"{_JSON}{BUCKET}"
+
+    def _tell_about(self) -> None:
+        """GetBucketVersioning and GetObjectLockConfiguration of S3, buckets.get of Google."""
+        bucket, query = self._bucket(), self._query()
+        if bucket.about_status:
+            self._answer(bucket.about_status, b"<Error><Code>marked-7f3a</Code></Error>")
+        elif "object-lock" in query and bucket.lock_status:
+            self._answer(bucket.lock_status, b"<Error><Code>AccessDenied</Code></Error>")
+        elif "versioning" in query:
+            status = f"<Status>{bucket.versioning}</Status>" if bucket.versioning else ""
+            self._answer(
+                200, f"<VersioningConfiguration>{status}</VersioningConfiguration>".encode()
+            )
+        elif "object-lock" in query and not bucket.lock:
+            code = "ObjectLockConfigurationNotFoundError"
+            self._answer(404, f"<Error><Code>{code}</Code></Error>".encode())
+        elif "object-lock" in query:
+            rule = f"<DefaultRetention><Mode>GOVERNANCE</Mode>{bucket.lock}</DefaultRetention>"
+            self._answer(
+                200,
+                "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
+                f"<Rule>{rule}</Rule></ObjectLockConfiguration>".encode(),
+            )
+        else:
+            fields = query["fields"].split(",")
+            found = {key: value for key, value in bucket.about.items() if key in fields}
+            self._answer(200, json.dumps(found).encode())
+
     def _list(self) -> None:
         query, bucket = self._query(), self._bucket()
         if query.get("list-type") != "2":
@@ -150,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         bucket = self._bucket()
         signed = self.headers.get("Authorization", "")
         if signed.startswith("Bearer "):
-            good = signed == f"Bearer {TOKEN}"
+            good = signed == f"Bearer {TOKEN}" or self._is_accounts(signed[7:])
         else:
             good = self._is_signed(signed, body)
         if not good:
@@ -162,10 +215,24 @@ class _Handler(BaseHTTPRequestHandler):
             place = {"Location": bucket.location} if bucket.location else {}
             self._answer(bucket.status, b"<Error><Message>marked-7f3a</Message></Error>", place)
             return True
-        if unquote(urlsplit(self.path).path).split("/")[1] != BUCKET:
+        path = unquote(urlsplit(self.path).path)
+        if path.removeprefix(_JSON).lstrip("/").split("/")[0] != BUCKET:
             self._answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")
             return True
         return False
+
+    def _is_accounts(self, token: str) -> bool:
+        """Whether a token was signed (RS256) by the service account for this service."""
+        key, (text, _, signature) = self._bucket().account_key, token.rpartition(".")
+        if key is None:
+            return False
+        try:
+            key.verify(_decoded(signature), text.encode(), PKCS1v15(), SHA256())
+        except InvalidSignature:
+            return False
+        claims = json.loads(_decoded(text.partition(".")[2]))
+        for_us = claims.get("aud") == "https://storage.googleapis.com/"
+        return for_us or str(claims.get("scope", "")).startswith("https://www.googleapis.com/auth/")
 
     def _is_signed(self, authorization: str, body: bytes) -> bool:
         if not authorization.startswith("AWS4-HMAC-SHA256 "):
@@ -237,3 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -26,7 +26,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
 
 
-@pytest.fixture(params=["s3", "gcs"])
+@pytest.fixture(params=["s3", pytest.param("gcs", marks=pytest.mark.slow)])
 def project(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -212,3 +212,85 @@ def test_the_spool_moves_while_nothing_waits(
     assert call(root, "run", "to_meta")[0] == 0
     assert members(sandbox) == emails(*range(100))
     assert bucket.objects == {}
+
+
+# -- what `doctor` says of the bucket -------------------------------------------------------------
+
+
+def problems(root: Path) -> tuple[int, dict[str, str]]:
+    """Exit code of `doctor`, and message and hint of what it says of the spool."""
+    code, document = call(root, "doctor")
+    found = [p for p in document["problems"] if p["message"].startswith("spool: ")]
+    return code, {p["code"]: f"{p['message']} {p['hint']}" for p in found}
+
+
+@pytest.fixture
+def healthy(project: tuple[Path, Bucket], sandbox: SandboxServer) -> tuple[Path, Bucket]:
+    """The same, with its platform back."""
+    control(sandbox, "DELETE")
+    return project
+
+
+def is_google(root: Path) -> bool:
+    """Whether the bucket is one of Google's."""
+    return "type: gcs" in (root / "mayfly.yml").read_text()
+
+
+def test_a_bucket_that_keeps_nothing_is_right(healthy: tuple[Path, Bucket]) -> None:
+    """Nothing is said of it, and nothing is written to it."""
+    root, bucket = healthy
+    assert problems(root) == (0, {})
+    assert {method for method, _ in bucket.requests} == {"GET"}
+
+
+def test_a_bucket_that_keeps_what_is_purged_is_told(healthy: tuple[Path, Bucket]) -> None:
+    """With the way to change it; a run succeeds all the same."""
+    root, bucket = healthy
+    bucket.versioning = "Enabled"
+    bucket.about |= {
+        "versioning": {"enabled": True},
+        "softDeletePolicy": {"retentionDurationSeconds": "604800"},
+    }
+    code, told = problems(root)
+    assert code == 0
+    assert "without its key" in told["bucket_versioned"]
+    if is_google(root):
+        assert "--no-versioning" in told.pop("bucket_versioned")
+        assert "for 7 days more" in told["bucket_soft_delete"]
+        assert "--clear-soft-delete" in told.pop("bucket_soft_delete")
+    else:
+        assert "Status=Suspended" in told.pop("bucket_versioned")
+    assert told == {}
+
+
+def test_a_bucket_that_locks_objects_is_refused(healthy: tuple[Path, Bucket]) -> None:
+    """What could not be purged in time does not belong there."""
+    root, bucket = healthy
+    bucket.versioning, bucket.lock = "Enabled", "<Days>40</Days>"
+    bucket.about["retentionPolicy"] = {"retentionPeriod": str(40 * 86_400)}
+    code, told = problems(root)
+    assert code == 1
+    assert "locks objects for 40 days" in told["bucket_locked"]
+    if is_google(root):
+        bucket.about |= {"retentionPolicy": {}, "defaultEventBasedHold": True}
+        assert "until somebody releases them" in problems(root)[1]["bucket_locked"]
+
+
+def test_a_bucket_that_lies_elsewhere_is_refused(healthy: tuple[Path, Bucket]) -> None:
+    """Where its address does not say it; a bucket of S3 is asked at its region's own address."""
+    root, bucket = healthy
+    bucket.about["location"] = "US"
+    code, told = problems(root)
+    assert (code, set(told)) == ((1, {"bucket_elsewhere"}) if is_google(root) else (0, set()))
+
+
+def test_a_bucket_that_is_not_asked_is_unknown(healthy: tuple[Path, Bucket]) -> None:
+    """Without the right to read its settings; one that is away is a fault."""
+    root, bucket = healthy
+    bucket.about_status = 403
+    code, told = problems(root)
+    assert (code, set(told)) == (0, {"bucket_unknown"})
+    assert "it answers 403" in told["bucket_unknown"]
+    bucket.status = AWAY
+    code, told = problems(root)
+    assert (code, set(told)) == (1, {"spool_unavailable"})

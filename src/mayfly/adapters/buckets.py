@@ -193,15 +193,14 @@ def open_bucket(settings: BucketSettings, reveal: Callable[[SecretRef], str]) ->
 
 def bucket_hosts(settings: BucketSettings) -> frozenset[str]:
     """Hosts that a bucket needs: the service, and where the machine's credentials come from."""
-    own = not settings.credentials
     if settings.endpoint is not None:
         return frozenset({urlsplit(settings.endpoint).hostname or ""})
     if settings.type == "gcs":
-        # A service account's key, too, is exchanged for a token where `doctor` asks.
-        signs = own or "service_account_key" in settings.credentials
-        return frozenset({urlsplit(_GCS).hostname or ""}) | (_METADATA if signs else frozenset())
-    host = aws_kms.host("s3", settings.region)
-    return frozenset({host}) | (aws_kms.credential_hosts(settings.region) if own else frozenset())
+        host, machine = urlsplit(_GCS).hostname or "", _METADATA
+    else:
+        host = aws_kms.host("s3", settings.region)
+        machine = aws_kms.credential_hosts(settings.region)
+    return frozenset({host}) | (frozenset() if settings.credentials else machine)
 
 
 def s3_bucket(

@@ -15,6 +15,7 @@ from mayfly.adapters.keys.make import key_hosts
 from mayfly.api.findings import Finding, finding
 from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.project import Project
+from mayfly.api.spool_bucket import BUCKET_CODES, bucket_findings
 from mayfly.bootstrap import App, open_app, open_source, source_hosts
 from mayfly.config.load import load_project
 from mayfly.connectors.drivers import installed, too_old
@@ -30,6 +31,7 @@ WARNINGS = (
     "keys_not_hsm",
     "unanchored",
     "unattended",
+    *BUCKET_CODES,
     *HOST_CODES,
 )
 """Codes of findings that keep no run from succeeding."""
@@ -61,6 +63,7 @@ def examine(
     found += _overdue(app)
     found += _unattended(app)
     found += _anchors(app)
+    found += bucket_findings(app.project)
     return [*found, *host_findings(host())]
 
 

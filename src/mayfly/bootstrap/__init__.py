@@ -2,7 +2,7 @@
 
 from mayfly.bootstrap.app import App, initialise, open_app
 from mayfly.bootstrap.connectors import SPECS, open_source, source_hosts
-from mayfly.bootstrap.keeping import where_state_is
+from mayfly.bootstrap.keeping import reveal, spool_hosts, where_state_is
 
 __all__ = [
     "SPECS",
@@ -10,6 +10,8 @@ __all__ = [
     "initialise",
     "open_app",
     "open_source",
+    "reveal",
     "source_hosts",
+    "spool_hosts",
     "where_state_is",
 ]

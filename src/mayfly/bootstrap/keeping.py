@@ -86,7 +86,7 @@ def key_provider(project: Project, workspace_id: str) -> KeyProvider:
         project.keys,
         directory=keys_directory(workspace_id, os.environ),
         project_directory=project.root,
-        reveal=lambda reference: resolve(reference, os.environ).reveal(),
+        reveal=reveal,
     )
 
 
@@ -152,10 +152,11 @@ def open_spool(
 def _blobs(project: Project) -> Blobs:
     if project.spool is None:
         return FolderBlobs(project.root / ".mayfly" / FOLDER)
-    return ObjectBlobs(open_bucket(project.spool, _reveal))
+    return ObjectBlobs(open_bucket(project.spool, reveal))
 
 
-def _reveal(reference: SecretRef) -> str:
+def reveal(reference: SecretRef) -> str:
+    """The secret that a reference names; see `resolve`."""
     return resolve(reference, os.environ).reveal()
 
 
@@ -172,7 +173,7 @@ def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -
         ConfigError: `secret_missing`.
     """
     if settings.bucket is not None:
-        return BucketAnchor(open_bucket(settings.bucket, _reveal), workspace_id=workspace_id)
+        return BucketAnchor(open_bucket(settings.bucket, reveal), workspace_id=workspace_id)
     if settings.path is not None:
         return FolderAnchor(settings.path, workspace_id=workspace_id, project=project.root)
     if settings.source is not None:
@@ -182,7 +183,7 @@ def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -
     secret = settings.secret
     if settings.url is None or secret is None:
         raise ConfigError("bad_anchor", f"Anchor {settings.name} has no address.")
-    return WebhookAnchor(settings.url, secret=lambda: _reveal(secret))
+    return WebhookAnchor(settings.url, secret=lambda: reveal(secret))
 
 
 def anchor_hosts(project: Project, settings: AnchorSettings) -> frozenset[str]:
