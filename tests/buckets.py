@@ -44,6 +44,7 @@ class Bucket:
         about: what Google's JSON interface says of the bucket.
         about_status: what questions about the bucket are answered with; 0 is the right answer.
         lock_status: the same of the question about locks alone.
+        conflict: a put only where there is none is told that another one is under way.
         account_key: whose signature is a right to everything, as a service account's is.
     """
 
@@ -59,6 +60,7 @@ class Bucket:
         self.lock = ""
         self.about: dict[str, object] = {"location": "EUROPE-WEST1"}
         self.about_status = self.lock_status = 0
+        self.conflict = False
         self.account_key: RSAPublicKey | None = None
 
 
@@ -91,6 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self._name() is None or self._query():
             self._answer(400)
+            return
+        if self._bucket().conflict and self.headers["If-None-Match"]:
+            self._answer(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>")
             return
         if self._is_taken():
             self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")

@@ -270,3 +270,15 @@ def test_a_bucket_that_is_not_there_is_not_made(bucket: Bucket, kind: Kind) -> N
     """Whoever keeps the checkpoints makes it."""
     assert _refused(bucket_anchor(kind, bucket, name="another")).code == "anchor_refused"
     assert {method for method, _ in bucket.requests} == {"PUT"}
+
+
+def test_a_write_that_met_another_one_is_tried_again(bucket: Bucket) -> None:
+    """S3 takes neither then; that nothing is there is no fault of the bucket."""
+    bucket.conflict = True
+    made = bucket_anchor("s3", bucket)
+    assert _refused(made).code == "anchor_away"
+    bucket.objects["audit/w-7.checkpoint"] = NOTE.encode()
+    made.publish(NOTE, size=7, at=NOW)
+    bucket.conflict = False
+    made.publish(NOTE, size=7, at=NOW)
+    assert bucket.objects == {"audit/w-7.checkpoint": NOTE.encode()}

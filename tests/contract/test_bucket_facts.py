@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -171,8 +173,8 @@ def test_a_host_on_no_list_is_not_asked(bucket: Bucket, kind: Kind) -> None:
     assert bucket.requests == bucket.unsigned == []
 
 
-def test_a_service_account_signs_for_itself(bucket: Bucket) -> None:
-    """Its key is enough for objects and questions: no token is fetched elsewhere."""
+def service_account(bucket: Bucket) -> str:
+    """The key, as JSON, of one that may do everything there."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     bucket.account_key = key.public_key()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -183,18 +185,40 @@ def test_a_service_account_signs_for_itself(bucket: Bucket) -> None:
         "private_key": pem,
         "token_uri": "http://127.0.0.1:1/token",
     }
+    return json.dumps(account)
+
+
+def test_a_service_account_signs_for_itself(bucket: Bucket) -> None:
+    """Its key is enough for objects and questions: no token is fetched elsewhere."""
+    account = service_account(bucket)
     settings = settings_of("gcs", bucket, "service_account_key")
     with allow_hosts({"127.0.0.1"}):
-        opened = open_bucket(settings, lambda reference: json.dumps(account))
+        opened = open_bucket(settings, lambda reference: account)
         opened.put("a.spool", b"sealed")
         assert opened.get("a.spool", 10) == b"sealed"
-        facts = read_bucket(settings, lambda reference: json.dumps(account))
+        facts = read_bucket(settings, lambda reference: account)
     assert facts.location == "europe-west1"
     for broken in ("marked-7f3a", "{}", '{"private_key": "marked-7f3a"}'):
         with pytest.raises(EngineError) as caught:
             read_bucket(settings, lambda reference, broken=broken: broken)  # type: ignore[misc]
         assert caught.value.code == "bucket_unknown"
         assert "marked" not in f"{caught.value} {caught.value.hint}"
+
+
+@KINDS
+def test_the_machine_s_own_credentials(
+    bucket: Bucket, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the settings name none: variables of Amazon's tools, a file of Google's."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    (tmp_path / "account.json").write_text(service_account(bucket))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    settings = replace(settings_of(kind, bucket), credentials={})
+    opened = open_bucket(settings, lambda reference: pytest.fail("no secret is named"))
+    opened.put("a.spool", b"sealed")
+    assert opened.names() == ["a.spool"]
 
 
 def test_hosts_are_those_of_the_service_and_of_credentials(bucket: Bucket) -> None:

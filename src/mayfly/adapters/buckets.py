@@ -220,7 +220,7 @@ def s3_bucket(
         prefix: folder in the bucket, without slashes at its ends.
         endpoint: address of the service where it is not Amazon's: https, or http on loopback.
         credentials: `access_key_id`, `secret_access_key` and, where there is one, `session_token`.
-            None takes what the machine offers (role, environment), as Amazon's own tools do.
+            None takes what the machine offers: a role, or the variables of Amazon's own tools.
         env: the environment, in which no proxy may be set.
 
     Raises:

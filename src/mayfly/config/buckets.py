@@ -18,7 +18,11 @@ from mayfly.config.fields import (
 
 
 class S3Bucket(Part):
-    """What every bucket of S3 has. Without keys, credentials are found as AWS's own tools do."""
+    """What every bucket of S3 has.
+
+    Without keys, credentials are those of the machine: a role, or the variables of AWS's own
+    tools. Their profiles are not read.
+    """
 
     bucket: BucketName = Field(description="Name of the bucket.", examples=["shop-held"])
     prefix: BucketPrefix | None = Field(
@@ -26,7 +30,8 @@ class S3Bucket(Part):
     )
     region: AwsRegion = Field(description="Region of the bucket.", examples=["eu-west-1"])
     access_key_id: Reference | None = Field(
-        default=None, description="Reference to the id of an access key."
+        default=None,
+        description="Reference to the id of an access key; by default the machine's own.",
     )
     secret_access_key: Reference | None = Field(
         default=None, description="Reference to that access key."
@@ -50,7 +55,8 @@ class GcsBucket(Part):
         default=None, description="Folder in the bucket.", examples=["mayfly/shop"]
     )
     service_account_key: Reference | None = Field(
-        default=None, description="Reference to the JSON of a service account's key."
+        default=None,
+        description="Reference to the JSON of a service account's key; else the machine's own.",
     )
     access_token: Reference | None = Field(
         default=None, description="Reference to a token of OAuth 2.0, read by each command."

@@ -34,7 +34,7 @@ class BucketAnchor:
         del at
         name, content = f"{self._workspace_id}-{size}.checkpoint", note.encode()
         try:
-            if not self._is_put(name, content) and self._bucket.get(name, _BYTES_MAX) != content:
+            if not self._is_put(name, content) and self._kept(name) != content:
                 raise IntegrityError(
                     "anchor_conflict",
                     "The bucket for checkpoints has another one of as many entries.",
@@ -51,6 +51,15 @@ class BucketAnchor:
                 raise
             return False
         return True
+
+    def _kept(self, name: str) -> bytes | None:
+        try:
+            return self._bucket.get(name, _BYTES_MAX)
+        except BucketError as error:
+            if error.kind != "absent":
+                raise
+            # The service told us of another write that was under way, and came to nothing.
+            raise BucketError("away", "ConflictError") from None
 
 
 def _translate(error: BucketError) -> EngineError:
