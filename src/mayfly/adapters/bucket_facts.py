@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import Any
 
 from mayfly.adapters.keys import aws_kms
-from mayfly.adapters.keys.refusals import quiet
 from mayfly.domain.errors import ConfigError, TransientError
 from mayfly.domain.settings import BucketSettings, SecretRef
+from mayfly.privacy.closed_logs import close_logs
 
 TIMEOUT_SECONDS = 5
 _GCS = "https://storage.googleapis.com"
@@ -65,7 +65,7 @@ def _read_s3(settings: BucketSettings, reveal: Reveal) -> BucketFacts:
         s3={"addressing_style": "path"},
     )
     errors = _driver("botocore.exceptions", "aws")
-    quiet("boto3", "botocore", "urllib3")
+    close_logs("boto3", "botocore", "urllib3")
     given = {name: reveal(reference) for name, reference in settings.credentials.items()}
     address = settings.endpoint or f"https://{aws_kms.host('s3', settings.region)}"
     try:
@@ -100,7 +100,7 @@ def _lock_seconds(client: Any, settings: BucketSettings, errors: Any) -> int:
 
 def _read_gcs(settings: BucketSettings, reveal: Reveal) -> BucketFacts:
     requests = _driver("google.auth.transport.requests", "gcp")
-    quiet("google.auth", "urllib3")
+    close_logs("google.auth", "urllib3")
     address = f"{settings.endpoint or _GCS}/storage/v1/b/{settings.bucket}"
     headers: dict[str, str] = {}
     with _asked(), _session() as session:
