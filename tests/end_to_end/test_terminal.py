@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from end_to_end.projects import FILES, approved, make_project
-from mayfly.api import Project
+from mayfly.api import Project, load
 from mayfly.sandbox.server import SandboxServer
 
 COLUMNS = 80
@@ -219,3 +219,17 @@ def test_a_suppression_list_is_counted_by_kind(tmp_path: Path, sandbox: SandboxS
     code, lines = Terminal(["suppress", "list", "--project", str(tmp_path)]).ended()
     assert code == 0
     assert lines == ["total: 0", "  email: 0", "  phone: 0", "  primary_key: 0"]
+
+
+def test_a_prompt_does_not_show_the_secret(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """`mayfly connect` asks for it, and stores what was typed unseen."""
+    text = FILES.replace("env:META_TOKEN", "connection:meta")
+    root = make_project(tmp_path / "project", sandbox.url, text=text)
+    terminal = Terminal(["connect", "meta", "--project", str(root)])
+    terminal.until("not shown")
+    terminal.press("marked-7f3a\n")
+    code, lines = terminal.ended()
+    assert code == 0, lines
+    assert "marked" not in terminal.text()
+    app = load(root).app
+    assert app.connections.vault.get(app.connections.place("meta")).secret == "marked-7f3a"

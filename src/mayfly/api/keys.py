@@ -85,7 +85,7 @@ def _rewrapped(app: App) -> int:
     """How many keys. Recorded before: what waits sealed may be under the version from here on."""
     name = identifier_of(newest_version(app.keys))
     app.ledger.append([app.workspace_entry(EntryType.REWRAPPED, sync="", run="", kek_version=name)])
-    return app.keyring.rewrap() + app.spool().rewrap()
+    return app.keyring.rewrap() + app.spool().rewrap() + app.connections.vault.rewrap()
 
 
 def _destroyed(app: App, version: str) -> dict[str, str | None]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.processes import actor_id, is_alive
+from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.results import PlanResult, RunResult, SyncPlan
 from mayfly.api.running import RunRequest, require_approved, run_syncs
@@ -198,6 +199,18 @@ class Project:
         with nullcontext() if act == "versions" else self._act():
             return act_on_keys(self.app, act, version)
 
+    def connect(
+        self, name: str, *, ask: Callable[[], str], show: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """Store what a destination logs in with; see `mayfly.api.connecting.connect`."""
+        with self._act():
+            return connect(self.app, name, ask=ask, show=show)
+
+    def disconnect(self, name: str) -> dict[str, Any]:
+        """Delete what a destination logs in with."""
+        with self._act():
+            return disconnect(self.app, name)
+
     def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
         """Add to, remove from or count the suppression list."""
         store = self.app.store
@@ -343,6 +356,7 @@ class Project:
         return swept.to_dict("sweep")
 
     def _sweep(self) -> Swept:
+        self.app.connections.vault.sweep()
         swept = Swept.of(*self.app.waiting().sweep())
         if swept.ended or swept.left:
             self.app.tell(SweptEvent(ended=len(swept.ended), left=len(swept.left)))

@@ -26,6 +26,7 @@ from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import close_leaks, is_alive, refuse_key_log
 from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.adapters.stores.sql_store import SqlStore
+from mayfly.bootstrap.connections import Connections, token_hosts
 from mayfly.bootstrap.connectors import (
     SPECS,
     address,
@@ -68,6 +69,7 @@ from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.anchor import Anchoring
 from mayfly.services.compile_sync import compile_sync, state_identity
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
+from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
 from mayfly.services.probe_source import probe_source
@@ -92,6 +94,17 @@ class App:
     sleep: Sleep = asyncio.sleep
     tell: Tell = ignore
     _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """One for as long as the project is open: access tokens are in its memory only."""
+        vault = CredentialVault(
+            self.store,
+            self.keys,
+            workspace=self.workspace_id,
+            region=self.project.workspace.region or "",
+            now=self.clock.now,
+        )
+        self.connections = Connections(project=self.project, vault=vault, clock=self.clock)
 
     def source(self, name: str) -> Source:
         """The source of that name."""
@@ -271,9 +284,12 @@ class App:
         if compiled.context is None:
             raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
         context = compiled.context
-        hosts = destination_hosts(settings) | source_hosts(self.project, compiled.model.source)
-        with allow_hosts(hosts | key_hosts(self.project.keys) | spool_hosts(self.project)):
-            yield lambda: make_destination(self.project, settings, context, compiled.sync)
+        opened = self.connections.opened(settings)
+        with allow_hosts(key_hosts(self.project.keys)):
+            hosts = destination_hosts(opened) | source_hosts(self.project, compiled.model.source)
+        hosts |= token_hosts(settings) | key_hosts(self.project.keys) | spool_hosts(self.project)
+        with allow_hosts(hosts):
+            yield lambda: make_destination(self.project, opened, context, compiled.sync)
 
 
 def open_app(root: Path, *, target: str = "dev") -> App:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from mayfly.adapters.http import HttpxClient
-from mayfly.config.secrets import Secret, resolve
+from mayfly.config.secrets import resolve
 from mayfly.connectors.destinations import (
     database_duckdb,
     database_postgres,
@@ -55,8 +55,23 @@ def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...
     return (*parts, sync.audience or sync.table or "")
 
 
-def _secret(reference: object) -> Secret:
+Revealable = meta_ads.Revealable
+
+
+class Opened:
+    """In place of a reference to a connection: opens it when the connector is made."""
+
+    def __init__(self, open_: Callable[[], Revealable]) -> None:
+        self.open = open_
+
+    def __repr__(self) -> str:
+        return "Opened()"
+
+
+def _secret(reference: object) -> Revealable:
     """The secret behind a reference of a destination's options."""
+    if isinstance(reference, Opened):
+        return reference.open()
     if not isinstance(reference, SecretRef):
         raise ConfigError("secret_missing", "A destination needs a secret that is not set.")
     return resolve(reference, os.environ)

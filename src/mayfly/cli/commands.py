@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mayfly.cli.connect import connect
 from mayfly.cli.keys import keys_app
 from mayfly.cli.options import (
     HERE,
@@ -394,6 +395,7 @@ def retry(
     _print(output, document, [f"{document['rows']} rows will be tried again."])
 
 
+app.command()(connect)
 app.command()(sweep)
 app.command()(purge)
 app.command()(prove)

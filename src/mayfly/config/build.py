@@ -191,7 +191,7 @@ def _model(parsed: Parsed, name: str, model: m.ModelFile, texts: dict[str, str])
     )
 
 
-_SECRETS = ("access_token", "app_secret", "dsn")
+_SECRETS = ("access_token", "app_secret", "client_secret", "dsn")
 _COMMON = ("type", "kind", "owner", "reason", "endpoint")
 
 

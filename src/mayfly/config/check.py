@@ -10,6 +10,7 @@ from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
 from mayfly.config.parse import Parsed
 from mayfly.config.residency import expected_region
+from mayfly.config.secrets import CONNECTION
 from mayfly.domain.names import is_name
 
 _MODES = {
@@ -20,6 +21,10 @@ _MODES = {
     "files": ("upsert", "mirror", "append"),
 }
 _DATABASES = ("postgres", "duckdb", "sqlite")
+
+
+def _endpoint(destination: m.DestinationFile) -> object:
+    return getattr(destination, "endpoint", None)
 
 
 class Checker:
@@ -175,6 +180,24 @@ class Checker:
                     message = f"destinations.{name}: kind internal needs `{key}`"
                     hint = "Say who answers for it, and why it is your own system."
                     self._findings.add(self._spots.key(*at, "kind"), "missing_key", message, hint)
+        for key in ("access_token", "dsn"):
+            kind, _, other = str(getattr(destination, key, "")).partition(":")
+            if kind == CONNECTION:
+                self._connection(name, destination, key, other)
+
+    def _connection(self, name: str, destination: m.DestinationFile, key: str, other: str) -> None:
+        """It is this destination's own, or that of one which goes to the same place."""
+        at = ("destinations", name, key)
+        self._reference("destinations", other, *at)
+        owner = self._parsed.destinations.get(other)
+        if owner is None:
+            return
+        same = owner.type == destination.type and _endpoint(owner) == _endpoint(destination)
+        if not same or getattr(owner, key, None) != f"{CONNECTION}:{other}":
+            label = ".".join(at)
+            message = f"{label}: destination {other} does not log in there by its own connection"
+            hint = "Name a destination of the same type and endpoint, with its own connection."
+            self._findings.add(self._spots.value(*at), "connection_differs", message, hint)
 
     def _sync(self, name: str, sync: m.SyncFile) -> None:
         at = ("syncs", name)

@@ -14,6 +14,8 @@ CODES = {
     "bad_table": "a table that is not `name` or `schema.name`",
     "bad_text": "text that is empty, on several lines, or of more than 255 characters",
     "bad_webhook": "an address that is not `https://HOST/PATH`, without a query",
+    "connection_differs": "a connection of a destination of another type or endpoint",
+    "connection_elsewhere": "`connection:` for a secret other than a destination's log-in",
     "consent_values": "not exactly one of `equals` and `in`",
     "control_character": "a character that cannot be seen",
     "defined_twice": "a name that another file defines, too",

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
-from mayfly.config.secrets import KINDS, parse_reference
+from mayfly.config.secrets import CONNECTION, KINDS, parse_reference
 from mayfly.domain.names import NAME_PATTERN, is_name
 
 SANDBOX = "http://127.0.0.1:8765"
@@ -61,10 +61,20 @@ def _name(text: str) -> str:
     return text
 
 
+def _login(text: str) -> str:
+    """As `_reference`, or a connection."""
+    reference = parse_reference(text)
+    if reference is None or reference.kind != CONNECTION:
+        return _reference(text)
+    return f"{CONNECTION}:{_name(reference.name)}"
+
+
 def _reference(text: str) -> str:
     reference = parse_reference(text)
     if reference is None:
         raise PydanticCustomError("literal_secret", "expected a reference to a secret")
+    if reference.kind == CONNECTION:
+        raise PydanticCustomError("connection_elsewhere", "a connection cannot be used here")
     if reference.kind == "env" and not re.fullmatch(
         r"[A-Za-z_][A-Za-z0-9_]{0,254}", reference.name
     ):
@@ -149,6 +159,11 @@ Reference = Annotated[
     str,
     AfterValidator(_reference),
     WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(KINDS)}):.+$"}),
+]
+Login = Annotated[
+    str,
+    AfterValidator(_login),
+    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join((*KINDS, CONNECTION))}):.+$"}),
 ]
 StoreUrl = Annotated[
     str,

@@ -17,6 +17,7 @@ from mayfly.config.fields import (
     Country,
     Endpoint,
     Line,
+    Login,
     Memory,
     Name,
     Part,
@@ -178,7 +179,9 @@ class MetaAdsDestination(Part):
     type: Literal["meta_ads"] = Field(description="Kind of destination.")
     kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
     account_id: Account = Field(description="The ad account, quoted.", examples=["1234567890"])
-    access_token: Reference = Field(description="Reference to the token.")
+    access_token: Login = Field(
+        description="Reference to the token, or `connection:NAME`, see `mayfly connect`."
+    )
     app_secret: Reference | None = Field(default=None, description="Reference to the app secret.")
     api_version: ApiVersion | None = Field(
         default=None, description="Of the Graph API.", examples=["v26.0"]
@@ -205,7 +208,10 @@ class PostgresDestination(Owned):
     """Tables of a PostgreSQL database."""
 
     type: Literal["postgres"] = Field(description="Kind of destination.")
-    dsn: Reference = Field(description="Reference to the dsn.", examples=["env:CRM_DSN"])
+    dsn: Login = Field(
+        description="Reference to the dsn, or `connection:NAME`, see `mayfly connect`.",
+        examples=["env:CRM_DSN"],
+    )
     schema_: Line | None = Field(
         default=None, alias="schema", description="Schema; `public` by default."
     )

@@ -26,6 +26,7 @@ SCHEMA = "json/project.schema.json"
 _WORDS: dict[object, str] = {
     f.Name: "name",
     f.Reference: "secret reference",
+    f.Login: "secret reference or connection",
     f.StoreUrl: "address",
     f.Endpoint: "address",
     f.Country: "country code",
@@ -56,7 +57,8 @@ out of date. How to write them: [project-files.md](../howto/project-files.md).
 
 A key without a default must be given. A *name* is `[a-z][a-z0-9_]{0,62}`. A *secret reference* is
 `env:NAME`, `file:/PATH` or `file:~/PATH`; `vault:`, `gcp-sm:` and `aws-sm:` are accepted and not
-resolved by this release.
+resolved by this release. A *connection* is `connection:NAME`, what
+[`mayfly connect NAME`](../howto/connect.md) stored.
 """
 
 

@@ -9,6 +9,8 @@ from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 
 KINDS = ("env", "file", "vault", "gcp-sm", "aws-sm")
+CONNECTION = "connection"
+"""Kind of a reference to what `mayfly connect` stored; for logging in to destinations only."""
 BYTES_MAX = 65_536
 
 
@@ -31,7 +33,8 @@ class Secret:
 def parse_reference(text: str) -> SecretRef | None:
     """`kind:name` as a reference, None for anything else (a literal)."""
     kind, colon, name = text.partition(":")
-    return SecretRef(kind=kind, name=name) if colon and name and kind in KINDS else None
+    known = kind in KINDS or kind == CONNECTION
+    return SecretRef(kind=kind, name=name) if colon and name and known else None
 
 
 def resolve(ref: SecretRef, env: Mapping[str, str]) -> Secret:

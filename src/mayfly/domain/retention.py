@@ -132,6 +132,21 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="mayfly connect",
+        ends="mayfly connect --forget; deletion of the workspace",
+        connections="names of destinations, numbers and states of their credentials",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.ACCESS_KEYS,
+        starts="mayfly connect, or a refresh",
+        ends="7 days after a later version, by the next sweep; mayfly connect --forget",
+        credentials="secrets and refresh tokens of destinations, each sealed under a key of its "
+        "own, with that key, wrapped",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="approval",
         ends="the next approval of the sync and target; deletion of the workspace",
         approvals="names of what may leave, its fingerprint, name of the operator",

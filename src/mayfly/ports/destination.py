@@ -13,6 +13,7 @@ import pyarrow as pa
 from mayfly.domain.batch import BatchHead, SyncMode
 from mayfly.domain.errors import ContractError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.ports.oauth import OAuthSpec
 from mayfly.privacy.gate import Form, ProtectedBatch
 
 
@@ -76,6 +77,7 @@ class DestinationSpec:
         always_external: True where no configuration can make it internal.
         locates: True where the connector is `Locating`.
         concurrency: how many batches of a run may be on their way at the same time.
+        oauth: how a person logs in, where the vendor gives refresh tokens.
     """
 
     name: str
@@ -89,6 +91,7 @@ class DestinationSpec:
     always_external: bool = False
     locates: bool = False
     concurrency: int = 1
+    oauth: OAuthSpec | None = None
 
     def field(self, name: str) -> FieldSpec | None:
         """The declared field of that name."""

@@ -92,9 +92,11 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 def test_the_commands_have_schemas() -> None:
     """Each command whose output is described has its file."""
-    wanted = "approve bench discover doctor hash init plan rejected retry run runs scan status"
+    wanted = (
+        "approve bench connect discover doctor hash init plan rejected retry run runs scan status"
+    )
     names = {p.name.partition(".")[0] for p in SCHEMAS}
-    assert names >= {*wanted.split(), "keys", "state", "suppress", "validate", "verify"}
+    assert names >= {*wanted.split(), "connect", "keys", "state", "suppress", "validate", "verify"}
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda p: p.name)

@@ -7,8 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cache
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import IntegrityError as DuplicateError
 from sqlalchemy.exc import SQLAlchemyError
 
+from mayfly.adapters.stores.sql_credentials import SqlCredentials
+from mayfly.adapters.stores.statements import statement as _statement
+from mayfly.adapters.stores.statements import time_text as _time
 from mayfly.domain.errors import (
     ConfigError,
     EngineError,
@@ -26,8 +28,7 @@ from mayfly.domain.errors import (
 )
 from mayfly.domain.runs import AnchorRecord, ApprovalRecord, Outage, RunRecord, WorkspaceRecord
 
-_HERE = Path(__file__).parent
-MIGRATIONS = _HERE / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 # The wait comes first: the change to WAL needs the file for itself.
 _PRAGMAS = (
     "busy_timeout=30000",
@@ -41,7 +42,7 @@ _SQLITE_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.
 _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
-class SqlStore:
+class SqlStore(SqlCredentials):
     """One workspace's acts.
 
     Args:
@@ -465,11 +466,6 @@ def _not_initialised() -> PolicyError:
     )
 
 
-@cache
-def _statement(name: str) -> Any:
-    return text((_HERE / "sql" / f"{name}.sql").read_text(encoding="ascii"))
-
-
 def _run(row: Mapping[str, Any]) -> RunRecord:
     finished = row["finished_at"]
     return RunRecord(
@@ -487,8 +483,3 @@ def _run(row: Mapping[str, Any]) -> RunRecord:
         error_code=row["error_code"],
         holder=row["holder"],
     )
-
-
-def _time(at: datetime) -> str:
-    """Of one length and one zone, so that the order of texts is that of times."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")

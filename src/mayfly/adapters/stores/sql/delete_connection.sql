@@ -1,0 +1,1 @@
+DELETE FROM connections WHERE target = :target AND name = :name

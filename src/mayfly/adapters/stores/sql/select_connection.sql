@@ -1,0 +1,1 @@
+SELECT current, state FROM connections WHERE target = :target AND name = :name

@@ -1,0 +1,119 @@
+"""Connecting a destination: a secret that is given, or a log-in in the browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from mayfly.adapters.egress import allow_hosts
+from mayfly.adapters.keys.make import key_hosts
+from mayfly.adapters.loopback import CallbackListener
+from mayfly.bootstrap import App
+from mayfly.domain.errors import ConfigError
+from mayfly.services.credentials import Credential
+from mayfly.services.oauth import Login, OAuthClient
+
+SECRET_BYTES_MAX = 65_536
+# One line of text: a stray paste of several lines, or of a file, is refused.
+_SECRET = re.compile(r"[^\x00-\x1f\x7f]+")
+
+Listen = Callable[[], CallbackListener]
+
+
+def connect(
+    app: App,
+    name: str,
+    *,
+    ask: Callable[[], str],
+    show: Callable[[str], None],
+    listen: Listen = CallbackListener,
+) -> dict[str, Any]:
+    """Store a new credential of a destination; the one before it stays for runs in flight.
+
+    Args:
+        app: of the project.
+        name: of the destination.
+        ask: gives its secret, where it does not log in.
+        show: is told the address to open in a browser, where it does; must not block.
+        listen: opens the listener that the browser comes back to.
+
+    Raises:
+        UsageError: `unknown_destination`, `no_connection`.
+        ConfigError: `secret_empty`, `secret_malformed`; whatever the log-in raises.
+        EngineError: whatever the key provider or the store raises.
+    """
+    place = app.connections.place(name)
+    client = app.connections.client(app.project.destinations[name])
+    with allow_hosts(key_hosts(app.project.keys)):
+        # Before a person does anything: what could not be sealed is not asked for.
+        app.keys.health()
+        if client is None:
+            credential = Credential(secret=_checked(ask()))
+        else:
+            credential = _logged_in(app, client, show, listen)
+        version = app.connections.vault.put(place, credential)
+    return _document("connected", app, name, version=version, login=client is not None)
+
+
+def disconnect(app: App, name: str) -> dict[str, Any]:
+    """Delete every version of a destination's credential here; the vendor is not told.
+
+    Raises:
+        UsageError: `unknown_destination`, `no_connection`.
+    """
+    place = app.connections.place(name)
+    versions = app.connections.vault.forget(place.key)
+    return _document("forgotten", app, name, version=None, login=False) | {"deleted": versions}
+
+
+def _logged_in(
+    app: App, client: OAuthClient, show: Callable[[str], None], listen: Listen
+) -> Credential:
+    with listen() as listener:
+        login = Login(redirect_uri=listener.redirect_uri)
+        show(login.url(client))
+        callback = listener.wait(lambda given: _is_code(login, given))
+    code = login.code(callback)
+    with allow_hosts({urlsplit(client.token_url).hostname or ""}):
+        tokens = app.connections.exchange(client, login, code)
+    # `exchange` gives none without.
+    return Credential(secret=str(tokens.refresh_token), refreshes=True)
+
+
+def _is_code(login: Login, callback: Mapping[str, str]) -> bool:
+    try:
+        login.code(callback)
+    except ConfigError:
+        return False
+    return True
+
+
+def _checked(secret: str) -> str:
+    if not secret.strip():
+        raise ConfigError(
+            "secret_empty",
+            "No secret was given.",
+            hint="Type it where it is asked for, or pipe it: mayfly connect NAME < FILE.",
+        )
+    if not _SECRET.fullmatch(secret) or len(secret.encode()) > SECRET_BYTES_MAX:
+        raise ConfigError(
+            "secret_malformed",
+            f"A secret is one line of text of at most {SECRET_BYTES_MAX} bytes.",
+            hint="Check that nothing else was piped in or pasted.",
+        )
+    return secret
+
+
+def _document(act: str, app: App, name: str, *, version: int | None, login: bool) -> dict[str, Any]:
+    return {
+        "schema": "mayfly/connect/1",
+        "ok": True,
+        "act": act,
+        "destination": name,
+        "target": app.project.target,
+        "login": login,
+        "version": version,
+        "deleted": 0,
+    }

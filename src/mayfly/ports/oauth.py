@@ -1,0 +1,43 @@
+"""What a connector declares of its vendor's OAuth 2 log-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthSpec:
+    """Authorisation code with PKCE, then refresh tokens. Data: nothing of it comes in a reply.
+
+    Args:
+        authorise_url: where a person consents, in a browser; `https`.
+        token_url: where codes and refresh tokens are exchanged; `https`.
+        scopes: all are needed.
+        life_seconds: of an access token, where the reply does not say.
+        parameters: further ones of the authorise URL, such as `access_type`.
+        client_id_option, client_secret_option: options that name the registered client; the
+            second may be left out of a destination, for a public client.
+    """
+
+    authorise_url: str
+    token_url: str
+    scopes: tuple[str, ...]
+    life_seconds: float
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    client_id_option: str = "client_id"
+    client_secret_option: str = "client_secret"  # noqa: S105, the name of an option
+
+    def __post_init__(self) -> None:
+        for url in (self.authorise_url, self.token_url):
+            parts = urlsplit(url)
+            if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError("an OAuth endpoint is an https address without a query")
+        if self.life_seconds <= 0:
+            raise ValueError("an access token lives for some time")
+
+    @property
+    def token_host(self) -> str:
+        """The one host that the program itself connects to."""
+        return urlsplit(self.token_url).hostname or ""
