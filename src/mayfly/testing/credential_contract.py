@@ -117,15 +117,18 @@ class CredentialStoreContract:
                 locked.add(sealed(2))
 
         def second() -> None:
+            store = world.open()
+            assert store.connection(META)[1] == sealed()
             inside.wait(30)
-            with world.open().lock_connection(META) as locked:
+            with store.lock_connection(META) as locked:
                 current = locked.current()
                 seen.append(current.version if current else 0)
 
         with ThreadPoolExecutor(2) as pool:
             ended = [pool.submit(first), pool.submit(second)]
             inside.wait(30)
-            assert not ended[1].done()
+            with pytest.raises(TimeoutError):
+                ended[1].result(0.5)
             go_on.set()
             for one in ended:
                 one.result()

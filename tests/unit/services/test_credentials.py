@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -319,8 +320,15 @@ def test_an_access_token_is_renewed_at_four_fifths_of_its_life(jitter: float, sh
 
 def test_threads_at_once_make_one_request() -> None:
     """The others get what it got."""
-    clock, barrier = Clockwork(), threading.Barrier(8)
-    held = clock.tokens()
+    clock, barrier, asking = Clockwork(), threading.Barrier(8), threading.Barrier(2)
+
+    def fetch() -> Tokens:
+        # Two who ask at once meet here; one alone goes on.
+        with suppress(threading.BrokenBarrierError):
+            asking.wait(0.3)
+        return clock.fetch()
+
+    held = AccessTokens(fetch, seconds=lambda: 0.0, jitter=lambda: 0.0)
 
     def one(_: int) -> str:
         barrier.wait(30)
