@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -52,7 +52,7 @@ from mayfly.bootstrap.keeping import (
     where_state_is,
 )
 from mayfly.config.load import load_project
-from mayfly.domain.errors import PolicyError
+from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import Project, SyncSettings
 from mayfly.domain.version import VERSION
 from mayfly.ledger.checkpoint import Signer
@@ -311,7 +311,12 @@ def open_app(root: Path, *, target: str = "dev") -> App:
     keyring = open_keyring(project, keys, workspace.workspace_id)
     clock = SystemClock()
     clock.not_before(store.latest_time())
-    ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now, tell)
+    try:
+        ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now, tell)
+    except EngineError:
+        # The ledger is signed with a key; to destroy takes none. The next sweep writes it down.
+        _destroy_late(project, keys, workspace.workspace_id, clock)
+        raise
     clock.not_before(ledger.last_time())
     return App(
         project=project,
@@ -324,6 +329,17 @@ def open_app(root: Path, *, target: str = "dev") -> App:
         clock=clock,
         tell=tell,
     )
+
+
+def _destroy_late(
+    project: Project, keys: KeyProvider, workspace_id: str, clock: SystemClock
+) -> None:
+    """End what waits sealed past its deadline; what went wrong before is what is told."""
+    with suppress(EngineError):
+        spool, now_ms = open_spool(project, keys, workspace_id, clock.now_ms), clock.now_ms()
+        late = [held.id for held in spool.held() if held.purge_by_ms <= now_ms]
+        if late:
+            spool.purge(late)
 
 
 def initialise(root: Path, *, target: str = "dev") -> list[str]:
