@@ -19,6 +19,7 @@ _CALLS = (
 _LINE = re.compile(r"^(?:\[pid +)?[0-9]*\]? *(?P<call>[a-z0-9_]+)\((?P<args>.*)\) += ")
 _FILE = re.compile(r"^[0-9]+<((?:\\x[0-9a-f]{2})+)>")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_SYSTEM = ("/usr/", "/lib/", "/lib64/", "/etc/")
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
@@ -28,7 +29,7 @@ class Trace:
 
     Attributes:
         writes: bytes that were handed to each regular file, call by call.
-        mapped: regular files that were mapped for writing, shared.
+        mapped: regular files that were mapped, shared, so that they may be written.
         unseen: calls by which bytes move that this cannot read.
     """
 
@@ -89,9 +90,10 @@ def _note(found: Trace, line: str) -> None:
 
 def _note_mapping(found: Trace, args: str) -> None:
     parts = args.split(", ")
-    shared = len(parts) > 4 and "MAP_SHARED" in parts[3] and "PROT_WRITE" in parts[2]
+    shared = len(parts) > 4 and "MAP_SHARED" in parts[3]
     path = _path(parts[4]) if shared else None
-    if path is not None:
+    # What is mapped for reading may be made writable later, except what the system maps of its own.
+    if path is not None and ("PROT_WRITE" in parts[2] or not path.startswith(_SYSTEM)):
         found.mapped.add(path)
 
 

@@ -77,7 +77,34 @@ LEAKS = {
         "import mmap\nf = open(FOLDER + '/x', 'w+b'); f.truncate(4096)\n"
         "m = mmap.mmap(f.fileno(), 4096); m[:len(VALUE)] = VALUE\n"
     ),
-    "a file of memory": "import os\nfd = os.memfd_create('x'); os.write(fd, VALUE)\n",
+    "a file of memory": "import os\nos.write(os.memfd_create('x'), VALUE)\n",
+    "a traceback with locals": (
+        "import traceback\n"
+        "def fail():\n    row = VALUE\n    raise ValueError\n"
+        "try:\n    fail()\nexcept ValueError as error:\n"
+        "    told = traceback.TracebackException.from_exception(error, capture_locals=True)\n"
+        "    open(FOLDER + '/x.log', 'w').writelines(told.format())\n"
+    ),
+    "a row that is deleted at once": (
+        "import sqlite3\nc = sqlite3.connect(FOLDER + '/x.sqlite')\n"
+        "c.execute('PRAGMA secure_delete = OFF')\nc.execute('CREATE TABLE t (v)')\n"
+        "c.execute('INSERT INTO t VALUES (?)', (VALUE,)); c.commit()\n"
+        "c.execute('DELETE FROM t'); c.commit()\n"
+    ),
+    "a ring of requests": (
+        "import ctypes\nctypes.CDLL(None).syscall(425, 4, ctypes.create_string_buffer(256))\n"
+    ),
+    "a pipe into a file": (
+        "import os\nr, w = os.pipe(); os.write(w, VALUE)\n"
+        "os.splice(r, os.open(FOLDER + '/x', os.O_RDWR | os.O_CREAT), len(VALUE))\n"
+    ),
+    "a mapping made writable later": (
+        "import ctypes, mmap\nf = open(FOLDER + '/x', 'w+b'); f.truncate(4096)\n"
+        "lib = ctypes.CDLL(None); lib.mmap.restype = ctypes.c_void_p\n"
+        "at = lib.mmap(None, ctypes.c_size_t(4096), 1, 1, f.fileno(), ctypes.c_long(0))\n"
+        "assert lib.mprotect(ctypes.c_void_p(at), ctypes.c_size_t(4096), 3) == 0\n"
+        "ctypes.memmove(at, VALUE, len(VALUE))\n"
+    ),
     "a copy in the kernel": (
         "import os\na = os.open(FOLDER + '/x', os.O_RDWR | os.O_CREAT)\n"
         "b = os.open(FOLDER + '/y', os.O_RDWR | os.O_CREAT)\nos.copy_file_range(a, b, 1)\n"
