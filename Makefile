@@ -6,6 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JOBS   ?= 2
+# Runs that are killed by `make soak`.
+KILLS  ?= 200
 
 .PHONY: demo test check bench soak engines lock clean
 
@@ -38,7 +40,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/mayfly bench
 
 soak: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(JOBS) -m slow
+	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) -m slow
 
 # Databases that rules are held against and that weigh more than all else: not for every machine.
 engines: $(VENV)/dev.stamp
