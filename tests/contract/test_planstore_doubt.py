@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from contract.plan_stores import STORES, MakeWarehouse, maker_of
+from contract.local_stores import ANY_STORE, any_maker_of
+from contract.plan_stores import MakeWarehouse
 from contract.plan_stories import (
     E0,
     E1,
@@ -28,10 +29,10 @@ from mayfly.testing.plan_driver import Attempt, CrashError, Events, Step
 from mayfly.testing.plan_world import World, identifiers
 
 
-@pytest.fixture(params=[STORES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in STORES[1:])])
+@pytest.fixture(params=ANY_STORE)
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with a plan store."""
-    return maker_of(request)
+    return any_maker_of(request)
 
 
 # -- appends and jobs ---------------------------------------------------------------------------

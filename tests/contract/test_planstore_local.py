@@ -2,131 +2,43 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from contract.local_stores import (
+    READING_ROLE,
+    any_maker_of,
+    beside,
+    databases_in,
+    parquet_folder,
+    write_parquet,
+)
 from contract.plan_machine import CASES, machine, play
 from contract.plan_samples import check_sample
-from contract.plan_stores import MakeWarehouse, write_postgres
+from contract.plan_stores import MakeWarehouse
 from contract.plan_stories import check_open_plans
-from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.connectors.sources.files import FilesSource
-from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
-from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import IntegrityError
-from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.planning.sql.postgres import PostgresDialect
-from mayfly.ports.source import Source
-from mayfly.testing.plan_world import ModelRow, Warehouse, World
+from mayfly.testing.plan_world import World
 
-LOCAL_CASES = [case for case in CASES if case.values[0] in (SyncMode.UPSERT, SyncMode.APPEND)]
-KEY = bytes(range(32))
+SHORT = ("audience", "mirror", "upsert", "upsert-identifiers", "append")
 
 
-class _Dsn:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The dsn."""
-        return self._text
-
-
-def databases_in(folder: Path) -> LocalDatabases:
-    """States in a folder of ours."""
-    return LocalDatabases(
-        folder=folder / "state",
-        make=make_database,
-        open=lambda path: LocalStateDatabase(path, lock_wait_seconds=0),
-    )
-
-
-def beside(
-    source: Source,
-    sql: SqlDialect,
-    write_model: Callable[[Sequence[ModelRow]], None],
-    folder: Path,
-) -> Warehouse:
-    """A source whose states are in a folder of ours."""
-    databases = databases_in(folder)
-    return Warehouse(
-        source=source,
-        sql=sql,
-        write_model=write_model,
-        make_store=lambda identity, clock: LocalPlanStore(
-            source,
-            sql,
-            identity,
-            owner="me",
-            clock_ms=clock,
-            databases=databases,
-            key=lambda: KEY,
-        ),
-    )
-
-
-def write_parquet(folder: Path, rows: Sequence[ModelRow]) -> None:
-    """The model as a Parquet file."""
-    types = {"id": pa.int64(), "email": pa.string(), "city": pa.string(), "ok": pa.bool_()}
-    columns = zip(*rows, strict=True) if rows else [[] for _ in types]
-    made = {
-        name: pa.array(list(values), kind)
-        for (name, kind), values in zip(types.items(), columns, strict=True)
-    }
-    pq.write_table(pa.table(made), folder / "people.parquet")
-
-
-@contextmanager
-def parquet_folder() -> Iterator[Warehouse]:
-    """A folder of files."""
-    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
-        folder = Path(name)
-        (folder / "data").mkdir()
-        write_parquet(folder / "data", [])
-        source = FilesSource("shop", folder / "data")
-        yield beside(source, DuckdbDialect(), partial(write_parquet, folder / "data"), folder)
-
-
-@contextmanager
-def reading_role(dsn: str) -> Iterator[Warehouse]:
-    """A real PostgreSQL, read by a role that may write nothing."""
-    write_postgres(dsn, [])
-    with psycopg.connect(dsn, autocommit=True) as con:
-        con.execute("DROP SCHEMA IF EXISTS _mayfly CASCADE")
-        if con.execute("SELECT to_regrole('reader')").fetchone() == (None,):
-            con.execute("CREATE ROLE reader LOGIN")
-        con.execute("GRANT SELECT ON people TO reader")
-    reader = psycopg.conninfo.make_conninfo(dsn, user="reader")
-    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
-        source = PostgresSource("shop", _Dsn(reader))
-        yield beside(source, PostgresDialect(), partial(write_postgres, dsn), Path(name))
-    with psycopg.connect(dsn, autocommit=True) as con:
-        assert con.execute("SELECT to_regnamespace('_mayfly')").fetchone() == (None,)
-
-
-@pytest.fixture(params=["folder", "reading role"])
+@pytest.fixture(params=["folder", READING_ROLE])
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of sources with a local plan store."""
-    if request.param == "folder":
-        return parquet_folder
-    return partial(reading_role, request.getfixturevalue("postgres_database"))
+    return any_maker_of(request)
 
 
 @pytest.mark.parametrize(
     ("mode", "more"),
-    [case for case in LOCAL_CASES if case.id in ("upsert", "upsert-identifiers", "append")],
+    [case for case in CASES if case.id in SHORT],
 )
 def test_any_history_ends_in_the_truth(
     warehouse: MakeWarehouse, mode: SyncMode, more: dict[str, Any], request: pytest.FixtureRequest
@@ -154,7 +66,7 @@ def test_who_was_overtaken_disturbs_no_plan() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("mode", "more"), LOCAL_CASES)
+@pytest.mark.parametrize(("mode", "more"), CASES)
 def test_many_histories_end_in_the_truth(
     warehouse: MakeWarehouse, mode: SyncMode, more: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
@@ -162,7 +74,7 @@ def test_many_histories_end_in_the_truth(
     play(machine(warehouse, mode, **more), request.node.name, examples=2)
 
 
-@pytest.mark.parametrize("mode", [SyncMode.UPSERT, SyncMode.APPEND])
+@pytest.mark.parametrize("mode", list(SyncMode))
 def test_a_sample_shows_rows_that_go_out_masked(warehouse: MakeWarehouse, mode: SyncMode) -> None:
     """As beside a source that holds its own state."""
     with warehouse() as made:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from contract.local_stores import ANY_STORE, any_maker_of
 from contract.plan_machine import EMAILS
-from contract.plan_stores import STORES, MakeWarehouse, duckdb_file, maker_of
+from contract.plan_stores import MakeWarehouse, duckdb_file, maker_of
 from contract.plan_stories import (
     E0,
     E1,
@@ -37,9 +38,15 @@ from mayfly.testing.plan_driver import Attempt, CrashError, Events
 from mayfly.testing.plan_world import Warehouse, World, digest
 
 
-@pytest.fixture(params=[STORES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in STORES[1:])])
+@pytest.fixture(params=ANY_STORE)
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with a plan store."""
+    return any_maker_of(request)
+
+
+@pytest.fixture(params=ANY_STORE[:2])
+def writable(request: pytest.FixtureRequest) -> MakeWarehouse:
+    """The same, where the plan store's tables are the warehouse's own."""
     return maker_of(request)
 
 
@@ -127,10 +134,10 @@ def test_a_pair_that_another_row_holds_is_forgotten_with_its_row() -> None:
 
 @pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.UPSERT])
 def test_a_row_sent_again_keeps_the_time_of_its_first_delivery(
-    warehouse: MakeWarehouse, mode: SyncMode
+    writable: MakeWarehouse, mode: SyncMode
 ) -> None:
     """Its line in the state is made anew, once; those of others are left as they are."""
-    with warehouse() as made:
+    with writable() as made:
         world = World(warehouse=made, mode=mode)
         become(world, {1: (E0, "c0"), 2: (E1, "c1")})
         first = _delivered(made)
@@ -189,10 +196,10 @@ def test_who_withdraws_after_the_plan_is_not_sent(warehouse: MakeWarehouse, mode
 
 @pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.UPSERT])
 def test_a_plan_holds_no_value_of_rows_that_it_does_not_send(
-    warehouse: MakeWarehouse, mode: SyncMode
+    writable: MakeWarehouse, mode: SyncMode
 ) -> None:
     """Neither digests nor texts of who did not consent and of rows that stay as they are."""
-    with warehouse() as made:
+    with writable() as made:
         world = World(warehouse=made, mode=mode)
         become(world, {1: (E0, "c0")})
         world.consent[2] = False

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import stat
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import _no_sleep, graph, members, only_audience
-from mayfly.api import Project, RunRequest, load
+from end_to_end.local_shops import PEOPLE, TEXT, Row, Shop, ended, make_shop, table
+from end_to_end.projects import graph, members, only_audience
+from mayfly.api import RunRequest
 from mayfly.api.examine import examine
 from mayfly.bootstrap import SPECS, initialise
 from mayfly.cli.commands import app
@@ -29,126 +27,11 @@ from mayfly.domain.retention import Place, RetentionClass, retention_of
 from mayfly.sandbox.server import SandboxServer
 from mayfly.testing.plan_world import digest
 
-Row = tuple[int, str, str, bool | None]
-TEXT = """
-version: 1
-workspace: {name: shop}
-sources:
-  shop: SOURCE
-models:
-  people:
-    source: shop
-    table: people
-    primary_key: [id]
-    columns: {id: {}, email: {class: email}, city: {}}
-    consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
-destinations:
-  meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
-  crm: {type: sqlite, path: crm.sqlite, kind: internal, owner: care, reason: answers}
-syncs:
-  to_meta:
-    id: to_meta
-    model: people
-    destination: meta
-    mode: upsert
-    audience: People
-    purpose: ads
-    mapping: {EMAIL: email}
-  to_crm:
-    id: to_crm
-    model: people
-    destination: crm
-    mode: upsert
-    table: people
-    key: [id]
-    purpose: ads
-    mapping: {id: id, email: email, city: city}
-  to_log:
-    id: to_log
-    model: people
-    destination: crm
-    mode: append
-    table: log
-    purpose: ads
-    mapping: {id: id, city: city}
-"""
-
-
-@dataclass(frozen=True)
-class Shop:
-    """A source with people, and the project on it."""
-
-    root: Path
-    kind: str
-    dsn: str = ""
-
-    @property
-    def source(self) -> str:
-        """Of the project file."""
-        if self.kind == "folder":
-            return "{type: files, path: data}"
-        if self.kind == "read-only role":
-            return '{type: postgres, dsn: "env:WAREHOUSE_DSN", state: local}'
-        local = ", state: local" if self.kind == "local file" else ""
-        return f"{{type: duckdb, path: shop.duckdb{local}}}"
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Replace the people."""
-        columns = "id bigint, email varchar, city varchar, ads boolean"
-        if self.kind == "read-only role":
-            with psycopg.connect(self.dsn, autocommit=True) as server:
-                server.execute(f"CREATE TABLE IF NOT EXISTS people ({columns})".encode())
-                server.execute("GRANT SELECT ON people TO reader")
-                server.execute("TRUNCATE people")
-                for row in rows:
-                    server.execute("INSERT INTO people VALUES (%s, %s, %s, %s)", row)
-            return
-        file = ":memory:" if self.kind == "folder" else str(self.root / "shop.duckdb")
-        with duckdb.connect(file) as connection:
-            connection.execute(f"CREATE OR REPLACE TABLE people ({columns})")
-            connection.executemany("INSERT INTO people VALUES (?, ?, ?, ?)", rows)
-            if self.kind == "folder":
-                (self.root / "data").mkdir(exist_ok=True)
-                path = self.root / "data" / "people.parquet"
-                connection.execute(f"COPY people TO '{path}' (FORMAT parquet)")
-
-    def begin(self, url: str, text: str = TEXT) -> Project:
-        """Initialised and approved."""
-        text = text.replace("SOURCE", self.source).replace("URL", url)
-        (self.root / "mayfly.yml").write_text(text)
-        initialise(self.root)
-        return self.opened()
-
-    def opened(self) -> Project:
-        """As another process would open it."""
-        project = load(self.root)
-        project.app.sleep = _no_sleep
-        project.approve(actor="tester")
-        return project
-
-    def state_files(self) -> list[Path]:
-        """What the local state has written."""
-        return sorted(p for p in (self.root / ".mayfly" / "state").rglob("*") if p.is_file())
-
-
-def _shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, root: Path) -> Shop:
-    dsn = ""
-    if request.param == "read-only role":
-        dsn = request.getfixturevalue("postgres_database")
-        with psycopg.connect(dsn, autocommit=True) as server:
-            if server.execute("SELECT to_regrole('reader')").fetchone() == (None,):
-                server.execute("CREATE ROLE reader LOGIN")
-        reader = psycopg.conninfo.make_conninfo(dsn, user="reader")
-        monkeypatch.setenv("WAREHOUSE_DSN", reader)
-    root.mkdir()
-    return Shop(root=root, kind=request.param, dsn=dsn)
-
 
 @pytest.fixture(params=["folder", "read-only role", "local file"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Each kind of source with a local state."""
-    return _shop(request, monkeypatch, tmp_path / "shop")
+    return make_shop(request, monkeypatch, tmp_path / "shop")
 
 
 @pytest.fixture(params=["folder", "read-only role", "state in the file"])
@@ -156,7 +39,7 @@ def any_shop(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shop:
     """Local states, and one in the source, which behaves the same."""
-    return _shop(request, monkeypatch, tmp_path / "shop")
+    return make_shop(request, monkeypatch, tmp_path / "shop")
 
 
 @pytest.fixture
@@ -165,25 +48,6 @@ def folder(tmp_path: Path) -> Shop:
     root = tmp_path / "shop"
     root.mkdir()
     return Shop(root=root, kind="folder")
-
-
-def ended(project: Project, sync: str, request: RunRequest | None = None) -> tuple[str, int, int]:
-    """Status, delivered and removed rows of a run."""
-    [run] = project.run(sync, request=request).to_dict()["syncs"]
-    return run["status"], run["rows"]["delivered"], run["rows"]["removed"]
-
-
-def table(shop: Shop, name: str) -> list[tuple[object, ...]]:
-    """Rows of the local database."""
-    with sqlite3.connect(shop.root / "crm.sqlite") as connection:
-        return connection.execute(f"SELECT * FROM {name} ORDER BY id").fetchall()
-
-
-PEOPLE: list[Row] = [
-    (1, "ann@example.com", "Lyon", True),
-    (2, "bob@example.com", "Lyon", True),
-    (3, "eve@example.com", "Nantes", None),
-]
 
 
 def test_an_upsert_sends_what_changed_and_only_that(shop: Shop, sandbox: SandboxServer) -> None:
@@ -323,23 +187,6 @@ def test_what_a_killed_run_leaves_can_be_read_by_nobody(
     assert ended(folder.opened(), "to_crm")[0] in ("succeeded", "no_changes")
     assert table(folder, "people") == [row[:3] for row in PEOPLE[:2]]
     assert [p.suffix for p in folder.state_files()] == [".duckdb"]
-
-
-@pytest.mark.parametrize("mode", ["audience", "mirror"])
-def test_modes_that_must_know_who_left_are_refused(
-    folder: Shop, sandbox: SandboxServer, mode: str
-) -> None:
-    """With the reason, before anything is read."""
-    sync = {"audience": "to_meta", "mirror": "to_crm"}[mode]
-    head, _, tail = TEXT.partition(f"  {sync}:\n")
-    folder.write(PEOPLE)
-    project = folder.begin(
-        sandbox.url, head + f"  {sync}:\n" + tail.replace("mode: upsert", f"mode: {mode}", 1)
-    )
-    [run] = project.run(sync).syncs
-    assert run.error is not None
-    assert (run.error.code, run.error.exit_code) == ("local_state_mode", 3)
-    assert "upsert" in str(run.error)
 
 
 def test_rejected_rows_are_counted_and_can_be_tried_again(

@@ -214,14 +214,7 @@ class _Compiler:
             )
 
     def _local_state(self) -> None:
-        """What a state of keyed digests cannot do."""
-        if self.mode in (SyncMode.MIRROR, SyncMode.AUDIENCE):
-            self.found.refuse(
-                "local_state_mode",
-                f"Mode {self.mode.value} takes back rows that left the model, which a state of "
-                "keyed digests beside the source cannot name. Use upsert, or `state: source` with "
-                "a source that may be written.",
-            )
+        """What a plan whose rows are gone with its run cannot do."""
         if self.mode is SyncMode.APPEND and not self.r.destination.batch_marker:
             self.found.refuse(
                 "local_state_append",

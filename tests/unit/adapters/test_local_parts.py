@@ -50,6 +50,18 @@ def test_the_mark_tells_keys_apart() -> None:
     assert repr(LocalDigests(KEY)) == "LocalDigests()"
 
 
+def test_sealed_keys_come_back_column_by_column() -> None:
+    """Whatever signs are in them; keys with an equal part do not look alike."""
+    texts = [["", "1:", "é", "1:"], ["1:a", "", "2", "2"]]
+    columns = [pa.chunked_array([pa.array(t, pa.string())]) for t in texts]
+    sealed = LocalDigests(KEY).seal_keys(columns)
+    assert [t.to_pylist() for t in LocalDigests(KEY).unseal_keys(sealed, 2)] == texts
+    first, second = (s.as_py() for s in (sealed[1], sealed[3]))
+    assert first[16:] != second[16:]
+    with pytest.raises(IntegrityError, match="unseal_failed"):
+        LocalDigests(bytes(32)).unseal_keys(sealed, 2)
+
+
 def test_sealed_rows_come_back_to_the_plan_that_wrote_them(tmp_path: Path) -> None:
     """From a file for this user alone, in which nothing of them stands."""
     rows = SealedRows(tmp_path / "s.rows", "s")

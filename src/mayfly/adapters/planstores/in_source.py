@@ -295,11 +295,19 @@ class SourcePlanStore:
 
     def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
         """See `PlanStore.close`."""
+        return self.close_with(spec, lambda _: None, now_ms=now_ms)
+
+    def close_with(
+        self, spec: PlanSpec, then: Callable[[SqlSession], None], *, now_ms: int
+    ) -> CloseReport:
+        """Close the open plan, and do what `then` does once it is merged, in one transaction of the
+        holder. Without an open plan a no-op.
+        """
         with self._fenced() as session:
             row = self._registry(session) or {}
             if row.get("plan_run") is None:
                 return CloseReport()
-            return close_open_plan(
+            report = close_open_plan(
                 session,
                 self._sql,
                 self._names,
@@ -307,6 +315,8 @@ class SourcePlanStore:
                 layout=str(row["plan_layout"]),
                 now_ms=now_ms,
             )
+            then(session)
+            return report
 
     def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
         """See `PlanStore.rejections`."""

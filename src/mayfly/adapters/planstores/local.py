@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +26,14 @@ from mayfly.adapters.planstores.reading import (
     read_batches,
     taken,
 )
-from mayfly.adapters.planstores.recognition import LocalState, Recognition
+from mayfly.adapters.planstores.recognition import (
+    SEALED_KEY,
+    LocalState,
+    Recognition,
+    keeps_keys,
+    keys_of_texts,
+    takes_back_left,
+)
 from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch, Operation, SyncMode
 from mayfly.domain.errors import PolicyError
@@ -41,6 +49,7 @@ from mayfly.planning.spec import (
     PlanSpec,
     PlanWorker,
     StateIdentity,
+    SuppressionColumn,
 )
 from mayfly.planning.sql.dialect import SqlDialect, literal, quote
 from mayfly.planning.sql.duckdb import DuckdbDialect
@@ -49,6 +58,7 @@ from mayfly.ports.source import Source, SqlSession
 _SCHEMA = "_mayfly"
 _MARK = "local_key"
 _MARKS = f"{quote(_SCHEMA)}.{quote(_MARK)}"
+_CARRIED = SuppressionColumn(kind="email", column="", canonical_sql="", inside_sql="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +85,19 @@ class LocalDatabases:
 
 
 def local_spec(spec: PlanSpec) -> PlanSpec:
-    """A plan as the state's database sees it: one keyed digest is the key, nothing is canonical."""
+    """A plan as the state's database sees it: one keyed digest is the key, nothing is canonical.
+
+    A sealed primary key goes from plan to state the way of a canonical digest; see `SEALED_KEY`.
+    """
     columns = ", ".join(f"{k.name} {k.sql_type}" for k in spec.keys)
     key = KeyColumn(name=columns, sql_type=DuckdbDialect.blob, arrow_type=pa.binary())
-    return replace(spec, keys=(key,), suppression=(), suppress_key=False)
+    carried = (_CARRIED,) if keeps_keys(spec) else ()
+    return replace(spec, keys=(key,), suppression=carried, suppress_key=False)
 
 
 class LocalPlanStore:
-    """See `PlanStore`. For `upsert` and `append`; what a row was is known by keyed digests only.
+    """See `PlanStore`. What a row was is known by keyed digests, and by sealed identifiers or a
+    sealed primary key where it must be taken back.
 
     Args:
         source, sql: of the model; only read.
@@ -196,9 +211,8 @@ class LocalPlanStore:
                 recognition = Recognition(place, digests, state)
                 plan = _planned(place, worker, flags, recognition, state)
                 check(plan)
-                LocalCopy(place, digests, self._rows, state).write(
-                    plan, recognition.left() if _tells_left(spec) else None
-                )
+                copy = LocalCopy(place, digests, self._rows, state)
+                copy.write(plan, recognition, left=_tells_left(spec))
                 return plan
 
         try:
@@ -247,7 +261,8 @@ class LocalPlanStore:
 
     def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
         """See `PlanStore.close`."""
-        report = self._inner.close(local_spec(spec), now_ms=now_ms)
+        forget = partial(self._forget_keys, keep=keeps_keys(spec))
+        report = self._inner.close_with(local_spec(spec), forget, now_ms=now_ms)
         self._rows.clear()
         return report
 
@@ -271,11 +286,19 @@ class LocalPlanStore:
         """Put batch, position and primary key of unsealed rows where a plan's table is."""
         names = [f"t{i}" for i in range(len(spec.keys))]
         session.load("mf_rows", rows.select(["batch", "pos", *names]))
-        keys = ", ".join(f"CAST(t{i} AS {k.sql_type}) AS k{i}" for i, k in enumerate(spec.keys))
         session.execute(
-            f"CREATE TEMPORARY TABLE {self._temporary.of(kind)} AS SELECT "
-            f"CAST(batch AS integer) AS batch, CAST(pos AS integer) AS pos, {keys} FROM mf_rows"
+            f"CREATE TEMPORARY TABLE {self._temporary.of(kind)} AS SELECT CAST(batch AS integer) "
+            f"AS batch, CAST(pos AS integer) AS pos, {keys_of_texts(spec)} FROM mf_rows"
         )
+
+    def _forget_keys(self, local: SqlSession, *, keep: bool) -> None:
+        """Of rows that no removal can name any more, since they are not at the destination."""
+        state = LocalState(session=local, names=self._names)
+        if state.has_keys():
+            needless = f"{SEALED_KEY} IS NOT NULL AND NOT (present AND {literal(keep)})"
+            local.execute(
+                f"UPDATE {self._names.of('state')} SET {SEALED_KEY} = NULL WHERE {needless}"
+            )
 
     def _mark(self) -> None:
         """Note which key the state is made with. No plan was made before."""
@@ -321,14 +344,17 @@ def _planned(
         versions_changed=flags.versions_changed or flags.suppression_changed,
         rejected=flags.rejected,
     )
-    settle = recognition.settle if place.spec.external else None
-    plan = PlanMaker(place, flags, settle=settle).make(worker)
+    spec = place.spec
+    settle = recognition.settle if spec.external else None
+    add_gone = recognition.add_gone if spec.by_identifier and takes_back_left(spec) else None
+    plan = PlanMaker(place, flags, settle=settle, add_gone=add_gone).make(worker)
     if state is None:
         return plan
-    left = 0
-    if _tells_left(place.spec):
-        left = state.number(f"SELECT count(*) AS n FROM ({recognition.left()}) AS mf_l")
-    counts = replace(plan.counts, left=left, state_rows=state.rows("state", "WHERE present"))
+    counts = replace(plan.counts, state_rows=state.rows("state", "WHERE present"))
+    if _tells_left(spec):
+        left = f"SELECT count(*) AS n FROM ({recognition.left()}) AS mf_l"
+        doubt = 0 if keeps_keys(spec) else state.number(f"{left} WHERE redo")
+        counts = replace(counts, left=state.number(left), in_doubt=counts.in_doubt + doubt)
     return replace(plan, counts=counts)
 
 

@@ -11,19 +11,22 @@ import pyarrow as pa
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.local_rows import SealedRows
 from mayfly.adapters.planstores.make import PlanPlace
-from mayfly.adapters.planstores.recognition import LocalState, key_digest
+from mayfly.adapters.planstores.recognition import (
+    SEALED_KEY,
+    LocalState,
+    Recognition,
+    keeps_keys,
+    key_digest,
+    key_texts,
+    takes_back_left,
+)
 from mayfly.domain.batch import Operation, SyncMode
-from mayfly.planning.columns import key_names, value_fields
+from mayfly.planning.columns import value_fields
 from mayfly.planning.numbering import identifiers
-from mayfly.planning.spec import BatchInfo, Plan, PlanSpec, RowClass
-from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.spec import BatchInfo, Plan, RowClass
+from mayfly.planning.sql.dialect import literal
 
 _ABSENT = (RowClass.WITHDRAWN, RowClass.UNKNOWN, RowClass.SUPPRESSED, RowClass.NO_IDENTIFIER)
-
-
-def key_texts(spec: PlanSpec, sql: SqlDialect) -> list[str]:
-    """The primary key as texts t0, t1 … that cast back to themselves."""
-    return [f"CAST({k} AS {sql.text}) AS t{i}" for i, k in enumerate(key_names(spec))]
 
 
 class LocalCopy:
@@ -48,12 +51,13 @@ class LocalCopy:
         self._state = state
         self._loads = 0
 
-    def write(self, plan: Plan, left: str | None) -> None:
+    def write(self, plan: Plan, recognition: Recognition, *, left: bool) -> None:
         """All of it.
 
         Args:
             plan: whose tables are in the session.
-            left: query of the state's rows that left the model, None where that is not told.
+            recognition: of the state.
+            left: whether rows that are not in the model any more are told.
         """
         for statement in self._create(plan):
             self._state.session.execute(statement)
@@ -66,21 +70,24 @@ class LocalCopy:
             else:
                 self._removed_keys(info)
         if self._spec.by_identifier:
-            self._gone()
+            self._gone(recognition)
         if self._spec.mode is not SyncMode.APPEND:
-            self._absent(left)
+            self._absent(recognition.left() if left else None)
         self._refreshed()
+        if keeps_keys(self._spec):
+            self._name(recognition)
 
     def _create(self, plan: Plan) -> list[str]:
         n = self._state.names
         values = "".join(f", v{i} BLOB" for i, _ in identifiers(self._spec))
+        key = f", {SEALED_KEY} BLOB" if keeps_keys(self._spec) else ""
         statements = [
             f"CREATE TABLE {n.of('plan')} "
-            f"(batch integer, pos integer, k0 BLOB, fp BLOB, out BLOB{values})",
+            f"(batch integer, pos integer, k0 BLOB, fp BLOB, out BLOB{values}{key})",
             f"CREATE TABLE {n.of('drop')} "
             "(batch integer, pos integer, field VARCHAR, digest BLOB, k0 BLOB)",
             f"CREATE TABLE {n.of('gone')} (k0 BLOB, field VARCHAR, digest BLOB)",
-            f"CREATE TABLE {n.of('scan')} (k0 BLOB, c smallint, fp BLOB)",
+            f"CREATE TABLE {n.of('scan')} (k0 BLOB, c smallint, fp BLOB{key})",
             f"CREATE TABLE {n.of('batches')} "
             "(batch integer, op VARCHAR, field VARCHAR, size bigint)",
         ]
@@ -110,6 +117,9 @@ class LocalCopy:
         for i, field in identifiers(spec):
             digests = found.column(f"v{i}").combine_chunks()
             made[f"v{i}"] = self._digests.sealer.seal(digests, field.name)
+        if keeps_keys(spec):
+            texts = [found.column(f"t{i}") for i, _ in enumerate(spec.keys)]
+            made[SEALED_KEY] = self._digests.seal_keys(texts)
         self._insert("plan", self._numbered(info, found) | made)
 
     def _removed_identifiers(self, info: BatchInfo) -> None:
@@ -135,10 +145,20 @@ class LocalCopy:
         made = {"k0": self._digests.rows(found.column("kd"))}
         self._insert("drop", self._numbered(info, found) | made)
 
-    def _gone(self) -> None:
+    def _gone(self, recognition: Recognition) -> None:
+        if takes_back_left(self._spec):
+            # Those of rows that left stand in the session as nobody's.
+            local = self._state.names
+            self._state.session.execute(
+                f"INSERT INTO {local.of('gone')} SELECT k0, field, digest "
+                f"FROM {local.of('pairs')} WHERE {recognition.unseen()}"
+            )
         keys, gone = key_digest(self._spec, self._sql), self._names.of("gone")
         for _, field in identifiers(self._spec):
-            query = f"SELECT {keys} AS kd, digest FROM {gone} WHERE field = {literal(field.name)}"
+            query = (
+                f"SELECT {keys} AS kd, digest FROM {gone} "
+                f"WHERE field = {literal(field.name)} AND k0 IS NOT NULL"
+            )
             for piece in self._session.stream(query):
                 made = {
                     "k0": self._digests.rows(piece.column("kd")),
@@ -177,6 +197,25 @@ class LocalCopy:
                 "fp": self._digests.values(piece.column("fp"), keys),
             }
             self._insert("scan", made)
+
+    def _name(self, recognition: Recognition) -> None:
+        """Sealed primary keys of rows that were delivered without, and of those looked at again,
+        which closing takes out of the scan.
+        """
+        names, session = self._state.names, self._state.session
+        state, scan = names.of("state"), names.of("scan")
+        for keys, texts in recognition.unnamed():
+            self._loads += 1
+            made = {"k": keys, "s": self._digests.seal_keys(texts)}
+            session.load(f"mf_in_{self._loads}", pa.table(made))
+            session.execute(
+                f"UPDATE {state} SET {SEALED_KEY} = w.s FROM mf_in_{self._loads} w "
+                f"WHERE {state}.k0 = w.k"
+            )
+        session.execute(
+            f"UPDATE {scan} SET {SEALED_KEY} = s.{SEALED_KEY} FROM {state} s "
+            f"WHERE s.k0 = {scan}.k0 AND c = {int(RowClass.REFRESHED)}"
+        )
 
     def _numbered(self, info: BatchInfo, found: pa.Table) -> dict[str, pa.Array]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from mayfly.crypto.sealed_identifiers import IdentifierSealer
 
 _DIGEST = pa.binary(DIGEST_BYTES)
 _HALF = DIGEST_BYTES // 2
+_KEY = "primary key"  # no destination field has a blank in its name
 
 
 class LocalDigests:
@@ -63,6 +65,41 @@ class LocalDigests:
     def sealer(self) -> IdentifierSealer:
         """For identifiers, which a removal must be able to hand back."""
         return IdentifierSealer(self._sealing)
+
+    def seal_keys(self, texts: Sequence[pa.ChunkedArray]) -> pa.Array:
+        """Primary keys, which a removal from a table must be able to name.
+
+        Sealed as a whole: equal parts of two keys do not look equal.
+
+        Args:
+            texts: of each column of the key, none of them null.
+        """
+        empty = pa.scalar(b"", pa.binary())
+        parts: list[pa.Array] = []
+        for column in texts:
+            text = _flat(column).cast(pa.binary())
+            size = pc.binary_length(text).cast(pa.string()).cast(pa.binary())
+            parts += [size, pa.scalar(b":", pa.binary()), text]
+        joined = pc.binary_join_element_wise(*parts, empty, null_handling="emit_null")
+        return self.sealer.seal(joined, _KEY)
+
+    def unseal_keys(self, sealed: pa.Array, columns: int) -> list[pa.Array]:
+        """The texts that `seal_keys` sealed, by column of the key.
+
+        Raises:
+            IntegrityError: `unseal_failed`.
+        """
+        keys = [_parts(key) for key in self.sealer.unseal(sealed, _KEY).to_pylist()]
+        return [pa.array([key[i] for key in keys], pa.string()) for i in range(columns)]
+
+
+def _parts(key: bytes) -> list[str]:
+    found: list[str] = []
+    while key:
+        size, _, rest = key.partition(b":")
+        found.append(rest[: int(size)].decode())
+        key = rest[int(size) :]
+    return found
 
 
 def _flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -72,11 +72,17 @@ class PlanMaker:
     """Runs the planner's statements on one session and asks the worker for what SQL may not do.
 
     `settle` does what `NumberingSql.settle_resends` does, where the state's table cannot tell which
-    outgoing values were delivered.
+    outgoing values were delivered. `add_gone` adds what the session's pairs do not hold to those
+    that their own row no longer wants.
     """
 
     def __init__(
-        self, place: PlanPlace, flags: ScanFlags, *, settle: Callable[[], None] | None = None
+        self,
+        place: PlanPlace,
+        flags: ScanFlags,
+        *,
+        settle: Callable[[], None] | None = None,
+        add_gone: Callable[[], None] | None = None,
     ) -> None:
         self._session = place.session
         self._sql = place.sql
@@ -86,6 +92,7 @@ class PlanMaker:
         self._scan = ScanSql(place.spec, place.sql, place.names, flags)
         self._numbering = NumberingSql(place.spec, place.sql, place.names)
         self._settle = settle
+        self._add_gone = add_gone
         self._loaded = 0
 
     def make(self, worker: PlanWorker) -> Plan:
@@ -231,6 +238,8 @@ class PlanMaker:
     def _identifier_removals(self) -> None:
         session, numbering = self._session, self._numbering
         session.execute(numbering.create_gone())
+        if self._add_gone is not None:
+            self._add_gone()
         next_batch = self._number(numbering.last_batch("plan")) + 1
         for i, field in identifiers(self._spec):
             session.execute(numbering.add_identifier_removals(field, i, next_batch))

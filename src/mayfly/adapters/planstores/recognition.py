@@ -7,6 +7,7 @@ tables in the session then stand where the state's tables are otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow as pa
 from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.make import PlanPlace, pages
+from mayfly.domain.errors import IntegrityError, PolicyError
 from mayfly.planning.columns import key_list, key_names, source_fingerprint
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import SETTLED, NumberingSql
@@ -23,6 +25,8 @@ from mayfly.ports.source import SqlSession
 
 _KNOWN = "mf_known"
 _SEEN = "mf_seen"
+SEALED_KEY = "s0"
+"""The column of a local state with sealed primary keys, for a table that rows are taken out of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +47,36 @@ class LocalState:
         """The number `n` of a query."""
         return int(self.session.table(query).column("n")[0].as_py())
 
+    def has_keys(self) -> bool:
+        """Whether it has a column for sealed primary keys; see `SEALED_KEY`."""
+        table = self.session.table(f"SELECT * FROM {self.names.of('state')} LIMIT 0")
+        return SEALED_KEY in table.column_names
+
     def rows(self, kind: str, where: str = "") -> int:
         """How many rows one of its tables has, as far as they count."""
         if self.forgotten and kind in ("state", "pairs"):
             return 0
         return self.number(f"SELECT count(*) AS n FROM {self.names.of(kind)} {where}")
+
+
+def takes_back_left(spec: PlanSpec) -> bool:
+    """Whether the plan takes back what was delivered of rows that are not in the model any more."""
+    return RowClass.LEFT in spec.removes and spec.limit is None
+
+
+def keeps_keys(spec: PlanSpec) -> bool:
+    """Whether rows that leave the model must be named to the destination by their primary key."""
+    return RowClass.LEFT in spec.removes and not spec.by_identifier
+
+
+def key_texts(spec: PlanSpec, sql: SqlDialect) -> list[str]:
+    """The primary key as texts t0, t1 … that cast back to themselves."""
+    return [f"CAST({k} AS {sql.text}) AS t{i}" for i, k in enumerate(key_names(spec))]
+
+
+def keys_of_texts(spec: PlanSpec) -> str:
+    """The primary key k0, k1 … of those texts."""
+    return ", ".join(f"CAST(t{i} AS {k.sql_type}) AS k{i}" for i, k in enumerate(spec.keys))
 
 
 def key_digest(spec: PlanSpec, sql: SqlDialect) -> str:
@@ -88,8 +117,17 @@ class Recognition:
         known = f"SELECT n, kd, fp FROM {_KNOWN} WHERE TRUE"
         for piece in pages(self._session, known, _KNOWN, "n"):
             self._look_up(state, piece)
-        if self._spec.by_identifier and not state.forgotten:
-            self._keep_pairs_of_others(state)
+        if state.forgotten:
+            return
+        if self._spec.by_identifier and not takes_back_left(self._spec):
+            self._tell_pairs_of_others(state, "pairs")
+        if keeps_keys(self._spec) and takes_back_left(self._spec):
+            self._name_left(state)
+
+    def add_gone(self) -> None:
+        """Identifiers of rows that left the model are not wanted by them any more."""
+        if self._state is not None and not self._state.forgotten:
+            self._tell_pairs_of_others(self._state, "gone")
 
     def settle(self) -> None:
         """Rows looked at again whose outgoing values are those that were delivered."""
@@ -121,10 +159,34 @@ class Recognition:
         if state is None:
             raise ValueError("there is no state that anything could have left")
         return (
-            f"SELECT k0 FROM {state.names.of('state')} "
+            f"SELECT * FROM {state.names.of('state')} "
             f"WHERE {literal(not state.forgotten)} AND present "
-            f"AND k0 NOT IN (SELECT k FROM {_SEEN})"
+            f"AND {self.unseen()}"
         )
+
+    def unseen(self) -> str:
+        """Condition on k0 of the state's tables: the row is not in the model."""
+        return f"k0 NOT IN (SELECT k FROM {_SEEN})"
+
+    def unnamed(self) -> Iterator[tuple[pa.Array, list[pa.ChunkedArray]]]:
+        """Keyed digests and key texts of the model's rows whose primary key the state lacks: they
+        were delivered while nothing was taken back.
+        """
+        state, spec = self._state, self._spec
+        if state is None or not state.rows("state", f"WHERE present AND {SEALED_KEY} IS NULL"):
+            return
+        texts = ", ".join(key_texts(spec, self._sql))
+        query = f"SELECT n, kd, fp, {texts} FROM {_KNOWN} WHERE TRUE"
+        for piece in pages(self._session, query, _KNOWN, "n"):
+            page = self._local_page(state, piece, "fp")
+            found = state.session.table(
+                f"SELECT p.n, p.k FROM {page} p JOIN {state.names.of('state')} s ON s.k0 = p.k "
+                f"WHERE s.present AND s.{SEALED_KEY} IS NULL"
+            )
+            state.session.execute(f"DROP TABLE {page}")
+            rows = pa.compute.index_in(found.column("n"), value_set=piece.column("n").cast("int64"))
+            named = piece.take(rows)
+            yield found.column("k"), [named.column(f"t{i}") for i, _ in enumerate(spec.keys)]
 
     def _create_known(self) -> str:
         spec, sql = self._spec, self._sql
@@ -151,7 +213,7 @@ class Recognition:
                 f"SELECT p.n, q.field, q.digest, q.perhaps, q.stale FROM {page} p "
                 f"JOIN {state.names.of('pairs')} q ON q.k0 = p.k"
             )
-            self._tell_pairs(self._unsealed(state.session.table(query)), of_rows=True)
+            self._tell_pairs(self._unsealed(state.session.table(query)))
         state.session.execute(f"DROP TABLE {page}")
 
     def _tell_state(self, state: LocalState, page: str) -> None:
@@ -183,25 +245,67 @@ class Recognition:
             f"CAST(w.code AS integer), 0 FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
         )
 
-    def _keep_pairs_of_others(self, state: LocalState) -> None:
-        """Identifiers of rows that are not in the model any more: they still hold them."""
-        found = state.session.table(
-            f"SELECT field, digest, perhaps, stale FROM {state.names.of('pairs')} "
-            f"WHERE k0 NOT IN (SELECT k FROM {_SEEN})"
-        )
-        self._tell_pairs(self._unsealed(found), of_rows=False)
+    def _tell_pairs_of_others(self, state: LocalState, kind: str) -> None:
+        """Identifiers of rows that are not in the model any more: in pairs they still hold them,
+        in gone they do not. Whose they were is not told: no row of the model's.
+        """
+        more = "" if kind == "gone" else ", perhaps, stale"
+        nobody = ", ".join(f"CAST(NULL AS {k.sql_type})" for k in self._spec.keys)
+        query = f"SELECT field, digest{more} FROM {state.names.of('pairs')} WHERE {self.unseen()}"
+        for piece in state.session.stream(query):
+            loaded = self._load(self._unsealed(pa.Table.from_batches([piece])))
+            self._session.execute(
+                f"INSERT INTO {self._names.of(kind)} ({key_list(self._spec)}, field, digest{more}) "
+                f"SELECT {nobody}, field, digest{more} FROM {loaded}"
+            )
 
-    def _tell_pairs(self, pairs: pa.Table, *, of_rows: bool) -> None:
+    def _name_left(self, state: LocalState) -> None:
+        """Present rows that left the model, by their primary keys: nothing else of them is known,
+        or needed.
+        """
+        spec, empty = self._spec, self._sql.utf8("''")
+        named = state.has_keys()
+        unnamed = state.number(
+            f"SELECT count(*) AS n FROM ({self.left()}) AS mf_l"
+            + (f" WHERE {SEALED_KEY} IS NULL" if named else "")
+        )
+        if unnamed:
+            raise _unnamed(spec, unnamed)
+        if not named:
+            return
+        for piece in state.session.stream(self.left()):
+            texts = self._digests.unseal_keys(piece.column(SEALED_KEY), len(spec.keys))
+            columns = {f"t{i}": text for i, text in enumerate(texts)}
+            numbers = pa.array(range(piece.num_rows), pa.int64())
+            loaded = self._load(pa.table({"n": numbers, "redo": piece.column("redo"), **columns}))
+            keys = f"SELECT n, redo, {keys_of_texts(spec)} FROM {loaded}"
+            self._require_same(keys, piece.column("k0"))
+            self._session.execute(
+                f"INSERT INTO {self._names.of('state')} ({key_list(spec)}, fp, out, redo, "
+                f"present, first_at, last_at) SELECT {key_list(spec)}, {empty}, {empty}, redo, "
+                f"TRUE, 0, 0 FROM ({keys}) AS mf_k"
+            )
+
+    def _require_same(self, keys: str, digests: pa.Array) -> None:
+        """Refuse a key that is not its row's: a wrong row would be taken back."""
+        query = f"SELECT {key_digest(self._spec, self._sql)} AS kd FROM ({keys}) AS mf_k ORDER BY n"
+        made = self._digests.rows(self._session.table(query).column("kd"))
+        if not made.equals(digests):
+            raise IntegrityError(
+                "local_state_damaged",
+                "A sealed primary key of the local state is not that of its row.",
+                hint="Restore the state from a backup, or forget it with `mayfly state drop`: then "
+                "everything is sent anew.",
+            )
+
+    def _tell_pairs(self, pairs: pa.Table) -> None:
         if not pairs.num_rows:
             return
         loaded, spec = self._load(pairs), self._spec
-        keys = key_list(spec, "m")
-        if not of_rows:
-            keys = ", ".join(f"CAST(NULL AS {k.sql_type})" for k in spec.keys)
-        join = f" JOIN {_KNOWN} m ON w.n = m.n" if of_rows else ""
         self._session.execute(
             f"INSERT INTO {self._names.of('pairs')} ({key_list(spec)}, field, digest, perhaps, "
-            f"stale) SELECT {keys}, w.field, w.digest, w.perhaps, w.stale FROM {loaded} w{join}"
+            f"stale) SELECT {key_list(spec, 'm')}, w.field, w.digest, w.perhaps, w.stale "
+            f"FROM {loaded} w JOIN {_KNOWN} m ON w.n = m.n"
         )
 
     def _unsealed(self, pairs: pa.Table) -> pa.Table:
@@ -234,3 +338,13 @@ class Recognition:
         name = f"mf_found_{self._loads}"
         self._session.load(name, rows)
         return name
+
+
+def _unnamed(spec: PlanSpec, rows: int) -> PolicyError:
+    return PolicyError(
+        "local_state_unnamed",
+        f"Sync {spec.identity.sync}: {rows} rows that left the model were delivered while the sync "
+        "took nothing back, and their primary keys were not kept: no mirror can take them out.",
+        hint="Let the model give those rows for one run, so that their keys are kept from then on; "
+        "or forget the state with `mayfly state drop`, and take them out of the table yourself.",
+    )

@@ -1,0 +1,117 @@
+"""Local plan stores, beside sources that nothing may be written to."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from contract.plan_stores import STORES, MakeWarehouse, maker_of, write_postgres
+from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
+from mayfly.connectors.sources.files import FilesSource
+from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.ports.source import Source
+from mayfly.testing.plan_world import ModelRow, Warehouse
+
+KEY = bytes(range(32))
+READING_ROLE = "reading role"
+ANY_STORE = [STORES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in (*STORES[1:], "folder"))]
+
+
+def any_maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
+    """See `maker_of`; local stores, too."""
+    if request.param == READING_ROLE:
+        return partial(reading_role, request.getfixturevalue("postgres_database"))
+    return parquet_folder if request.param == "folder" else maker_of(request)
+
+
+class _Dsn:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The dsn."""
+        return self._text
+
+
+def databases_in(folder: Path) -> LocalDatabases:
+    """States in a folder of ours."""
+    return LocalDatabases(
+        folder=folder / "state",
+        make=make_database,
+        open=lambda path: LocalStateDatabase(path, lock_wait_seconds=0),
+    )
+
+
+def beside(
+    source: Source,
+    sql: SqlDialect,
+    write_model: Callable[[Sequence[ModelRow]], None],
+    folder: Path,
+) -> Warehouse:
+    """A source whose states are in a folder of ours."""
+    databases = databases_in(folder)
+    return Warehouse(
+        source=source,
+        sql=sql,
+        write_model=write_model,
+        make_store=lambda identity, clock: LocalPlanStore(
+            source,
+            sql,
+            identity,
+            owner="me",
+            clock_ms=clock,
+            databases=databases,
+            key=lambda: KEY,
+        ),
+    )
+
+
+def write_parquet(folder: Path, rows: Sequence[ModelRow]) -> None:
+    """The model as a Parquet file."""
+    types = {"id": pa.int64(), "email": pa.string(), "city": pa.string(), "ok": pa.bool_()}
+    columns = zip(*rows, strict=True) if rows else [[] for _ in types]
+    made = {
+        name: pa.array(list(values), kind)
+        for (name, kind), values in zip(types.items(), columns, strict=True)
+    }
+    pq.write_table(pa.table(made), folder / "people.parquet")
+
+
+@contextmanager
+def parquet_folder() -> Iterator[Warehouse]:
+    """A folder of files."""
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        write_parquet(folder / "data", [])
+        source = FilesSource("shop", folder / "data")
+        yield beside(source, DuckdbDialect(), partial(write_parquet, folder / "data"), folder)
+
+
+@contextmanager
+def reading_role(dsn: str) -> Iterator[Warehouse]:
+    """A real PostgreSQL, read by a role that may write nothing."""
+    write_postgres(dsn, [])
+    with psycopg.connect(dsn, autocommit=True) as con:
+        con.execute("DROP SCHEMA IF EXISTS _mayfly CASCADE")
+        if con.execute("SELECT to_regrole('reader')").fetchone() == (None,):
+            con.execute("CREATE ROLE reader LOGIN")
+        con.execute("GRANT SELECT ON people TO reader")
+    reader = psycopg.conninfo.make_conninfo(dsn, user="reader")
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
+        source = PostgresSource("shop", _Dsn(reader))
+        yield beside(source, PostgresDialect(), partial(write_postgres, dsn), Path(name))
+    with psycopg.connect(dsn, autocommit=True) as con:
+        assert con.execute("SELECT to_regnamespace('_mayfly')").fetchone() == (None,)
