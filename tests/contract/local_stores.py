@@ -22,7 +22,9 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.source import Source
+from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.plan_world import ModelRow, Warehouse
+from spool_worlds import spool_in
 
 KEY = bytes(range(32))
 READING_ROLE = "reading role"
@@ -60,7 +62,8 @@ def beside(
     write_model: Callable[[Sequence[ModelRow]], None],
     folder: Path,
 ) -> Warehouse:
-    """A source whose states are in a folder of ours."""
+    """A source whose states are in a folder of ours, and a folder for what must wait sealed."""
+    provider = FakeKeyProvider()
     databases = databases_in(folder)
     return Warehouse(
         source=source,
@@ -74,7 +77,9 @@ def beside(
             clock_ms=clock,
             databases=databases,
             key=lambda: KEY,
+            holds=True,
         ),
+        make_spool=lambda clock: spool_in(folder, provider, now_ms=clock),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from contract.local_stores import READING_ROLE, any_maker_of, parquet_folder
 from contract.plan_machine import CASES, DAY_MS, EMAILS, SOAK, apply
 from contract.plan_stores import MakeWarehouse, duckdb_file
 from mayfly.domain.batch import SyncMode
@@ -86,10 +87,18 @@ def _ways(step: Step) -> Sequence[dict[Step, Event]]:
     return [{step: Attempt.crash}, {step: partial(Attempt.overtake, events={}, jobs="kept")}]
 
 
+@pytest.fixture(params=["duckdb", "folder", pytest.param(READING_ROLE, marks=pytest.mark.slow)])
+def make(request: pytest.FixtureRequest) -> MakeWarehouse:
+    """A maker of empty warehouses with a plan store, in the source and beside it."""
+    return any_maker_of(request)
+
+
 @pytest.mark.parametrize(("mode", "more"), CASES)
-def test_what_was_sealed_goes_out(mode: SyncMode, more: dict[str, Any]) -> None:
+def test_what_was_sealed_goes_out(
+    make: MakeWarehouse, mode: SyncMode, more: dict[str, Any]
+) -> None:
     """It is sealed, sent when the destination is back, and gone; who withdrew is left out."""
-    first, second = tell(duckdb_file, mode, **more)
+    first, second = tell(make, mode, **more)
     names = [name for name, _ in first.steps]
     assert names.count("after hold") >= 2
     assert [name for name, _ in second.steps].count("after open") >= 1
@@ -97,12 +106,15 @@ def test_what_was_sealed_goes_out(mode: SyncMode, more: dict[str, Any]) -> None:
     assert (first.tally.status, first.tally.sealed > 0) == ("held", True)
 
 
+@pytest.mark.parametrize(
+    "made", [duckdb_file, pytest.param(parquet_folder, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("step", SEAMS, ids=lambda step: f"{step[0]}-{step[1]}")
-def test_a_crash_between_warehouse_spool_and_ledger(step: Step) -> None:
+def test_a_crash_between_warehouse_spool_and_ledger(made: MakeWarehouse, step: Step) -> None:
     """Of sealing, and of sending what was sealed."""
     number = SEAMS.index(step)
     mode, what = (SyncMode.AUDIENCE, SyncMode.APPEND)[number % 2], _ways(step)[number // 2 % 2]
-    first, second = tell(duckdb_file, mode, sealing=what, draining=what)
+    first, second = tell(made, mode, sealing=what, draining=what)
     assert step in first.steps or step in second.steps
 
 

@@ -50,6 +50,12 @@ DAY_MS = 86_400_000
 AWAY = TransientError("keys_unavailable", "The key provider is away.")
 BUCKETS: dict[Path, Bucket] = {}
 """The bucket of each project that has one."""
+SLOW = pytest.mark.slow
+# Where batches wait, and where what was delivered is remembered.
+BY_SPOOL = [("folder", "source"), ("s3", "source"), pytest.param(("gcs", "source"), marks=SLOW)]
+PLACES = [*BY_SPOOL, ("folder", "local")]
+# For what is the spool's alone, wherever a state is.
+ONE_STATE = pytest.mark.parametrize("places", BY_SPOOL, indirect=True, ids="-".join)
 
 
 @pytest.fixture(autouse=True)
@@ -58,24 +64,31 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
 
 
-@pytest.fixture(params=["folder", "s3", pytest.param("gcs", marks=pytest.mark.slow)])
-def spool(
+@pytest.fixture(params=PLACES, ids="-".join)
+def places(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    """Where batches wait, as the project says it."""
-    if request.param == "folder":
-        yield ""
+) -> Iterator[tuple[str, str]]:
+    """The spool as the project says it, and `state` of its source."""
+    spool, state = request.param
+    if spool == "folder":
+        yield "", state
         return
-    with spool_bucket(request.param, monkeypatch) as (bucket, text):
+    with spool_bucket(spool, monkeypatch) as (bucket, text):
         BUCKETS[tmp_path / "project"] = bucket
-        yield text
+        yield text, state
     del BUCKETS[tmp_path / "project"]
 
 
+def put(text: str, places: tuple[str, str]) -> str:
+    """The project with both places."""
+    spool, state = places
+    return text.replace("path: shop.duckdb", f"path: shop.duckdb, state: {state}") + spool
+
+
 @pytest.fixture
-def root(tmp_path: Path, sandbox: SandboxServer, spool: str) -> Path:
+def root(tmp_path: Path, sandbox: SandboxServer, places: tuple[str, str]) -> Path:
     """A hundred people in four batches for a platform that is away; some were begun."""
-    made = make_project(tmp_path / "project", sandbox.url, text=HOLD + spool)
+    made = make_project(tmp_path / "project", sandbox.url, text=put(HOLD, places))
     approved(made)
     control(sandbox, "POST", {"path": "/*/users", "kind": "503", "count": 10_000})
     code, document = call(made, "run", "to_meta")
@@ -162,6 +175,12 @@ def test_what_waits_is_sealed_and_says_until_when(root: Path) -> None:
     assert [e["reason"] for e in ledger(root, "held")] == ["destination_outage"] * 4
 
 
+@pytest.mark.parametrize("root", ["local"], indirect=True)
+def test_beside_a_local_state_no_rows_wait_twice(root: Path) -> None:
+    """Those that a run has planned go with it: what is sealed in the spool is all there is."""
+    assert [p.suffix for p in (root / ".mayfly" / "state").iterdir()] == [".duckdb"]
+
+
 def test_it_goes_when_the_platform_is_back_and_is_gone(root: Path, sandbox: SandboxServer) -> None:
     """Once, under the run that planned it; the ledger pairs each batch with its end."""
     control(sandbox, "DELETE")
@@ -180,6 +199,7 @@ def test_it_goes_when_the_platform_is_back_and_is_gone(root: Path, sandbox: Sand
     assert call(root, "run", "to_meta")[1]["syncs"][0]["status"] == "no_changes"
 
 
+@ONE_STATE
 def test_while_it_is_away_nothing_moves_the_deadline(root: Path) -> None:
     """Nor is anything sealed again."""
     before, files = call(root, "status")[1]["held"], sealed(root)
@@ -237,6 +257,7 @@ def test_another_mapping_sends_nothing_old(root: Path, sandbox: SandboxServer) -
     assert (sealed(root), verified(root)) == ([], (0, 0, 0))
 
 
+@ONE_STATE
 def test_thirty_days_end_it_undelivered(
     root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +279,7 @@ def test_thirty_days_end_it_undelivered(
     monkeypatch.undo()
 
 
+@ONE_STATE
 def test_it_ends_at_once_on_demand(root: Path, sandbox: SandboxServer) -> None:
     """With the working copy; the next run plans anew."""
     document = call(root, "purge", "to_meta")[1]
@@ -268,6 +290,7 @@ def test_it_ends_at_once_on_demand(root: Path, sandbox: SandboxServer) -> None:
     assert verified(root) == (0, 0, 0)
 
 
+@ONE_STATE
 def test_a_key_that_is_rotated_meanwhile_opens_what_waits(
     root: Path, sandbox: SandboxServer
 ) -> None:
@@ -388,6 +411,7 @@ def die_before_an_end(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FolderLedger, "append", dying)
 
 
+@ONE_STATE
 @pytest.mark.parametrize("command", ["run", "sweep"])
 def test_an_end_that_nobody_wrote_down_is_written_later(
     root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, command: str
@@ -414,9 +438,9 @@ def test_an_end_that_nobody_wrote_down_is_written_later(
 
 
 @pytest.fixture
-def log(tmp_path: Path, spool: str) -> Iterator[tuple[Path, Callable[[], None]]]:
+def log(tmp_path: Path, places: tuple[str, str]) -> Iterator[tuple[Path, Callable[[], None]]]:
     """A log that somebody else has locked, and what gives it free."""
-    root = make_project(tmp_path / "project", "", text=SHOP + LOG + spool)
+    root = make_project(tmp_path / "project", "", text=put(SHOP + LOG, places))
     with sqlite3.connect(root / "log.sqlite") as made:
         made.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT)")
     approved(root)
@@ -435,15 +459,22 @@ def logged(root: Path) -> list[int]:
 def test_rows_that_left_the_source_meanwhile_still_arrive(
     log: tuple[Path, Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a sync without a purpose: nobody's consent is asked for. Each arrives once."""
+    """Of a sync without a purpose: nobody's consent is asked for. Each arrives once, but who was
+    suppressed does not.
+    """
     monkeypatch.setitem(SqliteEngine.__init__.__kwdefaults__, "busy_seconds", 0.05)
     root, free = log
     assert call(root, "run")[0] == 4
     assert len(sealed(root)) == 4
     assert scan_paths([root / ".mayfly"]) == []
     change(root, "DELETE FROM people")
+    lines = (
+        b'{"kind": "email", "value": "p7@example.com"}\n{"kind": "primary_key", "value": "50"}\n'
+    )
+    words = ["suppress", "add", "--project", str(root)]
+    assert CliRunner().invoke(app, words, input=lines).exit_code == 0
     free()
     code, document = call(root, "run")
-    assert (code, document["syncs"][0]["rows"]["delivered"]) == (0, 100)
-    assert logged(root) == list(range(100))
+    assert (code, document["syncs"][0]["rows"]["delivered"]) == (0, 98)
+    assert logged(root) == sorted(set(range(100)) - {7, 50})
     assert (sealed(root), verified(root)) == ([], (0, 0, 0))

@@ -163,6 +163,7 @@ class App:
                 clock_ms=self.clock.now_ms,
                 databases=local_databases(self.project),
                 key=lambda: self.keyring.key("local_state"),
+                holds=compiled.sync.on_outage == "hold",
             )
         return SourcePlanStore(
             source,

@@ -359,8 +359,9 @@ _FILES = (
         ".mayfly/state/*.duckdb",
         RetentionClass.KEPT_BY_NEED,
         "keyed digests of delivered rows, sealed digests of delivered identifiers, sealed primary "
-        "keys of rows that a mirror has delivered, of a sync whose source is not written; ids, "
-        "versions and lease of its state",
+        "keys of rows that a mirror has delivered, while a plan is open sealed digests of what the "
+        "suppression list is compared with, of a sync whose source is not written; ids, versions "
+        "and lease of its state",
         "erasure of the person; mayfly state drop; a primary key: the removal of its row",
     ),
     _file(

@@ -205,13 +205,6 @@ class _Compiler:
             )
         if self.r.project.sources[self.model.source].state == "local":
             self._local_state()
-        local = self.r.project.sources[self.model.source].state == "local"
-        if self.sync.on_outage == "hold" and local:
-            self.found.refuse(
-                "hold_not_available",
-                "on_outage: hold needs a source that is written: beside others the keys of a plan "
-                "are gone with its run. Use replan.",
-            )
 
     def _local_state(self) -> None:
         """What a plan whose rows are gone with its run cannot do."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local_copy import LocalCopy
 from mayfly.adapters.planstores.local_digests import LocalDigests
+from mayfly.adapters.planstores.local_held import allowed_rows
 from mayfly.adapters.planstores.local_rows import SealedRows
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import (
@@ -106,6 +107,7 @@ class LocalPlanStore:
         clock_ms: milliseconds since 1970.
         databases: of local states.
         key: of the workspace, for local states.
+        holds: whether batches of its plans may wait sealed, and go without their run.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class LocalPlanStore:
         clock_ms: Callable[[], int],
         databases: LocalDatabases,
         key: Callable[[], bytes],
+        holds: bool = False,
     ) -> None:
         self._source = source
         self._sql = sql
@@ -133,6 +136,7 @@ class LocalPlanStore:
         )
         self._rows = SealedRows(databases.rows(identity.sid), identity.sid)
         self._key = key
+        self._holds = holds
 
     # -- counting -------------------------------------------------------------------------------
 
@@ -180,8 +184,11 @@ class LocalPlanStore:
             raise
 
     def release(self) -> None:
-        """See `PlanStore.release`."""
-        self._inner.release()
+        """See `PlanStore.release`. What of its plan was not answered nobody can read any more."""
+        try:
+            self._inner.release()
+        finally:
+            self._rows.end()
 
     def object_id(self) -> str | None:
         """See `PlanStore.object_id`."""
@@ -211,7 +218,7 @@ class LocalPlanStore:
                 recognition = Recognition(place, digests, state)
                 plan = _planned(place, worker, flags, recognition, state)
                 check(plan)
-                copy = LocalCopy(place, digests, self._rows, state)
+                copy = LocalCopy(place, digests, self._rows, state, holds=self._holds)
                 copy.write(plan, recognition, left=_tells_left(spec))
                 return plan
 
@@ -242,9 +249,14 @@ class LocalPlanStore:
     def allowed(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker
     ) -> Mapping[int, pa.Array]:
-        """See `PlanStore.allowed`. A plan's keys are gone with the run that made it: none."""
-        del spec, worker
-        return {b.number: pa.array([], pa.int32()) for b in batches}
+        """See `PlanStore.allowed`."""
+        self._inner.require_fence()
+        with (
+            self._database.session(write=False) as local,
+            self._source.session(write=False) as session,
+        ):
+            place, state = self._place(session, spec), LocalState(session=local, names=self._names)
+            return allowed_rows(place, self._digests(), state, batches, worker)
 
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
         """See `PlanStore.intent`."""

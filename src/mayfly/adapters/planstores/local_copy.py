@@ -9,6 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mayfly.adapters.planstores.local_digests import LocalDigests
+from mayfly.adapters.planstores.local_held import compared_digests
 from mayfly.adapters.planstores.local_rows import SealedRows
 from mayfly.adapters.planstores.make import PlanPlace
 from mayfly.adapters.planstores.recognition import (
@@ -37,10 +38,17 @@ class LocalCopy:
         digests: made in the worker.
         rows: takes the sealed rows.
         state: open for writing.
+        holds: whether the plan may go on without its run; see `local_held`.
     """
 
     def __init__(
-        self, place: PlanPlace, digests: LocalDigests, rows: SealedRows, state: LocalState
+        self,
+        place: PlanPlace,
+        digests: LocalDigests,
+        rows: SealedRows,
+        state: LocalState,
+        *,
+        holds: bool,
     ) -> None:
         self._session = place.session
         self._sql = place.sql
@@ -49,6 +57,7 @@ class LocalCopy:
         self._digests = digests
         self._rows = rows
         self._state = state
+        self._compared = compared_digests(place.spec, place.sql) if holds else {}
         self._loads = 0
 
     def write(self, plan: Plan, recognition: Recognition, *, left: bool) -> None:
@@ -80,6 +89,7 @@ class LocalCopy:
     def _create(self, plan: Plan) -> list[str]:
         n = self._state.names
         values = "".join(f", v{i} BLOB" for i, _ in identifiers(self._spec))
+        values += "".join(f", {name} BLOB" for name in self._compared)
         key = f", {SEALED_KEY} BLOB" if keeps_keys(self._spec) else ""
         statements = [
             f"CREATE TABLE {n.of('plan')} "
@@ -104,10 +114,11 @@ class LocalCopy:
         values = [f"v{i}" for i, _ in value_fields(spec)]
         columns = ["pos", *key_texts(spec, self._sql), *values]
         columns += [f"{key_digest(spec, self._sql)} AS kd", "fp", "out"]
+        columns += [f"{value} AS {name}" for name, (_, value) in self._compared.items()]
         found = self._session.table(
             f"SELECT {', '.join(columns)} FROM {self._names.of('plan')} WHERE batch = {info.number}"
         )
-        self._rows.put(info.number, found.drop_columns(["kd", "fp", "out"]))
+        self._rows.put(info.number, found.drop_columns(["kd", "fp", "out", *self._compared]))
         keys = found.column("kd")
         made = {
             "k0": self._digests.rows(keys),
@@ -117,6 +128,9 @@ class LocalCopy:
         for i, field in identifiers(spec):
             digests = found.column(f"v{i}").combine_chunks()
             made[f"v{i}"] = self._digests.sealer.seal(digests, field.name)
+        for name in self._compared:
+            digests = found.column(name).combine_chunks().cast(pa.binary())
+            made[name] = self._digests.sealer.seal(digests, name)
         if keeps_keys(spec):
             texts = [found.column(f"t{i}") for i, _ in enumerate(spec.keys)]
             made[SEALED_KEY] = self._digests.seal_keys(texts)

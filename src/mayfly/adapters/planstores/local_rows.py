@@ -95,12 +95,15 @@ class SealedRows:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def end(self) -> None:
-        """The plan's files, and its key; those of whoever took over stay. May be repeated."""
+        """The plan's files, and its key; those of whoever took over stay. May be repeated.
+
+        A file that cannot be removed is one that nobody can read.
+        """
         self._key = None
         if self._run and self._folder.is_dir():
-            for path in self._folder.glob(f"{glob.escape(self._run)}-*"):
-                path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
+                for path in self._folder.glob(f"{glob.escape(self._run)}-*"):
+                    path.unlink(missing_ok=True)
                 self._folder.rmdir()
 
     def _path(self, batch: int) -> Path:
