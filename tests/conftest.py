@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import tempfile
+import threading
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -35,6 +38,16 @@ def _private_keys(
 ) -> None:
     """Keys of a test lie in a folder of their own."""
     monkeypatch.setenv("MAYFLY_KEYS_DIR", str(tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture(autouse=True)
+def _hooks_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command silences its process; here the next test runs in the same one."""
+    for place, name in ((threading, "excepthook"), (sys, "unraisablehook")):
+        monkeypatch.setattr(place, name, getattr(place, name))
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

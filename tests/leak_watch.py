@@ -78,9 +78,6 @@ def watched(capfd: pytest.CaptureFixture[str]) -> Iterator[Told]:
     """What comes out within, with every logger there is at DEBUG, by each way but an error."""
     told = Told()
     handler, level = _Kept(told), logging.root.level
-    # A test of a command may have silenced this process.
-    silenced = logging.root.manager.disable
-    logging.disable(logging.NOTSET)
     # As `load` and every command do first.
     close_logs(*LIBRARIES)
     for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
@@ -95,7 +92,6 @@ def watched(capfd: pytest.CaptureFixture[str]) -> Iterator[Told]:
     finally:
         logging.root.removeHandler(handler)
         logging.root.setLevel(level)
-        logging.disable(silenced)
     told.add("warning", *(str(w.message) for w in warned))
     said = capfd.readouterr()
     told.add("stdout", said.out)

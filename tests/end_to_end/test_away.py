@@ -145,9 +145,14 @@ def test_rows_are_sealed_though_it_was_away_from_the_beginning(
 
 
 def test_events_wait_sealed_without_being_told_to(tmp_path: Path, sandbox: SandboxServer) -> None:
-    """Appends hold by default, whatever is kept equal is planned anew."""
+    """Appends, and what is read from a source that is not written; whatever else is kept equal is
+    planned anew.
+    """
     root = make_project(tmp_path / "project", sandbox.url, text=SHOP + TO_LOG)
     assert load(root).app.project.syncs["to_log"].on_outage == "hold"
+    local = SHOP.replace("shop.duckdb}", "shop.duckdb, state: local}")
+    beside = make_project(tmp_path / "beside", sandbox.url, text=local + FILES[len(SHOP) :])
+    assert {s.on_outage for s in load(beside).app.project.syncs.values()} == {"hold"}
     other = make_project(tmp_path / "other", sandbox.url, text=FILES)
     assert {s.on_outage for s in load(other).app.project.syncs.values()} == {"replan"}
 

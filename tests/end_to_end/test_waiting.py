@@ -26,6 +26,7 @@ LOCAL = (
     FILES.replace("path: shop.duckdb}", "path: shop.duckdb, state: local}")
     .replace("mode: audience", "mode: upsert")
     .replace("mode: mirror", "mode: upsert")
+    .replace("    audience: People", "    audience: People\n    on_outage: replan")
 )
 Shift = Callable[[float], None]
 

@@ -88,11 +88,11 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
 
 
 def _on_outage(parsed: Parsed, sync: m.SyncFile) -> str:
-    """Events are often gone from their source when the destination is back; what is kept equal
-    is planned anew with what it is then.
+    """Events are often gone from their source when the destination is back, and beside a source
+    that is not written no plan waits; what else is kept equal is planned anew.
     """
     source = parsed.sources[parsed.models[sync.model].source]
-    return "hold" if sync.mode == "append" and source.state != "local" else "replan"
+    return "hold" if sync.mode == "append" or source.state == "local" else "replan"
 
 
 _KEY_SECRETS = {"pkcs11": "pin", "vault": "token"}

@@ -271,7 +271,8 @@ class SyncFile(Part):
     tags: list[Line] = Field(default=[], description="For selecting syncs.")
     on_outage: Literal["replan", "hold"] | None = Field(
         default=None,
-        description="What an outage leads to. By default hold for append, else replan.",
+        description="What an outage leads to. By default hold for append and for local states, "
+        "else replan.",
     )
     outside_repertoire: Literal["worker", "withhold"] = Field(
         default="worker", description="What becomes of values SQL may not hash."

@@ -117,8 +117,9 @@ def test_every_file_of_a_template_is_registered(template: str) -> None:
 def test_no_module_opens_a_log_of_its_own() -> None:
     """The only streams are those of the process; a log file would need an entry first."""
     writers = re.compile(r"FileHandler|StreamHandler|SysLogHandler|basicConfig|addHandler")
-    found = [p.name for p in SOURCE.rglob("*.py") if writers.search(p.read_text("utf-8"))]
-    assert found == []
+    nowhere = "addHandler(logging.NullHandler())"
+    texts = {p.name: p.read_text("utf-8").replace(nowhere, "") for p in SOURCE.rglob("*.py")}
+    assert [name for name, text in texts.items() if writers.search(text)] == []
     assert names(Place.STREAM) == {"stdout", "stderr"}
 
 
