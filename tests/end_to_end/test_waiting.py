@@ -244,6 +244,53 @@ def test_a_warehouse_that_is_away_is_no_end(
     assert left_over(root) == []
 
 
+def test_an_approval_is_asked_for_since_the_first_run_that_lacks_it(
+    tmp_path: Path, sandbox: SandboxServer, shift: Shift
+) -> None:
+    """For 30 days that no later run moves; then it is forgotten, on record, and asked for anew."""
+    root = make_project(tmp_path / "project", sandbox.url, rows=5, text=FILES)
+    shift(0)
+    call(root, "plan")
+    call(root, "run", "--dry-run", "to_crm")
+    assert call(root, "status")[1]["pending"] == []
+    assert call(root, "run", "to_crm")[0] == 3
+    [asked] = call(root, "status")[1]["pending"]
+    text = CliRunner().invoke(app, ["status", "--project", str(root)]).stdout
+    assert "to_crm waits for approval since" in text
+    shift(29)
+    assert call(root, "run", "to_crm")[0] == 3
+    assert call(root, "status")[1]["pending"] == [asked]
+    shown = {p["sync"]: p["expires_at"] for p in call(root, "approve")[1]["pending"]}
+    assert shown["to_crm"] == asked["expires_at"] < shown["to_meta"]
+    shift(30.1)
+    call(root, "sweep")
+    assert call(root, "status")[1]["pending"] == []
+    entry = ledger(root)[-1]
+    assert (entry["type"], entry["sync"]) == ("refused", "to_crm")
+    assert entry["reason"] == "approval_expired"
+    assert call(root, "run", "to_crm")[0] == 3
+    assert len(call(root, "status")[1]["pending"]) == 1
+    call(root, "approve", "--all")
+    assert call(root, "status")[1]["pending"] == []
+    assert call(root, "run", "to_crm")[0] == 0
+
+
+def test_a_change_that_is_taken_back_is_asked_for_no_longer(
+    tmp_path: Path, sandbox: SandboxServer
+) -> None:
+    """By the next run."""
+    root = make_project(tmp_path / "project", sandbox.url, rows=5, text=FILES)
+    approved(root)
+    files, changed = (root / "mayfly.yml").read_text(), ", city: city}"
+    assert changed in files
+    (root / "mayfly.yml").write_text(files.replace(changed, "}"))
+    assert call(root, "run", "to_crm")[0] == 3
+    assert len(call(root, "status")[1]["pending"]) == 1
+    (root / "mayfly.yml").write_text(files)
+    assert call(root, "run", "to_crm")[0] == 0
+    assert call(root, "status")[1]["pending"] == []
+
+
 def test_a_clock_that_stands_a_moment_behind_is_none_set_back(
     tmp_path: Path, sandbox: SandboxServer, shift: Shift
 ) -> None:

@@ -15,11 +15,12 @@ from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.results import PlanResult, RunResult, SyncPlan
 from mayfly.api.running import RunRequest, require_approved, run_syncs
-from mayfly.api.waiting import Swept, away, held
+from mayfly.api.waiting import Swept, away, held, pending
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import AnchorRecord, RunRecord
 from mayfly.domain.settings import SyncSettings
+from mayfly.ledger.entry import EntryType
 from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.destination import Destination
 from mayfly.ports.planstore import PlanStore
@@ -185,8 +186,8 @@ class Project:
             types_of=self._types(syncs),
             now=self.app.clock.now(),
         )
-        pending = [p.to_dict() for p in found]
-        return {"schema": "mayfly/approve/1", "ok": True, "pending": pending, "approved": []}
+        asked = [p.to_dict() for p in found]
+        return {"schema": "mayfly/approve/1", "ok": True, "pending": asked, "approved": []}
 
     def _types(self, syncs: Sequence[SyncSettings]) -> approvals.TypesOf:
         types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
@@ -356,11 +357,25 @@ class Project:
         return swept.to_dict("sweep")
 
     def _sweep(self) -> Swept:
-        self.app.connections.vault.sweep()
+        """Rows first: nothing that goes wrong with the rest keeps them."""
         swept = Swept.of(*self.app.waiting().sweep())
         if swept.ended or swept.left:
             self.app.tell(SweptEvent(ended=len(swept.ended), left=len(swept.left)))
+        self.app.connections.vault.sweep()
+        self._expire_approvals()
         return swept
+
+    def _expire_approvals(self) -> None:
+        app = self.app
+        expired = approvals.expire_pending(app.store, app.clock.now())
+        entries = [
+            app.workspace_entry(
+                EntryType.REFUSED, sync=p.sync, target=p.target, run="", reason="approval_expired"
+            )
+            for p in expired
+        ]
+        if entries:
+            app.ledger.append(entries)
 
     def purge(self, *names: str) -> dict[str, Any]:
         """End what waits of some syncs, now; what was not answered is not delivered."""
@@ -443,6 +458,7 @@ class Project:
             "syncs": syncs,
             "held": what,
             "away": away(self.app.store.outages(), target),
+            "pending": pending(self.app.store.pending_approvals(), target),
         }
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from mayfly.adapters.processes import holder_name, is_alive
 from mayfly.api.results import SyncRun
 from mayfly.bootstrap import SPECS, App
-from mayfly.domain.errors import EngineError, UsageError
+from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.services import approve as approvals
 from mayfly.services.advance_run import advance
@@ -218,6 +218,19 @@ def _remembered(app: App, sync: SyncSettings, *, dry: bool) -> Iterator[Circuit]
             app.store.note_outage(found)
 
 
+def _require_approved(app: App, compiled: CompiledSync, *, dry: bool) -> None:
+    """What is missing is noted, so that its 30 days begin once."""
+    name, types = compiled.sync.name, compiled.column_types
+    try:
+        require_approved(app, compiled)
+    except PolicyError:
+        if not dry:
+            approvals.note_pending(app.project, app.store, name, types, app.clock.now())
+        raise
+    if not dry:
+        app.store.end_pending_approval(compiled.sync.id, app.project.target)
+
+
 def _advance(
     app: App,
     sync: SyncSettings,
@@ -230,7 +243,7 @@ def _advance(
     refused = first_refusal(compiled)
     if refused is not None:
         raise refused
-    require_approved(app, compiled)
+    _require_approved(app, compiled, dry=asked.dry_run)
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")

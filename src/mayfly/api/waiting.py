@@ -9,7 +9,8 @@ from typing import Any
 
 from mayfly.domain.held import HeldBatch
 from mayfly.domain.retention import RetentionClass
-from mayfly.domain.runs import Outage
+from mayfly.domain.runs import Outage, PendingApproval
+from mayfly.services.approve import PENDING
 from mayfly.services.waiting import Ended, Left, Waiting
 
 
@@ -71,6 +72,19 @@ def away(outages: Sequence[Outage], target: str) -> list[dict[str, Any]]:
         }
         for o in outages
         if o.target == target
+    ]
+
+
+def pending(approvals: Sequence[PendingApproval], target: str) -> list[dict[str, Any]]:
+    """Syncs that runs found not to be what was approved."""
+    return [
+        {
+            "sync": p.sync,
+            "since": p.since.isoformat(),
+            "expires_at": (p.since + PENDING).isoformat(),
+        }
+        for p in approvals
+        if p.target == target
     ]
 
 

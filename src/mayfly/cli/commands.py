@@ -28,6 +28,7 @@ from mayfly.cli.suppress import suppress_app
 from mayfly.cli.waiting import (
     away_lines,
     held_lines,
+    pending_lines,
     purge,
     sweep,
     tell_act,
@@ -330,8 +331,8 @@ def status(
         f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip()
         for s in document["syncs"]
     ]
-    away = away_lines(document["away"])
-    _print(output, document, [*lines, *away, *(held_lines(document["held"]))])
+    lines += [*away_lines(document["away"]), *pending_lines(document["pending"])]
+    _print(output, document, [*lines, *(held_lines(document["held"]))])
     warn_overdue(loaded.overdue())
 
 

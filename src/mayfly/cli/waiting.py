@@ -95,6 +95,15 @@ def away_lines(away: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def pending_lines(pending: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Syncs that wait for approval, and are asked for no longer than 30 days."""
+    return [
+        f"{p['sync']} waits for approval since {p['since'][:16]}: `mayfly approve {p['sync']}`; "
+        f"forgotten from {p['expires_at'][:16]}"
+        for p in pending
+    ]
+
+
 def waiting_line(syncs: Sequence[str], seconds: float) -> str:
     """What `mayfly run --wait` is waiting for."""
     return f"held: {', '.join(syncs)}; run again in {seconds:,.0f} s. Ctrl-C ends the waiting."

@@ -112,6 +112,13 @@ def _entries(
 _STORE = (
     *_entries(
         Place.STORE,
+        RetentionClass.TEMPORARY,
+        starts="first run that found the sync not to be what was approved",
+        ends="approval, or the next sweep after 30 days (`schema_pending_approval`)",
+        pending_approvals="ids of syncs that wait for approval, fingerprints, since when",
+    ),
+    *_entries(
+        Place.STORE,
         RetentionClass.METADATA,
         starts="creation of the workspace",
         ends="deletion of the workspace",

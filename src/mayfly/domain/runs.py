@@ -50,6 +50,22 @@ class ApprovalRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PendingApproval:
+    """A sync that a run found not to be what was approved. Not even its names are kept.
+
+    Args:
+        sync, target: ids.
+        fingerprint: of what is asked for; another one is another request.
+        since: when it was first asked for, in UTC. Nothing moves it.
+    """
+
+    sync: str
+    target: str
+    fingerprint: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outage:
     """A destination that was away when it was last asked.
 

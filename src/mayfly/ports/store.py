@@ -8,7 +8,14 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from mayfly.domain.runs import AnchorRecord, ApprovalRecord, Outage, RunRecord, WorkspaceRecord
+from mayfly.domain.runs import (
+    AnchorRecord,
+    ApprovalRecord,
+    Outage,
+    PendingApproval,
+    RunRecord,
+    WorkspaceRecord,
+)
 
 
 class Store(Protocol):
@@ -87,6 +94,15 @@ class Store(Protocol):
 
     def note_anchor(self, record: AnchorRecord) -> None:
         """Note how far an anchor is; it replaces what was noted of it."""
+
+    def pending_approvals(self) -> Sequence[PendingApproval]:
+        """What waits for approval, by target and sync."""
+
+    def note_pending_approval(self, pending: PendingApproval) -> None:
+        """Note what waits; where the same does already, since then."""
+
+    def end_pending_approval(self, sync: str, target: str) -> None:
+        """It was approved, or is not asked for any more; where nothing waits nothing is done."""
 
     def outages(self) -> Sequence[Outage]:
         """Destinations that were away when they were last asked."""

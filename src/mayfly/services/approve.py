@@ -13,12 +13,16 @@ from typing import Any
 
 from mayfly.domain.approval import Difference, approval_document, differences, fingerprint
 from mayfly.domain.errors import PolicyError
-from mayfly.domain.runs import ApprovalRecord
+from mayfly.domain.held import HoldException, limit_seconds
+from mayfly.domain.retention import RetentionClass
+from mayfly.domain.runs import ApprovalRecord, PendingApproval
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
 from mayfly.services.approvals_lock import LOCK_FILE, Locked, changing_lock, read_lock
 
-PENDING_DAYS = 30
+PENDING = timedelta(
+    seconds=limit_seconds(RetentionClass.TEMPORARY, HoldException.SCHEMA_PENDING_APPROVAL)
+)
 
 TypesOf = Callable[[str], Mapping[str, str]]
 
@@ -57,6 +61,7 @@ def pending(
     """What differs from the approvals in force."""
     found: list[Pending] = []
     lock = read_lock(project.root)
+    since = {(p.sync, p.fingerprint): p.since for p in store.pending_approvals()}
     for name in names:
         sync = project.syncs[name]
         model = project.models[sync.model]
@@ -82,7 +87,7 @@ def pending(
                     change=change.what,
                     fingerprint=mark,
                     requested_by="project files",
-                    expires_at=(now + timedelta(days=PENDING_DAYS)).isoformat(),
+                    expires_at=(since.get((sync.id, mark), now) + PENDING).isoformat(),
                 )
             )
     return found
@@ -122,6 +127,7 @@ def approve_syncs(
     with changing_lock(project.root) as lock:
         for record in records:
             store.approve(record)
+            store.end_pending_approval(record.sync, record.target)
             lock[record.sync, record.target] = Locked(record.fingerprint, actor=record.actor)
     return records
 
@@ -156,6 +162,26 @@ def require_approved(
             f"{LOCK_FILE} and the store disagree about sync {sync_name}.",
             hint="Restore the file from Git, or approve again.",
         )
+
+
+def note_pending(
+    project: Project, store: Store, sync_name: str, types: Mapping[str, str], now: datetime
+) -> None:
+    """A run was refused for want of an approval: from now on somebody is asked for it."""
+    mark = fingerprint(approval_document(project, sync_name, types))
+    store.note_pending_approval(
+        PendingApproval(
+            sync=project.syncs[sync_name].id, target=project.target, fingerprint=mark, since=now
+        )
+    )
+
+
+def expire_pending(store: Store, now: datetime) -> Sequence[PendingApproval]:
+    """Forget what nobody approved in time; which. The next run that is refused asks anew."""
+    late = [p for p in store.pending_approvals() if now - p.since > PENDING]
+    for one in late:
+        store.end_pending_approval(one.sync, one.target)
+    return late
 
 
 def _shows(lock: Mapping[tuple[str, str], Locked], sync: str, target: str, mark: str) -> bool:

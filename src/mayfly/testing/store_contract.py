@@ -13,7 +13,13 @@ import pyarrow as pa
 import pytest
 
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, PolicyError
-from mayfly.domain.runs import AnchorRecord, ApprovalRecord, Outage, WorkspaceRecord
+from mayfly.domain.runs import (
+    AnchorRecord,
+    ApprovalRecord,
+    Outage,
+    PendingApproval,
+    WorkspaceRecord,
+)
 from mayfly.ports.store import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -83,6 +89,11 @@ def finish(store: Store, run: str, *, error: str | None = None) -> None:
     )
 
 
+def pending(sync: str, fingerprint: str = "f", *, at: datetime = NOW) -> PendingApproval:
+    """A sync of target `dev` that waits for approval."""
+    return PendingApproval(sync=sync, target="dev", fingerprint=fingerprint, since=at)
+
+
 def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outage:
     """A destination of target `dev` that is away."""
     return Outage(
@@ -107,6 +118,9 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "note_time": lambda s: s.note_time(NOW),
     "anchors": lambda s: s.anchors(),
     "note_anchor": lambda s: s.note_anchor(AnchorRecord(name="a", entries=1, at=None, code="x")),
+    "pending_approvals": lambda s: s.pending_approvals(),
+    "note_pending_approval": lambda s: s.note_pending_approval(pending("a")),
+    "end_pending_approval": lambda s: s.end_pending_approval("a", "dev"),
     "outages": lambda s: s.outages(),
     "note_outage": lambda s: s.note_outage(outage("a")),
     "end_outage": lambda s: s.end_outage("a", "dev"),
@@ -305,6 +319,23 @@ class StoreContract:
             store.note_anchor(record)
         found = world.open().anchors()
         assert list(found) == [other, AnchorRecord(name="b", entries=7, at=NOW, code="")]
+
+    def test_what_waits_for_approval_waits_since_the_first_time(self, world: StoreWorld) -> None:
+        """Another request is another time; an end that nobody began is none."""
+        store, later = world.made(), NOW + timedelta(days=1)
+        assert list(store.pending_approvals()) == []
+        for asked in (
+            pending("b"),
+            pending("a"),
+            pending("b", at=later),
+            pending("a", "g", at=later),
+        ):
+            store.note_pending_approval(asked)
+        kept = [pending("a", "g", at=later), pending("b")]
+        assert list(world.open().pending_approvals()) == kept
+        for sync in ("a", "c"):
+            store.end_pending_approval(sync, "dev")
+        assert list(world.open().pending_approvals()) == [pending("b")]
 
     def test_an_outage_is_known_until_it_ends(self, world: StoreWorld) -> None:
         """Of each destination and target the last; an end that nobody began is none."""

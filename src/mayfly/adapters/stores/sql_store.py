@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError as DuplicateError
 from sqlalchemy.exc import SQLAlchemyError
 
 from mayfly.adapters.stores.sql_credentials import SqlCredentials
+from mayfly.adapters.stores.sql_notes import SqlNotes
 from mayfly.adapters.stores.statements import statement as _statement
 from mayfly.adapters.stores.statements import time_text as _time
 from mayfly.domain.errors import (
@@ -26,7 +27,7 @@ from mayfly.domain.errors import (
     PolicyError,
     TransientError,
 )
-from mayfly.domain.runs import AnchorRecord, ApprovalRecord, Outage, RunRecord, WorkspaceRecord
+from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # The wait comes first: the change to WAL needs the file for itself.
@@ -42,7 +43,7 @@ _SQLITE_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.
 _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
-class SqlStore(SqlCredentials):
+class SqlStore(SqlCredentials, SqlNotes):
     """One workspace's acts.
 
     Args:
@@ -194,58 +195,6 @@ class SqlStore(SqlCredentials):
     def note_time(self, now: datetime) -> None:
         """See `Store.note_time`."""
         self._execute("advance_clock", {"now": _time(now)})
-
-    def anchors(self) -> Sequence[AnchorRecord]:
-        """See `Store.anchors`."""
-        return [
-            AnchorRecord(
-                name=row["name"],
-                entries=int(row["entries"]),
-                at=_time_or_none(row["published_at"]),
-                code=row["code"],
-            )
-            for row in self._rows("select_anchors", {})
-        ]
-
-    def note_anchor(self, record: AnchorRecord) -> None:
-        """See `Store.note_anchor`."""
-        values = {
-            "name": record.name,
-            "entries": record.entries,
-            "published_at": _time(record.at) if record.at else None,
-            "code": record.code,
-        }
-        self._execute("upsert_anchor", values)
-
-    def outages(self) -> Sequence[Outage]:
-        """See `Store.outages`."""
-        return [
-            Outage(
-                destination=row["destination"],
-                target=row["target"],
-                since=datetime.fromisoformat(row["since"]),
-                failures=int(row["failures"]),
-                code=row["code"],
-                asked_again_at=_time_or_none(row["asked_again_at"]),
-            )
-            for row in self._rows("select_outages", {})
-        ]
-
-    def note_outage(self, outage: Outage) -> None:
-        """See `Store.note_outage`."""
-        values = {
-            "destination": outage.destination,
-            "target": outage.target,
-            "since": _time(outage.since),
-            "failures": outage.failures,
-            "code": outage.code,
-            "asked_again_at": _time(outage.asked_again_at) if outage.asked_again_at else None,
-        }
-        self._execute("upsert_outage", values)
-
-    def end_outage(self, destination: str, target: str) -> None:
-        """See `Store.end_outage`."""
-        self._execute("delete_outage", {"destination": destination, "target": target})
 
     def add_suppressions(
         self,
@@ -444,10 +393,6 @@ def _unwritable() -> ConfigError:
         "The store may not be written, or its folder may not.",
         hint="Give this user the right to write .mayfly and what is in it, and nobody else.",
     )
-
-
-def _time_or_none(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _damaged() -> IntegrityError:
