@@ -175,7 +175,7 @@ def test_what_waits_is_sealed_and_says_until_when(root: Path) -> None:
     assert [e["reason"] for e in ledger(root, "held")] == ["destination_outage"] * 4
 
 
-@pytest.mark.parametrize("root", ["local"], indirect=True)
+@pytest.mark.parametrize("places", [("folder", "local")], indirect=True)
 def test_beside_a_local_state_no_rows_wait_twice(root: Path) -> None:
     """Those that a run has planned go with it: what is sealed in the spool is all there is."""
     assert [p.suffix for p in (root / ".mayfly" / "state").iterdir()] == [".duckdb"]

@@ -291,6 +291,56 @@ def test_a_change_that_is_taken_back_is_asked_for_no_longer(
     assert call(root, "status")[1]["pending"] == []
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_a_copy_for_another_account_ends_in_time_too(
+    tmp_path: Path, sandbox: SandboxServer, shift: Shift
+) -> None:
+    """The sync writes to another one now, with a state of its own: what waits is not taken for
+    gone.
+    """
+    root = make_project(tmp_path / "project", sandbox.url, text=FILES)
+    approved(root)
+    away(sandbox)
+    assert call(root, "run", "to_meta")[0] == 4
+    files = root / "mayfly.yml"
+    files.write_text(files.read_text().replace('account_id: "123"', 'account_id: "124"'))
+    approved(root)
+    call(root, "run", "to_meta")
+    [held] = call(root, "status")[1]["held"]
+    assert (held["copies"], left_over(root) != []) == (1, True)
+    shift(31)
+    assert [e["reason"] for e in call(root, "sweep")[1]["purged"]] == ["expired"]
+    assert left_over(root) == []
+
+
+def test_keys_of_removed_rows_go_with_a_plan_that_is_swept(
+    tmp_path: Path, sandbox: SandboxServer, shift: Shift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a mirror beside a source that is not written; its run was killed before its end."""
+    text = FILES.replace("path: shop.duckdb}", "path: shop.duckdb, state: local}")
+    root = make_project(tmp_path / "project", sandbox.url, rows=20, text=text)
+    approved(root)
+    assert call(root, "run", "to_crm")[0] == 0
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        connection.execute("DELETE FROM people WHERE id < 5")
+
+    async def dying(*_: object) -> None:
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mayfly.services.advance_run._close", dying)
+        CliRunner().invoke(app, ["run", "to_crm", "--project", str(root)])
+    shift(1.1)
+    assert [e["reason"] for e in call(root, "sweep")[1]["purged"]] == ["expired"]
+    [file] = (root / ".mayfly" / "state").glob("*.duckdb")
+    with duckdb.connect(str(file), read_only=True) as state:
+        [table] = [n for (n,) in state.execute(TABLES).fetchall() if n.startswith("state_")]
+        found = state.execute(
+            f"SELECT present, s0 IS NULL, count(*) FROM _mayfly.{table} GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    assert found == [(False, True, 5), (True, False, 15)]
+
+
 def test_a_clock_that_stands_a_moment_behind_is_none_set_back(
     tmp_path: Path, sandbox: SandboxServer, shift: Shift
 ) -> None:

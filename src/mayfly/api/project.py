@@ -306,27 +306,26 @@ class Project:
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""
         asked = request or RunRequest()
+        before = (lambda: None) if asked.dry_run else self._begin
         with nullcontext() if asked.dry_run else self._act():
-            done = run_syncs(self.app, self.select(names), asked, before=self._go_on)
+            done = run_syncs(self.app, self.select(names), asked, before=before)
         return RunResult(syncs=tuple(done))
-
-    def _go_on(self) -> None:
-        """An act that has waited begins once more."""
-        self.swept = self.swept + self._sweep()
-        self.app.store.note_time(self.app.clock.now())
 
     @contextmanager
     def _act(self) -> Iterator[None]:
         """Around whatever writes: what is past its deadline is ended first, no fault of the act
         keeps that back; and the ledger's new head leaves this machine.
         """
+        self._begin()
+        yield
+        self._publish()
+
+    def _begin(self) -> None:
         app = self.app
-        self.swept = self._sweep()
+        self.swept = self.swept + self._sweep()
         app.require_clock()
         app.store.note_time(app.clock.now())
         self._keep_epoch()
-        yield
-        self._publish()
 
     def _keep_epoch(self) -> None:
         """Nothing else depends on it: what is in the way is told, and the next act goes on."""
@@ -381,7 +380,7 @@ class Project:
         """End what waits of some syncs, now; what was not answered is not delivered."""
         with self._act():
             syncs = [sync.id for sync in self.select(names)]
-            purged = Swept.of(*self.app.waiting().purge(syncs))
+            purged = Swept.of(*self.app.waiting().purge(syncs, self.app.project.target))
         return purged.to_dict("purge")
 
     def overdue(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from mayfly.adapters.processes import holder_name, is_alive
@@ -68,6 +68,9 @@ def run_syncs(
     left = asked.wait.total_seconds()
     todo, probe = list(syncs), 0
     while todo:
+        if probe:
+            # What was let through or decided once was of what was known then.
+            asked = replace(asked, in_doubt=None, accept_removals=0)
         for sync in todo:
             ended[sync.name] = run_sync(app, sync, asked)
             if asked.stop.is_set():
@@ -82,7 +85,10 @@ def run_syncs(
         _pause(app, asked.stop, pause)
         if asked.stop.is_set():
             break
-        before()
+        try:
+            before()
+        except EngineError:
+            break  # what has ended is told; the next command meets it at its beginning
     return list(ended.values())
 
 
@@ -285,6 +291,7 @@ def _advance(
                     ),
                     withheld_share_max=sync.withheld_threshold,
                     circuit=circuit,
+                    elsewhere=app.waiting().elsewhere,
                 )
                 await advance(run, tally)
             finally:

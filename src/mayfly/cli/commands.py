@@ -286,6 +286,8 @@ def run(
 
     if resend and skip:
         raise typer.BadParameter("--resend and --skip exclude each other.")
+    if dry_run and wait:
+        raise typer.BadParameter("--dry-run sends nothing that could be waited for.")
     request = RunRequest(
         dry_run=dry_run,
         full_refresh=full_refresh,

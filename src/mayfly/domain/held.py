@@ -100,6 +100,11 @@ def _matches(pattern: re.Pattern[str], text: object) -> bool:
     return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
+def is_exception(reason: str) -> bool:
+    """Whether it lets data wait beyond the target of its class."""
+    return reason in _EXCEPTED
+
+
 def limit_seconds(cls: RetentionClass, reason: str) -> int:
     """How long data of a class may be there: its cap where one of the two exceptions is the reason
     that it waits, else its target.
@@ -114,7 +119,7 @@ def limit_seconds(cls: RetentionClass, reason: str) -> int:
     limit = LIMITS[cls]
     if limit.cap_seconds is None or limit.target_seconds is None:
         raise ValueError("held batch cls must be a class that has a cap")
-    return limit.cap_seconds if reason in _EXCEPTED else limit.target_seconds
+    return limit.cap_seconds if is_exception(reason) else limit.target_seconds
 
 
 def latest_purge_ms(read_at_ms: int, cls: RetentionClass, exception: HoldException | None) -> int:

@@ -45,12 +45,15 @@ class LeftPlan:
         sid: name of its state.
         run: the run.
         waiting_batches, waiting_rows: those that no answer came for.
+        in_doubt: of the rows, those of an append that were begun: they may be there, and nothing
+            but the destination, or a person, can tell.
     """
 
     sid: str
     run: str
     waiting_batches: int
     waiting_rows: int
+    in_doubt: int = 0
 
 
 Record = Callable[[StateInfo], None]

@@ -173,8 +173,14 @@ async def _drop_never_made(run: Run, left_open: OpenPlan | None) -> None:
     """
     announced = await call(run.ledger.open_runs, run.spec.identity.sync, run.spec.identity.target)
     lost = [r for r in announced if left_open is None or r != left_open.run]
-    if lost:
-        entries = [run.entry(EntryType.DROPPED, run=r, reason="not_there") for r in lost]
+    there = await call(run.elsewhere) if lost else ()
+    if there is None:
+        return
+    # The sync wrote to another place then; that copy is the sweep's to end.
+    entries = [
+        run.entry(EntryType.DROPPED, run=r, reason="not_there") for r in lost if r not in there
+    ]
+    if entries:
         await call(run.ledger.append, entries)
 
 

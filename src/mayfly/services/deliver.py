@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 import pyarrow as pa
 import tenacity
 
-from mayfly.domain.batch import Operation
+from mayfly.domain.batch import BatchHead, Operation
 from mayfly.domain.errors import (
     ContractError,
     IntegrityError,
@@ -123,6 +123,14 @@ class Sender:
         if not isinstance(self.destination, Locating):
             return None
         return await self._asked(self.attempts_max, self.destination.locate, known)
+
+    async def applied(self, head: BatchHead) -> bool | None:
+        """See `Destination.applied`.
+
+        Raises:
+            TransientError: the destination stays away, or still works on what it took.
+        """
+        return await self._asked(self.attempts_max, self.destination.applied, head)
 
     async def probe(self) -> None:
         """Ask a destination that was away whether it is back, before anything is planned for it.
@@ -251,7 +259,7 @@ class Sender:
     async def wait(self, answer: Submitted) -> Done:
         """Follow a job to its end."""
         for _ in range(POLLS_MAX):
-            found = await self.destination.poll(answer.job)
+            found = await self._asked(self.attempts_max, self.destination.poll, answer.job)
             match found:
                 case Done():
                     return found

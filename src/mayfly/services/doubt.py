@@ -20,7 +20,7 @@ async def is_applied(run: Run, head: BatchHead) -> bool:
     Raises:
         PolicyError: `in_doubt`, the destination cannot tell and nobody has chosen.
     """
-    found = await run.destination.applied(head)
+    found = await sender_of(run).applied(head)
     if found is not None:
         return found
     choice = run.options.in_doubt

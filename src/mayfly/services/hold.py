@@ -163,15 +163,48 @@ async def _drain(
             # It did not go by this run: it is there already, or is planned anew.
             tally.rows_planned -= info.rows
         await _purge(run, holding, [held], end)
+    empty = await _send_empty(run, holding, tally, left_open, waiting, jobs)
+    for job in empty:
+        answer = await sender_of(run).wait(job.submitted)
+        await acknowledge(run, tally, job.sent, answer.outcomes)
     for held, job in jobs:
         answer = await sender_of(run).wait(job.submitted)
         await acknowledge(run, tally, job.sent, answer.outcomes)
-        await _purge(run, holding, [held], "delivered")
+        taken = len(job.sent.positions) > answer.outcomes.count(OutcomeCode.DEFERRED)
+        await _purge(run, holding, [held], "delivered" if taken else "planned_anew")
     for held, info in waiting:
         if info.job is not None:
             tally.rows_planned -= info.rows
             await settle(run, left_open, info)
             await _purge(run, holding, [held], "delivered")
+
+
+async def _send_empty(
+    run: Run,
+    holding: Holding,
+    tally: RunTally,
+    left_open: OpenPlan,
+    waiting: Sequence[tuple[HeldBatch, BatchInfo]],
+    jobs: Sequence[tuple[HeldBatch, Job]],
+) -> list[Job]:
+    """Batches of which nothing is sealed go without rows: a file is made of all parts of its plan.
+
+    Only beside others that became jobs, and only what was never begun.
+    """
+    if not jobs:
+        return []
+    rows, positions = rows_of(await call(holding.spool.open, jobs[0][0].id))
+    sealed = {info.number for _, info in waiting}
+    found = []
+    for info in left_open.batches:
+        if info.number in sealed or info.acknowledged or info.intent:
+            continue
+        head = head_of(run, left_open, info)
+        batch = Batch(head=head, rows=rows.slice(0, 0), positions=positions.slice(0, 0))
+        tally.rows_planned += info.rows
+        job = await deliver_one(run, tally, info, batch, run.now_ms(), of_run=left_open.run)
+        found += [] if job is None else [job]
+    return found
 
 
 async def purge_others(run: Run, keep: str | None) -> None:
@@ -236,13 +269,17 @@ async def _drain_one(
     del content
     head = head_of(run, left_open, info)
     may = pc.is_in(positions, value_set=allowed.get(info.number, pa.array([], pa.int32())))
+    # What an earlier attempt left out is not in doubt, and stays with the new plan.
+    unsent = pc.is_in(positions, value_set=pa.array(sorted(info.unsent), pa.int32()))
+    whole = pc.all(pc.or_(may, unsent)).as_py() is not False
+    may = pc.and_not(may, unsent)
     if info.intent and run.spec.mode is SyncMode.APPEND:
         if await is_applied(run, head):
             await call(
                 run.store.outcome, info.number, Outcomes.all_of(OutcomeCode.ACCEPTED, info.rows)
             )
             return "delivered"
-    elif info.intent and not pc.all(may).as_py():
+    elif info.intent and not whole:
         # Whoever may not be sent again is perhaps there: the close marks all of it so.
         return "in_doubt"
     batch = Batch(head=head, rows=rows.filter(may), positions=positions.filter(may))

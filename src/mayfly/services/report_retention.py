@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from mayfly.domain.held import limit_seconds
+from mayfly.domain.held import is_exception, limit_seconds
 from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.ledger.entry import Entry, EntryType, parse_time
 
@@ -72,7 +72,8 @@ def retention_report(entries: Iterable[Entry], *, period: Period, now: datetime)
             case EntryType.CREATED:
                 made.setdefault(entry.run, entry)
             case EntryType.HELD if entry.batch is None:
-                reasons[entry.run] = entry.reason
+                if not is_exception(reasons.get(entry.run, "")):
+                    reasons[entry.run] = entry.reason
             case EntryType.HELD:
                 sealed.setdefault((entry.run, entry.batch), entry)
             case EntryType.PURGED | EntryType.EXPIRED:

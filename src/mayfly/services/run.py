@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
@@ -71,6 +71,7 @@ class Run:
         progress: told (rows done, rows planned) once planned, and after each batch.
         holding: where batches may wait sealed; None where they may not.
         circuit: what is known of the destination from earlier runs.
+        elsewhere: runs whose plans are open in any state; None where not every source tells.
         guard_rows: fewer rows taken back or sent again are never a mass change.
     """
 
@@ -95,6 +96,7 @@ class Run:
     concurrency: int = 1
     holding: Holding | None = None
     circuit: Circuit = field(default_factory=Circuit)
+    elsewhere: Callable[[], Collection[str] | None] = tuple
 
 
 def sender_of(run: Run) -> Sender:

@@ -6,13 +6,13 @@ warehouse that is away, nor a clock that was set back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from mayfly.domain.errors import EngineError
-from mayfly.domain.held import HeldBatch, limit_seconds
+from mayfly.domain.held import HeldBatch, HoldException, limit_seconds
 from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.ledger.entry import EntryType, identifier_of
 from mayfly.ports.ledger import OpenBatch, OpenCopy
@@ -23,10 +23,12 @@ from mayfly.services.states import StateKeeper
 CAP = timedelta(seconds=LIMITS[RetentionClass.CUSTOMER_DATA].cap_seconds or 0)
 
 
-def deadline(copy: OpenCopy) -> datetime:
-    """When a working copy is dropped: only an outage lets it wait for longer than its target."""
-    limit = limit_seconds(RetentionClass.TEMPORARY, copy.reason)
-    return copy.created_at + timedelta(seconds=limit)
+def deadline(copy: OpenCopy, *, sealed: bool) -> datetime:
+    """When a working copy is dropped: only an outage lets it wait for longer than its target. What
+    of it is sealed waits for one.
+    """
+    reason = HoldException.DESTINATION_OUTAGE.value if sealed else copy.reason
+    return copy.created_at + timedelta(seconds=limit_seconds(RetentionClass.TEMPORARY, reason))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +39,13 @@ class Waiting:
         copy: as the ledger has it.
         source: where it is, None where no state says that it has it.
         plan: that it belongs to, None there, too.
+        purge_by: when it is dropped, whatever happens.
     """
 
     copy: OpenCopy
     source: str | None
     plan: LeftPlan | None
-
-    @property
-    def purge_by(self) -> datetime:
-        """When it is dropped, whatever happens."""
-        return deadline(self.copy)
+    purge_by: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +109,11 @@ class WaitingRoom:
 
     def _late_copies(self) -> Sequence[OpenCopy]:
         now = self.now()
-        return [copy for copy in self.copies() if now > deadline(copy)]
+        return [copy for copy, at in self._deadlines() if now > at]
+
+    def _deadlines(self) -> Sequence[tuple[OpenCopy, datetime]]:
+        sealed = {b.run for b in self.states.ledger.open_batches()}
+        return [(c, deadline(c, sealed=c.run in sealed)) for c in self.copies()]
 
     def _late_batches(self) -> Sequence[OpenBatch]:
         now = self.now()
@@ -118,13 +121,18 @@ class WaitingRoom:
 
     def all(self) -> Sequence[Waiting]:
         """Each copy with what its warehouse says; sources are asked only where there is one."""
-        copies = self.copies()
+        copies = self._deadlines()
         found, _ = self._places() if copies else ({}, [])
         return [
-            Waiting(copy=c, source=source, plan=plan)
-            for c in copies
+            Waiting(copy=c, source=source, plan=plan, purge_by=at)
+            for c, at in copies
             for source, plan in [found.get(c.run, (None, None))]
         ]
+
+    def elsewhere(self) -> Collection[str] | None:
+        """Runs whose plan is open in any state of the project; None where a source did not say."""
+        found, away = self._places()
+        return None if away else list(found)
 
     def sealed(self) -> Sequence[HeldBatch]:
         """What waits sealed, by deadline."""
@@ -154,16 +162,17 @@ class WaitingRoom:
             return ended, _left_sealed([*mine, *self._late_batches()], error.code)
         return ended, []
 
-    def purge(self, syncs: Sequence[str]) -> tuple[Sequence[Ended], Sequence[Left]]:
-        """Drop what waits of some syncs, now."""
-        mine = [h for h in self.spool.held() if h.sync in syncs]
+    def purge(self, syncs: Sequence[str], target: str) -> tuple[Sequence[Ended], Sequence[Left]]:
+        """Drop what waits of some syncs under one target, now."""
+        mine = [h for h in self.spool.held() if h.sync in syncs and h.target == target]
         sealed: Sequence[Ended] = []
         left: Sequence[Left] = []
         try:
             sealed = self._destroy(mine, EntryType.PURGED, "purged")
         except EngineError as error:
             left = _left_sealed(mine, error.code)
-        ended, more = self._end([c for c in self.copies() if c.sync in syncs], "purged")
+        copies = [c for c in self.copies() if c.sync in syncs and c.target == target]
+        ended, more = self._end(copies, "purged")
         return [*sealed, *ended], [*left, *more]
 
     def _note_gone(self) -> None:
@@ -237,11 +246,21 @@ class WaitingRoom:
             if copy.run not in found and away:
                 left.append(_left_copy(copy, away[0]))
                 continue
+            if reason == "expired" and self._may_be_there(copy, found):
+                left.append(_left_copy(copy, "in_doubt"))
+                continue
             try:
                 ended.append(self._end_one(copy, found, reason))
             except EngineError as error:
                 left.append(_left_copy(copy, error.code))
         return ended, left
+
+    def _may_be_there(self, copy: OpenCopy, found: Mapping[str, tuple[str, LeftPlan]]) -> bool:
+        """Whether the sync's next run is to ask the destination what came of an append first. Past
+        the cap nobody is asked any more.
+        """
+        doubtful = copy.run in found and found[copy.run][1].in_doubt > 0
+        return doubtful and self.now() - copy.created_at <= CAP
 
     def _end_one(
         self, copy: OpenCopy, found: dict[str, tuple[str, LeftPlan]], reason: str

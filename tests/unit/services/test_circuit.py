@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mayfly.domain.batch import BatchHead, Operation
 from mayfly.domain.errors import ContractError, EngineError, TransientError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.domain.runs import Outage
+from mayfly.ports.destination import Done, JobRef, Submitted
 from mayfly.services.circuit import PAUSE_MAX, Circuit, circuit_of, probe_seconds
 from mayfly.services.deliver import ATTEMPTS_MAX, Sender
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HEAD = BatchHead(sync="s", run="r", number=0, of=1, operation=Operation.WRITE, rows=1)
 KNOWN = Outage(
     destination="meta",
     target="dev",
@@ -47,6 +51,18 @@ class Platform:
             raise answer
         return None
 
+    async def applied(self, head: object) -> bool | None:
+        """As any request."""
+        del head
+        await self.locate(None)
+        return True
+
+    async def poll(self, job: object) -> Done:
+        """As any request."""
+        del job
+        await self.locate(None)
+        return Done(outcomes=Outcomes.all_of(OutcomeCode.ACCEPTED, 1))
+
     async def sleep(self, seconds: float) -> None:
         """Nobody waits."""
         self.waited.append(seconds)
@@ -77,6 +93,26 @@ def test_it_is_away_after_as_many_failures_as_a_request_has_attempts() -> None:
     assert (platform.asked, circuit.failures) == (ATTEMPTS_MAX, ATTEMPTS_MAX)
     assert ask(platform, circuit) == "destination_away"
     assert platform.asked == ATTEMPTS_MAX
+
+
+@pytest.mark.parametrize("question", ["applied", "poll"])
+def test_questions_about_what_was_sent_count_too(question: str) -> None:
+    """One failure is none, and one failure too many tells everybody."""
+
+    def asked(platform: Platform, circuit: Circuit) -> str:
+        sender = platform.sender(circuit)
+        job = Submitted(job=JobRef(batch=0, rows=1, reference="j"))
+        try:
+            asyncio.run(sender.wait(job) if question == "poll" else sender.applied(HEAD))
+        except EngineError as error:
+            return error.code
+        return ""
+
+    platform = Platform([away(), None])
+    assert (asked(platform, Circuit()), platform.asked) == ("", 2)
+    platform, circuit = Platform([away()]), Circuit()
+    assert (asked(platform, circuit), platform.asked) == ("http_503", ATTEMPTS_MAX)
+    assert ask(platform, circuit) == "destination_away"
 
 
 def test_an_answer_ends_the_row_of_failures() -> None:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from mayfly.adapters.clock import CLOCK_TOLERANCE
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
+from mayfly.domain.held import is_exception
 from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
 from mayfly.ledger.entry import Entry, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash, root
@@ -67,14 +68,16 @@ class _Open:
         )
 
     def note(self, entry: dict[str, Any]) -> None:
-        """Made or held again while open: the first one's age counts."""
+        """Made or held again while open: the first one's age counts, and an outage that was named
+        once is why it waits.
+        """
         run, batch = entry["run"], entry["batch"]
         match entry["type"]:
             case "created":
                 self.copies.setdefault(run, _open_copy(entry))
             case "held" if batch is not None:
                 self.batches.setdefault((run, batch), _open_batch(entry))
-            case "held" if run in self.copies:
+            case "held" if run in self.copies and not is_exception(self.copies[run].reason):
                 self.copies[run] = replace(self.copies[run], reason=entry["reason"])
             case "dropped":
                 self.copies.pop(run, None)

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mayfly.adapters.planstores.local import LocalDatabases, local_spec
+from mayfly.adapters.planstores.recognition import SEALED_KEY, LocalState
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.domain.errors import PolicyError
+from mayfly.planning.names import Names
 from mayfly.planning.spec import CloseReport, PlanSpec
 from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.ports.source import SqlSession
 from mayfly.ports.states import LeftPlan, Record, StateInfo
 from mayfly.services.durable import sync_directory
 
@@ -107,7 +110,8 @@ class LocalStates:
             yield self._states(file.stem)
 
     def _states(self, sid: str) -> SourceStates:
-        return SourceStates(self._databases.open(self._databases.path(sid)), DuckdbDialect())
+        database = self._databases.open(self._databases.path(sid))
+        return SourceStates(database, DuckdbDialect(), closing=_forget_keys)
 
     def _info(self, sid: str) -> StateInfo | None:
         if not self._databases.path(sid).is_file():
@@ -125,3 +129,12 @@ class LocalStates:
     def _remove(self, sid: str) -> None:
         self._databases.path(sid).unlink(missing_ok=True)
         shutil.rmtree(self._databases.rows(sid), ignore_errors=True)
+
+
+def _forget_keys(session: SqlSession, names: Names) -> None:
+    """Of rows that were taken back: no removal can name them any more."""
+    if LocalState(session=session, names=names).has_keys():
+        session.execute(
+            f"UPDATE {names.of('state')} SET {SEALED_KEY} = NULL "
+            f"WHERE {SEALED_KEY} IS NOT NULL AND NOT present"
+        )

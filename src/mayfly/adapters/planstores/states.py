@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mayfly.adapters.planstores import tables
@@ -25,10 +26,19 @@ class SourceStates:
         source: opened anew for each call.
         sql: its dialect.
         schema: our schema's name.
+        closing: what else is done where a plan is ended, in the same transaction.
     """
 
-    def __init__(self, source: Source, sql: SqlDialect, *, schema: str = "_mayfly") -> None:
+    def __init__(
+        self,
+        source: Source,
+        sql: SqlDialect,
+        *,
+        schema: str = "_mayfly",
+        closing: Callable[[SqlSession, Names], None] = lambda *_: None,
+    ) -> None:
         self._source = source
+        self._closing = closing
         self._sql = sql
         self._schema = schema
 
@@ -68,6 +78,7 @@ class SourceStates:
             found = self._info(session, row)
             if found.open_run is None:
                 return found, CloseReport()
+            doubtful = self._take_as_sent(session, row)
             report = close_open_plan(
                 session,
                 self._sql,
@@ -76,8 +87,9 @@ class SourceStates:
                 layout=str(row["plan_layout"]),
                 now_ms=now_ms,
             )
+            self._closing(session, self._names(sid))
             session.commit()
-            return found, report
+            return found, replace(report, in_doubt=report.in_doubt + doubtful)
 
     def adopt(
         self,
@@ -153,6 +165,18 @@ class SourceStates:
                 hint="Wait until it has ended, or stop it.",
             )
         return row
+
+    def _take_as_sent(self, session: SqlSession, row: dict[str, Any]) -> int:
+        """Rows of an append that were begun count as there: whoever planned them anew would append
+        them twice. How many.
+        """
+        if not tables.is_append(str(row["plan_layout"])):
+            return 0
+        names = self._names(str(row["sid"]))
+        begun = [b for b in batches_of(session, names) if b.intent and not b.acknowledged]
+        for batch in begun:
+            session.execute(f"INSERT INTO {names.of('acks')} VALUES ({int(batch.number)})")
+        return sum(b.rows - len(b.unsent) for b in begun)
 
     def _check(self, row: dict[str, Any], found: StateInfo, spec: PlanSpec) -> None:
         if row["state_keys"] != tables.keys_text(spec):
@@ -276,7 +300,9 @@ class SourceStates:
             return None
         sid = str(row["sid"])
         waiting = [b for b in batches_of(session, self._names(sid)) if not b.acknowledged]
+        appends = tables.is_append(str(row["plan_layout"]))
         return LeftPlan(
+            in_doubt=sum(b.rows - len(b.unsent) for b in waiting if appends and b.intent),
             sid=sid,
             run=str(row["plan_run"]),
             waiting_batches=len(waiting),

@@ -157,6 +157,11 @@ def layout_text(spec: PlanSpec) -> str:
     )
 
 
+def is_append(layout: str) -> bool:
+    """Whether a plan of that layout appends."""
+    return bool(json.loads(layout)["mode"] == SyncMode.APPEND.value)
+
+
 def spec_of_layout(spec: PlanSpec, text: str) -> PlanSpec:
     """The specification a plan was made by, as far as closing it needs.
 
