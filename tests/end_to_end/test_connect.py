@@ -107,10 +107,11 @@ def test_the_secret_is_in_no_file_log_text_or_argument(
         ("  \n", "secret_empty"),
         ("one\ntwo", "secret_malformed"),
         ("nul\0", "secret_malformed"),
+        (b"caf\xe9", "secret_malformed"),
         ("x" * 65_537, "secret_malformed"),
     ],
 )
-def test_what_is_no_secret_is_refused(root: Path, given: str, code: str) -> None:
+def test_what_is_no_secret_is_refused(root: Path, given: str | bytes, code: str) -> None:
     """And the credential before stays."""
     connect(root)
     refused = connect(root, given)

@@ -18,6 +18,7 @@ from mayfly.services.oauth import Login, OAuthClient
 SECRET_BYTES_MAX = 65_536
 # One line of text: a stray paste of several lines, or of a file, is refused.
 _SECRET = re.compile(r"[^\x00-\x1f\x7f]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Listen = Callable[[], CallbackListener]
 
@@ -97,7 +98,9 @@ def _checked(secret: str) -> str:
             "No secret was given.",
             hint="Type it where it is asked for, or pipe it: mayfly connect NAME < FILE.",
         )
-    if not _SECRET.fullmatch(secret) or len(secret.encode()) > SECRET_BYTES_MAX:
+    # What was no UTF-8 came as surrogates, which cannot be encoded.
+    size = len(secret.encode("utf-8", "surrogatepass"))
+    if not _SECRET.fullmatch(secret) or size > SECRET_BYTES_MAX or _SURROGATE.search(secret):
         raise ConfigError(
             "secret_malformed",
             f"A secret is one line of text of at most {SECRET_BYTES_MAX} bytes.",

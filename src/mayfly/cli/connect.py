@@ -49,12 +49,18 @@ def connect(
 
 def _secret() -> str:
     """From a prompt that shows nothing, or one line of standard input."""
+    if sys.stdin is None:
+        return ""  # closed by whoever started the command
     if sys.stdin.isatty():
         return str(typer.prompt("Secret (not shown)", hide_input=True, err=True))
     from mayfly.api.connecting import SECRET_BYTES_MAX
 
     # One more than may be, so that what is too long is not cut to what fits.
-    return sys.stdin.buffer.read(SECRET_BYTES_MAX + 2).decode("utf-8", "replace").rstrip("\r\n")
+    return (
+        sys.stdin.buffer.read(SECRET_BYTES_MAX + 2)
+        .decode("utf-8", "surrogateescape")
+        .rstrip("\r\n")
+    )
 
 
 def _print_address(url: str) -> None:

@@ -125,6 +125,7 @@ class CredentialVault:
                 put(Credential(secret=str(tokens.refresh_token), refreshes=True))
         if tokens is None:
             raise _needs_consent(place.key.name)
+        tokens.require_whole()
         return tokens
 
     def forget(self, key: ConnectionKey) -> int:

@@ -53,11 +53,25 @@ class OAuthClient:
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """What a token endpoint gave; `repr` shows no token."""
+    """What a token endpoint gave; `repr` shows no token.
+
+    With a `flaw` only the refresh token is of use: it took the place of the one before, which is
+    spent, and is to be kept before anybody is told of the flaw.
+    """
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     life_seconds: float
+    flaw: str = ""
+
+    def require_whole(self) -> None:
+        """Refuse an answer with a flaw.
+
+        Raises:
+            ContractError: `oauth_answer`.
+        """
+        if self.flaw:
+            raise _wrong(self.flaw)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,13 +161,14 @@ async def exchange(http: HttpClient, client: OAuthClient, login: Login, code: st
             hint="Run `mayfly connect` again and agree to all of them.",
         )
     tokens = _tokens(given, client)
+    tokens.require_whole()
     if tokens.refresh_token is None:
         raise _wrong("has no refresh token")
     return tokens
 
 
 async def refresh(http: HttpClient, client: OAuthClient, refresh_token: str) -> Tokens | None:
-    """New tokens; None where the grant is over (`invalid_grant`).
+    """New tokens, with a flaw perhaps; None where the grant is over (`invalid_grant`).
 
     Raises:
         ConfigError, TransientError, ContractError: as `exchange`.
@@ -211,24 +226,30 @@ def _object(reply: HttpReply) -> Mapping[str, Any]:
 
 def _tokens(given: Mapping[str, Any], client: OAuthClient) -> Tokens:
     access, again = given.get("access_token"), given.get("refresh_token")
+    life, flaw = _life(given, client), ""
     if not isinstance(access, str) or not _TOKEN.fullmatch(access):
-        raise _wrong("has no access token")
+        flaw = "has no access token"
+    elif str(given.get("token_type", "bearer")).lower() != "bearer":
+        flaw = "has a token of another type than bearer"
+    elif life is None:
+        flaw = "has a life that is no number of seconds"
     if again is not None and not (isinstance(again, str) and _TOKEN.fullmatch(again)):
-        raise _wrong("has a refresh token of another form")
-    if str(given.get("token_type", "bearer")).lower() != "bearer":
-        raise _wrong("has a token of another type than bearer")
-    return Tokens(access_token=access, refresh_token=again, life_seconds=_life(given, client))
+        again, flaw = None, "has a refresh token of another form"
+    if flaw or life is None:
+        return Tokens(access_token="", refresh_token=again, life_seconds=0.0, flaw=flaw)
+    return Tokens(access_token=str(access), refresh_token=again, life_seconds=life)
 
 
-def _life(given: Mapping[str, Any], client: OAuthClient) -> float:
-    life = given.get("expires_in", client.spec.life_seconds)
+def _life(given: Mapping[str, Any], client: OAuthClient) -> float | None:
+    """Seconds; what the connector declares where the answer tells nothing."""
+    life = given.get("expires_in")
+    if life is None:
+        return client.spec.life_seconds
     try:
         seconds = float("nan") if isinstance(life, bool) else float(life)
     except (TypeError, ValueError, OverflowError):
-        seconds = float("nan")
-    if not math.isfinite(seconds) or not 0 < seconds <= _LIFE_MAX_SECONDS:
-        raise _wrong("has a life that is no number of seconds")
-    return seconds
+        return None
+    return seconds if math.isfinite(seconds) and 0 < seconds <= _LIFE_MAX_SECONDS else None
 
 
 def _wrong(what: str) -> ContractError:

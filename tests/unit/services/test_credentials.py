@@ -211,6 +211,15 @@ def test_the_new_refresh_token_is_stored_before_the_access_token_is_used(world: 
     assert world.vault().get(META) == Credential(secret="r1+", refreshes=True)
 
 
+def test_a_new_refresh_token_is_stored_though_its_answer_has_a_flaw(world: World) -> None:
+    """The one before is spent; the caller gets the error."""
+    world.vault().put(META, Credential(secret="r1", refreshes=True))
+    flawed = Tokens(access_token="", refresh_token="r2", life_seconds=0.0, flaw="is odd")
+    with pytest.raises(EngineError, match="oauth_answer"):
+        world.vault().refreshed(META, lambda token: flawed)
+    assert world.vault().get(META).secret == "r2"
+
+
 @pytest.mark.parametrize("again", [None, "r1"])
 def test_a_token_that_does_not_rotate_makes_no_version(world: World, again: str | None) -> None:
     """Some vendors send none, some the same."""

@@ -81,6 +81,13 @@ def test_a_grant_that_is_over_is_a_value() -> None:
         assert asyncio.run(refresh(endpoint, CLIENT, "r")) is None
 
 
+async def whole(endpoint: Endpoint) -> None:
+    """Refresh, and take no answer with a flaw."""
+    given = await refresh(endpoint, CLIENT, "r")
+    assert given is not None
+    given.require_whole()
+
+
 @pytest.mark.parametrize(
     ("status", "document", "kind", "code"),
     [
@@ -93,7 +100,6 @@ def test_a_grant_that_is_over_is_a_value() -> None:
         (200, {**GOOD, "expires_in": True}, ContractError, "oauth_answer"),
         (200, {**GOOD, "expires_in": "soon"}, ContractError, "oauth_answer"),
         (200, {**GOOD, "expires_in": 1e12}, ContractError, "oauth_answer"),
-        (200, {**GOOD, "expires_in": None}, ContractError, "oauth_answer"),
         (200, [], ContractError, "oauth_answer"),
         (200, {"error": "invalid_grant"}, ContractError, "oauth_answer"),
         (302, {}, ContractError, "oauth_answer"),
@@ -108,9 +114,26 @@ def test_any_other_answer_is_an_error_without_its_text(
 ) -> None:
     """Its code says what to do."""
     with pytest.raises(kind) as caught:
-        asyncio.run(refresh(answering(status, document), CLIENT, "r"))
+        asyncio.run(whole(answering(status, document)))
     assert caught.value.code == code
     assert "marked" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_flaw_costs_no_refresh_token() -> None:
+    """The one before is spent."""
+    for flaw in ({"expires_in": 0}, {"token_type": "mac"}, {"access_token": ""}):
+        given = asyncio.run(refresh(answering(200, {**GOOD, **flaw}), CLIENT, "r"))
+        assert given is not None
+        assert (given.refresh_token, given.access_token) == (GOOD["refresh_token"], "")
+        with pytest.raises(ContractError):
+            asyncio.run(exchange(answering(200, {**GOOD, **flaw}), CLIENT, LOGIN, "code"))
+
+
+def test_a_life_of_null_is_one_that_is_not_told() -> None:
+    """As some vendors write it."""
+    given = asyncio.run(refresh(answering(200, {**GOOD, "expires_in": None}), CLIENT, "r"))
+    assert given is not None
+    assert given.life_seconds == CLIENT.spec.life_seconds
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000])
