@@ -43,7 +43,7 @@ def erasure_report(entries: Iterable[Entry], *, period: Period, now: datetime) -
     """
     waiting: dict[tuple[str, int | None], _Sealed] = {}
     ended: list[_Sealed] = []
-    destroyed: dict[str, datetime | None] = {}
+    destroyed: dict[str, datetime] = {}
     for entry in entries:
         key = entry.run, entry.batch
         match entry.type:
@@ -60,8 +60,10 @@ def erasure_report(entries: Iterable[Entry], *, period: Period, now: datetime) -
                 sealed.ended = entry
                 if period.holds(_at(entry)):
                     ended.append(sealed)
-            case EntryType.KEK_DESTROYED if destroyed.get(entry.reason) is None:
-                destroyed[entry.reason] = parse_time(entry.final_at) if entry.final_at else None
+            case EntryType.KEK_DESTROYED if entry.final_at:
+                # The latest: a destruction may have been cancelled, and ordered again.
+                final = parse_time(entry.final_at)
+                destroyed[entry.reason] = max(final, destroyed.get(entry.reason, final))
     return {
         "since": None if period.since is None else period.since.isoformat(),
         "until": None if period.until is None else period.until.isoformat(),
@@ -79,9 +81,7 @@ def beyond_cap(document: Mapping[str, Any], now: datetime) -> bool:
     )
 
 
-def _told(
-    sealed: _Sealed, destroyed: Mapping[str, datetime | None], now: datetime
-) -> dict[str, Any]:
+def _told(sealed: _Sealed, destroyed: Mapping[str, datetime], now: datetime) -> dict[str, Any]:
     begun, ended = sealed.begun, sealed.ended
     return {
         "sync": begun.sync,
@@ -99,20 +99,18 @@ def _told(
 
 
 def _cryptographic(
-    sealed: _Sealed, destroyed: Mapping[str, datetime | None], now: datetime
+    sealed: _Sealed, destroyed: Mapping[str, datetime], now: datetime
 ) -> dict[str, Any]:
     """`unknown` where an entry is from before versions were recorded; `open` until all versions
     are destroyed; `pending` while one of them can still be restored; then `final`.
     """
-    dates = [destroyed.get(version) for version in sealed.versions]
-    known = [date for date in dates if date is not None]
-    waits_for = [v for v, date in zip(sealed.versions, dates, strict=True) if date is None]
+    waits_for = [v for v in sealed.versions if v not in destroyed]
     if sealed.unknown or not sealed.versions:
         return {"state": "unknown", "at": None, "waits_for": waits_for}
     if waits_for:
         return {"state": "open", "at": None, "waits_for": waits_for}
-    at = max(known)
-    pending = [v for v in sealed.versions if (destroyed[v] or at) > now]
+    at = max(destroyed[version] for version in sealed.versions)
+    pending = [v for v in sealed.versions if destroyed[v] > now]
     state = "pending" if pending else "final"
     return {"state": state, "at": at.isoformat(), "waits_for": pending}
 

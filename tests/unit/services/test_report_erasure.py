@@ -108,6 +108,17 @@ def test_a_batch_announced_twice_was_wrapped_by_both() -> None:
     assert (batch["sealed_at"], batch["key_versions"]) == (START.isoformat(), ["1", "2"])
 
 
+@pytest.mark.parametrize("days", [(9, 12), (12, 9)])
+def test_the_latest_end_of_a_version_counts(days: tuple[int, int]) -> None:
+    """A destruction that was cancelled and ordered anew ends the version at the later date."""
+    orders = [destroyed("1", 3, final=day) for day in days]
+    at = (START + 12 * DAY).isoformat()
+    [batch] = report(HELD, PURGED, *orders, now=START + 11 * DAY)
+    assert batch["cryptographic"] == {"state": "pending", "at": at, "waits_for": ["1"]}
+    [batch] = report(HELD, PURGED, *orders, now=START + 12 * DAY)
+    assert batch["cryptographic"] == {"state": "final", "at": at, "waits_for": []}
+
+
 def test_old_entries_claim_nothing() -> None:
     """Without versions on record nobody knows; without a final date no end is told."""
     [batch] = report(entry("held", 0), PURGED, destroyed("1", 9, final=9))
