@@ -44,14 +44,18 @@ def erasure_report(entries: Iterable[Entry], *, period: Period, now: datetime) -
     waiting: dict[tuple[str, int | None], _Sealed] = {}
     ended: list[_Sealed] = []
     destroyed: dict[str, datetime] = {}
+    rewrapped = ""
     for entry in entries:
         key = entry.run, entry.batch
         match entry.type:
             case EntryType.HELD if entry.batch is not None:
                 sealed = waiting.setdefault(key, _Sealed(begun=entry))
                 sealed.wrapped_under(entry.kek_version)
+                # Who announced it may not have known yet of another process's version.
+                sealed.wrapped_under(rewrapped)
                 sealed.unknown |= not entry.kek_version
             case EntryType.REWRAPPED:
+                rewrapped = entry.kek_version or rewrapped
                 for sealed in waiting.values():
                     sealed.wrapped_under(entry.kek_version)
             case EntryType.PURGED | EntryType.EXPIRED if key in waiting:

@@ -119,6 +119,19 @@ def test_the_latest_end_of_a_version_counts(days: tuple[int, int]) -> None:
     assert batch["cryptographic"] == {"state": "final", "at": at, "waits_for": []}
 
 
+@pytest.mark.parametrize("kind", ["not_held", "not_there"])
+def test_a_run_that_did_not_know_the_newest_version_may_have_used_it(kind: str) -> None:
+    """Another process rewrapped; the run goes on announcing what it knew, and then fails."""
+    unknown = rewrapped("", 0)
+    old = entry("held", 0, kek_version="1"), entry("purged", 0, reason=kind)
+    entries = [rewrapped("2", 0), unknown, *old, destroyed("1", 9, final=9)]
+    [batch] = report(*entries)
+    assert batch["key_versions"] == ["1", "2"]
+    assert batch["cryptographic"] == {"state": "open", "at": None, "waits_for": ["2"]}
+    [batch] = report(*entries, destroyed("2", 11, final=11))
+    assert batch["cryptographic"]["at"] == (START + 11 * DAY).isoformat()
+
+
 def test_old_entries_claim_nothing() -> None:
     """Without versions on record nobody knows; without a final date no end is told."""
     [batch] = report(entry("held", 0), PURGED, destroyed("1", 9, final=9))
