@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -90,10 +92,11 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 @dataclass
 class Place:
-    """An anchor under test, and what its keeper finds there."""
+    """An anchor under test, and what its keeper finds there; some keep whatever they are told."""
 
     anchor: Anchor
     found: Callable[[], list[str]]
+    keeps_all: bool = False
 
 
 @pytest.fixture
@@ -141,6 +144,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return Place(
             WebhookAnchor(receiver.url, secret=lambda: SECRET),
             lambda: list(dict(zip(receiver.ids, receiver.notes, strict=True)).values()),
+            keeps_all=True,
         )
     query = "SELECT note FROM _mayfly.checkpoints ORDER BY entries"
     if request.param == "duckdb":
@@ -152,7 +156,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
                 return [note for (note,) in connection.execute(query).fetchall()]
 
         source = DuckdbSource("shop", path)
-        return Place(SourceAnchor(source, DuckdbDialect(), schema="_mayfly"), in_duckdb)
+        return Place(
+            SourceAnchor(source, DuckdbDialect(), schema="_mayfly"), in_duckdb, keeps_all=True
+        )
     dsn = request.getfixturevalue("postgres_database")
 
     def in_postgres() -> list[str]:
@@ -160,7 +166,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             return [note for (note,) in connection.execute(query).fetchall()]
 
     source = PostgresSource("crm", _Dsn(dsn))
-    return Place(SourceAnchor(source, PostgresDialect(), schema="_mayfly"), in_postgres)
+    return Place(
+        SourceAnchor(source, PostgresDialect(), schema="_mayfly"), in_postgres, keeps_all=True
+    )
 
 
 def test_each_checkpoint_is_kept_as_it_was(place: Place) -> None:
@@ -169,6 +177,20 @@ def test_each_checkpoint_is_kept_as_it_was(place: Place) -> None:
     for note, size in ((NOTE, 7), (NOTE, 7), (later, 9)):
         place.anchor.publish(note, size=size, at=NOW)
     assert place.found() == [NOTE, later]
+
+
+def test_another_one_of_as_many_entries_takes_no_place(place: Place) -> None:
+    """The ledger was written anew: it is told, or both are there to be seen."""
+    other = NOTE.replace("AAAA", "CCCC")
+    place.anchor.publish(NOTE, size=7, at=NOW)
+    if place.keeps_all:
+        place.anchor.publish(other, size=7, at=NOW)
+        assert sorted(place.found()) == [NOTE, other]
+        return
+    with pytest.raises(IntegrityError) as caught:
+        place.anchor.publish(other, size=7, at=NOW)
+    assert (caught.value.code, caught.value.__cause__) == ("anchor_conflict", None)
+    assert place.found() == [NOTE]
 
 
 def _refused(anchor: Anchor) -> EngineError:
@@ -192,6 +214,83 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     made = FolderAnchor(tmp_path / "audit", workspace_id="w", project=tmp_path / "project")
     assert _refused(made).code == "anchor_refused"
     assert not (tmp_path / "audit").exists()
+
+
+def _folder_anchor(root: Path) -> tuple[FolderAnchor, Path]:
+    """An anchor in a folder, and the file of seven entries."""
+    folder = root / "audit"
+    folder.mkdir()
+    made = FolderAnchor(folder, workspace_id="w", project=root / "project")
+    return made, folder / "w-7.checkpoint"
+
+
+@pytest.mark.parametrize("length", [0, 1, len(NOTE) - 1])
+def test_a_file_that_was_cut_off_is_completed(tmp_path: Path, length: int) -> None:
+    """A killed process left the beginning of the checkpoint, or nothing of it."""
+    made, file = _folder_anchor(tmp_path)
+    file.write_text(NOTE[:length])
+    made.publish(NOTE, size=7, at=NOW)
+    assert [p.read_text() for p in file.parent.iterdir()] == [NOTE]
+
+
+def test_a_file_that_is_none_of_its_beginnings_is_left(tmp_path: Path) -> None:
+    """Nor is one that goes on behind it, or a link to elsewhere, written."""
+    made, file = _folder_anchor(tmp_path)
+    for content in ("x", NOTE + "x"):
+        file.write_text(content)
+        with pytest.raises(IntegrityError, match="anchor_conflict"):
+            made.publish(NOTE, size=7, at=NOW)
+        assert file.read_text() == content
+    file.unlink()
+    (tmp_path / "other").touch()
+    file.symlink_to(tmp_path / "other")
+    assert _refused(made).code == "anchor_away"
+    assert (tmp_path / "other").read_text() == ""
+
+
+def test_a_file_is_whole_once_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends before leaves nothing under it, and whoever keeps it may read it."""
+    made, file = _folder_anchor(tmp_path)
+
+    def killed(*names: Path) -> None:
+        assert not file.exists()
+        assert names[0].read_text() == NOTE
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", killed)
+        with pytest.raises(KeyboardInterrupt):
+            made.publish(NOTE, size=7, at=NOW)
+    assert not file.exists()
+    made.publish(NOTE, size=7, at=NOW)
+    assert file.stat().st_mode & 0o444 == 0o444 & ~_umask()
+    assert file.stat().st_nlink == 1
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_share_without_hard_links_keeps_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """In their place, and none that is there is replaced."""
+    made, file = _folder_anchor(tmp_path)
+
+    def unknown(*_: Path) -> None:
+        raise OSError(number, "no links")
+
+    monkeypatch.setattr(os, "link", unknown)
+    for _ in range(2):
+        made.publish(NOTE, size=7, at=NOW)
+    with pytest.raises(IntegrityError, match="anchor_conflict"):
+        made.publish(NOTE.replace("AAAA", "CCCC"), size=7, at=NOW)
+    assert [p.read_text() for p in file.parent.iterdir()] == [NOTE]
 
 
 @pytest.mark.parametrize(

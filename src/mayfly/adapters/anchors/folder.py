@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import secrets
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from mayfly.domain.errors import ConfigError, PolicyError, TransientError
+from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
 from mayfly.services.durable import sync_directory
 
 
 class FolderAnchor:
-    """One file for each checkpoint, `<workspace id>-<entries>.checkpoint`.
+    """One file for each checkpoint, `<workspace id>-<entries>.checkpoint`, that all may read.
+
+    It is there whole or not at all; on a share without hard links, whole once the act that was cut
+    off while it wrote is repeated.
 
     Args:
         folder: which must be there, outside the project.
@@ -29,6 +34,7 @@ class FolderAnchor:
 
         Raises:
             PolicyError: `anchor_inside`, the folder lies in the project, by a link perhaps.
+            IntegrityError: `anchor_conflict`, there is another checkpoint of as many entries.
         """
         del at
         if self._folder.resolve().is_relative_to(self._project.resolve()):
@@ -44,21 +50,62 @@ class FolderAnchor:
                 hint="Make or mount it; its path must be absolute.",
             )
         path = self._folder / f"{self._workspace_id}-{size}.checkpoint"
+        content = note.encode()
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        except FileExistsError:
-            return
-        except OSError as error:
-            raise _away(error) from None
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
+            _put(path, content)
+            is_kept = _is_kept(path, content)
             sync_directory(self._folder)
         except OSError as error:
-            path.unlink(missing_ok=True)
             raise _away(error) from None
+        if not is_kept:
+            raise IntegrityError(
+                "anchor_conflict",
+                "The folder for checkpoints has another one of as many entries.",
+                hint="Verify the ledger against it: one of the two was written anew.",
+            )
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Make the file, unless there is one."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        _write_new(temporary, content)
+        with suppress(FileExistsError):
+            _name(temporary, path, content)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, path: Path, content: bytes) -> None:
+    try:
+        os.link(temporary, path)  # unlike a rename, this fails where the name is taken
+    except FileExistsError:
+        raise
+    except OSError:  # shares that know no hard links say so in many ways
+        _write_new(path, content)
+
+
+def _is_kept(path: Path, content: bytes) -> bool:
+    """Whether the file holds this; a beginning of it, which a killed process left, is completed."""
+    with path.open("rb") as file:
+        kept = file.read(len(content) + 1)
+        os.fsync(file.fileno())  # by whoever wrote it: he may not have come to it
+    if kept != content and content.startswith(kept):
+        _write(path, content, os.O_WRONLY | os.O_NOFOLLOW)
+        return True
+    return kept == content
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    _write(path, content, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _write(path: Path, content: bytes, flags: int) -> None:
+    with os.fdopen(os.open(path, flags | os.O_CLOEXEC, 0o644), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _away(error: OSError) -> TransientError:
