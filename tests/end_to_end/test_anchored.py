@@ -173,6 +173,9 @@ def test_a_proof_is_checked_without_the_ledger(root: Path, tmp_path: Path) -> No
         assert done.exit_code == 0, done.output
         (tmp_path / "proof.json").write_text(done.stdout)
         asked = ["verify", str(tmp_path / "proof.json"), "--key", str(key), "--output", "json"]
+        done = CliRunner().invoke(app, asked)
+        assert (done.exit_code, json.loads(done.stdout)["ok"]) == (1, False)
+        asked += ["--proof"]
         asked += ["--checkpoint", str(kept)] * (words != ["--entry", old])
         done = CliRunner().invoke(app, asked)
         document = json.loads(done.stdout)

@@ -390,7 +390,7 @@ class Project:
     def prove(
         self, *, old_size: int | None = None, entry: int | None = None, size: int | None = None
     ) -> dict[str, Any]:
-        """A proof to hand out, checked with `mayfly verify` by who has not the whole ledger.
+        """A proof to hand out, for `mayfly verify --proof` by who has not the whole ledger.
 
         Args:
             old_size: of the tree that is proven to be the beginning; or

@@ -102,7 +102,7 @@ def prove(
         ),
     ] = None,
 ) -> None:
-    """Print a proof, in JSON, that `mayfly verify` checks without the ledger.
+    """Print a proof, in JSON, that `mayfly verify --proof` checks without the ledger.
 
     With --from: that nothing which the older checkpoint covers was changed or taken away. With
     --entry: that the entry is in the ledger.

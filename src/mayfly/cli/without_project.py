@@ -75,15 +75,18 @@ def scan(
 
 
 def verify(
-    ledger: Annotated[Path, typer.Argument(help="Folder, archive or proof.")],
+    ledger: Annotated[Path, typer.Argument(help="Folder or archive; with --proof, a proof.")],
     key: Annotated[Path, typer.Option(help="Public key you trust.")],
     checkpoint: Annotated[list[Path] | None, typer.Option(help="Kept checkpoint.")] = None,
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Check what `mayfly prove` printed.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Check a ledger or a proof offline: tree, signatures, pairing. Needs no project."""
-    from mayfly.ledger.verify import verify as verified
+    """Check a ledger offline: tree, signatures, pairing; or a proof. Needs no project."""
+    from mayfly.ledger.verify import verify_ledger, verify_proof
 
-    report = verified(ledger, key, checkpoint or [])
+    report = (verify_proof if proof else verify_ledger)(ledger, key, checkpoint or [])
     document = report.to_dict()
     lines = report.to_text().splitlines()
     print_result(output, document, lines)

@@ -1,10 +1,12 @@
 """Verify a ledger of Mayfly, without Mayfly.
 
     python verify.py LEDGER --key FILE [--checkpoint FILE ...] [--output json]
+    python verify.py PROOF --proof --key FILE [--checkpoint FILE ...] [--output json]
 
 This file stands alone: it needs Python 3.11 and the package `cryptography`, no network and no
 database. LEDGER is a folder or an archive (.zip, .tar, .tar.gz) with `entries.jsonl`,
-`checkpoint` and `key.pub`, or the one file of a proof that `mayfly prove` printed. The key given
+`checkpoint` and `key.pub`. PROOF is the one file that `mayfly prove` printed; a proof tells nothing
+of the other entries, of pairing and of deadlines, so that none is taken for a ledger. The key given
 is the anchor of trust; a checkpoint given is one that was kept away from the ledger, and proves
 that nothing it covered was changed or taken away. The format and the rules are written down in
 docs/specs/ledger.md.
@@ -78,7 +80,8 @@ class Report:
     """What verification found.
 
     Args:
-        anchored: a checkpoint was given, and every one given was found consistent.
+        anchored: a checkpoint of one entry or more was given, and every one given was found
+            consistent.
         entries: number of well-formed entries.
         checkpoint: origin, size and base64 root that the ledger's own checkpoint states and the
             key signed; None where there is none.
@@ -143,7 +146,7 @@ class ProofReport:
 
     Args:
         anchored: every checkpoint given is one that the proof is about, and so is the older, or
-            the only, one of the proof.
+            the only, one of the proof, which covers one entry or more.
         proof: `consistency` or `inclusion`; None where the file says neither.
         checkpoint: origin, size and root of the tree that the proof leads to, where the key signed
             them; else None.
@@ -165,9 +168,9 @@ class ProofReport:
         return not self.problems
 
     def to_dict(self) -> dict[str, object]:
-        """The document that `mayfly verify --output json` prints."""
+        """The document that `mayfly verify --proof --output json` prints."""
         return {
-            "schema": "mayfly/verify/1",
+            "schema": "mayfly/verify-proof/1",
             "ok": self.ok,
             "anchored": self.anchored,
             "proof": self.proof,
@@ -192,12 +195,6 @@ class ProofReport:
             lines += [f"proven        one of {head['size']} entries is", f"  {self.entry}"]
         lines += [f"  {problem.code}" for problem in self.problems]
         return "\n".join(lines) + "\n"
-
-
-def verify(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> Report | ProofReport:
-    """Verify what is at `path`, a ledger or a proof; see `verify_ledger` and `verify_proof`."""
-    checked = verify_proof if _is_proof(Path(path)) else verify_ledger
-    return checked(path, key_file, checkpoints)
 
 
 def verify_proof(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> ProofReport:
@@ -227,7 +224,7 @@ def verify_proof(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -
     for _ in range(differing):
         faults.inconsistent("checkpoint_differs")
     return ProofReport(
-        anchored=bool(heads) and heads[0] in given and not differing,
+        anchored=bool(heads) and heads[0].size > 0 and heads[0] in given and not differing,
         proof=document["proof"] if document else None,
         checkpoint=head.to_dict() if head else None,
         old_checkpoint=old.to_dict() if old else None,
@@ -254,7 +251,7 @@ def verify_ledger(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) 
             walk.wanted = {head.size for head in (own, *anchors) if head is not None}
             walk.read(member("entries.jsonl"))
     except Exception:  # archives of any sort of garbage raise errors of many libraries
-        faults.inconsistent("unreadable")
+        faults.inconsistent("proof_flag_missing" if _is_proof(Path(path)) else "unreadable")
     _compare_own(own, walk, faults)
     held = [walk.agrees(head) for head in anchors]
     for agrees in held:
@@ -262,7 +259,7 @@ def verify_ledger(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) 
             faults.inconsistent("checkpoint_differs")
     walk.close()
     return Report(
-        anchored=bool(held) and all(held) and not faults.unreadable,
+        anchored=any(head.size for head in anchors if head) and all(held) and not faults.unreadable,
         entries=walk.entries,
         checkpoint=own.to_dict() if own else None,
         unpaired=faults.counts["unpaired"],
@@ -285,7 +282,7 @@ class _Faults:
 
     def inconsistent(self, code: str, line: int = 0) -> None:
         self.add("inconsistent", code, line)
-        self.unreadable |= code == "unreadable"
+        self.unreadable |= code in ("unreadable", "proof_flag_missing")
 
     def add(self, kind: str, code: str, line: int = 0) -> None:
         self.counts[kind] += 1
@@ -389,7 +386,7 @@ def _is_proof(path: Path) -> bool:
     """Whether a file begins as a JSON document; an archive does not."""
     try:
         return path.is_file() and _read_file(path, 1) == b"{"
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -699,13 +696,15 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify what the command line names, print the report, return the exit code."""
     parser = _Parser(prog="verify.py", description="Verify a ledger of Mayfly.")
-    parser.add_argument("ledger", type=Path, help="folder, archive or proof")
+    parser.add_argument("ledger", type=Path, help="folder or archive; with --proof, a proof")
+    parser.add_argument("--proof", action="store_true", help="verify what `mayfly prove` printed")
     parser.add_argument("--key", type=Path, required=True, help="public key you trust")
     parser.add_argument(
         "--checkpoint", type=Path, action="append", default=[], help="a checkpoint you kept"
     )
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
+    verify = verify_proof if options.proof else verify_ledger
     report = verify(options.ledger, options.key, options.checkpoint)
     if options.output == "json":
         sys.stdout.write(json.dumps(report.to_dict()) + "\n")

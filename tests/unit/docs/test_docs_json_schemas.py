@@ -152,11 +152,15 @@ def test_proofs_and_what_is_said_of_them_are_described(call: Call, words: list[s
     printed = CliRunner().invoke(app, ["prove", *words]).stdout
     check("prove", json.loads(printed))
     Path("proof.json").write_text(printed, encoding="utf-8")
-    document = call("verify", "proof.json", "--key", ".mayfly/ledger/key.pub")
+    asked = "verify", "proof.json", "--key", ".mayfly/ledger/key.pub"
+    document = call(*asked, "--proof")
     check("verify", document)
-    assert document["ok"]
+    assert (document["ok"], document["schema"]) == (True, "mayfly/verify-proof/1")
+    refused = call(*asked)
+    check("verify", refused)
+    assert (refused["ok"], refused["schema"]) == (False, "mayfly/verify/1")
     Path("proof.json").write_text("{", encoding="utf-8")
-    check("verify", call("verify", "proof.json", "--key", ".mayfly/ledger/key.pub"))
+    check("verify", call(*asked, "--proof"))
 
 
 def test_what_goes_wrong_is_described_too(call: Call) -> None:

@@ -21,7 +21,7 @@ from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.ledger.merkle import leaf_hash, root
 from mayfly.ledger.proof import prove_consistency, prove_inclusion
-from mayfly.ledger.verify import ProofReport, verify_proof
+from mayfly.ledger.verify import ProofReport, verify_ledger, verify_proof
 
 SIGNER = Signer.from_seed(workspace="shop", seed=bytes(range(32)))
 OTHER = Signer.from_seed(workspace="shop", seed=bytes(32))
@@ -228,8 +228,7 @@ def test_files_that_are_no_json_give_a_report(check: Check, tmp_path: Path) -> N
     (tmp_path / "key.pub").write_text(SIGNER.verifier_key.to_line())
     for content in (b"{", b"{\xff", b'{"a":' * 9_000, b"{" + b" " * 100_000 + b"}"):
         (tmp_path / "proof").write_bytes(content)
-        report = verify.verify(tmp_path / "proof", tmp_path / "key.pub")
-        assert isinstance(report, ProofReport)
+        report = verify_proof(tmp_path / "proof", tmp_path / "key.pub")
         assert codes(report) == {"proof_malformed"}
 
 
@@ -241,18 +240,53 @@ def test_what_is_not_in_the_tree_is_not_proven() -> None:
         assert caught.value.code == "beyond_ledger"
 
 
+@pytest.mark.parametrize("document", [included(3, 12), consistent(5, 12)])
+def test_a_proof_is_no_ledger(tmp_path: Path, document: dict[str, Any]) -> None:
+    """Whoever is audited hands one over under a ledger's name: nobody looked at the entries."""
+    (tmp_path / "key.pub").write_text(SIGNER.verifier_key.to_line())
+    (tmp_path / "kept").write_text(note(12))
+    (tmp_path / "ledger.tar.gz").write_text(json.dumps(document))
+    words = ["ledger.tar.gz", "--key", "key.pub", "--checkpoint", "kept", "--output", "json"]
+    command = [sys.executable, "-I", verify.__file__, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["schema"], told["ok"]) == (1, "mayfly/verify/1", False)
+    assert (told["anchored"], told["entries"], told["checkpoint"]) == (False, 0, None)
+    assert told["problems"][0] == {"code": "proof_flag_missing", "line": 0}
+    report = verify_ledger(tmp_path / "ledger.tar.gz", tmp_path / "key.pub")
+    assert [problem.code for problem in report.problems] == ["proof_flag_missing"]
+
+
+def test_a_checkpoint_of_no_entry_anchors_no_proof(check: Check) -> None:
+    """It vouches for nothing, though nothing is wrong with it."""
+    document = consistent(5, 5) | {"checkpoint": note(0), "old_checkpoint": note(0)}
+    report = check(document, note(0))
+    assert (report.ok, report.anchored) == (True, False)
+
+
 def test_the_file_checks_a_proof_alone(tmp_path: Path) -> None:
-    """`python verify.py proof.json` prints the document and exits 0 or 1."""
+    """`python verify.py proof.json --proof` prints the document and exits 0 or 1."""
     (tmp_path / "key.pub").write_text(SIGNER.verifier_key.to_line())
     (tmp_path / "kept").write_text(note(5))
 
     def run(document: object) -> subprocess.CompletedProcess[str]:
         (tmp_path / "proof.json").write_text(json.dumps(document))
-        words = ["proof.json", "--key", "key.pub", "--checkpoint", "kept", "--output", "json"]
+        words = [
+            "proof.json",
+            "--proof",
+            "--key",
+            "key.pub",
+            "--checkpoint",
+            "kept",
+            "--output",
+            "json",
+        ]
         command = [sys.executable, "-I", verify.__file__, *words]
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     done = run(consistent(5, 12))
-    assert (done.returncode, done.stderr, json.loads(done.stdout)["anchored"]) == (0, "", True)
+    document = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, document["anchored"]) == (0, "", True)
+    assert document["schema"] == "mayfly/verify-proof/1"
     done = run(consistent(6, 12))
     assert (done.returncode, done.stderr, json.loads(done.stdout)["ok"]) == (1, "", False)

@@ -119,11 +119,31 @@ def test_an_empty_ledger_verifies(tmp_path: Path, key_file: Path) -> None:
 
 @pytest.mark.parametrize("covered", range(6))
 def test_a_kept_checkpoint_of_any_age_anchors(tmp_path: Path, key_file: Path, covered: int) -> None:
-    """Consistency with an older checkpoint is recomputed from the entries."""
+    """Consistency with an older one is recomputed from the entries; one of none says nothing."""
     kept = tmp_path / "kept"
     kept.write_text(signed(HONEST[:covered]))
     report = verify_ledger(written(tmp_path / "l", HONEST), key_file, [kept])
+    assert (report.ok, report.anchored) == (True, covered > 0)
+
+
+def test_a_checkpoint_of_no_entry_is_checked_beside_others(tmp_path: Path, key_file: Path) -> None:
+    """It is in nobody's way, and a wrong one is."""
+    kept = [tmp_path / "kept1", tmp_path / "kept2"]
+    kept[0].write_text(signed([]))
+    kept[1].write_text(signed(HONEST[:2]))
+    folder = written(tmp_path / "l", HONEST)
+    report = verify_ledger(folder, key_file, kept)
     assert (report.ok, report.anchored) == (True, True)
+    kept[0].write_text(SIGNER.checkpoint(0, bytes(32)))
+    report = verify_ledger(folder, key_file, kept)
+    assert (report.anchored, codes(report)) == (False, {"checkpoint_differs"})
+
+
+def test_an_archive_may_begin_as_a_proof_does(tmp_path: Path, key_file: Path) -> None:
+    """By the name of its first file: what opens as an archive is one."""
+    folder = written(tmp_path / "l", HONEST)
+    report = verify_ledger(tarred(folder, tmp_path / "l.tar", "{ledger}/"), key_file)
+    assert (report.ok, report.entries) == (True, 5)
 
 
 def test_a_rewritten_ledger_contradicts_a_kept_checkpoint(tmp_path: Path, key_file: Path) -> None:
