@@ -308,6 +308,30 @@ def test_what_was_not_rewrapped_goes_with_its_version(tmp_path: Path, keyring: F
     assert [v.state for v in local.versions()] == ["destroyed", "enabled", "enabled"]
 
 
+def test_a_destruction_that_was_cut_off_is_finished(
+    tmp_path: Path, local: LocalKeyProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not told as done while the file is there; the destruction of any version ends it."""
+    kek, blob = tmp_path / "keys" / "w1" / "kek", local.wrap(DEK, b"a")
+    local.rotate()
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mayfly.adapters.keys.local.destroy_private", killed)
+        with pytest.raises(KeyboardInterrupt):
+            local.destroy("1")
+    assert kek.exists()
+    assert [v.state for v in local.versions()] == ["disabled", "enabled"]
+    with pytest.raises(PolicyError, match="keys_denied"):
+        local.unwrap(blob, b"a")
+    local.rotate()
+    local.destroy("2")
+    assert not kek.exists()
+    assert [v.state for v in local.versions()] == ["destroyed", "destroyed", "enabled"]
+
+
 def test_keys_are_bound_to_workspace_and_region(tmp_path: Path, local: LocalKeyProvider) -> None:
     """Opened for another, they are refused; a file that lies about itself does not unwrap."""
     ring_of(tmp_path, local, workspace="w1", region="eu").create_all()

@@ -5,6 +5,7 @@ the project holds no key; whoever can read the file can read what it protects.
 
 Version 1 is the file `kek`, version 2 `kek.2`, and so on; the highest wraps. A version that was
 destroyed leaves `kek.N.destroyed`, with the name blobs have for it, so that neither is used again.
+Where both files are there, a destruction was cut off; the next one finishes it.
 """
 
 from __future__ import annotations
@@ -172,10 +173,14 @@ class LocalKeyProvider:
             raise unwrap_failed("did not come back as it was")
 
     def versions(self) -> Sequence[KeyVersion]:
-        """The versions on this machine; `created` is the time of the file."""
+        """The versions on this machine; `created` is the time of the file.
+
+        One whose destruction was cut off is `disabled`: it is not used, and its file is there.
+        """
         self._newest()
+        unfinished = self._unfinished()
         return [
-            KeyVersion(id=str(number), state="destroyed")
+            KeyVersion(id=str(number), state="disabled" if number in unfinished else "destroyed")
             if gone
             else KeyVersion(id=str(number), state="enabled", created=self._made(number))
             for number, gone in sorted(self._numbers().items())
@@ -189,7 +194,7 @@ class LocalKeyProvider:
         return str(number)
 
     def destroy(self, version: str) -> datetime | None:
-        """Overwrite and remove the version's file; final at once."""
+        """Overwrite and remove the version's file, and those that a crash left; final at once."""
         newest, numbers = self._newest(), self._numbers()
         number = int(version) if re.fullmatch(r"[1-9][0-9]{0,8}", version) else 0
         if number not in numbers:
@@ -199,9 +204,10 @@ class LocalKeyProvider:
         mark = _key_id(self._key(number)) if not numbers[number] else b""
         # the mark first: a crash in between leaves a key that nobody uses any more
         write_new_private(self._file(number, _DESTROYED), mark)
-        destroy_private(self._file(number))
-        with self._lock:
-            self._known.pop(number, None)
+        for marked in self._unfinished():
+            destroy_private(self._file(marked))
+            with self._lock:
+                self._known.pop(marked, None)
         return None
 
     def protection(self) -> Protection:
@@ -210,16 +216,25 @@ class LocalKeyProvider:
 
     def _numbers(self) -> dict[int, bool]:
         """The numbers of all versions, and whether each was destroyed."""
+        files = self._files()
+        return {number: (number, True) in files for number, _ in files}
+
+    def _unfinished(self) -> Sequence[int]:
+        """Numbers that have both a mark and the file which it says is gone."""
+        files = self._files()
+        return sorted(number for number, mark in files if mark and (number, False) in files)
+
+    def _files(self) -> set[tuple[int, bool]]:
+        """Number of each file, and whether it is a mark."""
         check_private(self._directory)
         try:
             names = [path.name for path in self._directory.iterdir()]
         except FileNotFoundError:
-            return {}
+            return set()
         except OSError:
             raise ConfigError("keys_unreadable", "The key directory cannot be read.") from None
         found = [match for name in names if (match := _NAME.fullmatch(name))]
-        numbers = {int(match[1] or 1): False for match in found}
-        return numbers | {int(match[1] or 1): True for match in found if match[2]}
+        return {(int(match[1] or 1), match[2] is not None) for match in found}
 
     def _newest(self) -> int:
         numbers = self._numbers()
