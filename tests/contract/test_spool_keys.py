@@ -109,6 +109,26 @@ def test_a_reader_that_keeps_old_pages_is_told(tmp_path: Path) -> None:
     assert provider.given[0] not in b"".join(read_all(tmp_path).values())
 
 
+class LateKeyProvider(FakeKeyProvider):
+    """It names the next version some time before it wraps under it."""
+
+    def version(self) -> str:
+        """The second, from the beginning."""
+        return "v2"
+
+
+def test_a_key_that_is_not_under_the_newest_version_is_told(tmp_path: Path) -> None:
+    """It does not count as rewrapped; once the provider wraps under it, it is."""
+    provider = LateKeyProvider()
+    spool = spool_in(tmp_path, provider)
+    spool.hold(batch(), rows())
+    assert code_of(spool.rewrap) == "keys_unavailable"
+    assert spool.key_versions([batch().id]) == {batch().id: "v1"}
+    provider.rotate()
+    assert spool.rewrap() == 1
+    assert spool.key_versions([batch().id]) == {batch().id: "v2"}
+
+
 def test_a_key_wrapped_anew_leaves_no_old_one(tmp_path: Path) -> None:
     """Not in the log either; a reader that keeps it is told, and a repeated call is enough."""
     provider = FakeKeyProvider()

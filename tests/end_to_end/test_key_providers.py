@@ -80,6 +80,26 @@ def test_keys_are_rotated_while_data_stays(tmp_path: Path, vault: FakeVault) -> 
     assert [v["state"] for v in again.keys()["versions"]] == ["destroyed", "enabled"]
 
 
+def test_a_new_version_that_does_not_wrap_yet_destroys_nothing(tmp_path: Path) -> None:
+    """Google's primary version takes its time; until then the old one has all keys."""
+    with FakeGcpKms() as fake:
+        name = fake.make_key("shop")
+        keys = f"provider: gcp_kms, key_name: {name}, endpoint: 'http://{fake.address}'"
+        make_project(tmp_path, "", rows=5, text=text(keys))
+        project = approved(tmp_path)
+        before = project.app.keyring.key("suppression")
+        fake.wraps_with = "1"
+        for act, version in (("rotate", ""), ("rewrap", ""), ("destroy", "1")):
+            with pytest.raises(TransientError, match="keys_unavailable"):
+                project.keys(act, version)
+        assert [v["state"] for v in project.keys()["versions"]] == ["enabled", "enabled"]
+        assert kek_destroyed(tmp_path) == []
+        fake.wraps_with = ""
+        shown = project.keys("destroy", "1")["versions"]
+        assert [v["state"] for v in shown] == ["pending", "enabled"]
+        assert load(tmp_path, target="dev").app.keyring.key("suppression") == before
+
+
 def test_versions_that_go_with_another_are_on_record(tmp_path: Path, vault: FakeVault) -> None:
     """Vault destroys what is older, too; none of them is told twice."""
     project = vault_project(tmp_path, vault)

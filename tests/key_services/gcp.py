@@ -42,6 +42,8 @@ class FakeGcpKms:
         self.silent = False
         self.corrupt = ""
         """`request`, `ciphertext` or `plaintext`: what is altered on its way."""
+        self.wraps_with = ""
+        """Number of the version that encrypts while another is the primary one already."""
         self.level = kms.ProtectionLevel.HSM
         self._keks: dict[str, bytes] = {}
         self._versions: dict[str, kms.CryptoKeyVersion] = {}
@@ -101,7 +103,10 @@ class FakeGcpKms:
         return handle
 
     def _encrypt(self, request: Any, context: grpc.ServicerContext) -> Any:
-        primary = self._usable(self._primaries.get(request.name, ""), context)
+        primary = self._primaries.get(request.name, "")
+        if self.wraps_with:
+            primary = f"{request.name}/cryptoKeyVersions/{self.wraps_with}"
+        primary = self._usable(primary, context)
         aad = request.additional_authenticated_data
         _check(request.plaintext, request.plaintext_crc32c, context)
         _check(aad, request.additional_authenticated_data_crc32c, context)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from mayfly.domain.errors import PolicyError
+from mayfly.domain.errors import PolicyError, TransientError
 
 KeyPurpose = Literal["pseudonym", "suppression", "local_state", "ledger_signing"]
 Protection = Literal["hsm", "software", "unknown"]
@@ -123,6 +123,25 @@ def newest_version(provider: KeyProvider) -> str:
     if not enabled:
         raise PolicyError("keys_denied", "The key encryption key has no version that is enabled.")
     return enabled[-1]
+
+
+def check_wrapped_under(provider: KeyProvider, blob: bytes, version: str) -> None:
+    """Refuse a rewrapped key that is not under the version it was to be brought under.
+
+    A provider may name a version as the newest some time before it wraps under it; what is still
+    wrapped under an earlier one would be lost with that.
+
+    Raises:
+        TransientError: `keys_unavailable`.
+        IntegrityError: as `version_of`.
+    """
+    if provider.version_of(blob) != version:
+        raise TransientError(
+            "keys_unavailable",
+            "The key provider still wraps under another version than its newest.",
+            hint="Nothing was destroyed. Run `mayfly keys rewrap` again later; where the newest "
+            "version is not the one that wraps, make it that with the provider's own tools.",
+        )
 
 
 class Keyring(Protocol):

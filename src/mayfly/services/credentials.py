@@ -22,7 +22,7 @@ from mayfly.domain.credentials import (
 )
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.ports.credentials import CredentialStore, LockedConnection
-from mayfly.ports.keys import KeyProvider, newest_version
+from mayfly.ports.keys import KeyProvider, check_wrapped_under, newest_version
 from mayfly.services.oauth import Tokens
 
 _CONTEXT = "mayfly/credential/1"
@@ -136,12 +136,17 @@ class CredentialVault:
     def rewrap(self) -> int:
         """Wrap every data key under the newest key encryption key; how many were changed.
 
-        A key that cannot be unwrapped does not keep the others.
+        A key that cannot be unwrapped does not keep the others. Waits for refreshes under way,
+        whose keys were wrapped before they asked and are in the store only afterwards.
 
         Raises:
             IntegrityError: `unwrap_failed`, once all others are done.
+            TransientError: `keys_unavailable`, the provider does not wrap under it yet.
             EngineError: what the provider raises; those done stay done.
         """
+        for key in sorted({one.key for one in self._store.credentials()}):
+            with self._store.lock_connection(key):
+                pass
         found = self._store.credentials()
         if not found:
             return 0
@@ -157,6 +162,7 @@ class CredentialVault:
             except IntegrityError as error:
                 failed = error
                 continue
+            check_wrapped_under(self._provider, wrapped, version)
             changed += self._store.replace_wrapping(one, wrapped, version)
         if failed is not None:
             raise failed
@@ -173,24 +179,25 @@ class CredentialVault:
         token is asked for that could not be stored.
         """
         before = locked.current()
-        # Asked first: a key wrapped under a newer version than it says is only wrapped again.
-        version, data_key = newest_version(self._provider), new_key()
+        data_key = new_key()
         empty = SealedCredential(
             key=place.key,
             version=before.version + 1 if before is not None else 1,
             place=place.where,
-            key_version=version,
+            key_version="",
             wrapped_key=b"",
             sealed=b"",
             created_at=self._now(),
         )
         context = self._context(empty)
         wrapped = self._provider.wrap(data_key, context)
+        version = self._provider.version_of(wrapped)
 
         def add(credential: Credential) -> int:
             document = {"refreshes": credential.refreshes, "secret": credential.secret}
             sealed = seal(data_key, json.dumps(document).encode(), context)
-            locked.add(replace(empty, wrapped_key=wrapped, sealed=sealed))
+            whole = replace(empty, key_version=version, wrapped_key=wrapped, sealed=sealed)
+            locked.add(whole)
             return empty.version
 
         return add

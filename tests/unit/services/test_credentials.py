@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ import pytest
 
 from mayfly.adapters.keys.local import LocalKeyProvider
 from mayfly.adapters.stores.sql_store import SqlStore
-from mayfly.domain.credentials import ConnectionKey
+from mayfly.domain.credentials import ConnectionKey, SealedCredential
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.services.credentials import AccessTokens, Credential, CredentialVault, Place
 from mayfly.services.oauth import Tokens
@@ -32,6 +33,39 @@ class HalfAwayKeys(LocalKeyProvider):
     def wrap(self, dek: bytes, aad: bytes) -> bytes:
         """No answer."""
         raise TransientError("keys_unavailable", "The key provider is away.")
+
+
+class LateKeys(LocalKeyProvider):
+    """A key provider that lists a new version some time before it wraps under it."""
+
+    before: LocalKeyProvider | None = None
+
+    def rotate(self) -> str:
+        """Go on wrapping as before."""
+        folder = Path(self.folder).with_name("before")
+        shutil.copytree(self.folder, folder)
+        self.before = LocalKeyProvider(folder, project_directory=folder / "project")
+        return super().rotate()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, project_directory=folder.with_name("project"))
+        self.folder = folder
+
+    def wrap(self, dek: bytes, aad: bytes) -> bytes:
+        """Under the version before, where there is one."""
+        return super().wrap(dek, aad) if self.before is None else self.before.wrap(dek, aad)
+
+
+class WatchedStore(SqlStore):
+    """A store that tells when it was asked for all credentials."""
+
+    asked: threading.Event
+
+    def credentials(self) -> Sequence[SealedCredential]:
+        """Tell afterwards."""
+        found = super().credentials()
+        self.asked.set()
+        return found
 
 
 @dataclass
@@ -51,10 +85,21 @@ class World:
         """Outside the project."""
         return LocalKeyProvider(self.folder / "keys", project_directory=self.folder / "project")
 
-    def vault(self, *, workspace: str = "shop-1", region: str = "") -> CredentialVault:
+    def vault(
+        self,
+        *,
+        workspace: str = "shop-1",
+        region: str = "",
+        store: SqlStore | None = None,
+        keys: LocalKeyProvider | None = None,
+    ) -> CredentialVault:
         """As another process would open it."""
         return CredentialVault(
-            self.store(), self.keys(), workspace=workspace, region=region, now=lambda: self.now
+            store or self.store(),
+            keys or self.keys(),
+            workspace=workspace,
+            region=region,
+            now=lambda: self.now,
         )
 
     def execute(self, statement: str) -> None:
@@ -185,6 +230,44 @@ def test_rewrapping_frees_the_old_version_of_the_key(world: World) -> None:
     keys.destroy(old)
     assert world.vault().get(META).secret == "second"
     assert world.vault().get(crm).secret == "third"
+
+
+def test_a_provider_that_still_wraps_under_the_earlier_version_is_told(world: World) -> None:
+    """Nothing counts as rewrapped that is not, and a later call brings all of it."""
+    late = LateKeys(world.folder / "keys")
+    vault = world.vault(keys=late)
+    vault.put(META, Credential(secret="first"))
+    assert late.rotate() == "2"
+    vault.put(META, Credential(secret="second"))
+    assert [one.key_version for one in world.store().credentials()] == ["1", "1"]
+    with pytest.raises(TransientError) as caught:
+        vault.rewrap()
+    assert (caught.value.code, "keys rewrap" in caught.value.hint) == ("keys_unavailable", True)
+    assert [one.key_version for one in world.store().credentials()] == ["1", "1"]
+    assert world.vault().rewrap() == 2
+    world.keys().destroy("1")
+    assert world.vault().get(META).secret == "second"
+
+
+def test_a_refresh_under_way_is_rewrapped_too(world: World) -> None:
+    """Its key is wrapped before it asks, and in the store only afterwards."""
+    world.vault().put(META, Credential(secret="r1", refreshes=True))
+    store = WatchedStore("sqlite", world.folder / ".mayfly")
+    world.opened.append(store)
+    store.asked = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+
+        def ask(token: str) -> Tokens:
+            world.keys().rotate()
+            pool.submit(lambda: rewrapped.append(world.vault(store=store).rewrap()))
+            assert store.asked.wait(30)
+            return tokens(f"{token}+")
+
+        rewrapped: list[int] = []
+        world.vault().refreshed(META, ask)
+    assert rewrapped == [2]
+    world.keys().destroy("1")
+    assert world.vault().get(META).secret == "r1+"
 
 
 def test_one_that_cannot_be_rewrapped_does_not_keep_the_others(world: World) -> None:

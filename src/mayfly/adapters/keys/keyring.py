@@ -19,7 +19,7 @@ from mayfly.adapters.keys.files import (
 )
 from mayfly.crypto.aead import KEY_BYTES, associated_data, new_key
 from mayfly.domain.errors import IntegrityError, PolicyError
-from mayfly.ports.keys import KeyProvider, KeyPurpose
+from mayfly.ports.keys import KeyProvider, KeyPurpose, check_wrapped_under, newest_version
 
 PURPOSES: tuple[KeyPurpose, ...] = get_args(KeyPurpose)
 _SCHEMA = "mayfly/key/2"
@@ -112,22 +112,26 @@ class FileKeyring:
         called again.
 
         Raises:
+            TransientError: `keys_unavailable`, the provider does not wrap under it yet.
             EngineError: as for `key` and the provider's `wrap`; what was not yet rewrapped stays
                 good.
         """
-        paths = sorted(self._directory.glob("*.key"))
+        version, paths = newest_version(self._provider), sorted(self._directory.glob("*.key"))
         for path in paths:
             stored = self._stored(path)
             if stored is not None:
-                key = self._unwrapped(stored)
-                replace_private(path, self._document(key, stored.purpose, stored.scope))
+                key, named = self._unwrapped(stored), (stored.purpose, stored.scope)
+                replace_private(path, self._document(key, *named, version=version))
         return len(paths)
 
     def _make(self, purpose: KeyPurpose, scope: str) -> None:
         # where another process was first, its key stands
         write_new_private(self._file(purpose, scope), self._document(new_key(), purpose, scope))
 
-    def _document(self, key: bytes, purpose: str, scope: str) -> bytes:
+    def _document(
+        self, key: bytes, purpose: str, scope: str, *, version: str | None = None
+    ) -> bytes:
+        """A key's file; `version` is the one that must have wrapped it."""
         named = {
             "schema": _SCHEMA,
             "workspace": self._workspace,
@@ -136,6 +140,8 @@ class FileKeyring:
             "scope": scope,
         }
         wrapped = self._provider.wrap(key, associated_data(*named.values()))
+        if version is not None:
+            check_wrapped_under(self._provider, wrapped, version)
         document = named | {"wrapped": base64.b64encode(wrapped).decode()}
         return json.dumps(document).encode() + b"\n"
 

@@ -19,7 +19,7 @@ from mayfly.crypto.aead import associated_data, new_key
 from mayfly.crypto.spool_stream import SpoolContext, open_stream, seal_stream
 from mayfly.domain.errors import EngineError, IntegrityError, PolicyError, TransientError
 from mayfly.domain.held import HeldBatch
-from mayfly.ports.keys import KeyProvider
+from mayfly.ports.keys import KeyProvider, check_wrapped_under
 from mayfly.ports.spool import SealedReceipt
 
 KEYS_FILE, LOCK_FILE, FOLDER = "spool.sqlite", "spool.lock", "spool"
@@ -128,7 +128,8 @@ class SealedSpool:
             except IntegrityError as error:
                 failed = error
                 continue
-            changed += self._keys.replace_key(row, wrapped, self._provider.version_of(wrapped))
+            check_wrapped_under(self._provider, wrapped, version)
+            changed += self._keys.replace_key(row, wrapped, version)
         if not self._keys.empty_log():
             raise _kept_by_a_reader()
         if failed is not None:
