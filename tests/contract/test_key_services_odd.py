@@ -12,7 +12,7 @@ import pytest
 
 from contract.key_fixtures import refusal
 from key_services import softhsm
-from key_services.aws import FakeAwsKms
+from key_services.aws import REGION, FakeAwsKms
 from key_services.gcp import FakeGcpKms
 from key_services.vault import FakeVault
 from key_services.worlds import World
@@ -104,6 +104,32 @@ def test_an_earlier_key_of_aws_that_is_gone_stops_nothing(make_world: MakeWorld)
     assert [v.state for v in rotated.versions()] == ["destroyed", "enabled"]
     assert refusal(lambda: rotated.unwrap(old, b"a")).code == "keys_denied"
     rotated.health()
+
+
+def test_an_earlier_key_of_aws_that_still_wraps_is_not_deleted(make_world: MakeWorld) -> None:
+    """Whatever it is called by: the alias may not have moved yet. Nor one by an alias."""
+    fake = make_world("aws_kms").fake
+    assert isinstance(fake, FakeAwsKms)
+    [arn] = list(fake.keys)[:1]
+    own_id = arn.rpartition("/")[2]
+    fake.aliases = {"alias/shop": arn, "alias/old": arn}
+
+    def make() -> KeyService:
+        return AwsKmsService(
+            key_id="alias/shop",
+            region=REGION,
+            earlier_key_ids=[own_id, "alias/old"],
+            endpoint=fake.address,
+        )
+
+    provider = ServiceKeyProvider("aws_kms", make)
+    for name in (own_id, arn, "alias/old"):
+        assert refusal(lambda name=name: provider.destroy(name)).code == "key_current"
+    fake.aliases["alias/shop"] = fake.make_key()
+    assert refusal(lambda: provider.destroy("alias/old")).code == "key_unknown"
+    assert {key.state for key in fake.keys.values()} == {"Enabled"}
+    assert provider.destroy(arn) is not None
+    assert fake.keys[arn].state == "PendingDeletion"
 
 
 def test_aws_keys_are_made_elsewhere(make_world: MakeWorld) -> None:

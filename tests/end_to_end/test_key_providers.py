@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from key_services import softhsm
+from key_services.aws import REGION, FakeAwsKms
 from key_services.gcp import FakeGcpKms
 from key_services.vault import TOKEN, FakeVault
+from key_services.worlds import AWS_ENVIRONMENT
 from mayfly.adapters import clock
 from mayfly.api import Project, load
 from mayfly.api.examine import examine
@@ -98,6 +100,27 @@ def test_a_new_version_that_does_not_wrap_yet_destroys_nothing(tmp_path: Path) -
         shown = project.keys("destroy", "1")["versions"]
         assert [v["state"] for v in shown] == ["pending", "enabled"]
         assert load(tmp_path, target="dev").app.keyring.key("suppression") == before
+
+
+def test_a_key_of_aws_is_on_record_by_its_arn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what it wrapped names it, also where its id alone was given."""
+    for variable, value in AWS_ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    with FakeAwsKms() as fake:
+        arn, later = fake.make_key(), fake.make_key()
+        own_id = arn.rpartition("/")[2]
+        keys = f"provider: aws_kms, region: {REGION}, endpoint: '{fake.address}', key_id: '{arn}'"
+        make_project(tmp_path, "", rows=5, text=text(keys))
+        approved(tmp_path)
+        main_file = tmp_path / "mayfly.yml"
+        after = f"'{later}', earlier_key_ids: ['{own_id}']"
+        main_file.write_text(main_file.read_text().replace(f"'{arn}'", after))
+        done = load(tmp_path, target="dev").keys("destroy", own_id)
+        assert done["destroyed"]["version"] == arn
+        assert kek_destroyed(tmp_path) == [arn]
+        assert [v["state"] for v in done["versions"]] == ["pending", "enabled"]
 
 
 def test_versions_that_go_with_another_are_on_record(tmp_path: Path, vault: FakeVault) -> None:

@@ -36,6 +36,7 @@ class FakeAwsKms(JsonServer):
     def __init__(self) -> None:
         super().__init__()
         self.keys: dict[str, Key] = {}
+        self.aliases: dict[str, str] = {}
         self.acts: list[str] = []
 
     def make_key(self) -> str:
@@ -100,6 +101,7 @@ class FakeAwsKms(JsonServer):
         return {"KeyId": key.arn, "DeletionDate": key.deletion, "KeyState": key.state}
 
     def _found(self, name: str) -> Key:
+        name = self.aliases.get(name, name)
         arn = name if name.startswith("arn:") else _PREFIX + name
         if arn not in self.keys:
             raise _RefusedError("NotFoundException")

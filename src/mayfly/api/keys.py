@@ -43,7 +43,7 @@ def act_on_keys(app: App, act: KeyAct, version: str = "") -> dict[str, Any]:
             "ok": True,
             "act": act,
             **where_keys_lie(app),
-            "destroyed": _destroyed(app, version) if act == "destroy" else None,
+            "destroyed": _destroyed(app, _listed(app, version)) if act == "destroy" else None,
             "versions": [
                 {
                     "version": version.id,
@@ -86,6 +86,12 @@ def _rewrapped(app: App) -> int:
     name = identifier_of(newest_version(app.keys))
     app.ledger.append([app.workspace_entry(EntryType.REWRAPPED, sync="", run="", kek_version=name)])
     return app.keyring.rewrap() + app.spool().rewrap() + app.connections.vault.rewrap()
+
+
+def _listed(app: App, version: str) -> str:
+    """The version as the provider names it; of an ARN the last part may be given alone."""
+    names = [known.id for known in app.keys.versions()]
+    return next((name for name in names if name.rpartition("/")[2] == version), version)
 
 
 def _destroyed(app: App, version: str) -> dict[str, str | None]:

@@ -145,13 +145,21 @@ class AwsKmsService:
         )
 
     def destroy(self, version: str) -> datetime | None:
-        """Schedule the key's deletion; AWS waits at least 7 days. Gives the day."""
+        """Schedule the key's deletion; AWS waits at least 7 days. Gives the day.
+
+        Only by its ARN, which blobs and the ledger have: an alias may name another key tomorrow.
+        """
         if not self._is_ours(version):
             raise unknown_version()
-        if version == self._current()["Arn"]:
-            raise current_version()
         with self._translated():
-            if self._describe(version)["KeyState"] != "PendingDeletion":
+            found = self._describe(version)
+        # An earlier key may be the one that wraps, as where the alias has not moved yet.
+        if found["Arn"] == self._current()["Arn"]:
+            raise current_version()
+        if found["Arn"] != version:
+            raise unknown_version()
+        with self._translated():
+            if found["KeyState"] != "PendingDeletion":
                 own_id = version.rpartition("/")[2]  # another account's key cannot be deleted
                 self._client.schedule_key_deletion(KeyId=own_id, PendingWindowInDays=PENDING_DAYS)
             at: datetime = self._describe(version)["DeletionDate"]

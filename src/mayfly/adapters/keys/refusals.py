@@ -64,7 +64,11 @@ def current_version() -> PolicyError:
 
 def unknown_version() -> PolicyError:
     """No version of that name."""
-    return PolicyError("key_unknown", "The key has no version of that name.")
+    return PolicyError(
+        "key_unknown",
+        "The key has no version of that name.",
+        hint="`mayfly keys versions` tells their names.",
+    )
 
 
 def check_aad(aad: bytes) -> None:
