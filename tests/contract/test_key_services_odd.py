@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from key_services.worlds import World
 from mayfly.adapters.keys.aws_kms import AwsKmsService
 from mayfly.adapters.keys.gcp_kms import GcpKmsService, crc32c
 from mayfly.adapters.keys.pkcs11 import Pkcs11Service
+from mayfly.adapters.keys.refusals import driver
 from mayfly.adapters.keys.service import KeyService, ServiceKeyProvider
 from mayfly.adapters.keys.vault import VaultService
 from mayfly.domain.errors import ConfigError, PolicyError, TransientError
@@ -233,6 +236,90 @@ def test_a_key_that_can_be_taken_out_is_refused(make_world: MakeWorld) -> None:
     error = refusal(lambda: pkcs11_with(key_label="loose").wrap(DEK, b"a"))
     assert error.code == "keys_denied"
     assert "taken out" in error.message
+
+
+@dataclass
+class Meanwhile:
+    """The token's library, with what another machine does between a look and the use of it."""
+
+    library: Any
+    act: Callable[[], object]
+    looked: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        """The library's own; kinds of objects are named just before each look."""
+        if name == "Attribute" and self.looked:
+            self.act()
+        self.looked = name == "KeyType"
+        return getattr(self.library, name)
+
+
+def test_two_machines_that_rotate_a_key_of_a_token_lock_nobody_out() -> None:
+    """What either's key wrapped unwraps, and both are destroyed as one version."""
+    provider = pkcs11_with(key_label="raced")
+    assert provider.rotate() == "1"
+    service = Pkcs11Service(
+        module=softhsm.module(), token=softhsm.TOKEN, key_label="raced", pin=lambda: softhsm.PIN
+    )
+    import pkcs11
+
+    nonce, attribute = bytes(12), pkcs11.Attribute
+    with softhsm.session(softhsm.module()) as session:
+        session.generate_key(
+            pkcs11.KeyType.AES,
+            256,
+            label="raced",
+            id=(1).to_bytes(8, "big"),
+            store=True,
+            template={attribute.SENSITIVE: True, attribute.EXTRACTABLE: False},
+        )
+        keys = list(session.get_objects({attribute.LABEL: "raced"}))
+        assert len(keys) == 2
+        for key in keys:
+            sealed = nonce + key.encrypt(
+                DEK,
+                mechanism=pkcs11.Mechanism.AES_GCM,
+                mechanism_param=pkcs11.GCMParams(nonce, b"a", 128),
+            )
+            assert service.decrypt("1", sealed, b"a") == DEK
+            altered = sealed[:-1] + bytes([sealed[-1] ^ 1])
+            assert refusal(lambda bad=altered: service.decrypt("1", bad, b"a")).code == (
+                "unwrap_failed"
+            )
+        provider.health()
+        assert [(v.id, v.state) for v in provider.versions()] == [("1", "enabled")]
+        assert provider.rotate() == "2"
+        provider.destroy("1")
+        assert len(list(session.get_objects({attribute.LABEL: "raced"}))) == 1
+
+
+def test_a_key_that_another_removes_at_this_moment_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later call sees what is left."""
+    provider = pkcs11_with(key_label="removed")
+    provider.rotate()
+    provider.rotate()
+
+    def raced(name: str, *, extra: str) -> Any:
+        found = driver(name, extra=extra)
+        gone = Meanwhile(found, remove)
+        return gone if name == "pkcs11" else found
+
+    def remove() -> None:
+        import pkcs11
+
+        first = (1).to_bytes(8, "big")
+        wanted = {pkcs11.Attribute.LABEL: "removed", pkcs11.Attribute.ID: first}
+        with softhsm.session(softhsm.module()) as session:
+            for key in list(session.get_objects(wanted)):
+                key.destroy()
+
+    monkeypatch.setattr("mayfly.adapters.keys.pkcs11.driver", raced)
+    raced_provider = pkcs11_with(key_label="removed")
+    error = refusal(raced_provider.versions)
+    assert (type(error), error.code) == (TransientError, "keys_unavailable")
+    assert [v.id for v in raced_provider.versions()] == ["2"]
 
 
 def test_a_key_made_by_mayfly_cannot_be_taken_out(make_world: MakeWorld) -> None:

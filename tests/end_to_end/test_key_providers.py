@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,18 @@ from key_services.gcp import FakeGcpKms
 from key_services.vault import TOKEN, FakeVault
 from key_services.worlds import AWS_ENVIRONMENT
 from mayfly.adapters import clock
+from mayfly.adapters.keys.keyring import FileKeyring
+from mayfly.adapters.keys.local import LocalKeyProvider
+from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.api import Project, load
 from mayfly.api.examine import examine
 from mayfly.api.host import HOST_CODES
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
 from mayfly.cli.entry import main
-from mayfly.domain.errors import PolicyError, TransientError
+from mayfly.domain.errors import ConfigError, PolicyError, TransientError
 from mayfly.ledger.verify import verify_ledger
+from mayfly.ports.ledger import KeyTimes
 
 
 @pytest.fixture
@@ -156,6 +163,74 @@ def test_epochs_of_a_key_in_vault(
     assert again.app.ledger.size() == size
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether somebody has the lock of keys."""
+    with (folder / ".mayfly/keys.lock").open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_two_at_the_end_of_an_epoch_make_one_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits, looks again and finds nothing to do."""
+    make_project(tmp_path, "", rows=5, text=text("epoch_days: 7"))
+    approved(tmp_path)
+    real = clock._system_ms
+    monkeypatch.setattr(clock, "_system_ms", lambda: real() + 8 * 86_400_000)
+    first, second = (load(tmp_path, target="dev") for _ in range(2))
+    looked, key_times, rotate = threading.Event(), FolderLedger.key_times, LocalKeyProvider.rotate
+
+    def watched(ledger: FolderLedger) -> KeyTimes:
+        found = key_times(ledger)
+        if ledger is second.app.ledger:
+            looked.set()
+        return found
+
+    def while_the_other_looks(keys: LocalKeyProvider) -> str:
+        others.append(pool.submit(second.sweep))
+        assert looked.wait(30)
+        assert is_locked(tmp_path)
+        return rotate(keys)
+
+    monkeypatch.setattr(FolderLedger, "key_times", watched)
+    monkeypatch.setattr(LocalKeyProvider, "rotate", while_the_other_looks)
+    others: list[Future[dict[str, Any]]] = []
+    with ThreadPoolExecutor(1) as pool:
+        first.sweep()
+    [other] = others
+    assert other.result()["ok"]
+    assert [v["version"] for v in first.keys()["versions"]] == ["1", "2"]
+    assert told(tmp_path, "rewrapped", "kek_version") == ["1", "2"]
+
+
+def test_versions_are_changed_by_one_process_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is done with them; to list them takes no lock."""
+    make_project(tmp_path, "", rows=5, text=SHOP + TO_LOG)
+    project, rewrap, found = approved(tmp_path), FileKeyring.rewrap, []
+
+    def watched(ring: FileKeyring) -> int:
+        found.append(is_locked(tmp_path))
+        return rewrap(ring)
+
+    project.keys()
+    assert not (tmp_path / ".mayfly/keys.lock").exists()
+    monkeypatch.setattr(FileKeyring, "rewrap", watched)
+    for act, version in (("rotate", ""), ("rewrap", ""), ("destroy", "1")):
+        project.keys(act, version)
+    assert found == [True] * 3
+    assert not is_locked(tmp_path)
+    (tmp_path / ".mayfly/keys.lock").unlink()
+    (tmp_path / ".mayfly/keys.lock").mkdir()
+    with pytest.raises(ConfigError, match="keys_unwritable"):
+        project.keys("rotate")
+
+
 def test_a_run_without_its_keys_is_retried_later(tmp_path: Path, vault: FakeVault) -> None:
     """Away is exit 4, refused is exit 3, and neither makes a key or goes on without."""
     vault_project(tmp_path, vault)
@@ -248,10 +323,15 @@ def destroy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Destroy:
     return call
 
 
+def told(folder: Path, type_: str, field: str) -> list[str]:
+    """A field of each entry of a type that the ledger has."""
+    lines = (folder / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
+    return [e[field] for e in map(json.loads, lines) if e["type"] == type_]
+
+
 def kek_destroyed(folder: Path) -> list[str]:
     """Versions whose end the ledger has."""
-    lines = (folder / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
-    return [e["reason"] for e in map(json.loads, lines) if e["type"] == "kek_destroyed"]
+    return told(folder, "kek_destroyed", "reason")
 
 
 def test_an_old_version_is_destroyed_and_nothing_is_lost(tmp_path: Path, destroy: Destroy) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Literal
 
 from mayfly.adapters.egress import allow_hosts
+from mayfly.adapters.keys.files import locked_alone
 from mayfly.adapters.keys.make import key_hosts
 from mayfly.bootstrap import App
 from mayfly.domain.errors import EngineError
@@ -21,8 +23,9 @@ def act_on_keys(app: App, act: KeyAct, version: str = "") -> dict[str, Any]:
     """Do it, and tell provider, protection and versions as they are then.
 
     `rotate` makes a version and rewraps; where it was cut off in between, `rewrap` goes on.
-    `destroy` rewraps first, so that of this machine nothing is lost; where a key cannot be
-    rewrapped nothing is destroyed. Repeated after a crash it is recorded once more.
+    All but `versions` waits for other processes of this machine that do so. `destroy` rewraps
+    first, so that of this machine nothing is lost; where a key cannot be rewrapped nothing is
+    destroyed. Repeated after a crash it is recorded once more.
 
     Args:
         app: of the project.
@@ -32,7 +35,8 @@ def act_on_keys(app: App, act: KeyAct, version: str = "") -> dict[str, Any]:
     Raises:
         EngineError: whatever the provider raises.
     """
-    with allow_hosts(key_hosts(app.project.keys)):
+    alone = nullcontext() if act == "versions" else _alone(app)
+    with allow_hosts(key_hosts(app.project.keys)), alone:
         if act == "rotate":
             app.keys.rotate()
         rewrapped = None
@@ -67,10 +71,10 @@ def keep_epoch(app: App) -> None:
     if app.project.keys.epoch_days is None:
         return
     epoch, now = timedelta(days=app.project.keys.epoch_days), app.clock.now()
-    times = app.ledger.key_times()
-    if not is_perhaps_due(times, epoch=epoch, now=now):
+    if not is_perhaps_due(app.ledger.key_times(), epoch=epoch, now=now):
         return
-    with allow_hosts(key_hosts(app.project.keys)):
+    with allow_hosts(key_hosts(app.project.keys)), _alone(app):
+        times = app.ledger.key_times()  # anew: another process may have been first
         enabled = [version for version in app.keys.versions() if version.state == "enabled"]
         acts = epoch_acts(enabled, times, epoch=epoch, now=now)
         if acts.rotate:
@@ -79,6 +83,11 @@ def keep_epoch(app: App) -> None:
             _rewrapped(app)
         for version in acts.destroy:
             _destroyed(app, version)
+
+
+def _alone(app: App) -> AbstractContextManager[None]:
+    """One process of this machine at a time changes versions, or rewraps and destroys."""
+    return locked_alone(app.project.root / ".mayfly" / "keys.lock")
 
 
 def _rewrapped(app: App) -> int:

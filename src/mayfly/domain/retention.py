@@ -408,6 +408,7 @@ _FILES = (
         _WITH_WORKSPACE,
     ),
     _file(".mayfly/ledger/lock", RetentionClass.METADATA, "nothing", _WITH_WORKSPACE),
+    _file(".mayfly/keys.lock", RetentionClass.METADATA, "nothing", _WITH_WORKSPACE),
     _file(
         ".mayfly/ledger/.*.new",
         RetentionClass.TEMPORARY,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
@@ -13,6 +15,29 @@ from mayfly.services.durable import sync_directory, write_private
 
 _BYTES_MAX = 65_536
 _OTHERS = 0o077
+
+
+@contextmanager
+def locked_alone(path: Path) -> Iterator[None]:
+    """Exclude other threads and processes of this machine that use the same lock file; waits.
+
+    Raises:
+        ConfigError: `keys_unwritable`.
+        TransientError: `disk_full`.
+    """
+    try:
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise _unwritable(error) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _unwritable(error) from None
+        yield
+    finally:
+        os.close(descriptor)  # gives the lock back
 
 
 def make_private_directory(directory: Path) -> None:
@@ -153,6 +178,6 @@ def _unwritable(error: OSError) -> ConfigError | TransientError:
         return TransientError("disk_full", "The disk of the key directory is full.")
     return ConfigError(
         "keys_unwritable",
-        "The key directory cannot be written.",
-        hint="Give the user who runs Mayfly the right to write its key directory.",
+        "The key directory, or the lock file of keys in the project, cannot be written.",
+        hint="Give the user who runs Mayfly the right to write its key directory and `.mayfly`.",
     )

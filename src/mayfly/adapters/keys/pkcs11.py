@@ -1,7 +1,10 @@
 """Keys in a PKCS#11 token (an HSM, or SoftHSM): AES keys that cannot be taken out of it.
 
 All AES keys with the configured label are versions of one key; CKA_ID, read as a number, is the
-version, and the highest wraps. Data keys are encrypted (C_Encrypt, AES-GCM), since wrapping them
+version, and the highest wraps. A token makes a key on no condition, so that two machines that
+rotate at the same moment may make two keys of one number: both are that version.
+
+Data keys are encrypted (C_Encrypt, AES-GCM), since wrapping them
 (C_WrapKey) takes no associated data, and SoftHSM does not wrap with AES-GCM.
 """
 
@@ -23,7 +26,7 @@ from mayfly.adapters.keys.refusals import (
     unknown_version,
     unwrap_failed,
 )
-from mayfly.domain.errors import EngineError
+from mayfly.domain.errors import EngineError, IntegrityError
 from mayfly.ports.keys import KeyVersion, Protection
 
 _NONCE_BYTES = 12
@@ -85,28 +88,25 @@ class Pkcs11Service:
     def decrypt(self, version: str, ciphertext: bytes, aad: bytes) -> bytes:
         """See `KeyService`."""
         with self._session() as session:
-            key = self._keys(session).get(int(version) if version.isdigit() else -1)
-            if key is None:
+            keys = self._keys(session).get(int(version) if version.isdigit() else -1)
+            if not keys:
                 raise denied("the version that wrapped this key is not in the token")
-            if not self._works(key):
+            if not all(map(self._works, keys)):
                 raise denied("the version that wrapped this key is disabled")
-            try:
-                return self._open(key, ciphertext, aad)
-            except self._errors.PKCS11Error as error:
-                if type(error).__name__ in _AWAY:
-                    raise
-                # Tokens say anything from EncryptedDataInvalid to GeneralError here; whether the
-                # key works at all tells a wrong ciphertext from a broken token.
-                self._open(key, self._seal(key, plaintext=b"probe", aad=aad), aad)
-                raise unwrap_failed("was altered, or wrapped for another use") from None
+            for key in keys[1:]:
+                with suppress(IntegrityError):
+                    return self._opened(key, ciphertext, aad)
+            return self._opened(keys[0], ciphertext, aad)
 
     def versions(self) -> Sequence[KeyVersion]:
         """The keys in the token; one that was destroyed left no trace, and none has a time."""
         with self._session() as session:
             keys = sorted(self._keys(session).items())
             return [
-                KeyVersion(id=str(number), state="enabled" if self._works(key) else "disabled")
-                for number, key in keys
+                KeyVersion(
+                    id=str(number), state="enabled" if all(map(self._works, found)) else "disabled"
+                )
+                for number, found in keys
             ]
 
     def rotate(self) -> str:
@@ -141,7 +141,8 @@ class Pkcs11Service:
                 if 0 < number < max(keys, default=0):
                     return None
                 raise unknown_version()
-            keys[number].destroy()
+            for key in keys[number]:
+                key.destroy()
             return None
 
     def protection(self) -> Protection:
@@ -160,6 +161,17 @@ class Pkcs11Service:
         plaintext: bytes = key.decrypt(sealed, **self._gcm(nonce, aad))
         return plaintext
 
+    def _opened(self, key: Any, ciphertext: bytes, aad: bytes) -> bytes:
+        try:
+            return self._open(key, ciphertext, aad)
+        except self._errors.PKCS11Error as error:
+            if type(error).__name__ in _AWAY:
+                raise
+            # Tokens say anything from EncryptedDataInvalid to GeneralError here; whether the key
+            # works at all tells a wrong ciphertext from a broken token.
+            self._open(key, self._seal(key, plaintext=b"probe", aad=aad), aad)
+            raise unwrap_failed("was altered, or wrapped for another use") from None
+
     def _gcm(self, nonce: bytes, aad: bytes) -> dict[str, Any]:
         return {
             "mechanism": self._library.Mechanism.AES_GCM,
@@ -171,24 +183,24 @@ class Pkcs11Service:
         if not keys:
             raise denied("there is no AES key of the configured label in the token")
         number = max(keys)
-        key, attribute = keys[number], self._library.Attribute
-        if not self._works(key):
+        attribute = self._library.Attribute
+        if not all(map(self._works, keys[number])):
             raise denied("the newest version of the key is disabled")
-        if key[attribute.EXTRACTABLE] or not key[attribute.SENSITIVE]:
+        if any(key[attribute.EXTRACTABLE] or not key[attribute.SENSITIVE] for key in keys[number]):
             raise denied("the key could be taken out of the token; it must be made otherwise")
-        return number, key
+        return number, keys[number][0]
 
-    def _keys(self, session: Any) -> dict[int, Any]:
+    def _keys(self, session: Any) -> dict[int, list[Any]]:
+        """By number; of one there may be several."""
         attribute = self._library.Attribute
         wanted = {
             attribute.CLASS: self._library.ObjectClass.SECRET_KEY,
             attribute.KEY_TYPE: self._library.KeyType.AES,
             attribute.LABEL: self._label,
         }
-        found = list(session.get_objects(wanted))
-        keys = {int.from_bytes(key[attribute.ID] or b"", "big"): key for key in found}
-        if len(keys) != len(found):
-            raise denied("two keys of the configured label have the same CKA_ID")
+        keys: dict[int, list[Any]] = {}
+        for key in list(session.get_objects(wanted)):
+            keys.setdefault(int.from_bytes(key[attribute.ID] or b"", "big"), []).append(key)
         return keys
 
     def _works(self, key: Any) -> bool:
@@ -252,6 +264,8 @@ class Pkcs11Service:
         if name in _AWAY:
             _LOGINS.pop((os.getpid(), self._module, self._token), None)
             return unavailable()
+        if name == "ObjectHandleInvalid":
+            return unavailable()  # another process removed a key between our look and its use
         if name.startswith("Pin"):
             return _pin_refused()
         return denied("the token answered with an error")
