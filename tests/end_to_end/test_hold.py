@@ -52,7 +52,10 @@ BUCKETS: dict[Path, Bucket] = {}
 """The bucket of each project that has one."""
 SLOW = pytest.mark.slow
 # Where batches wait, and where what was delivered is remembered.
-BY_SPOOL = [("folder", "source"), ("s3", "source"), pytest.param(("gcs", "source"), marks=SLOW)]
+BY_SPOOL = [
+    ("folder", "source"),
+    *(pytest.param((place, "source"), marks=SLOW) for place in ("s3", "gcs")),
+]
 PLACES = [*BY_SPOOL, ("folder", "local")]
 # For what is the spool's alone, wherever a state is.
 ONE_STATE = pytest.mark.parametrize("places", BY_SPOOL, indirect=True, ids="-".join)

@@ -19,13 +19,15 @@ from mayfly.domain.errors import EngineError
 from mayfly.sandbox.server import SandboxServer
 from mayfly.testing.plan_world import digest
 
+# Other places that are not written, beside the folder that every test takes.
+SLOW, BESIDE = pytest.mark.slow, ("read-only role", "state in the file")
 REMOVING = TEXT.replace("upsert\n    audience", "audience\n    audience").replace(
     "upsert\n    table", "mirror\n    table"
 )
 ANN, BOB, SHARED = (f"{name}@example.com" for name in ("ann", "bob", "shared"))
 
 
-@pytest.fixture(params=["folder", "read-only role", "state in the file"])
+@pytest.fixture(params=["folder", *(pytest.param(p, marks=SLOW) for p in BESIDE)])
 def any_shop(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shop:
@@ -290,6 +292,7 @@ load(sys.argv[1]).run(sys.argv[3])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sync", ["to_meta", "to_crm"])
 @pytest.mark.parametrize("where", ["create", "read", "intent", "outcome", "_forget_keys"])
 def test_a_run_killed_before_it_took_everybody_back_leaves_that_to_the_next(

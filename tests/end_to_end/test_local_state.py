@@ -28,13 +28,23 @@ from mayfly.sandbox.server import SandboxServer
 from mayfly.testing.plan_world import digest
 
 
-@pytest.fixture(params=["folder", "read-only role", "local file"])
+@pytest.fixture(
+    params=[
+        "folder",
+        *(pytest.param(p, marks=pytest.mark.slow) for p in ("read-only role", "local file")),
+    ]
+)
 def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Each kind of source with a local state."""
     return make_shop(request, monkeypatch, tmp_path / "shop")
 
 
-@pytest.fixture(params=["folder", "read-only role", "state in the file"])
+@pytest.fixture(
+    params=[
+        "folder",
+        *(pytest.param(p, marks=pytest.mark.slow) for p in ("read-only role", "state in the file")),
+    ]
+)
 def any_shop(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shop:

@@ -14,7 +14,9 @@ from mayfly.config.findings import ConfigProblemsError
 from mayfly.domain.errors import ConfigError
 
 
-@pytest.fixture(params=SOURCES)
+@pytest.fixture(
+    params=[SOURCES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SOURCES[1:])]
+)
 def odd(
     request: pytest.FixtureRequest,
     tmp_path: Path,

@@ -48,7 +48,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
 
 
-@pytest.fixture(params=["duckdb", "postgres", "local"])
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow), "local"])
 def root(
     request: pytest.FixtureRequest, tmp_path: Path, sandbox: SandboxServer, no_waiting: None
 ) -> Path:
