@@ -460,7 +460,7 @@ def test_a_key_that_became_double_after_the_plan_is_not_sent(warehouse: MakeWare
         assert set(world.destination.rows) == {(1,)}
 
 
-def test_open_plans_are_told_without_counting_states(warehouse: MakeWarehouse) -> None:
+def test_open_plans_are_told_without_counting_states(writable: MakeWarehouse) -> None:
     """Whatever is remembered beside them."""
-    with warehouse() as made:
+    with writable() as made:
         check_open_plans(made, SourceStates(made.source, made.sql), lambda _: made.source)
