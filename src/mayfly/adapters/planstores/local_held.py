@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.make import PlanPlace
-from mayfly.adapters.planstores.reading import comment
+from mayfly.adapters.planstores.reading import comment, positions_by_batch
 from mayfly.adapters.planstores.recognition import LocalState, key_digest
 from mayfly.planning.columns import (
     canonical_columns,
@@ -78,15 +78,7 @@ def allowed_rows(
     for name, (kind, _) in compared.items():
         clear = digests.sealer.unseal(found.column(name).combine_chunks(), name)
         kept = pc.and_(kept, pc.invert(worker.suppressed(kind, clear)))
-    found = found.filter(kept)
-    batch = found.column("batch").cast(pa.int64())
-    return {
-        b.number: found.filter(pc.equal(batch, b.number))
-        .column("pos")
-        .combine_chunks()
-        .cast(pa.int32())
-        for b in batches
-    }
+    return positions_by_batch(found.filter(kept), batches)
 
 
 def _meet_model(

@@ -104,7 +104,11 @@ def allowed_positions(
     if spec.suppress_key:
         column = found.column("sk").combine_chunks().cast(pa.binary())
         kept = pc.and_(kept, pc.invert(worker.suppressed("primary_key", column)))
-    found = found.filter(kept)
+    return positions_by_batch(found.filter(kept), batches)
+
+
+def positions_by_batch(found: pa.Table, batches: Sequence[BatchInfo]) -> dict[int, pa.Array]:
+    """Positions (int32) of rows with columns `batch` and `pos`, for each batch."""
     batch = found.column("batch").cast(pa.int64())
     return {
         b.number: found.filter(pc.equal(batch, b.number))
