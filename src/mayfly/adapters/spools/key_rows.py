@@ -25,13 +25,13 @@ from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, Trans
 from mayfly.domain.held import HeldBatch, HoldException
 from mayfly.domain.retention import RetentionClass
 from mayfly.services.durable import sync_directory
+from mayfly.services.write_ahead import keep_a_log
 
 _SQL = Path(__file__).parent / "sql"
 _FORM = 1
 _PAUSE_SECONDS = 0.01
 _ROOM_BYTES = 1 << 16
 _PRAGMAS = (
-    "journal_mode=WAL",
     "synchronous=FULL",
     "secure_delete=ON",
     "temp_store=MEMORY",
@@ -238,6 +238,7 @@ class KeyRows:
         )
         connection.row_factory = sqlite3.Row
         try:
+            keep_a_log(connection, wait_seconds=self._wait_seconds)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error:

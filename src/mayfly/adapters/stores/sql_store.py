@@ -28,12 +28,12 @@ from mayfly.domain.errors import (
     TransientError,
 )
 from mayfly.domain.runs import ApprovalRecord, RunRecord, WorkspaceRecord
+from mayfly.services.write_ahead import keep_a_log
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# The wait comes first: the change to WAL needs the file for itself.
+_WAIT_SECONDS = 30
 _PRAGMAS = (
-    "busy_timeout=30000",
-    "journal_mode=WAL",
+    f"busy_timeout={_WAIT_SECONDS * 1000}",
     "synchronous=FULL",
     "secure_delete=ON",
     "temp_store=MEMORY",
@@ -356,6 +356,7 @@ def _prepare(connection: Any, record: object) -> None:
     """The driver would begin transactions by its own rules, and none for a CREATE TABLE."""
     del record
     connection.isolation_level = None
+    keep_a_log(connection, wait_seconds=_WAIT_SECONDS)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
