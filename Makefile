@@ -27,7 +27,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/mayfly demo demo-project
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check src tests
@@ -40,7 +40,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/mayfly bench
 
 soak: $(VENV)/dev.stamp
-	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) -m slow
+	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
 
 # Databases that rules are held against and that weigh more than all else: not for every machine.
 engines: $(VENV)/dev.stamp

@@ -56,7 +56,7 @@ BY_SPOOL = [
     ("folder", "source"),
     *(pytest.param((place, "source"), marks=SLOW) for place in ("s3", "gcs")),
 ]
-PLACES = [*BY_SPOOL, ("folder", "local")]
+PLACES = [*BY_SPOOL, pytest.param(("folder", "local"), marks=SLOW)]
 # For what is the spool's alone, wherever a state is.
 ONE_STATE = pytest.mark.parametrize("places", BY_SPOOL, indirect=True, ids="-".join)
 

@@ -17,6 +17,7 @@ from mayfly.adapters import clock
 from mayfly.cli.commands import app
 from mayfly.sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.slow
 AWAY = 503
 
 
@@ -26,7 +27,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
 
 
-@pytest.fixture(params=["s3", pytest.param("gcs", marks=pytest.mark.slow)])
+@pytest.fixture(params=["s3", "gcs"])
 def project(
     request: pytest.FixtureRequest,
     tmp_path: Path,

@@ -171,6 +171,7 @@ load(sys.argv[1]).run("to_crm")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", ["_inner.acquire", "_mark", "create", "read", "intent", "outcome", "close"]
 )

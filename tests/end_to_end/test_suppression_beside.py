@@ -18,7 +18,7 @@ MAPPED = FILES.replace("mapping: {EMAIL: email, PHONE: phone}", "mapping: {EMAIL
 WITH_OTHER = MAPPED.replace("city: {}}", "city: {}, other: {class: email}}")
 
 
-@pytest.fixture(params=["source", "local"])
+@pytest.fixture(params=["source", pytest.param("local", marks=pytest.mark.slow)])
 def text(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Project files whose state is kept in the warehouse, or beside the project."""
     if request.param == "source":

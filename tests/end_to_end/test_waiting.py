@@ -48,7 +48,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mayfly.services.deliver._wait", lambda state: 0.0)
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow), "local"])
+@pytest.fixture(
+    params=["duckdb", *(pytest.param(p, marks=pytest.mark.slow) for p in ("postgres", "local"))]
+)
 def root(
     request: pytest.FixtureRequest, tmp_path: Path, sandbox: SandboxServer, no_waiting: None
 ) -> Path:
