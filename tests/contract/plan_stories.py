@@ -12,6 +12,7 @@ from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError
 from mayfly.planning.names import Names
 from mayfly.planning.spec import Plan
+from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.ports.source import Source
 from mayfly.ports.states import States
 from mayfly.testing.plan_driver import Attempt, CrashError, Step
@@ -82,9 +83,11 @@ def check_open_plans(made: Warehouse, states: States, database: Callable[[str], 
     assert (plan.sid, plan.run) == (state.sid, state.open_run) == (state.sid, dead.run)
     assert plan.waiting_batches == state.waiting_batches >= 1
     assert plan.waiting_rows == state.waiting_rows == 2
-    with database(state.sid).session(write=True) as session:
+    kept = database(state.sid)
+    sql = DuckdbDialect() if kept.dialect == "duckdb" else made.sql
+    with kept.session(write=True) as session:
         session.begin()
-        session.execute(f"DROP TABLE {Names(schema='_mayfly', sid=state.sid).of('state')}")
+        session.execute(sql.drop_table(Names(sql=sql, schema="_mayfly", sid=state.sid).of("state")))
         session.commit()
     assert list(states.open_plans()) == [plan]
     with pytest.raises(EngineError):

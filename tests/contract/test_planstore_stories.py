@@ -159,7 +159,7 @@ def _rows(made: Warehouse, kind: str) -> list[dict[str, Any]]:
     """All rows of a table of the only state."""
     [state] = SourceStates(made.source, made.sql).all()
     with made.source.session(write=False) as session:
-        table = Names(schema="_mayfly", sid=state.sid).of(kind)
+        table = Names(sql=made.sql, schema="_mayfly", sid=state.sid).of(kind)
         return session.table(f"SELECT * FROM {table}").to_pylist()
 
 

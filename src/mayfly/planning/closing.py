@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
-from mayfly.planning.columns import canonical_columns, key_list, key_names, same_key
+from mayfly.planning.columns import canonical_columns, key_list, same_key
 from mayfly.planning.names import WORKING_COPIES, Names
-from mayfly.planning.numbering import differs, identifiers, same_pair, still_held
+from mayfly.planning.numbering import OUT, differs, identifiers, same_pair, still_held
 from mayfly.planning.spec import PlanSpec, RowClass
-from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.sql.dialect import TARGET, SqlDialect
 
 _DELIVERED = f"({int(OutcomeCode.ACCEPTED)}, {int(OutcomeCode.UNCONFIRMED)})"
 _KEPT_BACK = f"({int(OutcomeCode.REJECTED)}, {int(OutcomeCode.WITHHELD)})"
@@ -36,7 +36,7 @@ class ClosingSql:
 
     def drop_all(self) -> list[str]:
         """Working copies go."""
-        return [f"DROP TABLE IF EXISTS {self._names.of(kind)}" for kind in WORKING_COPIES]
+        return [self._sql.drop_table(self._names.of(kind)) for kind in WORKING_COPIES]
 
     def accepted(self, kind: str) -> str:
         """Rows of plan or drop that the destination has."""
@@ -64,7 +64,8 @@ class ClosingSql:
 
     def _state(self, now_ms: int) -> list[str]:
         """Accepted rows enter the state; doubtful rows of tables do, too, as never equal."""
-        steps = self._state_from(self.accepted("plan"), "q.fp", "q.out", "FALSE", now_ms)
+        out = f"q.{self._sql.quote(OUT)}"
+        steps = self._state_from(self.accepted("plan"), "q.fp", out, "FALSE", now_ms)
         if not self._spec.by_identifier and self._spec.mode is not SyncMode.APPEND:
             empty = self._sql.utf8("''")
             steps += self._state_from(self.doubtful("plan"), empty, empty, "TRUE", now_ms)
@@ -75,11 +76,12 @@ class ClosingSql:
         next time.
         """
         spec, state = self._spec, self._names.of("state")
-        found = [f", s{j} = q.{c}" for j, c in enumerate(canonical_columns(spec))]
-        match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))
-        return (
-            f"UPDATE {state} SET fp = q.fp{''.join(found)} FROM {self._names.of('scan')} q "
-            f"WHERE q.c = {int(RowClass.REFRESHED)} AND {match}"
+        found = {f"s{j}": f"q.{c}" for j, c in enumerate(canonical_columns(spec))}
+        return self._sql.update(
+            state,
+            {"fp": "q.fp", **found},
+            f"q.c = {int(RowClass.REFRESHED)} AND {same_key(spec, TARGET, 'q')}",
+            source=f"{self._names.of('scan')} q",
         )
 
     def _state_from(self, query: str, fp: str, out: str, redo: str, now_ms: int) -> list[str]:
@@ -90,16 +92,19 @@ class ClosingSql:
         spec, state, before = self._spec, self._names.of("state"), self._names.of("before")
         digests = "".join(f", s{j}" for j in range(len(spec.suppression)))
         canonical = "".join(f", q.{c}" for c in canonical_columns(spec))
+        out_column = self._sql.quote(OUT)
         return [
-            f"CREATE TABLE {before} AS SELECT {key_list(spec, 't')}, t.first_at FROM {state} t "
+            self._sql.delete(before),
+            f"INSERT INTO {before} ({key_list(spec)}, first_at) "
+            f"SELECT {key_list(spec, 't')}, t.first_at FROM {state} t "
             f"JOIN ({query}) q ON {same_key(spec, 't', 'q')}",
-            f"DELETE FROM {state} WHERE EXISTS "
-            f"(SELECT 1 FROM {before} t WHERE {same_key(spec, 't', state)})",
-            f"INSERT INTO {state} ({key_list(spec)}, fp, out, redo, present, first_at, last_at"
-            f"{digests}) SELECT {key_list(spec, 'q')}, {fp}, {out}, {redo}, TRUE, "
+            self._sql.delete(
+                state, f"EXISTS (SELECT 1 FROM {before} b WHERE {same_key(spec, 'b', TARGET)})"
+            ),
+            f"INSERT INTO {state} ({key_list(spec)}, fp, {out_column}, redo, present, first_at, "
+            f"last_at{digests}) SELECT {key_list(spec, 'q')}, {fp}, {out}, {redo}, TRUE, "
             f"coalesce(t.first_at, {now_ms}), {now_ms}{canonical} "
             f"FROM ({query}) q LEFT JOIN {before} t ON {same_key(spec, 'q', 't')}",
-            f"DROP TABLE {before}",
         ]
 
     def _pairs(self) -> list[str]:
@@ -122,19 +127,21 @@ class ClosingSql:
 
     def _pairs_marked(self, query: str, position: int, field: str, *, perhaps: bool) -> str:
         """Pairs that are there already."""
-        spec, pairs, name = self._spec, self._names.of("pairs"), literal(field)
-        doubt = "TRUE" if perhaps else "FALSE"
-        keys = " AND ".join(f"{pairs}.{k} = q.{k}" for k in key_names(spec))
-        same_row = "" if perhaps else f" AND {keys}"
-        current = "" if perhaps else ", stale = FALSE"
-        return (
-            f"UPDATE {pairs} SET perhaps = {doubt}{current} FROM ({query}) q "
-            f"WHERE {pairs}.field = {name} AND {pairs}.digest = q.v{position}{same_row}"
+        name, same_value = self._sql.literal(field), f"q.v{position} = {TARGET}.digest"
+        if perhaps:
+            changes, same = {"perhaps": "TRUE"}, same_value
+        else:
+            changes = {"perhaps": "FALSE", "stale": "FALSE"}
+            same = f"{same_value} AND {same_key(self._spec, TARGET, 'q')}"
+        return self._sql.update(
+            self._names.of("pairs"),
+            changes,
+            f"{TARGET}.field = {name} AND EXISTS (SELECT 1 FROM ({query}) q WHERE {same})",
         )
 
     def _pairs_added(self, query: str, position: int, field: str, *, perhaps: bool) -> str:
         """Pairs that are not there yet."""
-        spec, pairs, name = self._spec, self._names.of("pairs"), literal(field)
+        spec, pairs, name = self._spec, self._names.of("pairs"), self._sql.literal(field)
         value, doubt = f"v{position}", "TRUE" if perhaps else "FALSE"
         return (
             f"INSERT INTO {pairs} ({key_list(spec)}, field, digest, perhaps, stale) "
@@ -145,17 +152,11 @@ class ClosingSql:
 
     def _pairs_removed(self) -> str:
         """An accepted removal deletes every pair of that identifier."""
-        pairs = self._names.of("pairs")
-        return (
-            f"DELETE FROM {pairs} WHERE EXISTS (SELECT 1 FROM ({self.accepted('drop')}) q "
-            f"WHERE q.field = {pairs}.field AND q.digest = {pairs}.digest)"
-        )
+        return self._sql.delete(self._names.of("pairs"), _identified_by(self.accepted("drop")))
 
     def _pairs_doubted_by_removal(self) -> str:
-        pairs = self._names.of("pairs")
-        return (
-            f"UPDATE {pairs} SET perhaps = TRUE FROM ({self.doubtful('drop')}) q "
-            f"WHERE q.field = {pairs}.field AND q.digest = {pairs}.digest"
+        return self._sql.update(
+            self._names.of("pairs"), {"perhaps": "TRUE"}, _identified_by(self.doubtful("drop"))
         )
 
     def _pairs_outdated(self) -> str:
@@ -163,32 +164,36 @@ class ClosingSql:
 
         Such a row looks unchanged to the next plan; its old pair must not count as wanted.
         """
-        spec, pairs = self._spec, self._names.of("pairs")
-        return (
-            f"UPDATE {pairs} SET stale = TRUE FROM ({self.accepted('plan')}) a "
-            f"WHERE {same_key(spec, pairs, 'a')} AND {differs(spec, pairs, 'a')}"
+        spec = self._spec
+        other = f"{same_key(spec, TARGET, 'a')} AND {differs(spec, self._sql, TARGET, 'a')}"
+        return self._sql.update(
+            self._names.of("pairs"),
+            {"stale": "TRUE"},
+            f"EXISTS (SELECT 1 FROM ({self.accepted('plan')}) a WHERE {other})",
         )
 
     def _forget(self) -> str:
         """A pair that its row no longer wants, once another row's delivered pair holds it."""
-        pairs, gone = self._names.of("pairs"), self._names.of("gone")
-        return (
-            f"DELETE FROM {pairs} WHERE EXISTS (SELECT 1 FROM {gone} g "
-            f"WHERE {same_pair(self._spec, pairs, 'g')}) "
-            f"AND EXISTS (SELECT 1 FROM ({still_held(self._spec, self._names)}) k "
-            f"WHERE k.field = {pairs}.field AND k.digest = {pairs}.digest)"
+        same = same_pair(self._spec, TARGET, "g")
+        return self._sql.delete(
+            self._names.of("pairs"),
+            f"EXISTS (SELECT 1 FROM {self._names.of('gone')} g WHERE {same}) "
+            f"AND {_identified_by(still_held(self._spec, self._names))}",
         )
 
     def _redo(self) -> list[str]:
         """Rows with a doubtful pair of a value they still have are looked at again by the next
         plan: what is sent then cannot clear the doubt of an earlier value.
         """
-        spec, state, pairs = self._spec, self._names.of("state"), self._names.of("pairs")
-        match = " AND ".join(f"{state}.{k} = p.{k}" for k in key_names(spec))
+        state, pairs = self._names.of("state"), self._names.of("pairs")
+        same = same_key(self._spec, TARGET, "p")
         return [
-            f"UPDATE {state} SET redo = FALSE WHERE redo",
-            f"UPDATE {state} SET redo = TRUE FROM (SELECT DISTINCT {key_list(spec)} "
-            f"FROM {pairs} WHERE perhaps AND NOT stale) p WHERE {match}",
+            self._sql.update(state, {"redo": "FALSE"}, "redo"),
+            self._sql.update(
+                state,
+                {"redo": "TRUE"},
+                f"EXISTS (SELECT 1 FROM {pairs} p WHERE p.perhaps AND NOT p.stale AND {same})",
+            ),
         ]
 
     def _absent(self) -> list[str]:
@@ -207,8 +212,8 @@ class ClosingSql:
             )
         else:
             source = f"SELECT {key_list(spec, 'a')} FROM ({self.accepted('drop')}) a"
-        match = " AND ".join(f"{state}.{k} = q.{k}" for k in key_names(spec))
-        return [f"UPDATE {state} SET present = FALSE FROM ({source}) q WHERE {match}"]
+        gone = f"EXISTS (SELECT 1 FROM ({source}) q WHERE {same_key(spec, TARGET, 'q')})"
+        return [self._sql.update(state, {"present": "FALSE"}, gone)]
 
     def _rejections(self, now_ms: int) -> list[str]:
         """Rejected and withheld rows are remembered with their fingerprint, not their values."""
@@ -218,9 +223,9 @@ class ClosingSql:
             f"SELECT q.* FROM {n.of('plan')} q "
             f"JOIN (SELECT DISTINCT batch FROM {n.of('acks')}) a ON a.batch = q.batch"
         )
-        match = " AND ".join(f"q.{k} = {rejected}.{k}" for k in key_names(spec))
+        same, literal = same_key(spec, "q", TARGET), self._sql.literal
         return [
-            f"DELETE FROM {rejected} WHERE EXISTS (SELECT 1 FROM ({answered}) q WHERE {match})",
+            self._sql.delete(rejected, f"EXISTS (SELECT 1 FROM ({answered}) q WHERE {same})"),
             f"INSERT INTO {rejected} ({key_list(spec)}, fp, versions, code, reason, vendor, run, "
             f"noted_at) SELECT {key_list(spec, 'q')}, q.fp, {literal(spec.versions)}, o.code, "
             f"o.reason, "
@@ -228,3 +233,11 @@ class ClosingSql:
             f"JOIN {n.of('codes')} o ON o.batch = q.batch AND o.pos = q.pos "
             f"WHERE o.code IN {_KEPT_BACK}",
         ]
+
+
+def _identified_by(query: str) -> str:
+    """Condition for pairs whose field and digest a query of these two gives."""
+    return (
+        f"EXISTS (SELECT 1 FROM ({query}) k "
+        f"WHERE k.field = {TARGET}.field AND k.digest = {TARGET}.digest)"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from mayfly.planning.spec import PlanField, PlanSpec
-from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.privacy.gate import Form
 
 
@@ -62,12 +62,12 @@ def wide_values(spec: PlanSpec, sql: SqlDialect) -> list[str]:
     """
     sizes = []
     for field in () if spec.external else spec.fields:
-        column, kind = quote(field.column), field.arrow_type
+        column, kind = sql.quote(field.column), field.arrow_type
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            sizes.append(f"octet_length({column})")
+            sizes.append(sql.size(column))
         elif pa.types.is_string(kind) or pa.types.is_nested(kind):
             sizes.append(sql.octets(sql.render(column, kind)))
-    return [f"coalesce(CAST({size} AS bigint), 0)" for size in sizes]
+    return [f"coalesce({sql.cast(size, sql.bigint)}, 0)" for size in sizes]
 
 
 def total(parts: Sequence[str]) -> str:
@@ -101,22 +101,23 @@ def model_columns(spec: PlanSpec) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def consent_state(spec: PlanSpec, column_sql: str) -> str:
+def consent_state(spec: PlanSpec, sql: SqlDialect, column_sql: str) -> str:
     """1 granted, 0 refused, null unknown."""
     if spec.consent is None:
         return "1"
-    values = ", ".join(literal(v) for v in spec.consent.values)
+    values = ", ".join(sql.literal(v) for v in spec.consent.values)
     granted = f"WHEN {column_sql} IN ({values}) THEN 1 ELSE 0"
     return f"CASE WHEN {column_sql} IS NULL THEN NULL {granted} END"
 
 
-def granted_model(spec: PlanSpec, columns: Sequence[str]) -> str:
+def granted_model(spec: PlanSpec, sql: SqlDialect, columns: Sequence[str]) -> str:
     """The model's rows whose consent is granted now, with key columns k0… and some columns."""
-    keys = [f"{quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
+    keys = [f"{sql.quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
     wanted = ", ".join([*keys, *columns])
     where = ""
     if spec.consent is not None:
-        where = f" WHERE ({consent_state(spec, quote(spec.consent.column))}) = 1"
+        column = sql.quote(spec.consent.column)
+        where = f" WHERE ({consent_state(spec, sql, column)}) = 1"
     return f"SELECT {wanted} FROM ({spec.model_sql}) AS mf_model{where}"
 
 
@@ -127,8 +128,8 @@ def source_fingerprint(spec: PlanSpec, sql: SqlDialect) -> str:
     but may be on the suppression list, and each row's own country.
     """
     fields = sorted(spec.fields, key=lambda f: f.name)
-    mapped = [sql.render(_compared(f), f.arrow_type) for f in fields]
-    return sql.fingerprint([*mapped, *(sql.as_text(quote(c)) for c in _beside(spec))])
+    mapped = [sql.render(_compared(f, sql), f.arrow_type) for f in fields]
+    return sql.fingerprint([*mapped, *(sql.as_text(sql.quote(c)) for c in _beside(spec))])
 
 
 def _beside(spec: PlanSpec) -> list[str]:
@@ -138,9 +139,9 @@ def _beside(spec: PlanSpec) -> list[str]:
     return sorted(columns - {f.column for f in spec.fields})
 
 
-def _compared(field: PlanField) -> str:
+def _compared(field: PlanField, sql: SqlDialect) -> str:
     """What leaves as text is compared as that text: an engine's own text of a union, for one, does
     not tell the number 1 from the text '1'.
     """
     as_text = field.form is Form.CLEAR and pa.types.is_string(field.arrow_type)
-    return field.read_sql if as_text and field.read_sql else quote(field.column)
+    return field.read_sql if as_text and field.read_sql else sql.quote(field.column)

@@ -16,9 +16,11 @@ from mayfly.planning.columns import (
 )
 from mayfly.planning.names import Names
 from mayfly.planning.spec import WANTED, PlanField, PlanSpec, RowClass
-from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.sql.dialect import TARGET, SqlDialect
 from mayfly.privacy.gate import Form
 
+OUT = "out"
+"""Column with the fingerprint of outgoing values; a word that some engines keep for themselves."""
 # What may turn out to leave as it was delivered: by another rule, or from another source value.
 SETTLED = (RowClass.RESEND, RowClass.CHANGED)
 _SENT = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND)
@@ -29,10 +31,10 @@ def identifiers(spec: PlanSpec) -> list[tuple[int, PlanField]]:
     return [(i, f) for i, f in enumerate(spec.fields) if f.identifier and spec.by_identifier]
 
 
-def differs(spec: PlanSpec, pair: str, row: str) -> str:
+def differs(spec: PlanSpec, sql: SqlDialect, pair: str, row: str) -> str:
     """Whether a delivered pair is not of a row's values, of plan or scan."""
     cases = " ".join(
-        f"WHEN {pair}.field = {literal(f.name)} THEN {row}.v{i} IS NULL "
+        f"WHEN {pair}.field = {sql.literal(f.name)} THEN {row}.v{i} IS NULL "
         f"OR {row}.v{i} <> {pair}.digest"
         for i, f in identifiers(spec)
     )
@@ -69,18 +71,14 @@ class NumberingSql:
 
     def mark_suppressed(self, table: str) -> str:
         """Rows on the suppression list, by ordinal."""
-        return (
-            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.SUPPRESSED)} "
-            f"WHERE {self._sql.ordinal} IN (SELECT n FROM {table})"
+        return self._classed(
+            RowClass.SUPPRESSED, f"{TARGET}.{self._sql.ordinal} IN (SELECT n FROM {table})"
         )
 
     def mark_outside(self) -> str:
         """Rows with a value that nothing may hash: withheld, as the sync says."""
         flags = " OR ".join(f"o{o}" for o in range(len(outside_columns(self._spec))))
-        return (
-            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.OUTSIDE)} "
-            f"WHERE c IN {_numbers(_SENT)} AND ({flags})"
-        )
+        return self._classed(RowClass.OUTSIDE, f"c IN {_numbers(_SENT)} AND ({flags})")
 
     def fill_values(self, table: str, field: int) -> str:
         """Values the worker made: loaded as (n, d)."""
@@ -91,25 +89,28 @@ class NumberingSql:
         return self._filled(f"s{item}", table)
 
     def _filled(self, column: str, table: str) -> str:
-        scan, ordinal = self._names.of("scan"), self._sql.ordinal
-        return f"UPDATE {scan} SET {column} = w.d FROM {table} w WHERE {scan}.{ordinal} = w.n"
+        return self._sql.update(
+            self._names.of("scan"),
+            {column: "w.d"},
+            f"{TARGET}.{self._sql.ordinal} = w.n",
+            source=f"{table} w",
+        )
+
+    def _classed(self, row_class: RowClass, where: str) -> str:
+        return self._sql.update(self._names.of("scan"), {"c": str(int(row_class))}, where)
 
     def mark_without_identifier(self) -> str | None:
         """Rows that no identifier is left of."""
         found = [f"v{i} IS NULL" for i, _ in identifiers(self._spec)]
         if not found:
             return None
-        return (
-            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.NO_IDENTIFIER)} "
-            f"WHERE c IN {_numbers(_SENT)} AND {' AND '.join(found)}"
-        )
+        where = f"c IN {_numbers(_SENT)} AND {' AND '.join(found)}"
+        return self._classed(RowClass.NO_IDENTIFIER, where)
 
     def settle_resends(self) -> str:
         """Rows of which nothing that leaves differs from what was delivered."""
-        return (
-            f"UPDATE {self._names.of('scan')} SET c = {int(RowClass.REFRESHED)} "
-            f"WHERE c IN {_numbers(SETTLED)} AND NOT redo AND s_out = {self.outgoing()}"
-        )
+        where = f"c IN {_numbers(SETTLED)} AND NOT redo AND s_out = {self.outgoing()}"
+        return self._classed(RowClass.REFRESHED, where)
 
     def outgoing(self) -> str:
         """Fingerprint of the outgoing values; of the source values where they go as they are."""
@@ -137,20 +138,20 @@ class NumberingSql:
         values = [f"v{i}" for i, _ in value_fields(spec)]
         values += [s for s in canonical_columns(spec) if s not in values]
         scan, ordinal = self._names.of("scan"), self._sql.ordinal
-        columns = ", ".join([key_list(spec), "fp", f"{self.outgoing()} AS out", *values])
+        out = self._sql.quote(OUT)
+        columns = ", ".join([key_list(spec), "fp", f"{self.outgoing()} AS {out}", *values])
         sent = f"FROM {scan} WHERE c IN {_numbers(classes)}"
-        numbered = f"SELECT row_number() OVER () - 1 AS rn, {columns} {sent}"
+        numbered = f"SELECT {self._sql.row_number} - 1 AS rn, {columns} {sent}"
         if ordinal != "n":
             # Numbering is one thread's work: of narrow rows, and all of them write the wide ones.
             numbered = (
                 f"SELECT rn, {columns} FROM {scan} AS w JOIN (SELECT {ordinal} AS o, "
-                f"row_number() OVER () - 1 AS rn {sent}) AS q ON q.o = w.{ordinal}"
+                f"{self._sql.row_number} - 1 AS rn {sent}) AS q ON q.o = w.{ordinal}"
             )
-        batch = self._sql.div("rn", spec.batch_rows)
+        batch, pos = self._places(0)
         return self._table(
             "plan",
-            f"SELECT CAST({batch} AS integer) AS batch, "
-            f"CAST(rn % {spec.batch_rows} AS integer) AS pos, {key_list(spec)}, fp, out"
+            f"SELECT {batch} AS batch, {pos} AS pos, {key_list(spec)}, fp, {out}"
             f"{''.join(', ' + v for v in values)} FROM ({numbered}) AS mf_n",
         )
 
@@ -160,8 +161,8 @@ class NumberingSql:
         rejected = f"s.c = {int(RowClass.REJECTED_BEFORE)}"
         # An unchanged row may hold a pair of an earlier value, kept while another row wanted it.
         outdated = (
-            f"(q.batch IS NOT NULL AND {differs(spec, 'p', 'q')}) "
-            f"OR ({rejected} AND {differs(spec, 'p', 's')}) "
+            f"(q.batch IS NOT NULL AND {differs(spec, self._sql, 'p', 'q')}) "
+            f"OR ({rejected} AND {differs(spec, self._sql, 'p', 's')}) "
             f"OR (q.batch IS NULL AND NOT ({rejected}) AND p.stale)"
         )
         if spec.mode is SyncMode.UPSERT:
@@ -182,20 +183,18 @@ class NumberingSql:
     def create_drop(self) -> str:
         """An empty table of removals."""
         spec, sql = self._spec, self._sql
-        keys = ", ".join(
-            f"CAST(NULL AS {k.sql_type}) AS k{i}" for i, k in enumerate(self._spec.keys)
-        )
+        keys = "".join(f", {sql.cast('NULL', k.sql_type)} AS k{i}" for i, k in enumerate(spec.keys))
+        number = sql.cast("0", sql.integer)
         return self._table(
             "drop",
-            f"SELECT CAST(0 AS integer) AS batch, CAST(0 AS integer) AS pos, "
-            f"CAST(NULL AS {sql.text}) AS field, CAST(NULL AS {sql.blob}) AS digest, {keys} "
-            f"WHERE {len(spec.keys)} < 0",
+            f"SELECT {number} AS batch, {number} AS pos, {sql.cast('NULL', sql.text)} AS field, "
+            f"{sql.cast('NULL', sql.blob)} AS digest{keys} LIMIT 0",
         )
 
     def add_identifier_removals(self, field: PlanField, position: int, first_batch: int) -> str:
         """One row per identifier that no row wants any more."""
-        spec, names = self._spec, self._names
-        name = literal(field.name)
+        spec, names, sql = self._spec, self._names, self._sql
+        name = sql.literal(field.name)
         candidates = (
             f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name} "
             f"AND g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
@@ -203,12 +202,11 @@ class NumberingSql:
             f"AND g.digest NOT IN (SELECT k.digest FROM ({still_held(spec, names)}) k "
             f"WHERE k.field = {name})"
         )
-        keys = ", ".join(f"CAST(NULL AS {k.sql_type})" for k in spec.keys)
-        batch = self._sql.div("rn", spec.batch_rows)
+        keys = ", ".join(sql.cast("NULL", k.sql_type) for k in spec.keys)
+        batch, pos = self._places(first_batch)
         return (
-            f"INSERT INTO {names.of('drop')} SELECT CAST({first_batch} + {batch} AS integer), "
-            f"CAST(rn % {spec.batch_rows} AS integer), {name}, digest, {keys} FROM "
-            f"(SELECT row_number() OVER () - 1 AS rn, digest FROM ({candidates}) AS mf_g) AS mf_n"
+            f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {name}, digest, {keys} FROM "
+            f"(SELECT {sql.row_number} - 1 AS rn, digest FROM ({candidates}) AS mf_g) AS mf_n"
         )
 
     def add_key_removals(self, first_batch: int) -> str | None:
@@ -216,11 +214,10 @@ class NumberingSql:
         spec, names = self._spec, self._names
         if not spec.removes or spec.by_identifier:
             return None
-        batch = self._sql.div("rn", spec.batch_rows)
+        batch, pos = self._places(first_batch)
         return (
-            f"INSERT INTO {names.of('drop')} SELECT CAST({first_batch} + {batch} AS integer), "
-            f"CAST(rn % {spec.batch_rows} AS integer), NULL, NULL, {key_list(spec)} FROM "
-            f"(SELECT row_number() OVER () - 1 AS rn, {key_list(spec, 's')} "
+            f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, NULL, NULL, {key_list(spec)} "
+            f"FROM (SELECT {self._sql.row_number} - 1 AS rn, {key_list(spec, 's')} "
             f"FROM {names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
             f"WHERE t.present AND s.c IN {_numbers(spec.removes)}) AS mf_n"
         )
@@ -228,13 +225,13 @@ class NumberingSql:
     def create_batches(self) -> str:
         """The batches with their kind of change and their rows."""
         names, sql = self._names, self._sql
-        add = literal(self._spec.add_operation.value)
-        remove = literal(Operation.REMOVE.value)
+        add = sql.cast(sql.literal(self._spec.add_operation.value), sql.text)
+        remove = sql.cast(sql.literal(Operation.REMOVE.value), sql.text)
         return self._table(
             "batches",
-            f"SELECT batch, CAST({add} AS {sql.text}) AS op, CAST(NULL AS {sql.text}) AS field, "
+            f"SELECT batch, {add} AS op, {sql.cast('NULL', sql.text)} AS field, "
             f"count(*) AS size FROM {names.of('plan')} GROUP BY batch UNION ALL "
-            f"SELECT batch, CAST({remove} AS {sql.text}), field, count(*) "
+            f"SELECT batch, {remove}, field, count(*) "
             f"FROM {names.of('drop')} GROUP BY batch, field",
         )
 
@@ -251,12 +248,15 @@ class NumberingSql:
         return f"SELECT count(*) AS n FROM {self._names.of('pairs')} WHERE perhaps"
 
     def _table(self, kind: str, query: str) -> str:
-        spec = self._spec
-        temporary = "TEMPORARY " if self._names.temporary else ""
-        return (
-            f"/* mayfly sync={spec.identity.sync} run={spec.run} {kind} */ "
-            f"CREATE {temporary}TABLE {self._names.of(kind)} AS {query}"
-        )
+        spec, name = self._spec, self._names.of(kind)
+        made = self._sql.create_as(name, query, temporary=self._names.temporary)
+        return f"/* mayfly sync={spec.identity.sync} run={spec.run} {kind} */ {made}"
+
+    def _places(self, first_batch: int) -> tuple[str, str]:
+        """Batch and position of row `rn` of those that are numbered from a batch on."""
+        sql, rows = self._sql, self._spec.batch_rows
+        batch = f"{first_batch} + {sql.div('rn', rows)}"
+        return sql.cast(batch, sql.integer), sql.cast(sql.modulo("rn", rows), sql.integer)
 
 
 _KEPT = (*WANTED, RowClass.REJECTED_BEFORE)

@@ -18,15 +18,15 @@ def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
 
     Columns are named for what they show, so that a difference can be told.
     """
-    text, other, wide = (_literal(t) for t in (_TEXT, _OTHER, _WIDE))
+    text, other, wide = (sql.literal(t) for t in (_TEXT, _OTHER, _WIDE))
     raw, raw_other = _TEXT.encode(), _OTHER.encode()
     joined = f"{_TEXT}{_OTHER}{len(raw)};n;{len(raw_other)}".encode()
-    nothing = f"CAST(NULL AS {sql.text})"
+    nothing = sql.cast("NULL", sql.text)
     checks = {
         "length": (sql.octets(text), str(len(raw))),
         "md5": (sql.hex(sql.md5(text)), _md5(raw)),
         # A server that does not know its own encoding counts bytes.
-        "characters": (f"length({wide})", str(len(_WIDE))),
+        "characters": (sql.characters(wide), str(len(_WIDE))),
         "sha256": (sql.hex(sql.sha256(wide)), hashlib.sha256(_WIDE.encode()).hexdigest()),
         "utf8": (sql.hex(sql.utf8(wide)), _WIDE.encode().hex()),
         "fingerprint": (sql.hex(sql.fingerprint([text, nothing, other])), _md5(joined)),
@@ -36,20 +36,20 @@ def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
         ),
         "date": (sql.render("DATE '2026-03-29'", pa.date32()), "2026-03-29"),
         "decimal": (sql.render("CAST(-12.5 AS DECIMAL(6, 2))", pa.decimal128(6, 2)), "-12.50"),
-        "integer": (sql.render("CAST(-7 AS BIGINT)", pa.int64()), "-7"),
+        "integer": (sql.render(sql.cast("-7", sql.bigint), pa.int64()), "-7"),
         "boolean": (sql.render("(1 = 1)", pa.bool_()), "true"),
         "division": (sql.div("7", 2), "3"),
         "pattern": (
             f"CASE WHEN {sql.matches(text, '[A-Za-z]{2}')} THEN 'part' "
-            f"WHEN {sql.matches(sql.as_text(_literal('Zo')), '[A-Za-z]{2}')} THEN 'whole' END",
+            f"WHEN {sql.matches(sql.as_text(sql.literal('Zo')), '[A-Za-z]{2}')} THEN 'whole' END",
             "whole",
         ),
         "comparison": (
-            f"CASE WHEN {sql.as_text(_literal('I'))} = 'i' THEN 'same' ELSE 'apart' END",
+            f"CASE WHEN {sql.as_text(sql.literal('I'))} = 'i' THEN 'same' ELSE 'apart' END",
             "apart",
         ),
     }
-    columns = ", ".join(f"CAST({c} AS {sql.text}) AS {n}" for n, (c, _) in checks.items())
+    columns = ", ".join(f"{sql.cast(c, sql.text)} AS {n}" for n, (c, _) in checks.items())
     return f"SELECT {columns}", {n: want for n, (_, want) in checks.items()}
 
 
@@ -61,7 +61,3 @@ def differences(found: pa.Table, wanted: dict[str, str]) -> list[str]:
 
 def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -30,7 +30,7 @@ from mayfly.planning.columns import (
 from mayfly.planning.names import Names
 from mayfly.planning.shared import Shared
 from mayfly.planning.spec import PlanField, PlanSpec, RowClass, SuppressionColumn
-from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.privacy.gate import Form
 
 KEY_DIGEST = "key_digest"
@@ -71,27 +71,25 @@ class ScanSql:
 
     def create(self) -> str:
         """CREATE TABLE scan AS … : the model is read once."""
-        begin = (
-            f"CREATE TEMPORARY TABLE {self._names.of('scan')}"
-            if self._names.temporary
-            else self._sql.working_copy(self._names.of("scan"))
-        )
-        spec = self._spec
+        spec, name = self._spec, self._names.of("scan")
         columns = ["c", key_list(spec), "fp", "s_out", "redo", *self._outgoing()]
         if wide_values(spec, self._sql):
             columns.append("w")
         if self._sql.ordinal == "n":
-            columns.insert(0, "row_number() OVER () - 1 AS n")
+            columns.insert(0, f"{self._sql.row_number} - 1 AS n")
         if spec.destination_key:
             columns.append("dk")
         if unfit_fields(spec):
             columns.append("unfit")
         if counted_fields(spec):
             columns.append(f"{self._seen()} AS seen")
-        comment = f"/* mayfly sync={spec.identity.sync} run={spec.run} scan */"
-        return (
-            f"{comment} {begin} AS SELECT {', '.join(columns)} FROM ({self._worked_out()}) AS mf_w"
+        query = f"SELECT {', '.join(columns)} FROM ({self._worked_out()}) AS mf_w"
+        made = (
+            self._sql.create_as(name, query, temporary=True)
+            if self._names.temporary
+            else self._sql.working_copy(name, query)
         )
+        return f"/* mayfly sync={spec.identity.sync} run={spec.run} scan */ {made}"
 
     def _worked_out(self) -> str:
         """The classified rows, values of rows that need none left out, and what is shared."""
@@ -159,7 +157,7 @@ class ScanSql:
             ready = self._over_column(field.ready_sql or "", field.column)
             digits.append(
                 f"CASE WHEN {x} IS NULL OR {self._sql.as_text(x)} = '' THEN 0 "
-                f"WHEN {ready} THEN 2 ELSE 1 END * CAST({3**place} AS bigint)"
+                f"WHEN {ready} THEN 2 ELSE 1 END * {self._bigint(str(3**place))}"
             )
         return f"CASE WHEN need THEN {' + '.join(digits)} END"
 
@@ -167,13 +165,12 @@ class ScanSql:
         """Rows to be sent, and those of them without a digest per counted field (u0, u1 …), for
         each way that their values came.
         """
-        missing = "".join(
-            f", CAST(sum(CASE WHEN v{i} IS NULL THEN 1 ELSE 0 END) AS bigint) AS u{place}"
-            for place, (i, _) in enumerate(counted_fields(self._spec))
-        )
+        fields = counted_fields(self._spec)
+        sums = [f"sum(CASE WHEN v{i} IS NULL THEN 1 ELSE 0 END)" for i, _ in fields]
+        missing = "".join(f", {self._bigint(s)} AS u{place}" for place, s in enumerate(sums))
         classes = ", ".join(str(int(c)) for c in _COUNTED)
         return (
-            f"SELECT seen, CAST(count(*) AS bigint) AS n{missing} "
+            f"SELECT seen, {self._bigint('count(*)')} AS n{missing} "
             f"FROM {self._names.of('scan')} WHERE c IN ({classes}) GROUP BY seen"
         )
 
@@ -211,9 +208,9 @@ class ScanSql:
         if field.form is Form.DIGEST and field.digest_sql is not None:
             return self._over_column(field.digest_sql, field.column)
         if field.form is Form.PSEUDONYM:
-            return f"CAST(NULL AS {self._sql.blob})"
+            return self._sql.cast("NULL", self._sql.blob)
         if field.identifier and field.shape is not None:
-            text = f"lower(trim(CAST({column} AS {self._sql.text})))"
+            text = f"lower(trim({self._sql.cast(column, self._sql.text)}))"
             shaped = f"CASE WHEN need AND {self._sql.matches(text, field.shape)} THEN {text} END"
             return self._sql.utf8(shaped)
         return _if_needed(column)
@@ -240,24 +237,23 @@ class ScanSql:
         if self._flags.rejected:
             rejected = (
                 f" LEFT JOIN {self._names.of('rejected')} r ON {same_key(spec, 'm', 'r')} "
-                f"AND r.fp = m.fp AND r.versions = {literal(spec.versions)}"
+                f"AND r.fp = m.fp AND r.versions = {self._sql.literal(spec.versions)}"
             )
-        return (
-            f"SELECT {', '.join(columns)} FROM ({self._model()}) m "
-            f"FULL OUTER JOIN {self._names.of('state')} s ON {same_key(spec, 'm', 's')}{rejected}"
-        )
+        state = f"{self._names.of('state')} s"
+        both = self._sql.full_join(f"({self._model()}) m", state, same_key(spec, "m", "s"))
+        return f"SELECT {', '.join(columns)} FROM {both}{rejected}"
 
     def _model(self) -> str:
         """The model with fingerprint and consent state; `here` tells a row from a gap."""
         spec, sql = self._spec, self._sql
-        columns = [f"{quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
+        columns = [f"{sql.quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
         columns += [f"{source_fingerprint(spec, sql)} AS fp", "TRUE AS here"]
-        consent = quote(spec.consent.column) if spec.consent else "NULL"
-        columns.append(f"{consent_state(spec, consent)} AS g")
-        columns += [f"{quote(c)} AS x{i}" for i, c in enumerate(model_columns(spec))]
+        consent = sql.quote(spec.consent.column) if spec.consent else "NULL"
+        columns.append(f"{consent_state(spec, sql, consent)} AS g")
+        columns += [f"{sql.quote(c)} AS x{i}" for i, c in enumerate(model_columns(spec))]
         if spec.destination_key:
             types = {f.column: f.arrow_type for f in spec.fields}
-            parts = [sql.render(quote(c), types[c]) for c in spec.destination_key]
+            parts = [sql.render(sql.quote(c), types[c]) for c in spec.destination_key]
             columns.append(f"{sql.fingerprint(parts)} AS dk")
         sizes = wide_values(spec, sql)
         if sizes:
@@ -279,8 +275,8 @@ class ScanSql:
         )
         unseen = self._spec.limit is not None or self._spec.mode is SyncMode.APPEND
         left = "NULL" if unseen else str(int(RowClass.LEFT))
-        return (
-            "CAST(CASE "
+        classes = (
+            "CASE "
             f"WHEN m.here IS NULL AND s.present THEN {left} "
             "WHEN m.here IS NULL THEN NULL "
             f"{rejected}"
@@ -290,8 +286,12 @@ class ScanSql:
             f"WHEN m.g = 1 THEN {int(RowClass.ADDED)} "
             f"WHEN s.present AND m.g = 0 THEN {int(RowClass.WITHDRAWN)} "
             f"WHEN s.present THEN {int(RowClass.UNKNOWN)} "
-            f"ELSE {int(RowClass.WITHHELD)} END AS smallint)"
+            f"ELSE {int(RowClass.WITHHELD)} END"
         )
+        return self._sql.cast(classes, self._sql.smallint)
+
+    def _bigint(self, value: str) -> str:
+        return self._sql.cast(value, self._sql.bigint)
 
     def null_keys(self) -> str:
         """How many rows have a null in the key."""
@@ -322,7 +322,7 @@ class ScanSql:
         if not unfit_fields(self._spec):
             return None
         return (
-            f"SELECT CAST(unfit AS bigint) AS field, CAST(count(*) AS bigint) AS n "
+            f"SELECT {self._bigint('unfit')} AS field, {self._bigint('count(*)')} AS n "
             f"FROM {self._names.of('scan')} WHERE unfit IS NOT NULL GROUP BY unfit ORDER BY unfit"
         )
 
@@ -363,13 +363,14 @@ class ScanSql:
 
     def outside(self, position: int, column: str) -> str:
         """Clear values that only the worker can hash, with their ordinal and country."""
-        spec = self._spec
-        text = f"CAST({quote(column)} AS {self._sql.text}) AS x"
+        spec, sql = self._spec, self._sql
         country = country_of(spec, column)
-        model = granted_model(spec, [text, f"{quote(country) if country else 'NULL'} AS y"])
+        shown = {"x": sql.quote(column), "y": sql.quote(country) if country else "NULL"}
+        texts = [f"{sql.cast(value, sql.text)} AS {name}" for name, value in shown.items()]
+        model = granted_model(spec, sql, texts)
         return (
             f"/* mayfly sync={spec.identity.sync} run={spec.run} outside {position} */ "
-            f"SELECT q.{self._sql.ordinal} AS n, m.x AS x, CAST(m.y AS {self._sql.text}) AS y "
+            f"SELECT q.{sql.ordinal} AS n, m.x AS x, m.y AS y "
             f"FROM {self._names.of('scan')} q "
             f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE q.o{position}"
         )
@@ -379,7 +380,7 @@ class ScanSql:
         if not wide_values(self._spec, self._sql):
             return None
         return (
-            f"SELECT CAST(coalesce(avg(w), 0) AS bigint) AS n FROM {self._names.of('scan')} "
+            f"SELECT {self._bigint('coalesce(avg(w), 0)')} AS n FROM {self._names.of('scan')} "
             f"WHERE w IS NOT NULL"
         )
 

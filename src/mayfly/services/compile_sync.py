@@ -26,7 +26,7 @@ from mayfly.planning.spec import (
     StateIdentity,
     SuppressionColumn,
 )
-from mayfly.planning.sql.dialect import quote, refuse_key_type
+from mayfly.planning.sql.dialect import refuse_key_type
 from mayfly.ports.destination import DestinationContext, Erasure
 from mayfly.ports.source import ColumnInfo
 from mayfly.privacy.gate import Form
@@ -69,7 +69,7 @@ class _Compiler:
         for binding in self.model.consent.values():
             if binding.column not in names:
                 names.append(binding.column)
-        columns = ", ".join(quote(n) for n in names)
+        columns = ", ".join(self.r.dialect.quote(n) for n in names)
         if self.model.table is not None:
             return f"SELECT {columns} FROM {self.r.source.relation(*self.model.table)}"
         query = check_model_sql(self.model.sql or "", self.r.source.dialect)

@@ -285,7 +285,7 @@ class FieldTyper:
                 "outside_repertoire: withhold keeps its values from being hashed by Mayfly.",
                 info.name,
             )
-        nothing = f"CAST(NULL AS {self.r.dialect.blob})"
+        nothing = self.r.dialect.cast("NULL", self.r.dialect.blob)
         return SqlRule(
             digest=nothing, in_repertoire="({column} IS NULL)", canonical=nothing, ready="FALSE"
         )

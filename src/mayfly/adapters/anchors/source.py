@@ -7,7 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
-from mayfly.planning.sql.dialect import SqlDialect, quote
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import Source
 
 TABLE = "checkpoints"
@@ -29,23 +29,24 @@ class SourceAnchor:
 
     def publish(self, note: str, *, size: int, at: datetime) -> None:
         """See `Anchor.publish`."""
-        table = f"{quote(self._schema)}.{quote(TABLE)}"
-        text = self._sql.text
+        sql = self._sql
+        table = f"{sql.quote(self._schema)}.{sql.quote(TABLE)}"
+        columns = f"entries {sql.bigint} NOT NULL, published_at {sql.text} NOT NULL, "
+        columns += f"note {sql.text} NOT NULL"
         row = pa.table({"size": [size], "at": [at.isoformat()], "note": [note]})
         try:
             with self._source.session(write=True) as session:
-                session.begin()
-                session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self._schema)}")
-                session.execute(
-                    f"CREATE TABLE IF NOT EXISTS {table} "
-                    f"(entries bigint NOT NULL, published_at {text} NOT NULL, note {text} NOT NULL)"
-                )
+                if sql.transactional_ddl:
+                    session.begin()
+                session.execute(sql.create_schema(self._schema))
+                session.execute(sql.create_table(table, columns))
                 session.load("mf_note", row)
                 session.execute(
                     f"INSERT INTO {table} SELECT n.size, n.at, n.note FROM mf_note n WHERE NOT "
                     f"EXISTS (SELECT 1 FROM {table} t WHERE t.note = n.note)"
                 )
-                session.commit()
+                if sql.transactional_ddl:
+                    session.commit()
         except TransientError:
             raise TransientError(
                 "anchor_away", "The warehouse that keeps checkpoints is away."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,9 @@ import pyarrow as pa
 from mayfly.adapters.planstores import journal, tables
 from mayfly.domain.batch import SyncMode
 from mayfly.planning.closing import ClosingSql
-from mayfly.planning.names import Names
+from mayfly.planning.names import WORKING_COPIES, Names
 from mayfly.planning.spec import BatchInfo, CloseReport, KeyColumn, PlanSpec, StateIdentity
-from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
 
 
@@ -28,6 +29,8 @@ def close_open_plan(
 ) -> CloseReport:
     """Merge what was answered, mark what is in doubt, drop the working copies.
 
+    An engine whose transactions undo no dropped table leaves them to `drop_copies`.
+
     Args:
         session: in a transaction that may write.
         sql: its dialect.
@@ -36,18 +39,41 @@ def close_open_plan(
         layout: see `tables.layout_text`, as the registry has it.
         now_ms: milliseconds since 1970.
     """
+    names = tables.copies_of(names, layout)
     batches = journal.batches_of(session, names)
     closing = ClosingSql(tables.spec_of_layout(spec, layout), sql, names)
     report = _report(session, closing, batches)
-    for statement in (*closing.statements(now_ms), *closing.drop_all()):
+    if sql.transactional_ddl:
+        # A plan that an earlier release left open has no such table.
+        session.execute(tables.create_before(spec, sql, names))
+    for statement in closing.statements(now_ms):
         session.execute(statement)
-    versions = ""
+    if sql.transactional_ddl:
+        for statement in closing.drop_all():
+            session.execute(statement)
+    closed = {"plan_run": "NULL"}
     if report.complete:
-        versions = ", versions = plan_versions, suppression = plan_suppression"
-    session.execute(
-        f"UPDATE {names.registry} SET plan_run = NULL{versions} WHERE sid = {literal(names.sid)}"
-    )
+        closed |= {"versions": "plan_versions", "suppression": "plan_suppression"}
+    session.execute(sql.update(names.registry, closed, f"sid = {sql.literal(names.sid)}"))
     return report
+
+
+def drop_copies(session: SqlSession, sql: SqlDialect, names: Names, layout: str) -> None:
+    """Drop the working copies of a plan that was closed, where its transaction could not. What is
+    left when this fails goes with the next plan.
+    """
+    if sql.transactional_ddl:
+        return
+    for kind in WORKING_COPIES:
+        session.execute(sql.drop_table(tables.copies_of(names, layout).of(kind)))
+
+
+def left_copies(session: SqlSession, sql: SqlDialect, names: Names) -> list[str]:
+    """Quoted names of a state's working copies, of whatever plan, where each has a number."""
+    found = session.table(sql.tables_of(names.schema)).column("name").to_pylist()
+    ours = re.compile(f"({'|'.join(WORKING_COPIES)})_{names.sid}_[0-9]+")
+    schema = sql.quote(names.schema)
+    return [f"{schema}.{sql.quote(str(n))}" for n in found if ours.fullmatch(str(n))]
 
 
 def registered_spec(row: Mapping[str, Any]) -> PlanSpec:

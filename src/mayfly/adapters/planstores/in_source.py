@@ -6,12 +6,13 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from mayfly.adapters.planstores import journal, tables
-from mayfly.adapters.planstores.closing_plan import close_open_plan
+from mayfly.adapters.planstores.closing_plan import close_open_plan, drop_copies, left_copies
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import allowed_positions, inspect_batches, read_batches
 from mayfly.adapters.planstores.sampling import with_sample
@@ -30,7 +31,7 @@ from mayfly.planning.spec import (
     PlanWorker,
     StateIdentity,
 )
-from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import Source, SqlSession
 
 LEASE_MS = 120_000
@@ -67,7 +68,7 @@ class SourcePlanStore:
         self._owner = owner
         self._clock_ms = clock_ms
         self._schema = schema
-        self._names = Names(schema=schema, sid=identity.sid)
+        self._names = Names(sql=sql, schema=schema, sid=identity.sid)
         self._fence: int | None = None
         self._writing = threading.RLock()
 
@@ -86,7 +87,7 @@ class SourcePlanStore:
         with self._source.session(write=False) as session:
             exists = self._state_exists(session)
             absent = frozenset(_FORGOTTEN if forgotten else ()) if exists else _ALL
-            names = Names(schema=self._schema, sid=spec.identity.sid, temporary=True, absent=absent)
+            names = replace(self._names, temporary=True, absent=absent)
             for statement in tables.create_state(spec, self._sql, names):
                 session.execute(statement)
             flags = ScanFlags()
@@ -108,60 +109,85 @@ class SourcePlanStore:
         if not re.fullmatch(r"[A-Za-z0-9_.:/-]{1,128}", holder):
             raise IntegrityError("bad_holder", "The name of a lease holder is not an identifier.")
         with self._source.session(write=True) as session:
-            session.begin()
-            for statement in tables.create_registry(self._sql, self._names, self._schema):
-                session.execute(statement)
-            if not self._exists(session, "states", column=tables.OBJECT_ID):
-                session.execute(tables.add_object_id(self._names))
-            row = self._registry(session)
-            viewed = self._exists(session, "rejected")
-            if row is None or not viewed:
-                # Two syncs that begin at once would each make the view without the other.
-                lock = self._sql.lock(self._names.registry)
-                if lock is not None:
-                    session.execute(lock)
-                row = self._registry(session)
-            if row is None:
-                session.execute(tables.register(spec, self._names, self._owner))
-                for statement in tables.create_state(spec, self._sql, self._names):
-                    session.execute(statement)
-                row, viewed = self._registry(session) or {}, False
-            if not viewed:
-                self._make_view(session)
+            if self._sql.transactional_ddl:
+                session.begin()
+            row = self._registered(session, spec)
             self._refuse_foreign(row)
-            self._refuse_other_key(row, spec)
-            for statement in tables.missing_digests(spec, self._sql, self._names):
-                session.execute(statement)
+            if row["state_keys"] is not None:
+                self._refuse_other_key(row, spec)
             held = row.get("holder")
             if held and held != holder and row["lease_until"] > now_ms and alive(str(held)):
-                raise TransientError(
-                    "run_active",
-                    f"Sync {spec.identity.sync} is being run by another process.",
-                    hint="Wait until it has ended, or stop it, and run again.",
-                )
-            self._fence = int(row.get("fence", 0)) + 1
-            session.execute(
-                f"UPDATE {self._names.registry} SET fence = {self._fence}, "
-                f"holder = {literal(holder)}, lease_until = {now_ms + LEASE_MS} "
-                f"WHERE sid = {literal(self._identity.sid)}"
-            )
-            session.commit()
+                raise _run_active(spec)
+            fence = int(row.get("fence", 0))
+            self._take(session, fence, holder, now_ms)
+            if int(self._row(session, spec)["fence"]) != fence + 1:
+                raise _run_active(spec)
+            self._fence = fence + 1
+            try:
+                self._make_tables(session, spec, is_new=row["state_keys"] is None)
+            except BaseException:
+                self._fence = None
+                raise
+            if self._sql.transactional_ddl:
+                session.commit()
+
+    def _registered(self, session: SqlSession, spec: PlanSpec) -> dict[str, Any]:
+        """The state's line in the registry, which is made where there is none."""
+        for statement in tables.create_registry(self._sql, self._names, self._schema):
+            session.execute(statement)
+        if tables.OBJECT_ID not in self._columns(session, "states"):
+            session.execute(tables.add_object_id(self._sql, self._names))
+        if self._registry(session) is None or not self._columns(session, "rejected"):
+            # Two syncs that begin at once would each make the view without the other.
+            lock = self._sql.lock(self._names.registry)
+            if lock is not None:
+                session.execute(lock)
+        if self._registry(session) is None:
+            session.execute(tables.register(spec, self._sql, self._names, self._owner))
+        return self._row(session, spec)
+
+    def _take(self, session: SqlSession, fence: int, holder: str, now_ms: int) -> None:
+        """Take the lease from whoever had the fence; of two that do so at once one gets it."""
+        taken = {
+            "fence": str(fence + 1),
+            "holder": self._sql.literal(holder),
+            "lease_until": str(now_ms + LEASE_MS),
+        }
+        session.execute(self._change(taken, fence=fence))
+
+    def _make_tables(self, session: SqlSession, spec: PlanSpec, *, is_new: bool) -> None:
+        """As the holder of the lease: tables of a new state, columns that an old one lacks, and the
+        view of all rejections.
+        """
+        sql, names = self._sql, self._names
+        if is_new:
+            # What a state of this name left behind, whose line went first, is not this one's.
+            for kind in STATE_TABLES:
+                session.execute(sql.drop_table(names.of(kind)))
+            for statement in tables.create_state(spec, sql, names):
+                session.execute(statement)
+            keys = {"state_keys": sql.literal(tables.keys_text(spec))}
+            session.execute(self._change(keys, fence=self._fence))
+        else:
+            known = self._columns(session, f"state_{names.sid}")
+            for statement in tables.missing_digests(spec, sql, names, known):
+                session.execute(statement)
+        if is_new or not sql.transactional_ddl or not self._columns(session, "rejected"):
+            self._make_view(session)
 
     def release(self) -> None:
         """See `PlanStore.release`."""
         if self._fence is None:
             return
         with self._source.session(write=True) as session:
-            session.execute(
-                f"UPDATE {self._names.registry} SET holder = NULL, lease_until = 0 "
-                f"WHERE sid = {literal(self._identity.sid)} AND fence = {self._fence}"
-            )
+            freed = {"holder": "NULL", "lease_until": "0"}
+            session.execute(self._change(freed, fence=self._fence))
         self._fence = None
 
     def object_id(self) -> str | None:
         """See `PlanStore.object_id`."""
         with self._source.session(write=False) as session:
-            if not self._exists(session, "states", column=tables.OBJECT_ID):
+            if tables.OBJECT_ID not in self._columns(session, "states"):
                 return None
             return self._object_id(session)
 
@@ -180,13 +206,10 @@ class SourcePlanStore:
             if _speaks_of_another(known, object_id):
                 rows = _number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
                 for kind in _FORGOTTEN:
-                    session.execute(f"DELETE FROM {self._names.of(kind)}")
+                    session.execute(self._sql.delete(self._names.of(kind)))
             if object_id != known:
-                value = "NULL" if object_id is None else literal(object_id)
-                session.execute(
-                    f"UPDATE {self._names.registry} SET {tables.OBJECT_ID} = {value} "
-                    f"WHERE sid = {literal(self._identity.sid)}"
-                )
+                value = "NULL" if object_id is None else self._sql.literal(object_id)
+                session.execute(self._change({tables.OBJECT_ID: value}))
             return rows
 
     # -- plan -----------------------------------------------------------------------------------
@@ -201,43 +224,59 @@ class SourcePlanStore:
                 return None
             return OpenPlan(
                 run=str(row["plan_run"]),
-                batches=journal.batches_of(session, self._names),
+                batches=journal.batches_of(session, self._copies(row)),
                 versions=str(row["plan_versions"]),
             )
 
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """See `PlanStore.create`."""
 
-        def make(session: SqlSession, flags: ScanFlags) -> Plan:
-            place = PlanPlace(session=session, sql=self._sql, spec=spec, names=self._names)
+        def make(session: SqlSession, names: Names, flags: ScanFlags) -> Plan:
+            place = PlanPlace(session=session, sql=self._sql, spec=spec, names=names)
             plan = PlanMaker(place, flags).make(worker)
             check(plan)
             return plan
 
         return self.open_with(spec, make)
 
-    def open_with(self, spec: PlanSpec, make: Callable[[SqlSession, ScanFlags], Plan]) -> Plan:
+    def open_with(
+        self, spec: PlanSpec, make: Callable[[SqlSession, Names, ScanFlags], Plan]
+    ) -> Plan:
         """Open a plan whose working copies `make` writes, in one transaction of the holder.
 
-        What `make` raises is raised; then nothing was written.
+        What `make` raises is raised; then nothing was written, or, where an engine's transactions
+        undo no table that was made in them, working copies that belong to no plan.
         """
-        with self._fenced() as session:
+        names = self._names
+        if not self._sql.transactional_ddl:
+            names = replace(names, copy=self._fence)
+        with self._fenced(makes_tables=True) as session:
             row = self._registry(session) or {}
             if row.get("plan_run") is not None:
                 raise IntegrityError("plan_open", "A plan is open; it must be closed first.")
+            self._drop_left(session, spec)
+            plan = make(session, names, self._flags(session, spec))
+            for statement in tables.create_journal(spec, self._sql, names):
+                session.execute(statement)
+            literal = self._sql.literal
+            opened = {
+                "plan_run": literal(spec.run),
+                "plan_versions": literal(spec.versions),
+                "plan_suppression": str(spec.suppression_version),
+                "plan_layout": literal(tables.layout_text(spec, names)),
+            }
+            session.execute(self._change(opened, fence=self._fence))
+            self._require_fence(session)
+            return plan
+
+    def _drop_left(self, session: SqlSession, spec: PlanSpec) -> None:
+        """Drop working copies of plans that are closed, or were never opened."""
+        if self._sql.transactional_ddl:
             for statement in ClosingSql(spec, self._sql, self._names).drop_all():
                 session.execute(statement)
-            plan = make(session, self._flags(session, spec))
-            for statement in tables.create_journal(self._sql, self._names):
-                session.execute(statement)
-            session.execute(
-                f"UPDATE {self._names.registry} SET plan_run = {literal(spec.run)}, "
-                f"plan_versions = {literal(spec.versions)}, "
-                f"plan_suppression = {spec.suppression_version}, "
-                f"plan_layout = {literal(tables.layout_text(spec))} "
-                f"WHERE sid = {literal(self._identity.sid)}"
-            )
-            return plan
+            return
+        for table in left_copies(session, self._sql, self._names):
+            session.execute(self._sql.drop_table(table))
 
     def read(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
@@ -245,16 +284,16 @@ class SourcePlanStore:
         """See `PlanStore.read`."""
         with self._source.session(write=False) as session:
             # Whoever took over has made tables of the same names, or dropped them.
-            self._require_fence(session)
-            return read_batches(session, self._sql, spec, self._names, batches, worker, of)
+            names = self._require_fence(session)
+            return read_batches(session, self._sql, spec, names, batches, worker, of)
 
     def allowed(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker
     ) -> Mapping[int, pa.Array]:
         """See `PlanStore.allowed`."""
         with self._source.session(write=False) as session:
-            self._require_fence(session)
-            return allowed_positions(session, self._sql, spec, self._names, batches, worker)
+            names = self._require_fence(session)
+            return allowed_positions(session, self._sql, spec, names, batches, worker)
 
     def exists(self) -> bool:
         """Whether there is a state, even an empty one."""
@@ -275,23 +314,23 @@ class SourcePlanStore:
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
         """See `PlanStore.intent`."""
         with self._fenced() as session:
+            names = self._require_fence(session)
             if unsent is not None:
-                journal.insert_codes(session, self._names, batch, unsent)
-            session.execute(f"INSERT INTO {self._names.of('intents')} VALUES ({int(batch)}, NULL)")
+                journal.insert_codes(session, names, batch, unsent)
+            session.execute(f"INSERT INTO {names.of('intents')} VALUES ({int(batch)}, NULL)")
 
     def submitted(self, batch: int, reference: str) -> None:
         """See `PlanStore.submitted`."""
         with self._fenced() as session:
-            session.execute(
-                f"INSERT INTO {self._names.of('intents')} "
-                f"VALUES ({int(batch)}, {literal(reference)})"
-            )
+            intents, job = self._require_fence(session).of("intents"), self._sql.literal(reference)
+            session.execute(f"INSERT INTO {intents} VALUES ({int(batch)}, {job})")
 
     def outcome(self, batch: int, outcomes: Outcomes) -> None:
         """See `PlanStore.outcome`."""
         with self._fenced() as session:
-            journal.insert_codes(session, self._names, batch, outcomes)
-            session.execute(f"INSERT INTO {self._names.of('acks')} VALUES ({int(batch)})")
+            names = self._require_fence(session)
+            journal.insert_codes(session, names, batch, outcomes)
+            session.execute(f"INSERT INTO {names.of('acks')} VALUES ({int(batch)})")
 
     def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
         """See `PlanStore.close`."""
@@ -307,16 +346,15 @@ class SourcePlanStore:
             row = self._registry(session) or {}
             if row.get("plan_run") is None:
                 return CloseReport()
+            layout = str(row["plan_layout"])
             report = close_open_plan(
-                session,
-                self._sql,
-                self._names,
-                spec,
-                layout=str(row["plan_layout"]),
-                now_ms=now_ms,
+                session, self._sql, self._names, spec, layout=layout, now_ms=now_ms
             )
             then(session)
-            return report
+        if not self._sql.transactional_ddl:
+            with self._source.session(write=True) as session:
+                drop_copies(session, self._sql, self._names, layout)
+        return report
 
     def rejections(self) -> tuple[str, Sequence[Mapping[str, object]]]:
         """See `PlanStore.rejections`."""
@@ -325,10 +363,10 @@ class SourcePlanStore:
             if not self._state_exists(session):
                 return view, []
             found = session.table(
-                f"SELECT reason, vendor, CAST(count(*) AS bigint) AS rows FROM {name} "
-                f"GROUP BY reason, vendor ORDER BY reason, vendor"
+                f"SELECT reason, vendor, {self._sql.cast('count(*)', self._sql.bigint)} AS n "
+                f"FROM {name} GROUP BY reason, vendor ORDER BY reason, vendor"
             )
-        return view, found.to_pylist()
+        return view, found.rename_columns(["reason", "vendor", "rows"]).to_pylist()
 
     def forget_rejections(self) -> int:
         """See `PlanStore.forget_rejections`."""
@@ -337,40 +375,57 @@ class SourcePlanStore:
                 return 0
             name = self._names.of("rejected")
             count = _number(session, f"SELECT count(*) AS n FROM {name}")
-            session.execute(f"DELETE FROM {name}")
+            session.execute(self._sql.delete(name))
             return count
 
     # -- helpers --------------------------------------------------------------------------------
 
     @contextmanager
-    def _fenced(self) -> Iterator[SqlSession]:
+    def _fenced(self, *, makes_tables: bool = False) -> Iterator[SqlSession]:
         """One transaction of the lease's holder; renews the lease, which also locks its row.
 
         One after the other in this process: of two that renew it at once an engine may refuse one.
+
+        Args:
+            makes_tables: inside; then it is no transaction where an engine has none that undo it.
         """
         if self._fence is None:
             raise IntegrityError("no_lease", "The state is not leased to this run.")
-        sid = literal(self._identity.sid)
+        is_whole = self._sql.transactional_ddl or not makes_tables
         with self._writing, self._source.session(write=True) as session:
-            session.begin()
-            session.execute(
-                f"UPDATE {self._names.registry} SET lease_until = {self._clock_ms() + LEASE_MS} "
-                f"WHERE sid = {sid} AND fence = {self._fence}"
-            )
+            if is_whole:
+                session.begin()
+            until = {"lease_until": str(self._clock_ms() + LEASE_MS)}
+            session.execute(self._change(until, fence=self._fence))
             self._require_fence(session)
             yield session
-            session.commit()
+            if is_whole:
+                session.commit()
 
-    def _require_fence(self, session: SqlSession) -> None:
+    def _change(self, changes: Mapping[str, str], *, fence: int | None = None) -> str:
+        """Statement that changes the state's line in the registry, if it has that fence."""
+        where = f"sid = {self._sql.literal(self._identity.sid)}"
+        if fence is not None:
+            where += f" AND fence = {int(fence)}"
+        return self._sql.update(self._names.registry, changes, where)
+
+    def _require_fence(self, session: SqlSession) -> Names:
+        """Names with the working copies of the plan that is open, as the holder of the lease."""
         if self._fence is None:
             raise IntegrityError("no_lease", "The state is not leased to this run.")
-        sid = literal(self._identity.sid)
-        query = f"SELECT fence AS n FROM {self._names.registry} WHERE sid = {sid}"
-        if _number(session, query) != self._fence:
+        sid = self._sql.literal(self._identity.sid)
+        found = session.table(
+            f"SELECT fence, plan_layout FROM {self._names.registry} WHERE sid = {sid}"
+        ).to_pylist()
+        if not found or int(found[0]["fence"]) != self._fence:
             raise IntegrityError(
                 "fenced",
                 "Another run took over this sync; this one changed nothing and stops.",
             )
+        return self._copies(found[0])
+
+    def _copies(self, row: Mapping[str, Any]) -> Names:
+        return tables.copies_of(self._names, str(row["plan_layout"] or "{}"))
 
     def _make_view(self, session: SqlSession) -> None:
         states = session.table(
@@ -379,32 +434,34 @@ class SourcePlanStore:
         session.execute(tables.rejected_view(self._sql, self._schema, states))
 
     def _state_exists(self, session: SqlSession) -> bool:
-        return self._exists(session, f"state_{self._identity.sid}")
+        query = self._sql.has_table(self._schema, f"state_{self._identity.sid}")
+        return bool(_number(session, query))
+
+    def _columns(self, session: SqlSession, table: str) -> list[str]:
+        """Columns of a table or view of ours; none where there is none."""
+        found = session.table(self._sql.columns_of(self._schema, table))
+        return [str(name) for name in found.column("name").to_pylist()]
 
     def _object_id(self, session: SqlSession) -> str | None:
         found = session.table(
             f"SELECT {tables.OBJECT_ID} AS id FROM {self._names.registry} "
-            f"WHERE sid = {literal(self._identity.sid)}"
+            f"WHERE sid = {self._sql.literal(self._identity.sid)}"
         ).column("id")
         return None if not len(found) or found[0].as_py() is None else str(found[0].as_py())
-
-    def _exists(self, session: SqlSession, name: str, *, column: str | None = None) -> bool:
-        schema, table = literal(self._schema), literal(name)
-        kind = "tables" if column is None else "columns"
-        also = "" if column is None else f" AND column_name = {literal(column)}"
-        found = session.table(
-            f"SELECT count(*) AS n FROM information_schema.{kind} "
-            f"WHERE table_schema = {schema} AND table_name = {table}{also}"
-        )
-        return bool(found.column("n")[0].as_py())
 
     def _registry(self, session: SqlSession) -> dict[str, Any] | None:
         found = session.table(
             f"SELECT owner, fence, holder, lease_until, versions, suppression, format, plan_run, "
             f"plan_versions, plan_layout, state_keys FROM {self._names.registry} "
-            f"WHERE sid = {literal(self._identity.sid)}"
+            f"WHERE sid = {self._sql.literal(self._identity.sid)}"
         ).to_pylist()
         return found[0] if found else None
+
+    def _row(self, session: SqlSession, spec: PlanSpec) -> dict[str, Any]:
+        row = self._registry(session)
+        if row is None:
+            raise _run_active(spec)
+        return row
 
     def _refuse_foreign(self, row: dict[str, Any]) -> None:
         if row["owner"] != self._owner:
@@ -444,6 +501,14 @@ class SourcePlanStore:
 def _speaks_of_another(known: str | None, object_id: str | None) -> bool:
     """Whether a state was filled at another object than the one there is now."""
     return object_id is None or known not in (None, object_id)
+
+
+def _run_active(spec: PlanSpec) -> TransientError:
+    return TransientError(
+        "run_active",
+        f"Sync {spec.identity.sync} is being run by another process.",
+        hint="Wait until it has ended, or stop it, and run again.",
+    )
 
 
 def _number(session: SqlSession, query: str) -> int:

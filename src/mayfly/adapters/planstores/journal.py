@@ -14,9 +14,15 @@ from mayfly.ports.source import SqlSession
 
 
 def batches_of(session: SqlSession, names: Names) -> tuple[BatchInfo, ...]:
-    """A plan's batches in order, with what the journal has of each."""
+    """A plan's batches in order, with what the journal has of each.
+
+    Args:
+        session: of the warehouse.
+        names: with the plan's working copies.
+    """
+    size = names.sql.cast("b.size", names.sql.bigint)
     found = session.table(
-        f"SELECT b.batch, b.op, b.field, CAST(b.size AS bigint) AS size, i.batch AS intent, "
+        f"SELECT b.batch, b.op, b.field, {size} AS size, i.batch AS intent, "
         f"i.job, a.batch AS ack FROM {names.of('batches')} b "
         f"LEFT JOIN (SELECT batch, max(job) AS job FROM {names.of('intents')} GROUP BY batch) i "
         f"ON i.batch = b.batch LEFT JOIN (SELECT DISTINCT batch FROM {names.of('acks')}) a "
@@ -50,9 +56,10 @@ def insert_codes(session: SqlSession, names: Names, batch: int, outcomes: Outcom
         return
     codes = names.of("codes")
     session.load("mf_codes", _codes_table(batch, outcomes, rows))
+    kind = names.sql.integer
+    numbers = ", ".join(names.sql.cast(f"m.{c}", kind) for c in ("batch", "pos", "code"))
     session.execute(
-        f"INSERT INTO {codes} SELECT CAST(m.batch AS integer), CAST(m.pos AS integer), "
-        f"CAST(m.code AS integer), m.reason, m.vendor FROM mf_codes m "
+        f"INSERT INTO {codes} SELECT {numbers}, m.reason, m.vendor FROM mf_codes m "
         f"LEFT JOIN {codes} o ON o.batch = m.batch AND o.pos = m.pos WHERE o.code IS NULL"
     )
 

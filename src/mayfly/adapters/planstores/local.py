@@ -127,9 +127,13 @@ class LocalPlanStore:
         self._path = databases.path(identity.sid)
         self._make_database = databases.make
         self._database = databases.open(self._path)
-        self._names = Names(schema=_SCHEMA, sid=identity.sid)
+        self._names = Names(sql=DuckdbDialect(), schema=_SCHEMA, sid=identity.sid)
         self._temporary = Names(
-            schema=_SCHEMA, sid=identity.sid, temporary=True, absent=frozenset(STATE_TABLES)
+            sql=sql,
+            schema=_SCHEMA,
+            sid=identity.sid,
+            temporary=True,
+            absent=frozenset(STATE_TABLES),
         )
         self._inner = SourcePlanStore(
             self._database, DuckdbDialect(), identity, owner=owner, clock_ms=clock_ms
@@ -211,7 +215,8 @@ class LocalPlanStore:
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """See `PlanStore.create`."""
 
-        def make(local: SqlSession, flags: ScanFlags) -> Plan:
+        def make(local: SqlSession, names: Names, flags: ScanFlags) -> Plan:
+            del names  # those of a state's own database never change
             state = LocalState(session=local, names=self._names)
             with self._source.session(write=False) as session:
                 place, digests = self._place(session, spec), self._digests()
@@ -242,7 +247,7 @@ class LocalPlanStore:
         with self._source.session(write=False) as session:
             self._load_keys(session, spec, rows, "drop" if removed else "plan")
             if spec.external and not removed:
-                granted = granted_positions(session, spec, self._temporary, batches)
+                granted = granted_positions(session, self._sql, spec, self._temporary, batches)
                 return assemble(spec, batches, taken(spec, batches, rows, granted), worker, of)
             return read_batches(session, self._sql, spec, self._temporary, batches, worker, of)
 
@@ -298,10 +303,10 @@ class LocalPlanStore:
         """Put batch, position and primary key of unsealed rows where a plan's table is."""
         names = [f"t{i}" for i in range(len(spec.keys))]
         session.load("mf_rows", rows.select(["batch", "pos", *names]))
-        session.execute(
-            f"CREATE TEMPORARY TABLE {self._temporary.of(kind)} AS SELECT CAST(batch AS integer) "
-            f"AS batch, CAST(pos AS integer) AS pos, {keys_of_texts(spec)} FROM mf_rows"
-        )
+        sql = self._sql
+        numbers = ", ".join(f"{sql.cast(c, sql.integer)} AS {c}" for c in ("batch", "pos"))
+        query = f"SELECT {numbers}, {keys_of_texts(spec, sql)} FROM mf_rows"
+        session.execute(sql.create_as(self._temporary.of(kind), query, temporary=True))
 
     def _forget_keys(self, local: SqlSession, *, keep: bool) -> None:
         """Of rows that no removal can name any more, since they are not at the destination."""

@@ -94,7 +94,7 @@ def _meet_model(
     """
     spec, sql, local = place.spec, place.sql, state.session
     local.execute(f"CREATE TEMPORARY TABLE {_MET} (batch integer, pos integer, same boolean)")
-    model = granted_model(spec, [f"{source_fingerprint(spec, sql)} AS fp"])
+    model = granted_model(spec, sql, [f"{source_fingerprint(spec, sql)} AS fp"])
     query = (
         f"{comment(spec, batches)}SELECT {key_digest(spec, sql)} AS kd, fp "
         f"FROM (SELECT {key_list(spec)}, fp FROM ({model}) AS mf_g) AS mf_m"

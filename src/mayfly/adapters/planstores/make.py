@@ -288,7 +288,7 @@ class PlanMaker:
 
     def _batches(self) -> tuple[BatchInfo, ...]:
         found = self._session.table(
-            f"SELECT batch, op, field, CAST(size AS bigint) AS size "
+            f"SELECT batch, op, field, {self._sql.cast('size', self._sql.bigint)} AS size "
             f"FROM {self._names.of('batches')} ORDER BY batch"
         ).to_pylist()
         return tuple(

@@ -14,7 +14,7 @@ from mayfly.domain.batch import Batch, BatchHead, Operation
 from mayfly.planning.columns import canonical_columns, granted_model, same_key, source_fingerprint
 from mayfly.planning.names import Names
 from mayfly.planning.spec import BatchInfo, Plan, PlanField, PlanSpec, PlanWorker
-from mayfly.planning.sql.dialect import SqlDialect, quote
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
 from mayfly.privacy.gate import Form
 
@@ -36,7 +36,7 @@ def read_batches(
         # A join that carries the values costs twice as much as one that finds who is granted.
         values = ", ".join(f"q.v{i}" for i in range(len(fields)))
         rows = f"SELECT q.batch, q.pos, {values} FROM {names.of('plan')} q WHERE {span}"
-        granted = granted_positions(session, spec, names, batches)
+        granted = granted_positions(session, sql, spec, names, batches)
         planned = session.table(comment(spec, batches) + rows)
         return assemble(spec, batches, taken(spec, batches, planned, granted), worker, of)
     if batches[0].operation is not Operation.REMOVE:
@@ -64,12 +64,17 @@ def inspect_batches(
 
 
 def granted_positions(
-    session: SqlSession, spec: PlanSpec, names: Names, batches: Sequence[BatchInfo]
+    session: SqlSession,
+    sql: SqlDialect,
+    spec: PlanSpec,
+    names: Names,
+    batches: Sequence[BatchInfo],
 ) -> pa.Table:
     """`batch`, `pos` of planned rows whose consent is granted now."""
+    model = granted_model(spec, sql, [])
     return session.table(
         f"{comment(spec, batches)}SELECT q.batch, q.pos FROM {names.of('plan')} q "
-        f"JOIN ({granted_model(spec, [])}) m ON {same_key(spec, 'q', 'm')} WHERE {_span(batches)}"
+        f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE {_span(batches)}"
     )
 
 
@@ -89,7 +94,7 @@ def allowed_positions(
     if spec.suppress_key:
         digests["sk"] = sql.sha256(sql.render("q.k0", spec.keys[0].arrow_type))
     columns = "".join(f", {value} AS {name}" for name, value in digests.items())
-    model = granted_model(spec, [f"{source_fingerprint(spec, sql)} AS fp"])
+    model = granted_model(spec, sql, [f"{source_fingerprint(spec, sql)} AS fp"])
     gone = " OR m.fp IS NULL" if spec.consent is None else ""
     numbers = ", ".join(str(int(b.number)) for b in batches)
     found = session.table(
@@ -179,13 +184,13 @@ def _added_query(
     """
     if spec.external:
         columns = [f"q.v{i} AS f{i}" for i in range(len(spec.fields))]
-        model = granted_model(spec, [])
+        model = granted_model(spec, sql, [])
     else:
         made = {f"f{i}": internal_value(sql, f) for i, f in enumerate(spec.fields)}
         if compared:
             made |= _identifiers_now(sql, spec)
         columns = [f"m.{name} AS {name}" for name in made]
-        model = granted_model(spec, [f"{value} AS {name}" for name, value in made.items()])
+        model = granted_model(spec, sql, [f"{value} AS {name}" for name, value in made.items()])
     return (
         f"SELECT q.batch, q.pos, {', '.join(columns)} FROM {names.of('plan')} q "
         f"JOIN ({model}) m ON {same_key(spec, 'q', 'm')} WHERE {span}"
@@ -198,12 +203,12 @@ def _identifiers_now(sql: SqlDialect, spec: PlanSpec) -> dict[str, str]:
     """
     made = {}
     for j, item in enumerate(spec.suppression):
-        column = quote(item.column)
+        column = sql.quote(item.column)
         inside = item.inside_sql.replace("{column}", column)
-        country = quote(item.country_column) if item.country_column else "NULL"
+        country = sql.quote(item.country_column) if item.country_column else "NULL"
         made[f"s{j}"] = item.canonical_sql.replace("{column}", column)
-        made[f"x{j}"] = f"CASE WHEN NOT ({inside}) THEN CAST({column} AS {sql.text}) END"
-        made[f"y{j}"] = f"CAST({country} AS {sql.text})"
+        made[f"x{j}"] = f"CASE WHEN NOT ({inside}) THEN {sql.cast(column, sql.text)} END"
+        made[f"y{j}"] = sql.cast(country, sql.text)
     return made
 
 
@@ -230,8 +235,8 @@ def _not_suppressed(spec: PlanSpec, found: pa.Table, worker: PlanWorker) -> pa.T
 def internal_value(sql: SqlDialect, field: PlanField) -> str:
     """What of a model's column an internal destination's value is made of."""
     if field.form is Form.PSEUDONYM:
-        return sql.sha256(sql.render(quote(field.column), field.arrow_type))
-    return field.read_sql or quote(field.column)
+        return sql.sha256(sql.render(sql.quote(field.column), field.arrow_type))
+    return field.read_sql or sql.quote(field.column)
 
 
 def _key_fields(spec: PlanSpec) -> tuple[PlanField, ...]:
@@ -250,7 +255,7 @@ def _removed_query(
         if field.form is Form.PSEUDONYM:
             key = sql.sha256(sql.render(key, field.arrow_type))
         elif field.read_sql:
-            key = field.read_sql.replace(quote(field.column), key)
+            key = field.read_sql.replace(sql.quote(field.column), key)
         columns.append(f"{key} AS f{i}")
     return f"SELECT q.batch, q.pos, {', '.join(columns)} FROM {names.of('drop')} q WHERE {span}"
 

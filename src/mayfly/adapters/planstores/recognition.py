@@ -18,9 +18,9 @@ from mayfly.adapters.planstores.make import PlanPlace, pages
 from mayfly.domain.errors import IntegrityError, PolicyError
 from mayfly.planning.columns import key_list, key_names, source_fingerprint
 from mayfly.planning.names import Names
-from mayfly.planning.numbering import SETTLED, NumberingSql
+from mayfly.planning.numbering import OUT, SETTLED, NumberingSql
 from mayfly.planning.spec import PlanSpec, RowClass
-from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.planning.sql.dialect import TARGET, SqlDialect, literal
 from mayfly.ports.source import SqlSession
 
 _KNOWN = "mf_known"
@@ -71,12 +71,12 @@ def keeps_keys(spec: PlanSpec) -> bool:
 
 def key_texts(spec: PlanSpec, sql: SqlDialect) -> list[str]:
     """The primary key as texts t0, t1 … that cast back to themselves."""
-    return [f"CAST({k} AS {sql.text}) AS t{i}" for i, k in enumerate(key_names(spec))]
+    return [f"{sql.cast(k, sql.text)} AS t{i}" for i, k in enumerate(key_names(spec))]
 
 
-def keys_of_texts(spec: PlanSpec) -> str:
+def keys_of_texts(spec: PlanSpec, sql: SqlDialect) -> str:
     """The primary key k0, k1 … of those texts."""
-    return ", ".join(f"CAST(t{i} AS {k.sql_type}) AS k{i}" for i, k in enumerate(spec.keys))
+    return ", ".join(f"{sql.cast(f't{i}', k.sql_type)} AS k{i}" for i, k in enumerate(spec.keys))
 
 
 def key_digest(spec: PlanSpec, sql: SqlDialect) -> str:
@@ -101,6 +101,7 @@ class Recognition:
         self._names = place.names
         self._digests = digests
         self._state = state
+        self._out = place.sql.quote(OUT)
         self._loads = 0
 
     def fill(self) -> None:
@@ -149,8 +150,11 @@ class Recognition:
             )
             same = self._load(found)
             self._session.execute(
-                f"UPDATE {scan} SET c = {int(RowClass.REFRESHED)} "
-                f"WHERE {ordinal} IN (SELECT n FROM {same})"
+                self._sql.update(
+                    scan,
+                    {"c": str(int(RowClass.REFRESHED))},
+                    f"{TARGET}.{ordinal} IN (SELECT n FROM {same})",
+                )
             )
 
     def left(self) -> str:
@@ -190,17 +194,17 @@ class Recognition:
 
     def _create_known(self) -> str:
         spec, sql = self._spec, self._sql
-        keys = ", ".join(f"{quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys))
+        keys = ", ".join(f"{sql.quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys))
         there = " AND ".join(f"{k} IS NOT NULL" for k in key_names(spec))
         model = (
             f"SELECT {keys}, {source_fingerprint(spec, sql)} AS fp FROM ({spec.model_sql}) AS mf_m"
         )
-        return (
-            f"/* mayfly sync={spec.identity.sync} run={spec.run} known */ "
-            f"CREATE TEMPORARY TABLE {_KNOWN} AS SELECT row_number() OVER () - 1 AS n, "
-            f"{key_list(spec)}, {key_digest(spec, sql)} AS kd, fp FROM ({model}) AS mf_k "
-            f"WHERE {there}"
+        query = (
+            f"SELECT {sql.row_number} - 1 AS n, {key_list(spec)}, {key_digest(spec, sql)} AS kd, "
+            f"fp FROM ({model}) AS mf_k WHERE {there}"
         )
+        made = sql.create_as(_KNOWN, query, temporary=True)
+        return f"/* mayfly sync={spec.identity.sync} run={spec.run} known */ {made}"
 
     def _look_up(self, state: LocalState, piece: pa.Table) -> None:
         page = self._local_page(state, piece, "fp")
@@ -226,8 +230,9 @@ class Recognition:
         loaded, empty = self._load(found), self._sql.utf8("''")
         value = f"CASE WHEN w.same THEN m.fp ELSE {empty} END"
         self._session.execute(
-            f"INSERT INTO {self._names.of('state')} ({key_list(self._spec)}, fp, out, redo, "
-            f"present, first_at, last_at) SELECT {key_list(self._spec, 'm')}, {value}, {value}, "
+            f"INSERT INTO {self._names.of('state')} ({key_list(self._spec)}, fp, {self._out}, "
+            f"redo, present, first_at, last_at) "
+            f"SELECT {key_list(self._spec, 'm')}, {value}, {value}, "
             f"w.redo, w.present, 0, 0 FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
         )
 
@@ -238,11 +243,11 @@ class Recognition:
         )
         if not found.num_rows:
             return
-        loaded = self._load(found)
+        loaded, code = self._load(found), self._sql.cast("w.code", self._sql.integer)
         self._session.execute(
             f"INSERT INTO {self._names.of('rejected')} ({key_list(self._spec)}, fp, versions, "
             f"code, noted_at) SELECT {key_list(self._spec, 'm')}, m.fp, w.versions, "
-            f"CAST(w.code AS integer), 0 FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
+            f"{code}, 0 FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
         )
 
     def _tell_pairs_of_others(self, state: LocalState, kind: str) -> None:
@@ -250,7 +255,7 @@ class Recognition:
         in gone they do not. Whose they were is not told: no row of the model's.
         """
         more = "" if kind == "gone" else ", perhaps, stale"
-        nobody = ", ".join(f"CAST(NULL AS {k.sql_type})" for k in self._spec.keys)
+        nobody = ", ".join(self._sql.cast("NULL", k.sql_type) for k in self._spec.keys)
         query = f"SELECT field, digest{more} FROM {state.names.of('pairs')} WHERE {self.unseen()}"
         for piece in state.session.stream(query):
             loaded = self._load(self._unsealed(pa.Table.from_batches([piece])))
@@ -278,10 +283,10 @@ class Recognition:
             columns = {f"t{i}": text for i, text in enumerate(texts)}
             numbers = pa.array(range(piece.num_rows), pa.int64())
             loaded = self._load(pa.table({"n": numbers, "redo": piece.column("redo"), **columns}))
-            keys = f"SELECT n, redo, {keys_of_texts(spec)} FROM {loaded}"
+            keys = f"SELECT n, redo, {keys_of_texts(spec, self._sql)} FROM {loaded}"
             self._require_same(keys, piece.column("k0"))
             self._session.execute(
-                f"INSERT INTO {self._names.of('state')} ({key_list(spec)}, fp, out, redo, "
+                f"INSERT INTO {self._names.of('state')} ({key_list(spec)}, fp, {self._out}, redo, "
                 f"present, first_at, last_at) SELECT {key_list(spec)}, {empty}, {empty}, redo, "
                 f"TRUE, 0, 0 FROM ({keys}) AS mf_k"
             )

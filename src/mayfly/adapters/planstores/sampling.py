@@ -11,7 +11,6 @@ from mayfly.adapters.planstores.reading import internal_value, outgoing_column
 from mayfly.domain.batch import Operation
 from mayfly.planning.columns import granted_model, same_key
 from mayfly.planning.spec import Plan, PlanField, PlanSpec, PlanWorker, SampleCell
-from mayfly.planning.sql.dialect import quote
 from mayfly.privacy.gate import Form
 from mayfly.privacy.masking import NOTHING, masked, masked_digest
 
@@ -28,14 +27,14 @@ def with_sample(place: PlanPlace, plan: Plan, worker: PlanWorker, rows: int) -> 
     adds = [b for b in plan.batches if b.operation is not Operation.REMOVE]
     if not rows or not adds:
         return plan
-    spec = place.spec
+    spec, sql = place.spec, place.sql
     made: dict[str, str] = {}
     for i, field in enumerate(spec.fields):
-        text = place.sql.render(quote(field.column), field.arrow_type)
-        made[f"b{i}"], made[f"n{i}"] = f"substr({text}, 1, 2)", f"length({text})"
+        text = sql.render(sql.quote(field.column), field.arrow_type)
+        made[f"b{i}"], made[f"n{i}"] = f"substr({text}, 1, 2)", sql.characters(text)
         if not spec.external:
-            made[f"f{i}"] = internal_value(place.sql, field)
-    model = granted_model(spec, [f"{value} AS {name}" for name, value in made.items()])
+            made[f"f{i}"] = internal_value(sql, field)
+    model = granted_model(spec, sql, [f"{value} AS {name}" for name, value in made.items()])
     planned = "".join(f", q.v{i} AS f{i}" for i, _ in enumerate(spec.fields) if spec.external)
     found = place.session.table(
         f"/* mayfly sync={spec.identity.sync} run={spec.run} sample */ "

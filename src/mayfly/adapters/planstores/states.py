@@ -7,12 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from mayfly.adapters.planstores import tables
-from mayfly.adapters.planstores.closing_plan import close_open_plan, registered_spec
+from mayfly.adapters.planstores.closing_plan import (
+    close_open_plan,
+    drop_copies,
+    left_copies,
+    registered_spec,
+)
 from mayfly.adapters.planstores.journal import batches_of
 from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.planning.names import STATE_TABLES, WORKING_COPIES, Names
 from mayfly.planning.spec import CloseReport, PlanSpec
-from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import Source, SqlSession
 from mayfly.ports.states import LeftPlan, Record, StateInfo
 
@@ -79,16 +84,13 @@ class SourceStates:
             if found.open_run is None:
                 return found, CloseReport()
             doubtful = self._take_as_sent(session, row)
+            names, layout = self._names(sid), str(row["plan_layout"])
             report = close_open_plan(
-                session,
-                self._sql,
-                self._names(sid),
-                registered_spec(row),
-                layout=str(row["plan_layout"]),
-                now_ms=now_ms,
+                session, self._sql, names, registered_spec(row), layout=layout, now_ms=now_ms
             )
-            self._closing(session, self._names(sid))
+            self._closing(session, names)
             session.commit()
+            drop_copies(session, self._sql, names, layout)
             return found, replace(report, in_doubt=report.in_doubt + doubtful)
 
     def adopt(
@@ -118,17 +120,21 @@ class SourceStates:
                 "destination": i.destination,
                 "owner": owner,
             }
-            assigned = ", ".join(f"{name} = {literal(text)}" for name, text in values.items())
+            changes = {name: self._sql.literal(text) for name, text in values.items()}
             if i.sid != sid and tables.OBJECT_ID in self._columns(session, "states"):
                 # That the rows are where the sync now leads is what its operator has said.
-                assigned += f", {tables.OBJECT_ID} = NULL"
+                changes[tables.OBJECT_ID] = "NULL"
             # Neither keys nor suppression list of the earlier owner need be ours: nothing that
             # was worked out with them is taken as current.
-            session.execute(
-                f"UPDATE {registry} SET {assigned}, fence = fence + 1, holder = NULL, "
-                f"lease_until = 0, versions = 'adopted', suppression = {_UNKNOWN_SUPPRESSION} "
-                f"WHERE sid = {literal(sid)}"
-            )
+            changes |= {
+                "fence": "fence + 1",
+                "holder": "NULL",
+                "lease_until": "0",
+                "versions": self._sql.literal("adopted"),
+                "suppression": str(_UNKNOWN_SUPPRESSION),
+            }
+            line = f"sid = {self._sql.literal(sid)}"
+            session.execute(self._sql.update(registry, changes, line))
             self._make_view(session)
             record(found)
             session.commit()
@@ -172,7 +178,7 @@ class SourceStates:
         """
         if not tables.is_append(str(row["plan_layout"])):
             return 0
-        names = self._names(str(row["sid"]))
+        names = tables.copies_of(self._names(str(row["sid"])), str(row["plan_layout"]))
         begun = [b for b in batches_of(session, names) if b.intent and not b.acknowledged]
         for batch in begun:
             session.execute(f"INSERT INTO {names.of('acks')} VALUES ({int(batch.number)})")
@@ -215,8 +221,8 @@ class SourceStates:
                 continue
             self._taken_over(session, row, now_ms, alive)
         for kind in STATE_TABLES:
-            name = quote(f"{kind}_{new}")
-            session.execute(f"ALTER TABLE {self._names(found.sid).of(kind)} RENAME TO {name}")
+            old = self._names(found.sid).of(kind)
+            session.execute(self._sql.rename_table(old, f"{kind}_{new}"))
 
     def _taken_over(
         self,
@@ -238,11 +244,14 @@ class SourceStates:
 
     def _drop(self, session: SqlSession, sid: str) -> None:
         names = self._names(sid)
-        session.execute(f"DELETE FROM {names.registry} WHERE sid = {literal(sid)}")
+        session.execute(self._sql.delete(names.registry, f"sid = {self._sql.literal(sid)}"))
         # The view goes first: it reads a table that is dropped.
         self._make_view(session)
+        if not self._sql.transactional_ddl:
+            for table in left_copies(session, self._sql, names):
+                session.execute(self._sql.drop_table(table))
         for kind in (*STATE_TABLES, *WORKING_COPIES):
-            session.execute(f"DROP TABLE IF EXISTS {names.of(kind)}")
+            session.execute(self._sql.drop_table(names.of(kind)))
 
     def _make_view(self, session: SqlSession) -> None:
         """Over the states that are left; it keeps its columns, and so what was granted on it."""
@@ -250,13 +259,13 @@ class SourceStates:
         columns = self._columns(session, "rejected")
         if not states:
             if columns:
-                session.execute(f"DROP VIEW {self._names('').rejected_view}")
+                session.execute(self._sql.drop_view(self._names("").rejected_view))
             return
         keys = sum(1 for c in columns if c.startswith("key_") and c != "key_columns")
         session.execute(tables.rejected_view(self._sql, self._schema, states, keys_min=keys))
 
     def _names(self, sid: str) -> Names:
-        return Names(schema=self._schema, sid=sid)
+        return Names(sql=self._sql, schema=self._schema, sid=sid)
 
     def _rows(self, session: SqlSession) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = session.table(
@@ -268,10 +277,7 @@ class SourceStates:
 
     def _columns(self, session: SqlSession, name: str) -> list[str]:
         """Columns of a table or view of ours; none where there is none."""
-        found = session.table(
-            "SELECT CAST(column_name AS varchar) AS name FROM information_schema.columns "
-            f"WHERE table_schema = {literal(self._schema)} AND table_name = {literal(name)}"
-        )
+        found = session.table(self._sql.columns_of(self._schema, name))
         return [str(text) for text in found.column("name").to_pylist()]
 
     def _info(self, session: SqlSession, row: dict[str, Any]) -> StateInfo:
@@ -299,7 +305,8 @@ class SourceStates:
         if row["plan_run"] is None:
             return None
         sid = str(row["sid"])
-        waiting = [b for b in batches_of(session, self._names(sid)) if not b.acknowledged]
+        names = tables.copies_of(self._names(sid), str(row["plan_layout"]))
+        waiting = [b for b in batches_of(session, names) if not b.acknowledged]
         appends = tables.is_append(str(row["plan_layout"]))
         return LeftPlan(
             in_doubt=sum(b.rows - len(b.unsent) for b in waiting if appends and b.intent),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.planning.columns import key_names
 from mayfly.planning.names import Names
+from mayfly.planning.numbering import OUT
 from mayfly.planning.spec import PlanField, PlanSpec, SuppressionColumn
-from mayfly.planning.sql.dialect import SqlDialect, literal, quote
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.privacy.gate import Form
 
 FORMAT = 1
@@ -23,69 +24,115 @@ OBJECT_ID = "object_id"
 
 def create_registry(sql: SqlDialect, names: Names, schema: str) -> list[str]:
     """Our schema, and the table of states with their leases."""
-    return [
-        f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}",
-        f"CREATE TABLE IF NOT EXISTS {names.registry} (sid varchar(16) NOT NULL, "
-        "workspace varchar(64) NOT NULL, target varchar(64) NOT NULL, sync varchar(64) NOT NULL, "
-        "destination varchar(64) NOT NULL, owner varchar(64) NOT NULL, fence bigint NOT NULL, "
-        "holder varchar(128), lease_until bigint NOT NULL, versions varchar(64), "
-        "suppression bigint NOT NULL, format integer NOT NULL, plan_run varchar(64), "
-        f"plan_versions varchar(64), plan_suppression bigint, plan_layout {sql.text}, "
-        f"state_keys {sql.text}, {OBJECT_ID} varchar(64))",
-    ]
+    name, number = sql.varchar(64), sql.bigint
+    columns = {
+        "sid": f"{sql.varchar(16)} NOT NULL",
+        **dict.fromkeys(
+            ("workspace", "target", "sync", "destination", "owner"), f"{name} NOT NULL"
+        ),
+        "fence": f"{number} NOT NULL",
+        "holder": sql.varchar(128),
+        "lease_until": f"{number} NOT NULL",
+        "versions": name,
+        "suppression": f"{number} NOT NULL",
+        "format": f"{sql.integer} NOT NULL",
+        "plan_run": name,
+        "plan_versions": name,
+        "plan_suppression": number,
+        "plan_layout": sql.text,
+        "state_keys": sql.text,
+        OBJECT_ID: name,
+    }
+    return [sql.create_schema(schema), sql.create_table(names.registry, _defined(columns))]
 
 
-def add_object_id(names: Names) -> str:
+def add_object_id(sql: SqlDialect, names: Names) -> str:
     """For a table of states that was made before it had the column."""
-    return f"ALTER TABLE {names.registry} ADD COLUMN IF NOT EXISTS {OBJECT_ID} varchar(64)"
+    return sql.add_column(names.registry, OBJECT_ID, sql.varchar(64))
 
 
 def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
     """State, delivered pairs and remembered rejections of one sync; where names are temporary,
     those that are absent alone.
     """
-    temporary = "TEMPORARY " if names.temporary else ""
-    keys = ", ".join(
-        f"{k} {column.sql_type}" for k, column in zip(key_names(spec), spec.keys, strict=True)
-    )
-    digests = "".join(f", s{j} {sql.blob}" for j in range(len(spec.suppression)))
-    make = f"CREATE {temporary}TABLE IF NOT EXISTS"
+    keys, name, flag = _keys(spec), sql.varchar(64), f"{sql.boolean} NOT NULL"
+    time = f"{sql.bigint} NOT NULL"
     columns = {
-        "state": f"({keys}, fp {sql.blob}, out {sql.blob}, "
-        f"redo boolean NOT NULL, present boolean NOT NULL, first_at bigint NOT NULL, "
-        f"last_at bigint NOT NULL{digests})",
-        "pairs": f"({keys}, field {sql.text} NOT NULL, "
-        f"digest {sql.blob} NOT NULL, perhaps boolean NOT NULL, "
-        f"stale boolean NOT NULL)",
-        "rejected": f"({keys}, fp {sql.blob}, versions varchar(64) NOT NULL, "
-        f"code integer NOT NULL, reason varchar(64), vendor varchar(64), run varchar(64), "
-        f"noted_at bigint NOT NULL)",
+        "state": {
+            **keys,
+            "fp": sql.blob,
+            sql.quote(OUT): sql.blob,
+            "redo": flag,
+            "present": flag,
+            "first_at": time,
+            "last_at": time,
+            **{f"s{j}": sql.blob for j in range(len(spec.suppression))},
+        },
+        "pairs": {
+            **keys,
+            "field": f"{sql.text} NOT NULL",
+            "digest": f"{sql.blob} NOT NULL",
+            "perhaps": flag,
+            "stale": flag,
+        },
+        "rejected": {
+            **keys,
+            "fp": sql.blob,
+            "versions": f"{name} NOT NULL",
+            "code": f"{sql.integer} NOT NULL",
+            "reason": name,
+            "vendor": name,
+            "run": name,
+            "noted_at": time,
+        },
     }
     wanted = names.absent if names.temporary else columns.keys()
-    return [f"{make} {names.of(kind)} {columns[kind]}" for kind in columns if kind in wanted]
-
-
-def create_journal(sql: SqlDialect, names: Names) -> list[str]:
-    """Intents, acknowledgements and row codes of the open plan: inserts only."""
     return [
-        f"CREATE TABLE {names.of('intents')} (batch integer NOT NULL, job varchar(200))",
-        f"CREATE TABLE {names.of('acks')} (batch integer NOT NULL)",
-        f"CREATE TABLE {names.of('codes')} (batch integer NOT NULL, pos integer NOT NULL, "
-        f"code integer NOT NULL, reason {sql.text}, vendor {sql.text})",
+        sql.create_table(names.of(kind), _defined(columns[kind]), temporary=names.temporary)
+        for kind in columns
+        if kind in wanted
     ]
 
 
-def register(spec: PlanSpec, names: Names, owner: str) -> str:
-    """The row of a new, empty state."""
+def create_journal(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
+    """Intents, acknowledgements and row codes of the open plan: inserts only. And what closing the
+    plan needs, which may make no table in its transaction.
+    """
+    number = f"{sql.integer} NOT NULL"
+    columns = {
+        "intents": {"batch": number, "job": sql.varchar(200)},
+        "acks": {"batch": number},
+        "codes": {
+            **dict.fromkeys(("batch", "pos", "code"), number),
+            "reason": sql.text,
+            "vendor": sql.text,
+        },
+    }
+    made = [sql.create_table(names.of(kind), _defined(columns[kind])) for kind in columns]
+    return [*made, create_before(spec, sql, names)]
+
+
+def create_before(spec: PlanSpec, sql: SqlDialect, names: Names) -> str:
+    """When rows that closing a plan puts in another's place were first delivered."""
+    return sql.create_table(names.of("before"), _defined({**_keys(spec), "first_at": sql.bigint}))
+
+
+def register(spec: PlanSpec, sql: SqlDialect, names: Names, owner: str) -> str:
+    """The row of a new state, whose tables whoever gets its lease makes: nothing if there is one
+    already.
+    """
     i = spec.identity
-    values = ", ".join(
-        literal(v) for v in (i.sid, i.workspace, i.target, i.sync, i.destination, owner)
-    )
-    return (
-        f"INSERT INTO {names.registry} (sid, workspace, target, sync, destination, owner, fence, "
-        f"lease_until, versions, suppression, format, state_keys) "
-        f"VALUES ({values}, 0, 0, NULL, 0, {FORMAT}, {literal(keys_text(spec))})"
-    )
+    texts = {
+        "sid": i.sid,
+        "workspace": i.workspace,
+        "target": i.target,
+        "sync": i.sync,
+        "destination": i.destination,
+        "owner": owner,
+    }
+    numbers = {"fence": 0, "lease_until": 0, "suppression": 0, "format": FORMAT}
+    values = {name: sql.literal(v) for name, v in (texts | numbers).items()}
+    return sql.insert_missing(names.registry, values, key="sid")
 
 
 def keys_text(spec: PlanSpec) -> str:
@@ -93,11 +140,15 @@ def keys_text(spec: PlanSpec) -> str:
     return json.dumps([[k.name, k.sql_type] for k in spec.keys])
 
 
-def missing_digests(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
-    """Columns for canonical digests that the model has gained since the state was made."""
+def missing_digests(
+    spec: PlanSpec, sql: SqlDialect, names: Names, known: Collection[str]
+) -> list[str]:
+    """Columns for canonical digests that the model has gained since the state was made with those
+    that are known.
+    """
+    wanted = [f"s{j}" for j in range(len(spec.suppression))]
     return [
-        f"ALTER TABLE {names.of('state')} ADD COLUMN IF NOT EXISTS s{j} {sql.blob}"
-        for j in range(len(spec.suppression))
+        sql.add_column(names.of("state"), name, sql.blob) for name in wanted if name not in known
     ]
 
 
@@ -119,28 +170,43 @@ def rejected_view(
     most = max(keys_min, *(len(k) for k in keys))
     parts = []
     for state, columns in zip(states, keys, strict=True):
-        shown = [f"CAST(k{i} AS {sql.text}) AS key_{i + 1}" for i in range(len(columns))]
-        shown += [f"CAST(NULL AS {sql.text}) AS key_{i + 1}" for i in range(len(columns), most)]
         outcomes = " ".join(
-            f"WHEN {int(c)} THEN {literal(c.name.lower())}"
+            f"WHEN {int(c)} THEN {sql.literal(c.name.lower())}"
             for c in (OutcomeCode.REJECTED, OutcomeCode.WITHHELD)
         )
-        names = Names(schema=schema, sid=str(state["sid"]))
-        parts.append(
-            f"SELECT CAST({literal(str(state['sync']))} AS {sql.text}) AS sync, "
-            f"CAST({literal(str(state['target']))} AS {sql.text}) AS target, "
-            f"CAST(run AS {sql.text}) AS run, {sql.from_ms('noted_at')} AS noted_at, "
-            f"CASE code {outcomes} END AS outcome, CAST(reason AS {sql.text}) AS reason, "
-            f"CAST(vendor AS {sql.text}) AS vendor_code, "
-            f"CAST({literal(', '.join(columns))} AS {sql.text}) AS key_columns, "
-            f"{', '.join(shown)} FROM {names.of('rejected')}"
-        )
-    view = Names(schema=schema, sid="").rejected_view
+        shown = {
+            "sync": _text(sql, sql.literal(str(state["sync"]))),
+            "target": _text(sql, sql.literal(str(state["target"]))),
+            "run": _text(sql, "run"),
+            "noted_at": sql.from_ms("noted_at"),
+            "outcome": f"CASE code {outcomes} END",
+            "reason": _text(sql, "reason"),
+            "vendor_code": _text(sql, "vendor"),
+            "key_columns": _text(sql, sql.literal(", ".join(columns))),
+        }
+        for i in range(most):
+            shown[f"key_{i + 1}"] = _text(sql, f"k{i}" if i < len(columns) else "NULL")
+        named = ", ".join(f"{value} AS {name}" for name, value in shown.items())
+        names = Names(sql=sql, schema=schema, sid=str(state["sid"]))
+        parts.append(f"SELECT {named} FROM {names.of('rejected')}")
+    view = Names(sql=sql, schema=schema, sid="").rejected_view
     # Replaced, not dropped: what was granted on it stays. Columns are only ever added at the end.
-    return f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(parts)}"
+    return sql.replace_view(view, " UNION ALL ".join(parts))
 
 
-def layout_text(spec: PlanSpec) -> str:
+def _text(sql: SqlDialect, value: str) -> str:
+    return sql.cast(value, sql.text)
+
+
+def _keys(spec: PlanSpec) -> dict[str, str]:
+    return {k: c.sql_type for k, c in zip(key_names(spec), spec.keys, strict=True)}
+
+
+def _defined(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def layout_text(spec: PlanSpec, names: Names) -> str:
     """What the working copies of a plan hold, for whoever closes it: names and flags only."""
     return json.dumps(
         {
@@ -153,8 +219,14 @@ def layout_text(spec: PlanSpec) -> str:
             "fields": [[f.name, f.identifier] for f in spec.fields],
             "suppression": len(spec.suppression),
             "sent_as": [item.sent_as for item in spec.suppression],
+            "copy": names.copy,
         }
     )
+
+
+def copies_of(names: Names, layout: str) -> Names:
+    """Names with the working copies of the plan of that layout."""
+    return replace(names, copy=json.loads(layout).get("copy"))
 
 
 def is_append(layout: str) -> bool:

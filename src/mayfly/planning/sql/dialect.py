@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from mayfly.domain.errors import PolicyError
 
+TARGET = "mf_t"
+"""Alias of the table that an UPDATE or DELETE changes, in its conditions."""
+
 
 def quote(identifier: str) -> str:
-    """A quoted identifier."""
+    """An identifier as DuckDB and PostgreSQL quote it."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
 def literal(value: bool | int | str) -> str:
-    """A literal of configuration. Values of rows never come here."""
+    """A literal of configuration for DuckDB and PostgreSQL. Values of rows never come here."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, int):
@@ -29,6 +32,15 @@ class SqlDialect(ABC):
 
     blob: str
     text: str
+    boolean = "boolean"
+    smallint = "smallint"
+    integer = "integer"
+    bigint = "bigint"
+    transactional_ddl = True
+    """Whether tables that are made or dropped in a transaction are undone with it. Where not, each
+    such statement also ends the transaction that it stands in."""
+    row_number = "row_number() OVER ()"
+    """Number of a row from 1, in any order."""
     columnar = False
     """Whether columns that a query does not name cost it nothing."""
     ordinal = "n"
@@ -74,12 +86,6 @@ class SqlDialect(ABC):
         """Whether the whole text matches a simple pattern."""
 
     @abstractmethod
-    def working_copy(self, name: str) -> str:
-        """Beginning of CREATE TABLE for a working copy that need not survive a crash of the
-        engine.
-        """
-
-    @abstractmethod
     def from_ms(self, number_sql: str) -> str:
         """Milliseconds since 1970 as a time with zone."""
 
@@ -87,12 +93,140 @@ class SqlDialect(ABC):
     def div(self, left: str, right: int) -> str:
         """Integer division."""
 
+    # -- names and values -----------------------------------------------------------------------
+
+    def quote(self, identifier: str) -> str:
+        """A quoted identifier."""
+        return quote(identifier)
+
+    def literal(self, value: bool | int | str) -> str:
+        """A literal of configuration. Values of rows never come here."""
+        return literal(value)
+
+    def cast(self, value_sql: str, kind: str) -> str:
+        """A value as one of the types above, or as a type by the engine's own name."""
+        return f"CAST({value_sql} AS {kind})"
+
+    def varchar(self, length: int) -> str:
+        """Type of texts of so many characters at most."""
+        return f"varchar({length})"
+
+    def characters(self, text_sql: str) -> str:
+        """Length in characters of a text expression."""
+        return f"length({text_sql})"
+
+    def size(self, blob_sql: str) -> str:
+        """Length in bytes of a blob."""
+        return f"octet_length({blob_sql})"
+
+    def modulo(self, left: str, right: int) -> str:
+        """Rest of an integer division."""
+        return f"({left}) % {right}"
+
+    # -- statements -----------------------------------------------------------------------------
+
+    def create_schema(self, schema: str) -> str:
+        """Make a schema where it is not there."""
+        return f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}"
+
+    def create_table(self, name: str, columns: str, *, temporary: bool = False) -> str:
+        """Make a table where it is not there: `columns` are definitions, comma-separated."""
+        kind = "TEMPORARY TABLE" if temporary else "TABLE"
+        return f"CREATE {kind} IF NOT EXISTS {name} ({columns})"
+
+    def create_as(self, name: str, query: str, *, temporary: bool = False) -> str:
+        """Make a table of a query's result."""
+        return f"CREATE {'TEMPORARY ' if temporary else ''}TABLE {name} AS {query}"
+
+    def working_copy(self, name: str, query: str) -> str:
+        """As `create_as`: a table that need not survive a crash of the engine."""
+        return self.create_as(name, query)
+
+    def drop_table(self, name: str) -> str:
+        """Drop a table where it is there."""
+        return f"DROP TABLE IF EXISTS {name}"
+
+    def drop_view(self, name: str) -> str:
+        """Drop a view that is there."""
+        return f"DROP VIEW {name}"
+
+    def rename_table(self, name: str, new: str) -> str:
+        """Rename a table within its schema; `new` is not quoted yet."""
+        return f"ALTER TABLE {name} RENAME TO {self.quote(new)}"
+
+    def add_column(self, table: str, column: str, kind: str) -> str:
+        """Add a column where it is not there."""
+        return f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {kind}"
+
+    def replace_view(self, name: str, query: str) -> str:
+        """Make a view, or replace it by one with more columns at its end; grants on it stay."""
+        return f"CREATE OR REPLACE VIEW {name} AS {query}"
+
+    def insert_missing(self, table: str, values: Mapping[str, str], *, key: str) -> str:
+        """Insert a row where none has its value of a column; of two that do so at once one does.
+
+        Args:
+            table: its quoted name, locked where the engine has such locks.
+            values: expression by column.
+            key: the column that tells rows apart.
+        """
+        return (
+            f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {key} = {values[key]})"
+        )
+
+    def update(
+        self, table: str, changes: Mapping[str, str], where: str, *, source: str | None = None
+    ) -> str:
+        """Change rows; in conditions and values the table is called `TARGET`.
+
+        Args:
+            table: its quoted name.
+            changes: new value by column.
+            where: which rows.
+            source: FROM item with its alias that values come from, one row of it for each target.
+        """
+        changed = ", ".join(f"{column} = {value}" for column, value in changes.items())
+        beside = f" FROM {source}" if source else ""
+        return f"UPDATE {table} AS {TARGET} SET {changed}{beside} WHERE {where}"
+
+    def delete(self, table: str, where: str = "TRUE") -> str:
+        """Delete rows; in the condition the table is called `TARGET`."""
+        return f"DELETE FROM {table} AS {TARGET} WHERE {where}"
+
+    def full_join(self, left: str, right: str, on: str) -> str:
+        """FROM items of all rows of two items, with their aliases, side by side."""
+        return f"{left} FULL OUTER JOIN {right} ON {on}"
+
+    def has_table(self, schema: str, table: str) -> str:
+        """Query of one number `n`: 1 where a table or view is there, 0 where not."""
+        return (
+            f"SELECT count(*) AS n FROM information_schema.tables WHERE table_schema = "
+            f"{self.literal(schema)} AND table_name = {self.literal(table)}"
+        )
+
+    def tables_of(self, schema: str) -> str:
+        """Query of the names of a schema's tables, as `name`."""
+        return (
+            f"SELECT table_name AS name FROM information_schema.tables "
+            f"WHERE table_schema = {self.literal(schema)}"
+        )
+
+    def columns_of(self, schema: str, table: str) -> str:
+        """Query of the names of a table's columns, as `name`; no row where it is not there."""
+        return (
+            f"SELECT column_name AS name FROM information_schema.columns WHERE table_schema = "
+            f"{self.literal(schema)} AND table_name = {self.literal(table)}"
+        )
+
     def lock(self, table: str) -> str | None:
         """Statement that keeps other transactions from writing a table; None where an engine has
         one writer anyway.
         """
         del table
         return None
+
+    # -- digests --------------------------------------------------------------------------------
 
     def fingerprint(self, rendered: Sequence[str]) -> str:
         """Fingerprint of several rendered values; null apart from ''."""
@@ -113,7 +247,8 @@ class SqlDialect(ABC):
         parts = [f"coalesce({r}, '')" for r in rendered]
         for i, text in enumerate(rendered):
             parts += ["';'"] if i else []
-            parts.append(f"coalesce(CAST({self.octets(text)} AS {self.text}), 'n')")
+            length = self.cast(self.octets(text), self.text)
+            parts.append(f"coalesce({length}, 'n')")
         return self.joined(parts)
 
 

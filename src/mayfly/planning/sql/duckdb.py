@@ -72,10 +72,6 @@ class DuckdbDialect(SqlDialect):
         """RE2, anchored at both ends."""
         return f"regexp_full_match({text_sql}, {literal(pattern)})"
 
-    def working_copy(self, name: str) -> str:
-        """DuckDB has no unlogged tables."""
-        return f"CREATE TABLE {name}"
-
     def from_ms(self, number_sql: str) -> str:
         """`to_timestamp` takes seconds."""
         return f"to_timestamp({number_sql} / 1000.0)"

@@ -66,9 +66,9 @@ class PostgresDialect(SqlDialect):
         """POSIX, anchored at both ends."""
         return f"({text_sql}) ~ {literal('^(?:' + pattern + ')$')}"
 
-    def working_copy(self, name: str) -> str:
+    def working_copy(self, name: str, query: str) -> str:
         """Unlogged: emptied by the engine after a crash, and then planned anew."""
-        return f"CREATE UNLOGGED TABLE {name}"
+        return f"CREATE UNLOGGED TABLE {name} AS {query}"
 
     def from_ms(self, number_sql: str) -> str:
         """`to_timestamp` takes seconds."""
