@@ -7,6 +7,7 @@ from mayfly.config.findings import Findings
 from mayfly.config.parse import Parsed, parse_entry
 
 DEFAULT_TARGET = "dev"
+_WHOLE = ("store",)  # parts that have no names below them
 
 
 def declared(merged: Merged) -> list[str]:
@@ -37,16 +38,17 @@ def with_target(merged: Merged, target: str) -> Merged:
         broken=merged.broken,
     )
     overlay = _of(merged, target)
-    for key in ("store", *SECTIONS):
+    for key in (*_WHOLE, *SECTIONS):
         if isinstance(overlay.get(key), dict):
             changed.data[key] = _overlaid(changed.data.get(key), overlay[key])
-    if "store" in overlay:
-        # It is checked where it takes effect, and would be reported twice.
-        targets = {**_targets(merged), target: {k: v for k, v in overlay.items() if k != "store"}}
-        changed.data["targets"] = targets
+    taken = {key for key in _WHOLE if isinstance(overlay.get(key), dict)}
+    if taken:
+        # They are checked where they take effect, and would be reported twice.
+        rest = {k: v for k, v in overlay.items() if k not in taken}
+        changed.data["targets"] = {**_targets(merged), target: rest}
     start = ("targets", target)
     for path, place in merged.spots.items():
-        if path[:2] != start or len(path) < 3 or path[2] not in ("store", *SECTIONS):
+        if path[:2] != start or len(path) < 3 or path[2] not in (*_WHOLE, *SECTIONS):
             continue
         inner = path[2:]
         if inner not in merged.spots or not isinstance(_value(overlay, inner), dict):
