@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mayfly.config import models as m
 from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket
+from mayfly.config.dbt import Found
+from mayfly.config.dbt_marks import Mark, stricter_class
 from mayfly.config.fields import SANDBOX, VENDOR_ENDPOINTS
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
@@ -45,7 +47,9 @@ def read_sql_files(merged: Merged, parsed: Parsed, findings: Findings) -> dict[s
     return texts
 
 
-def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) -> s.Project:
+def build(
+    merged: Merged, parsed: Parsed, texts: dict[str, str], target: str, dbt: Found
+) -> s.Project:
     """The project under `target`; its parts have been checked.
 
     Raises:
@@ -68,9 +72,10 @@ def build(merged: Merged, parsed: Parsed, texts: dict[str, str], target: str) ->
         store=s.StoreSettings(url=head.store.url),
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         spool=None if isinstance(head.spool, FolderSpool) else _bucket(head.spool),
+        dbt=None if head.dbt is None else s.DbtSettings(owner=head.dbt.owner),
         target=target,
         sources={n: _source(merged.root, n, x) for n, x in parsed.sources.items()},
-        models={n: _model(parsed, n, x, texts) for n, x in parsed.models.items()},
+        models={n: _model(parsed, n, x, texts, dbt) for n, x in parsed.models.items()},
         destinations={n: _destination(merged.root, n, x) for n, x in parsed.destinations.items()},
         syncs={
             n: s.SyncSettings(
@@ -158,22 +163,19 @@ def _source(root: Path, name: str, source: m.SourceFile) -> s.SourceSettings:
     )
 
 
-def _model(parsed: Parsed, name: str, model: m.ModelFile, texts: dict[str, str]) -> s.ModelSettings:
+def _model(
+    parsed: Parsed, name: str, model: m.ModelFile, texts: dict[str, str], dbt: Found
+) -> s.ModelSettings:
     source = parsed.sources[model.source]
-    table: tuple[str | None, str] | None = None
+    table: tuple[str | None, str] | None = dbt.tables.get(name)
+    marks = dbt.marks.get(name, {})
     if model.table is not None:
         # A folder has no schemas: a dot belongs to the file's name.
         schema, _, last = ("", "", model.table)
         if source.type != "files":
             schema, _, last = model.table.rpartition(".")
         table = (schema or None, last)
-    columns = {
-        k: s.ColumnSettings(
-            name=k,
-            **(c.model_dump() | {"values": None if c.values is None else tuple(c.values)}),
-        )
-        for k, c in model.columns.items()
-    }
+    columns = {k: _column(k, c, marks.get(k, Mark())) for k, c in model.columns.items()}
     consent = {
         k: s.ConsentBinding(
             purpose=k, **(c.model_dump() | {"in_": None if c.in_ is None else tuple(c.in_)})
@@ -188,7 +190,16 @@ def _model(parsed: Parsed, name: str, model: m.ModelFile, texts: dict[str, str])
         primary_key=tuple(model.primary_key),
         columns=columns,
         consent=consent,
+        dbt=dbt.written.get(name) or None,
     )
+
+
+def _column(name: str, column: m.ColumnFile, mark: Mark) -> s.ColumnSettings:
+    cls, closed, _ = stricter_class(column.cls, mark.cls)
+    values = None if column.values is None else tuple(column.values)
+    marked = None if mark.cls == "none" else mark.cls
+    own = {"values": values, "cls": cls, "mark": marked, "closed": closed}
+    return s.ColumnSettings(name=name, **(column.model_dump() | own))
 
 
 _SECRETS = ("access_token", "app_secret", "client_secret", "dsn")

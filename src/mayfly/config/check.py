@@ -65,11 +65,11 @@ class Checker:
     def _model(self, name: str, model: m.ModelFile) -> None:
         at = ("models", name)
         self._reference("sources", model.source, *at, "source")
-        bodies = [key for key in ("table", "sql", "file") if getattr(model, key) is not None]
+        bodies = [key for key in ("table", "sql", "file", "ref") if getattr(model, key) is not None]
         if len(bodies) != 1:
             found = " and ".join(bodies) or "none"
             spot = self._spots.key(*at, *bodies[1:2])
-            message = f"models.{name}: expected one of table, sql and file, found {found}"
+            message = f"models.{name}: expected one of table, sql, file and ref, found {found}"
             self._findings.add(spot, "model_body", message)
         if model.sql is not None and not model.sql.strip():
             self._findings.add(

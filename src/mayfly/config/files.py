@@ -12,7 +12,7 @@ from mayfly.config.findings import MAIN_FILE, Findings, Spot, Spots, shown
 from mayfly.config.yaml_tree import read_tree
 
 SECTIONS = ("sources", "models", "destinations", "syncs")
-MAIN_ONLY = ("workspace", "keys", "store", "spool", "anchors", "targets")
+MAIN_ONLY = ("workspace", "keys", "store", "spool", "dbt", "anchors", "targets")
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000
 FOLDERS_MAX = 10
@@ -81,6 +81,24 @@ def read_text(root: Path, path: Path, findings: Findings) -> str | None:
         path: of the file, below `root`.
         findings: where problems go.
     """
+    content = read_content(root, path, findings)
+    if content is None:
+        return None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        start = content[: error.start]
+        line = start.count(b"\n") + 1
+        column = len(start.rpartition(b"\n")[2].decode("utf-8")) + 1
+        at = Spot(file=path.relative_to(root).as_posix(), line=line, column=column)
+        findings.add(at, "not_utf8", "expected UTF-8", "Save the file as UTF-8.")
+        return None
+
+
+def read_content(
+    root: Path, path: Path, findings: Findings, *, bytes_max: int = BYTES_MAX
+) -> bytes | None:
+    """As `read_text`, the bytes of the file, of which there may be `bytes_max`."""
     spot = Spot(file=path.relative_to(root).as_posix())
     if _has_link(root, path):
         message = "symbolic links are refused"
@@ -91,21 +109,12 @@ def read_text(root: Path, path: Path, findings: Findings) -> str | None:
         if not stat.S_ISREG(found.st_mode):
             findings.add(spot, "not_a_file", "expected a regular file")
             return None
-        if found.st_size > BYTES_MAX:
-            findings.add(spot, "too_large", f"expected at most {BYTES_MAX:,} bytes")
+        if found.st_size > bytes_max:
+            findings.add(spot, "too_large", f"expected at most {bytes_max:,} bytes")
             return None
-        content = path.read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError):
         findings.add(spot, "unreadable", "the file cannot be read", "Check its permissions.")
-        return None
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        start = content[: error.start]
-        line = start.count(b"\n") + 1
-        column = len(start.rpartition(b"\n")[2].decode("utf-8")) + 1
-        at = Spot(file=spot.file, line=line, column=column)
-        findings.add(at, "not_utf8", "expected UTF-8", "Save the file as UTF-8.")
         return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mayfly.config.build import build, read_sql_files
 from mayfly.config.check import Checker
+from mayfly.config.dbt import read_dbt
 from mayfly.config.files import read_files
 from mayfly.config.findings import ConfigProblemsError, Findings
 from mayfly.config.parse import parse
@@ -35,8 +36,9 @@ def load_project(root: Path, *, target: str = "dev") -> Project:
     check_others(merged, target, findings)
     Checker(seen, parsed, findings).check()
     texts = read_sql_files(seen, parsed, findings)
+    dbt = read_dbt(seen, parsed, texts, findings)
     findings.raise_any()
-    return build(seen, parsed, texts, target)
+    return build(seen, parsed, texts, target, dbt)
 
 
 def validate_project(root: Path, *, target: str = "dev") -> list[Problem]:

@@ -123,6 +123,25 @@ class PostgresSource(Part):
 SourceFile = Annotated[DuckdbSource | FilesSource | PostgresSource, Field(discriminator="type")]
 
 
+class DbtFile(Part):
+    """The dbt project that builds the models; see [dbt](../howto/dbt.md)."""
+
+    manifest: Line = Field(
+        description="The `manifest.json` that dbt wrote, from the project's folder.",
+        examples=["dbt/target/manifest.json"],
+    )
+    databases: dict[Name, Line] = Field(
+        default={},
+        description="By source what dbt calls its database, where that is not the file's name.",
+    )
+    owner: Line | None = Field(
+        default=None,
+        description="Who answers for the exposures; by default the destination's `owner`, else "
+        "the workspace.",
+        examples=["Data team"],
+    )
+
+
 class ColumnFile(Part):
     """What is declared of one column; `{}` declares that it may be used."""
 
@@ -158,12 +177,18 @@ class ConsentFile(Part):
 
 
 class ModelFile(Part):
-    """One set of rows; exactly one of `table`, `sql` and `file`."""
+    """One set of rows; exactly one of `table`, `sql`, `file` and `ref`."""
 
     source: Name = Field(description="Name of the source.")
     table: Line | None = Field(default=None, description="`[schema.]name`.", examples=["customers"])
     sql: str | None = Field(default=None, description="One query that only reads.")
     file: Line | None = Field(default=None, description="A `.sql` file below the project's folder.")
+    ref: Line | None = Field(
+        default=None,
+        description="A model, seed or snapshot of dbt: `[package.]name[.vVERSION]`, or as dbt "
+        "writes it, `ref('package', 'name', v=2)`.",
+        examples=["dim_customers"],
+    )
     primary_key: Annotated[list[Line], Field(min_length=1)] = Field(
         description="Columns that name a row; they stand in `columns`, too."
     )
@@ -322,6 +347,7 @@ class TargetFile(Part):
         default={}, description="Keys of destinations."
     )
     store: StoreFile | None = Field(default=None, description="Another store.")
+    dbt: DbtFile | None = Field(default=None, description="Another manifest of dbt.")
 
 
 class ProjectFile(Part):
@@ -334,6 +360,7 @@ class ProjectFile(Part):
     spool: SpoolFile = Field(
         default_factory=FolderSpool, description="Where batches wait sealed (`on_outage: hold`)."
     )
+    dbt: DbtFile | None = Field(default=None, description="The dbt project that builds the models.")
     anchors: dict[Name, AnchorFile] = Field(
         default={}, description="Where checkpoints of the ledger are kept, out of our hands."
     )

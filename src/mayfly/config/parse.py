@@ -294,6 +294,8 @@ def model_at(path: Path, merged: Merged) -> type[Part] | None:
             return m.TargetFile
         case _ if (section := _tagged(path)) is not None:
             return variants(section).get(tag_at(path, merged))
+        case ("dbt",) | ("targets", _, "dbt"):
+            return m.DbtFile
         case ("models", _):
             return m.ModelFile
         case ("models", _, "columns", _):

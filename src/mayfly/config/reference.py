@@ -73,6 +73,7 @@ def reference_page() -> str:
     parts.append(_section("`store`", m.StoreFile))
     for tag, model in variants("spool").items():
         parts.append(_section(f"`spool`, type `{tag}`", model))
+    parts.append(_section("`dbt`", m.DbtFile))
     for tag, model in variants("anchors").items():
         parts.append(_section(f"`anchors.NAME`, type `{tag}`", model))
     parts.append(_section("`targets.NAME`", m.TargetFile))

@@ -19,7 +19,7 @@ def project_schema() -> dict[str, Any]:
     schema = ProjectFile.model_json_schema(by_alias=True)
     _tidy(schema, is_properties=False)
     definitions = schema["$defs"]
-    definitions["ModelFile"]["oneOf"] = [_has(key) for key in ("table", "sql", "file")]
+    definitions["ModelFile"]["oneOf"] = [_has(key) for key in ("table", "sql", "file", "ref")]
     definitions["ConsentFile"]["oneOf"] = [_has(key) for key in ("equals", "in")]
     for name, definition in definitions.items():
         if name.endswith("Destination") and "owner" in definition["properties"]:

@@ -7,7 +7,7 @@ from mayfly.config.findings import Findings
 from mayfly.config.parse import Parsed, parse_entry
 
 DEFAULT_TARGET = "dev"
-_WHOLE = ("store",)  # parts that have no names below them
+_WHOLE = ("store", "dbt")  # parts that have no names below them
 
 
 def declared(merged: Merged) -> list[str]:

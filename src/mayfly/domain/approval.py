@@ -28,6 +28,8 @@ def approval_document(
     columns = []
     for field, name in sorted(sync.mapping.items()):
         column = model.columns[name]
+        # A project without dbt keeps the fingerprints it had.
+        mark = {} if column.mark is None else {"mark": column.mark}
         columns.append(
             {
                 "field": field,
@@ -41,6 +43,7 @@ def approval_document(
                 "values": list(column.values or ()),
                 "minimum": column.minimum,
                 "maximum": column.maximum,
+                **mark,
             }
         )
     binding = model.consent.get(sync.purpose) if sync.purpose else None

@@ -93,10 +93,17 @@ class SourceSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSettings:
-    """What is declared of one column of a model."""
+    """What is declared of one column of a model.
+
+    `cls` is the stricter of the declared class and dbt's `mark`. Where it is the mark, or the mark
+    says no more than that a person's data is meant, the column is `closed`: nobody who wrote the
+    project files decided how such a value may leave in clear, so at a third party it does not.
+    """
 
     name: str
     cls: str | None = None
+    mark: str | None = None
+    closed: bool = False
     rule: Literal["pseudonym", "match", "clear"] | None = None
     default_country: str | None = None
     default_country_column: str | None = None
@@ -118,8 +125,18 @@ class ConsentBinding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DbtSettings:
+    """The dbt project that builds the models; `owner` is who answers for the exposures."""
+
+    owner: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """One set of rows: exactly one of `table` and `sql` is set."""
+    """One set of rows: exactly one of `table` and `sql` is set.
+
+    `dbt` is what dbt calls the table, such as `ref('customers')`; None where dbt does not know it.
+    """
 
     name: str
     source: str
@@ -128,6 +145,7 @@ class ModelSettings:
     primary_key: tuple[str, ...]
     columns: Mapping[str, ColumnSettings]
     consent: Mapping[str, ConsentBinding] = field(default_factory=dict)
+    dbt: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +221,7 @@ class Project:
     store: StoreSettings
     anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)
     spool: BucketSettings | None = None
+    dbt: DbtSettings | None = None
     target: str
     sources: Mapping[str, SourceSettings]
     models: Mapping[str, ModelSettings]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from mayfly.domain.classes import CLASSES
 from mayfly.domain.settings import ColumnSettings, ModelSettings
 from mayfly.planning.model_sql import NamesBehind
 from mayfly.planning.spec import PlanField
@@ -22,6 +23,14 @@ from mayfly.services.compiled_sync import ColumnPlan, CompileRequest, Refusal
 
 MADID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SHAPES = {"country": "[A-Za-z]{2}", "postal_code": "[0-9A-Za-z -]{2,10}", "device_id": MADID}
+
+
+def _shown_class(column: ColumnSettings) -> str:
+    """A mark without a class is shown as it is, so that the bill does not say `none` of a person's
+    data.
+    """
+    unknown = column.closed and column.cls in (None, "none")
+    return (column.mark if unknown else column.cls) or "none"
 
 
 @dataclass(kw_only=True)
@@ -87,6 +96,9 @@ class FieldTyper:
         self, spec: FieldSpec, info: ColumnInfo, column: ColumnSettings
     ) -> tuple[PlanField, GateField] | None:
         """A field of an external platform leaves in its one form."""
+        if column.closed and spec.form is Form.CLEAR and column.cls not in (None, spec.kind):
+            self._refuse_closed(info, column)
+            return None
         if column.cls not in (None, "none", "hashed", "opaque_id", spec.kind) and spec.form is (
             Form.DIGEST
         ):
@@ -205,6 +217,9 @@ class FieldTyper:
         """A field of a third party's table or file: only closed shapes leave."""
         if column.rule == "pseudonym":
             return self._pseudonym(name, info, column)
+        if column.closed:
+            self._refuse_closed(info, column)
+            return None
         if column.cls in _SHAPES:
             return self._shaped(name, info, column, _SHAPES[column.cls])
         kind = info.arrow_type
@@ -243,8 +258,19 @@ class FieldTyper:
     ) -> tuple[PlanField, GateField]:
         if column.rule == "pseudonym":
             return self._pseudonym(name, info, column)
-        self._bill(info, column.cls or "none", "clear", name)
+        self._bill(info, _shown_class(column), "clear", name)
         return self._clear(name, info), GateField(name=name, form=Form.CLEAR, shape="any")
+
+    def _refuse_closed(self, info: ColumnInfo, column: ColumnSettings) -> None:
+        cls = column.cls if column.mark in CLASSES else None
+        declare = f"`class: {cls}`" if cls else "its class"
+        self.found.refuse(
+            "marked_in_dbt",
+            f"dbt marks column {info.name} as {column.mark}, and the project files declare less. "
+            "At a third party it does not leave in clear: use `rule: pseudonym`, or declare "
+            f"{declare}.",
+            info.name,
+        )
 
     def _says_phone(self, info: ColumnInfo, column: ColumnSettings) -> bool:
         """A class does not outweigh a column's own name, but it does the table's."""
@@ -252,7 +278,8 @@ class FieldTyper:
         if column.cls == "phone" or any(map(says_phone, (info.name, *behind))):
             return True
         tables = [self.model.table[1]] if self.model.table else self.behind.tables
-        return column.cls is None and any(map(says_phone, tables))
+        declared = column.cls is not None and not column.closed
+        return not declared and any(map(says_phone, tables))
 
     def _clear(self, name: str, info: ColumnInfo) -> PlanField:
         return PlanField(

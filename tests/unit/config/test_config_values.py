@@ -70,9 +70,10 @@ def test_target_may_have_its_own_store_and_sources(tmp_path: Path) -> None:
     assert _load(tmp_path, text).store.url == "sqlite"
 
 
-def test_what_is_no_part_of_a_target_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["store", "dbt"])
+def test_what_is_no_part_of_a_target_is_refused(tmp_path: Path, key: str) -> None:
     """Not passed over, as if the target had none of its own."""
-    text = EXAMPLE.replace("prod: {}", "prod: {store: 5}")
+    text = EXAMPLE.replace("prod: {}", f"prod: {{{key}: 5}}")
     (tmp_path / "mayfly.yml").write_text(text, encoding="utf-8")
     codes = {t: [p.code for p in validate_project(tmp_path, target=t)] for t in ("dev", "prod")}
     assert codes == {"dev": ["wrong_type"], "prod": ["wrong_type"]}
