@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mayfly.cli.connect import connect
+from mayfly.cli.dbt import dbt_app
 from mayfly.cli.keys import keys_app
 from mayfly.cli.options import (
     HERE,
@@ -50,6 +51,7 @@ app.add_typer(suppress_app, name="suppress")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 app.add_typer(report_app, name="report")
+app.add_typer(dbt_app, name="dbt")
 
 
 class Template(enum.StrEnum):

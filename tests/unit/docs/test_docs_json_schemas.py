@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from typer.testing import CliRunner
 
+from dbt_projects import write
 from mayfly.cli.commands import app
 from mayfly.ledger.entry import Entry, EntryType, format_time
 from mayfly.services.hash_values import hash_lines
@@ -205,6 +206,14 @@ def test_hash_lines_are_described() -> None:
     assert [a["digest"] is None for a in answers] == [False, True, True]
     for answer in answers:
         check("hash", answer)
+
+
+def test_exposures_are_described(call: Call) -> None:
+    """Those of a project over dbt."""
+    write(Path())
+    found = call("dbt", "exposures")
+    check("dbt", found)
+    assert len(found["exposures"]) == 1
 
 
 def test_an_unknown_field_is_noticed(call: Call) -> None:
