@@ -18,6 +18,7 @@ from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
 from mayfly.config.load import ConfigProblemsError
 from mayfly.domain.approval import approval_document
+from mayfly.domain.errors import ConfigError
 from mayfly.services.approvals_lock import read_lock
 
 PARTNER = TEXT.replace("kind: internal, owner: care, reason: answers", "kind: external").replace(
@@ -169,6 +170,18 @@ def test_a_special_category_never_goes_to_a_third_party(tmp_path: Path) -> None:
     text = PARTNER.replace("email: {}, city: {}", "email: {rule: pseudonym}, city: {class: city}")
     shop(tmp_path, text, change=marked("city", mayfly={"class": "special"}))
     assert refusals(tmp_path) == {("special_category", "city")}
+
+
+def test_what_waits_is_ended_without_a_manifest(tmp_path: Path) -> None:
+    """Dbt removes the file as it likes; nothing else can be done meanwhile."""
+    root = shop(tmp_path)
+    load(root).approve(actor="tester")
+    (root / "dbt/manifest.json").unlink()
+    assert [call(root, words)[0] for words in ("sweep", "purge", "validate")] == [0, 0, 1]
+    with pytest.raises(ConfigProblemsError, match="missing_file"):
+        load(root)
+    with pytest.raises(ConfigError, match="dbt_not_read"):
+        load(root, ending=True).plan()
 
 
 TO_META = """  meta:

@@ -16,13 +16,18 @@ from mayfly.bootstrap import open_app
 __all__ = ["PlanResult", "Project", "RunRequest", "RunResult", "load"]
 
 
-def load(project_dir: str | Path, *, target: str = "dev") -> Project:
+def load(project_dir: str | Path, *, target: str = "dev", ending: bool = False) -> Project:
     """The project in a folder, which `mayfly init` has prepared.
 
     From here on this process writes no core dump, which would hold rows.
+
+    Args:
+        project_dir: the folder.
+        target: one of the project's targets.
+        ending: only `sweep` and `purge` are wanted, which need no manifest of dbt.
 
     Raises:
         ConfigProblemsError: the project files are faulty; `.problems` lists them.
         PolicyError: `not_initialised`.
     """
-    return Project(open_app(Path(project_dir), target=target))
+    return Project(open_app(Path(project_dir), target=target, ending=ending))

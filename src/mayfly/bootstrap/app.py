@@ -293,8 +293,13 @@ class App:
             yield lambda: make_destination(self.project, opened, context, compiled.sync)
 
 
-def open_app(root: Path, *, target: str = "dev") -> App:
+def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
     """A project that `mayfly init` has prepared. From here on this process writes no core dump.
+
+    Args:
+        root: folder of the project.
+        target: one of its targets.
+        ending: see `load_project`.
 
     Raises:
         ConfigProblemsError: the project files are faulty.
@@ -305,7 +310,7 @@ def open_app(root: Path, *, target: str = "dev") -> App:
     close_logs(*LIBRARIES)
     refuse_key_log(os.environ)
     tell = event_log(os.environ)
-    project = load_project(root, target=target)
+    project = load_project(root, target=target, ending=ending)
     store = open_store(project)
     workspace = store.workspace()
     keys = key_provider(project, workspace.workspace_id)

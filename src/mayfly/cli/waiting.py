@@ -30,7 +30,7 @@ def sweep(
     """End everything that is past its deadline. For cron; commands that write do it, too."""
     from mayfly.api import load
 
-    loaded = load(project, target=target)
+    loaded = load(project, target=target, ending=True)
     document = loaded.sweep()
     tell_left(loaded)
     print_result(output, document, swept_lines(document) or ["Nothing is past its deadline."])
@@ -46,7 +46,7 @@ def purge(
     """End what waits, now: what no answer came for is dropped and not delivered."""
     from mayfly.api import load
 
-    loaded = load(project, target=target)
+    loaded = load(project, target=target, ending=True)
     document = loaded.purge(*(syncs or ()))
     tell_act(loaded)
     print_result(output, document, swept_lines(document) or ["Nothing waits."])

@@ -72,7 +72,7 @@ def build(
         store=s.StoreSettings(url=head.store.url),
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         spool=None if isinstance(head.spool, FolderSpool) else _bucket(head.spool),
-        dbt=None if head.dbt is None else s.DbtSettings(owner=head.dbt.owner),
+        dbt=None if head.dbt is None else s.DbtSettings(owner=head.dbt.owner, read=dbt.read),
         target=target,
         sources={n: _source(merged.root, n, x) for n, x in parsed.sources.items()},
         models={n: _model(parsed, n, x, texts, dbt) for n, x in parsed.models.items()},

@@ -38,11 +38,13 @@ class Found:
     """What the manifest says of the project's models, by their names.
 
     Args:
+        read: whether it was read.
         tables: schema and name of each model that has a `ref`.
         written: what dbt calls the table of a model.
         marks: of each model's columns.
     """
 
+    read: bool = True
     tables: dict[str, tuple[str, str]] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     marks: dict[str, Mapping[str, Mark]] = field(default_factory=dict)

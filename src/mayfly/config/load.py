@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mayfly.config.build import build, read_sql_files
 from mayfly.config.check import Checker
-from mayfly.config.dbt import read_dbt
+from mayfly.config.dbt import Found, read_dbt
 from mayfly.config.files import read_files
 from mayfly.config.findings import ConfigProblemsError, Findings
 from mayfly.config.parse import parse
@@ -17,12 +17,14 @@ from mayfly.domain.settings import Problem, Project
 __all__ = ["ConfigProblemsError", "load_project", "project_schema", "validate_project"]
 
 
-def load_project(root: Path, *, target: str = "dev") -> Project:
+def load_project(root: Path, *, target: str = "dev", ending: bool = False) -> Project:
     """The project in the folder `root`, as `target` sees it.
 
     Args:
         root: folder that holds `mayfly.yml`.
         target: one of the targets declared, or `dev` where none is.
+        ending: only what waits is to be ended. dbt's manifest is not read: a file that dbt makes
+            and removes keeps nothing from its deadline.
 
     Raises:
         ConfigProblemsError: the files are faulty; it holds every problem found, in all files.
@@ -36,7 +38,7 @@ def load_project(root: Path, *, target: str = "dev") -> Project:
     check_others(merged, target, findings)
     Checker(seen, parsed, findings).check()
     texts = read_sql_files(seen, parsed, findings)
-    dbt = read_dbt(seen, parsed, texts, findings)
+    dbt = Found(read=False) if ending else read_dbt(seen, parsed, texts, findings)
     findings.raise_any()
     return build(seen, parsed, texts, target, dbt)
 

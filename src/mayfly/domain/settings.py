@@ -126,9 +126,13 @@ class ConsentBinding:
 
 @dataclass(frozen=True, kw_only=True)
 class DbtSettings:
-    """The dbt project that builds the models; `owner` is who answers for the exposures."""
+    """The dbt project that builds the models; `owner` is who answers for the exposures.
+
+    Where its manifest was not `read`, tables and marks are not known, and no sync can be compiled.
+    """
 
     owner: str | None = None
+    read: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

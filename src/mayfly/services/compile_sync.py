@@ -389,8 +389,15 @@ def compile_sync(request: CompileRequest) -> CompiledSync:
     """Type every field of a sync and build what planner, gate and connector need.
 
     Raises:
-        ConfigError: the model's table or column does not exist.
+        ConfigError: the model's table or column does not exist; `dbt_not_read`.
         PolicyError: the model's SQL is not one harmless query.
         TransientError: the source is away.
     """
+    dbt = request.project.dbt
+    if dbt is not None and not dbt.read:
+        raise ConfigError(
+            "dbt_not_read",
+            "The project was opened to end what waits, without dbt's manifest.",
+            hint="Open it anew for anything else.",
+        )
     return _Compiler(request).run()
