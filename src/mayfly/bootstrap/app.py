@@ -112,7 +112,7 @@ class App:
 
     def dialect(self, source: Source) -> SqlDialect:
         """The dialect of a source."""
-        return dialect_of(source)
+        return dialect_of(self.project, source.name)
 
     def compile(
         self, sync: SyncSettings, *, run: str, limit: int | None = None, full_refresh: bool = False
@@ -185,8 +185,8 @@ class App:
             )
             source_name = project.models[sync.model].source
             identities[where_state_is(project, source_name), found.sid] = name
-        written = [n for n, s in project.sources.items() if s.type != "files"]
-        kept = {n: partial(self._states_in, n) for n in written if where_state_is(project, n) == n}
+        written = [n for n, s in project.sources.items() if s.state == "source"]
+        kept = {n: partial(self._states_in, n) for n in written}
         return StateKeeper(
             states={LOCAL_STATES: lambda: LocalStates(local_databases(project)), **kept},
             identities=identities,

@@ -16,9 +16,10 @@ from mayfly.connectors.destinations import (
 from mayfly.connectors.destinations import (
     files as files_destination,
 )
-from mayfly.connectors.sources.duckdb import DuckdbSource
-from mayfly.connectors.sources.files import FilesSource
-from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.postgres_connect import hosts_of
+from mayfly.connectors.sources import duckdb as duckdb_source
+from mayfly.connectors.sources import files as files_source
+from mayfly.connectors.sources import postgres as postgres_source
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import (
     DestinationSettings,
@@ -27,10 +28,9 @@ from mayfly.domain.settings import (
     SyncSettings,
 )
 from mayfly.planning.sql.dialect import SqlDialect
-from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
 from mayfly.ports.source import Source
+from mayfly.ports.source_spec import SourceRequest, SourceSpec
 
 SPECS: dict[str, DestinationSpec] = {
     "meta_ads": meta_ads.SPEC,
@@ -41,10 +41,10 @@ SPECS: dict[str, DestinationSpec] = {
 }
 
 
-_DIALECTS: dict[str, Callable[[], SqlDialect]] = {
-    "duckdb": DuckdbDialect,
-    "postgres": PostgresDialect,
+SOURCES: dict[str, SourceSpec] = {
+    spec.type: spec for spec in (duckdb_source.SPEC, files_source.SPEC, postgres_source.SPEC)
 }
+"""Every kind of source by its `type`; a test holds them against those of the project files."""
 
 
 def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...]:
@@ -77,29 +77,28 @@ def _secret(reference: object) -> Revealable:
     return resolve(reference, os.environ)
 
 
+def source_spec(project: Project, name: str) -> SourceSpec:
+    """What the kind of a source says of itself."""
+    return SOURCES[project.sources[name].type]
+
+
+def source_request(project: Project, name: str) -> SourceRequest:
+    """A source as its connector is given it."""
+    return SourceRequest(
+        settings=project.sources[name],
+        root=project.root,
+        resolve=lambda reference: resolve(reference, os.environ),
+    )
+
+
 def open_source(project: Project, name: str) -> Source:
     """A source by its settings."""
-    settings = project.sources[name]
-    if settings.type == "postgres":
-        if settings.dsn is None:
-            raise ConfigError("dsn_missing", f"Source {name} needs a dsn.")
-        return PostgresSource(
-            name,
-            resolve(settings.dsn, os.environ),
-            schema=settings.schema,
-            state_schema=settings.state_schema,
-        )
-    if settings.path is None:
-        raise ConfigError("path_missing", f"Source {name} needs a path.")
-    path = project.root / settings.path
-    if settings.type == "files":
-        return FilesSource(name, path, memory_limit=settings.memory_limit or "2GB")
-    return DuckdbSource(name, path, memory_limit=settings.memory_limit or "2GB")
+    return source_spec(project, name).open(source_request(project, name))
 
 
-def dialect_of(source: Source) -> SqlDialect:
+def dialect_of(project: Project, name: str) -> SqlDialect:
     """The SQL of a source."""
-    return _DIALECTS[source.dialect]()
+    return source_spec(project, name).dialect()
 
 
 def destination_hosts(settings: DestinationSettings) -> frozenset[str]:
@@ -108,16 +107,13 @@ def destination_hosts(settings: DestinationSettings) -> frozenset[str]:
         return frozenset({"127.0.0.1"})
     spec = SPECS[settings.type]
     if settings.type == "postgres":
-        return database_postgres.hosts_of(_secret(settings.options["dsn"]))
+        return hosts_of(_secret(settings.options["dsn"]))
     return spec.hosts
 
 
 def source_hosts(project: Project, name: str) -> frozenset[str]:
     """Hosts a source needs."""
-    settings = project.sources[name]
-    if settings.type != "postgres" or settings.dsn is None:
-        return frozenset()
-    return database_postgres.hosts_of(resolve(settings.dsn, os.environ))
+    return source_spec(project, name).hosts(source_request(project, name))
 
 
 def make_destination(

@@ -179,7 +179,7 @@ def open_anchor(project: Project, settings: AnchorSettings, workspace_id: str) -
     if settings.source is not None:
         source = open_source(project, settings.source)
         schema = project.sources[settings.source].state_schema
-        return SourceAnchor(source, dialect_of(source), schema=schema)
+        return SourceAnchor(source, dialect_of(project, settings.source), schema=schema)
     secret = settings.secret
     if settings.url is None or secret is None:
         raise ConfigError("bad_anchor", f"Anchor {settings.name} has no address.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from mayfly.config import models as m
@@ -11,6 +12,7 @@ from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S
 from mayfly.config.dbt import Found
 from mayfly.config.dbt_marks import Mark, stricter_class
 from mayfly.config.fields import SANDBOX, VENDOR_ENDPOINTS
+from mayfly.config.fields import SANDBOX, VENDOR_ENDPOINTS, secret_keys
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
@@ -148,19 +150,15 @@ def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
 
 
 def _source(root: Path, name: str, source: m.SourceFile) -> s.SourceSettings:
-    postgres = source if isinstance(source, m.PostgresSource) else None
-    files = source if isinstance(source, m.FilesSource) else None
-    return s.SourceSettings(
-        name=name,
-        type=source.type,
-        path=None if isinstance(source, m.PostgresSource) else root / source.path,
-        dsn=parse_reference(postgres.dsn) if postgres else None,
-        schema=postgres.schema_ if postgres else "public",
-        state=source.state,
-        memory_limit=None if isinstance(source, m.PostgresSource) else source.memory_limit,
-        state_schema="_mayfly" if isinstance(source, m.FilesSource) else source.state_schema,
-        classify=source.classify if files is None else files.classify,
-    )
+    """Keys that `SourceSettings` has no field for go to its options."""
+    given = source.model_dump(by_alias=True, exclude_none=True)
+    for key in secret_keys(type(source)) & given.keys():
+        given[key] = parse_reference(given[key])
+    if "path" in given:
+        given["path"] = root / given["path"]
+    known = {f.name for f in fields(s.SourceSettings)} - {"name", "options"}
+    options = {key: given.pop(key) for key in given.keys() - known}
+    return s.SourceSettings(name=name, options=options, **given)
 
 
 def _model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, LiteralString
+from typing import Annotated, LiteralString, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
 )
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -233,3 +234,18 @@ class Part(BaseModel):
     """Base: frozen, no unknown key, no coercion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+def secret_keys(part: type[Part]) -> set[str]:
+    """Keys of a part that hold a `Reference`, as they are written."""
+    return {
+        info.alias or name
+        for name, info in part.model_fields.items()
+        if any(getattr(check, "func", None) is _reference for check in _checks(info))
+    }
+
+
+def _checks(info: FieldInfo) -> list[object]:
+    """Those of the type and, where it may be left out, of the type that it is then."""
+    inner = [x for kind in get_args(info.annotation) for x in get_args(kind)[1:]]
+    return [*info.metadata, *inner]

@@ -92,7 +92,7 @@ def _source_address(project: Project, name: str) -> Mapping[str, str]:
     changed password) belongs to the environment and is not for reviewers of files to see.
     """
     source = project.sources[name]
-    address = {"path": source.path, "dsn": source.dsn, "schema": source.schema}
+    address = {"path": source.path, "dsn": source.dsn, "schema": source.schema, **source.options}
     known = {key: _place(project, value) for key, value in address.items()}
     return {"name": name, "type": source.type, **known}
 

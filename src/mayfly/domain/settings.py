@@ -78,10 +78,12 @@ class StoreSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """One warehouse, database or folder that is read."""
+    """One warehouse, database or folder that is read; `options` holds what its type alone has,
+    secrets as `SecretRef`.
+    """
 
     name: str
-    type: Literal["duckdb", "files", "postgres"]
+    type: str
     path: Path | None = None
     dsn: SecretRef | None = None
     schema: str = "public"
@@ -89,6 +91,7 @@ class SourceSettings:
     memory_limit: str | None = None
     state_schema: str = "_mayfly"
     classify: object = None
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

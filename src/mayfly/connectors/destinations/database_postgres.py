@@ -27,7 +27,7 @@ from mayfly.connectors.destinations.values import (
     rows_out_of_calendar,
     rows_with_nul,
 )
-from mayfly.connectors.postgres_connect import TLS_HINT, failure
+from mayfly.connectors.postgres_connect import TLS_HINT, failure, hosts_of
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.ports.destination import DestinationContext
 
@@ -45,16 +45,6 @@ class Revealable(Protocol):
 
     def reveal(self) -> str:
         """The secret's text."""
-
-
-def hosts_of(dsn: Revealable) -> frozenset[str]:
-    """Hosts that a dsn names; none for a Unix socket."""
-    try:
-        given = conninfo.conninfo_to_dict(dsn.reveal())
-    except psycopg.Error:
-        raise ConfigError("bad_dsn", "A dsn is not in PostgreSQL's form.") from None
-    hosts = f"{given.get('host') or ''},{given.get('hostaddr') or ''}".split(",")
-    return frozenset(h for h in hosts if h and not h.startswith("/"))
 
 
 def verified_tls(dsn: Revealable) -> dict[str, str]:

@@ -13,6 +13,7 @@ import duckdb
 from mayfly.connectors.private_files import as_private_as
 from mayfly.connectors.sources.duckdb_file import DuckdbFile
 from mayfly.connectors.sources.duckdb_session import (
+    DEFAULT_MEMORY,
     LOCKED_SETTINGS,
     DuckdbSession,
     readable,
@@ -20,7 +21,9 @@ from mayfly.connectors.sources.duckdb_session import (
 )
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
+from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source_spec import GrantRequest, SourceRequest, SourceSpec, no_hosts
 
 STATE_SCHEMA = "_mayfly"
 _FIRST_WAIT_SECONDS = 0.05
@@ -45,7 +48,7 @@ class DuckdbSource:
         name: str,
         path: Path | str,
         *,
-        memory_limit: str = "2GB",
+        memory_limit: str = DEFAULT_MEMORY,
         threads: int = 2,
         lock_wait_seconds: float = 30,
     ) -> None:
@@ -192,3 +195,23 @@ class DuckdbSource:
             hint=f"{stop}, or copy the file and read the copy, or export the tables to Parquet "
             "and use a source of type files.",
         )
+
+
+def _open_source(request: SourceRequest) -> DuckdbSource:
+    settings = request.settings
+    return DuckdbSource(
+        settings.name, request.path(), memory_limit=settings.memory_limit or DEFAULT_MEMORY
+    )
+
+
+def _grants(request: GrantRequest) -> Sequence[str]:
+    """A file has no grants: who may open it is the system's affair."""
+    file = request.source.shown_path()
+    if request.source.settings.state == "local":
+        return [f"-- The user of Mayfly needs read permission on {file}."]
+    return [f"-- The user of Mayfly needs read and write permission on {file} and its folder."]
+
+
+SPEC = SourceSpec(
+    type="duckdb", open=_open_source, dialect=DuckdbDialect, hosts=no_hosts, grants=_grants
+)

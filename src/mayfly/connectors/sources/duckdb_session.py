@@ -25,6 +25,8 @@ LOCKED_SETTINGS: Mapping[str, str] = {
 }
 """What every connection is opened with: no file but its own, no download, no spill to disk, no
 look at variables of the calling program."""
+DEFAULT_MEMORY = "2GB"
+"""Of a session, where the project says nothing."""
 
 _ON_TABLES = {
     duckdb.StatementType.SELECT,

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from mayfly.connectors.sources.duckdb_session import (
+    DEFAULT_MEMORY,
     LOCKED_SETTINGS,
     DuckdbSession,
     pin,
@@ -19,7 +20,9 @@ from mayfly.connectors.sources.duckdb_session import (
 )
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.dialect import literal
+from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source_spec import GrantRequest, SourceRequest, SourceSpec, no_hosts
 
 _ENDINGS = {".parquet", ".csv"}
 _PATTERN = re.compile(r"[*?\[]")
@@ -42,7 +45,7 @@ class FilesSource:
     dialect: Dialect = "duckdb"
 
     def __init__(
-        self, name: str, path: Path | str, *, memory_limit: str = "2GB", threads: int = 2
+        self, name: str, path: Path | str, *, memory_limit: str = DEFAULT_MEMORY, threads: int = 2
     ) -> None:
         self.name = name
         self._path = Path(path)
@@ -177,3 +180,20 @@ def _reader(path: Path) -> str:
     if path.suffix.lower() == ".parquet":
         return f"read_parquet({name})"
     return f"read_csv({name}, header = true, sample_size = -1)"
+
+
+def _open_source(request: SourceRequest) -> FilesSource:
+    settings = request.settings
+    return FilesSource(
+        settings.name, request.path(), memory_limit=settings.memory_limit or DEFAULT_MEMORY
+    )
+
+
+def _grants(request: GrantRequest) -> Sequence[str]:
+    folder = request.source.shown_path()
+    return [f"-- The user of Mayfly needs read permission on {folder} and the files in it."]
+
+
+SPEC = SourceSpec(
+    type="files", open=_open_source, dialect=DuckdbDialect, hosts=no_hosts, grants=_grants
+)

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from mayfly.connectors.postgres_connect import TLS_HINT, failure
+from mayfly.connectors.postgres_connect import TLS_HINT, failure, hosts_of
+from mayfly.connectors.sources.postgres_grants import postgres_grants
 from mayfly.connectors.sources.postgres_session import PostgresSession, settings
 from mayfly.connectors.sources.postgres_types import readable, unfit
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
+from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 OLDEST_VERSION = 14
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-class Revealed(Protocol):
-    """A secret."""
-
-    def reveal(self) -> str:
-        """The text itself."""
 
 
 class PostgresSource:
@@ -278,3 +273,22 @@ def require_version(source: str, number: int) -> None:
             "needed.",
             hint="Upgrade the server, or read from a copy of the tables on a newer one.",
         )
+
+
+def _open(request: SourceRequest) -> PostgresSource:
+    settings_ = request.settings
+    return PostgresSource(
+        settings_.name,
+        request.dsn(),
+        schema=settings_.schema,
+        state_schema=settings_.state_schema,
+    )
+
+
+SPEC = SourceSpec(
+    type="postgres",
+    open=_open,
+    dialect=PostgresDialect,
+    hosts=lambda request: hosts_of(request.dsn()),
+    grants=postgres_grants,
+)

@@ -1,0 +1,117 @@
+"""The table of kinds of sources, and what a source's connector is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mayfly.bootstrap.connectors import SOURCES, open_source, source_hosts
+from mayfly.config.load import load_project
+from mayfly.config.parse import variants
+from mayfly.domain.errors import ConfigError
+from mayfly.domain.settings import Project, SecretRef
+from mayfly.planning.model_reads import TableRead
+from mayfly.ports.source_spec import GrantRequest, SourceRequest
+
+_PROJECT = """\
+version: 1
+workspace: {name: shop}
+sources:
+  shop: {type: duckdb, path: shop.duckdb}
+  exports: {type: files, path: exports}
+  crm: {type: postgres, dsn: env:CRM_DSN, schema: sales}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """One source of each kind."""
+    (tmp_path / "mayfly.yml").write_text(_PROJECT)
+    return load_project(tmp_path)
+
+
+class _Dsn:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+
+def _grants(project: Project, name: str, *reads: TableRead, dsn: str = "") -> list[str]:
+    request = SourceRequest(
+        settings=project.sources[name], root=project.root, resolve=lambda _: _Dsn(dsn)
+    )
+    spec = SOURCES[project.sources[name].type]
+    return list(spec.grants(GrantRequest(source=request, reads=reads)))
+
+
+def test_every_type_of_the_project_files_has_a_connector() -> None:
+    """What the files may name can be opened, and nothing else is in the table."""
+    assert SOURCES.keys() == variants("sources").keys()
+    assert all(spec.type == type_ for type_, spec in SOURCES.items())
+
+
+def test_sources_are_opened_by_their_settings(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dialect of each is that of its engine; only a server has hosts."""
+    monkeypatch.setenv("CRM_DSN", "postgresql://u@db.example.com,127.0.0.1/crm")
+    opened = {name: open_source(project, name) for name in project.sources}
+    assert {n: s.dialect for n, s in opened.items()} == {
+        "shop": "duckdb",
+        "exports": "duckdb",
+        "crm": "postgres",
+    }
+    assert opened["crm"].relation(None, "people") == '"sales"."people"'
+    assert {n: source_hosts(project, n) for n in opened} == {
+        "shop": frozenset(),
+        "exports": frozenset(),
+        "crm": {"db.example.com", "127.0.0.1"},
+    }
+
+
+def test_a_source_whose_secret_is_not_there_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither opened nor asked for its hosts without it."""
+    monkeypatch.delenv("CRM_DSN", raising=False)
+    assert project.sources["crm"].dsn == SecretRef(kind="env", name="CRM_DSN")
+    for act in (open_source, source_hosts):
+        with pytest.raises(ConfigError, match="secret_missing"):
+            act(project, "crm")
+
+
+def test_files_need_permissions_and_no_grants(project: Project) -> None:
+    """One line each, with the path as it stands in the project."""
+    assert _grants(project, "shop") == [
+        "-- The user of Mayfly needs read and write permission on shop.duckdb and its folder."
+    ]
+    assert _grants(project, "exports") == [
+        "-- The user of Mayfly needs read permission on exports and the files in it."
+    ]
+
+
+def test_postgres_grants_quote_every_name(project: Project) -> None:
+    """A name cannot end its quotes; the role is made where it is not there."""
+    read = TableRead(schema='a"b', name="T", columns=("x", 'y"'))
+    found = _grants(
+        project, "crm", read, dsn="host=h user='o''x' dbname='d\"b'".replace("''", "\\'")
+    )
+    assert found == [
+        "DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''o''''x'') "
+        "THEN CREATE ROLE \"o''x\" LOGIN; END IF; END';",
+        'GRANT CONNECT, TEMPORARY ON DATABASE "d""b" TO "o\'x";',
+        'GRANT USAGE ON SCHEMA "a""b" TO "o\'x";',
+        'GRANT SELECT ("x", "y""") ON "a""b"."T" TO "o\'x";',
+        'CREATE SCHEMA IF NOT EXISTS "_mayfly" AUTHORIZATION "o\'x";',
+        'GRANT USAGE, CREATE ON SCHEMA "_mayfly" TO "o\'x";',
+    ]
+
+
+@pytest.mark.parametrize("dsn", ["host=h user=u", "host=h dbname=d", "host", "postgresql://h/"])
+def test_postgres_grants_need_user_and_database(project: Project, dsn: str) -> None:
+    """Rights are for a role in a database; neither is guessed."""
+    with pytest.raises(ConfigError, match="dsn_invalid"):
+        _grants(project, "crm", dsn=dsn)
