@@ -12,7 +12,7 @@ from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.host import HostFacts, read_host
 from mayfly.adapters.keys.make import key_hosts
-from mayfly.api.findings import Finding, finding
+from mayfly.api.findings import Finding, finding, require_source
 from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.project import Project
 from mayfly.api.spool_bucket import BUCKET_CODES, bucket_findings
@@ -257,15 +257,8 @@ def _of(error: EngineError, *, where: str = "") -> Finding:
 
 def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
     """Tables, columns and types of a source; whether a model of the project names each column."""
-    from mayfly.domain.errors import UsageError
-
     project = load_project(root, target=target)
-    if name not in project.sources:
-        raise UsageError(
-            "unknown_source",
-            f"There is no source {name!r}.",
-            hint=f"The project has: {', '.join(sorted(project.sources)) or 'none'}.",
-        )
+    require_source(project, name)
     allowed = {
         (m.table[1], column)
         for m in project.models.values()

@@ -1,7 +1,13 @@
 """The one place that joins ports to adapters: plain calls, no globals."""
 
 from mayfly.bootstrap.app import App, initialise, open_app
-from mayfly.bootstrap.connectors import SPECS, open_source, source_hosts
+from mayfly.bootstrap.connectors import (
+    SPECS,
+    open_source,
+    source_hosts,
+    source_request,
+    source_spec,
+)
 from mayfly.bootstrap.keeping import reveal, spool_hosts, where_state_is
 
 __all__ = [
@@ -12,6 +18,8 @@ __all__ = [
     "open_source",
     "reveal",
     "source_hosts",
+    "source_request",
+    "source_spec",
     "spool_hosts",
     "where_state_is",
 ]

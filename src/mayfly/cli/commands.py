@@ -147,10 +147,20 @@ def doctor(
     project: ProjectOption = HERE,
     target: TargetOption = "dev",
     output: OutputOption = Output.TEXT,
+    grants: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Only print the least rights needed at that source."),
+    ] = None,
 ) -> None:
     """Connect to everything, check rights, and say how to repair what is wrong."""
     from mayfly.api.examine import WARNINGS, examine
 
+    if grants is not None:
+        from mayfly.api.grants import least_grants
+
+        found = least_grants(project, grants, target=target)
+        _print(output, found, found["grants"])
+        return
     problems = examine(project, target=target)
     failed = [p for p in problems if p["code"] not in WARNINGS]
     document = {"schema": "mayfly/doctor/1", "ok": not failed, "problems": problems}

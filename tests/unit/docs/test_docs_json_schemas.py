@@ -119,6 +119,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("approve", "--all"),
         ("plan",),
         ("doctor",),
+        ("doctor", "--grants", "shop"),
         ("run",),
         ("run",),
         ("status",),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from mayfly.adapters.planstores.tables import make_schema
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import Source
@@ -38,7 +39,7 @@ class SourceAnchor:
             with self._source.session(write=True) as session:
                 if sql.transactional_ddl:
                     session.begin()
-                session.execute(sql.create_schema(self._schema))
+                make_schema(session, sql, self._schema)
                 session.execute(sql.create_table(table, columns))
                 session.load("mf_note", row)
                 session.execute(

@@ -133,8 +133,8 @@ class SourcePlanStore:
 
     def _registered(self, session: SqlSession, spec: PlanSpec) -> dict[str, Any]:
         """The state's line in the registry, which is made where there is none."""
-        for statement in tables.create_registry(self._sql, self._names, self._schema):
-            session.execute(statement)
+        tables.make_schema(session, self._sql, self._schema)
+        session.execute(tables.create_registry(self._sql, self._names))
         if tables.OBJECT_ID not in self._columns(session, "states"):
             session.execute(tables.add_object_id(self._sql, self._names))
         if self._registry(session) is None or not self._columns(session, "rejected"):

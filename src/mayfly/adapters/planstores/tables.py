@@ -16,14 +16,24 @@ from mayfly.planning.names import Names
 from mayfly.planning.numbering import OUT
 from mayfly.planning.spec import PlanField, PlanSpec, SuppressionColumn
 from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.ports.source import SqlSession
 from mayfly.privacy.gate import Form
 
 FORMAT = 1
 OBJECT_ID = "object_id"
 
 
-def create_registry(sql: SqlDialect, names: Names, schema: str) -> list[str]:
-    """Our schema, and the table of states with their leases."""
+def make_schema(session: SqlSession, sql: SqlDialect, schema: str) -> None:
+    """Our schema, where it is not there: PostgreSQL wants the right to make any for `IF NOT EXISTS`
+    even where there is nothing to make.
+    """
+    there = session.table(sql.has_schema(schema)).column("n")
+    if not there[0].as_py():
+        session.execute(sql.create_schema(schema))
+
+
+def create_registry(sql: SqlDialect, names: Names) -> str:
+    """The table of states with their leases."""
     name, number = sql.varchar(64), sql.bigint
     columns = {
         "sid": f"{sql.varchar(16)} NOT NULL",
@@ -43,7 +53,7 @@ def create_registry(sql: SqlDialect, names: Names, schema: str) -> list[str]:
         "state_keys": sql.text,
         OBJECT_ID: name,
     }
-    return [sql.create_schema(schema), sql.create_table(names.registry, _defined(columns))]
+    return sql.create_table(names.registry, _defined(columns))
 
 
 def add_object_id(sql: SqlDialect, names: Names) -> str:

@@ -22,6 +22,11 @@ from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 OLDEST_VERSION = 14
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_READABLE = (
+    "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a "
+    "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "AND has_column_privilege(c.oid, a.attnum, 'SELECT'))"
+)
 
 
 class PostgresSource:
@@ -99,22 +104,22 @@ class PostgresSource:
         return columns
 
     def tables(self) -> Sequence[TableInfo]:
-        """See `Source.tables`: what the role may select from. Our own schema is left out."""
+        """See `Source.tables`: what the role may select. Our own schema is left out."""
         with self.session(write=False) as session:
             found = session.table(
-                "SELECT n.nspname::text AS s, c.relname::text AS t FROM pg_class c "
-                "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                f"SELECT n.nspname::text AS s, c.relname::text AS t, {_READABLE} AS columns "
+                "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                 "WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') "
                 "AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN "
                 f"('information_schema', {literal(self._state_schema)}) "
                 "AND has_schema_privilege(n.oid, 'USAGE') "
-                "AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1, 2"
+                "AND has_any_column_privilege(c.oid, 'SELECT') ORDER BY 1, 2"
             ).to_pylist()
-            return [self._table(session, str(r["s"]), str(r["t"])) for r in found]
+            return [self._table(session, **row) for row in found]
 
-    def _table(self, session: PostgresSession, schema: str, table: str) -> TableInfo:
-        columns = session.describe(f"SELECT * FROM {self.relation(schema, table)}")
-        return TableInfo(schema=schema, name=table, columns=columns)
+    def _table(self, session: PostgresSession, s: str, t: str, columns: str | None) -> TableInfo:
+        found = session.describe(f"SELECT {columns or '*'} FROM {self.relation(s, t)}")
+        return TableInfo(schema=s, name=t, columns=found)
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`: the schema and every right a run needs."""
@@ -161,7 +166,8 @@ class PostgresSource:
             "(SELECT bool_and(has_schema_privilege(oid, 'USAGE')) FROM pg_namespace "
             f"WHERE nspname = {schema}) AS usage, "
             f"EXISTS (SELECT 1 FROM {tables}) AS has_tables, "
-            f"EXISTS (SELECT 1 FROM {tables} AND has_table_privilege(c.oid, 'SELECT')) AS reads, "
+            f"EXISTS (SELECT 1 FROM {tables} "
+            "AND has_any_column_privilege(c.oid, 'SELECT')) AS reads, "
             "has_database_privilege(current_database(), 'TEMP') AS temp, "
             "has_database_privilege(current_database(), 'CREATE') AS creates, "
             "(SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE') "

@@ -45,7 +45,8 @@ def _create_role(role: str) -> str:
 def _select(read: TableRead, schema: str, role: str) -> str:
     columns = "" if read.columns is None else f" ({', '.join(map(quote, read.columns))})"
     table = f"{quote(read.schema or schema)}.{quote(read.name)}"
-    return f"GRANT SELECT{columns} ON {table} TO {quote(role)};"
+    why = "" if read.columns else "  -- all columns: a model's SQL does not say which"
+    return f"GRANT SELECT{columns} ON {table} TO {quote(role)};{why}"
 
 
 def _state(schema: str, role: str) -> Iterator[str]:

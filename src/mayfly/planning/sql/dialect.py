@@ -198,6 +198,13 @@ class SqlDialect(ABC):
         """FROM items of all rows of two items, with their aliases, side by side."""
         return f"{left} FULL OUTER JOIN {right} ON {on}"
 
+    def has_schema(self, schema: str) -> str:
+        """Query of one number `n`: 1 where a schema is there, 0 where not."""
+        return (
+            f"SELECT count(*) AS n FROM information_schema.schemata "
+            f"WHERE schema_name = {self.literal(schema)}"
+        )
+
     def has_table(self, schema: str, table: str) -> str:
         """Query of one number `n`: 1 where a table or view is there, 0 where not."""
         return (

@@ -1,0 +1,49 @@
+"""`doctor --grants`: the least rights that a project needs at a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mayfly.api.findings import require_source
+from mayfly.bootstrap import open_source, source_request, source_spec
+from mayfly.config.load import load_project
+from mayfly.domain.settings import ModelSettings, Project
+from mayfly.planning.model_reads import TableRead, joined_reads, reads_of_sql
+from mayfly.ports.source_spec import GrantRequest
+
+
+def least_grants(root: Path, name: str, *, target: str) -> dict[str, Any]:
+    """A script for the owner of the source. Connects to nothing; the source's secret, which names
+    the role, must be at hand.
+
+    Raises:
+        UsageError: `unknown_source`.
+        PolicyError: as `check_model_sql`, of a model of the source.
+        ConfigError: `secret_missing`; `dsn_invalid`.
+    """
+    project = load_project(root, target=target)
+    require_source(project, name)
+    request = GrantRequest(
+        source=source_request(project, name), reads=joined_reads(_reads(project, name))
+    )
+    lines = list(source_spec(project, name).grants(request))
+    return {"schema": "mayfly/doctor/1", "ok": True, "source": name, "grants": lines}
+
+
+def _reads(project: Project, name: str) -> Iterator[TableRead]:
+    dialect = open_source(project, name).dialect
+    for model in project.models.values():
+        if model.source != name:
+            continue
+        if model.table is not None:
+            yield _of_table(model, *model.table)
+        else:
+            yield from reads_of_sql(model.sql or "", dialect)
+
+
+def _of_table(model: ModelSettings, schema: str | None, table: str) -> TableRead:
+    """The columns that a run selects: those declared, and those that state consent."""
+    names = {*model.columns, *(binding.column for binding in model.consent.values())}
+    return TableRead(schema=schema, name=table, columns=tuple(sorted(names)))
