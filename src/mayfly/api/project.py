@@ -13,8 +13,9 @@ from typing import Any
 from mayfly.adapters.processes import actor_id, is_alive
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
-from mayfly.api.results import PlanResult, RunResult, SyncPlan
+from mayfly.api.results import PlanResult, RunResult, SyncPlan, key_refusals, refusal_of
 from mayfly.api.running import RunRequest, require_approved, run_syncs
+from mayfly.api.uninstalling import uninstalling
 from mayfly.api.waiting import Swept, away, held, pending
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
@@ -26,7 +27,7 @@ from mayfly.ports.destination import Destination
 from mayfly.ports.planstore import PlanStore
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
-from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
+from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.events import AnchorFailed
 from mayfly.services.events import Swept as SweptEvent
 from mayfly.services.find_object import ObjectFound, find_object, unasked
@@ -85,14 +86,14 @@ class Project:
             try:
                 require_approved(self.app, compiled)
             except EngineError as error:
-                refusals.append(_refusal(error))
+                refusals.append(refusal_of(error))
             store = self.app.plan_store(compiled)
             # An address that nobody approved is not asked: the question carries the token.
             if not refusals:
                 try:
                     found = self._find_object(compiled, store)
                 except EngineError as error:
-                    refusals.append(_refusal(error))
+                    refusals.append(refusal_of(error))
             try:
                 plan = store.count(
                     compiled.spec,
@@ -101,9 +102,9 @@ class Project:
                     sampled=sample,
                 )
                 counts, rows = plan.counts, plan.sample
-                refusals += _key_refusals(counts)
+                refusals += key_refusals(counts)
             except PolicyError as error:
-                refusals.append(_refusal(error))
+                refusals.append(refusal_of(error))
         return SyncPlan(
             compiled=compiled,
             destination=self._destination(sync),
@@ -283,6 +284,15 @@ class Project:
         with self._act():
             dropped = self.app.states().drop(name)
         return _states("drop", [dropped])
+
+    def installed(self, source: str, *, force: bool = False) -> dict[str, Any]:
+        """What there is of Mayfly's in a source. What `uninstall` would refuse is refused."""
+        return uninstalling(self.app, source, force=force)
+
+    def uninstall(self, source: str, *, force: bool = False) -> dict[str, Any]:
+        """Take everything of Mayfly's out of a source; with `force` also what waits there."""
+        with self._act():
+            return uninstalling(self.app, source, force=force, act=True)
 
     def adopt_state(self, name: str, *, state: str | None = None) -> dict[str, Any]:
         """Let a sync go on from a state: its own of another installation, or the one named.
@@ -470,27 +480,6 @@ def _matches(pattern: str, name: str, sync: SyncSettings) -> bool:
     if pattern.startswith("tag:"):
         return pattern.removeprefix("tag:") in sync.tags
     return fnmatch.fnmatchcase(name, pattern)
-
-
-def _refusal(error: EngineError) -> Refusal:
-    return Refusal(code=error.code, column=None, message=f"{error.message} {error.hint}".strip())
-
-
-def _key_refusals(counts: PlanCounts) -> list[Refusal]:
-    found = (
-        ("key_null", counts.null_keys, "rows have a null in the primary key"),
-        ("key_duplicate", counts.duplicate_keys, "primary keys stand on more than one row"),
-        (
-            "destination_key_duplicate",
-            counts.duplicate_destination_keys,
-            "destination keys would be written by more than one row",
-        ),
-    )
-    return [
-        Refusal(code=code, column=None, message=f"{number} {what}.")
-        for code, number, what in found
-        if number
-    ]
 
 
 def _status(run: RunRecord) -> str:

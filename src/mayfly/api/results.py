@@ -151,3 +151,26 @@ class RunResult:
             "ok": self.ok,
             "syncs": [s.to_dict() for s in self.syncs],
         }
+
+
+def refusal_of(error: EngineError) -> Refusal:
+    """An error that keeps a sync from running, as a plan shows it."""
+    return Refusal(code=error.code, column=None, message=f"{error.message} {error.hint}".strip())
+
+
+def key_refusals(counts: PlanCounts) -> list[Refusal]:
+    """What a run would refuse of the keys that were counted."""
+    found = (
+        ("key_null", counts.null_keys, "rows have a null in the primary key"),
+        ("key_duplicate", counts.duplicate_keys, "primary keys stand on more than one row"),
+        (
+            "destination_key_duplicate",
+            counts.duplicate_destination_keys,
+            "destination keys would be written by more than one row",
+        ),
+    )
+    return [
+        Refusal(code=code, column=None, message=f"{number} {what}.")
+        for code, number, what in found
+        if number
+    ]

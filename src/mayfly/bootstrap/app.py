@@ -22,6 +22,7 @@ from mayfly.adapters.ledgers.folder import FolderLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
+from mayfly.adapters.planstores.schema import SourceSchema
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import close_leaks, is_alive, refuse_key_log
 from mayfly.adapters.spools.spool import SealedSpool
@@ -76,6 +77,7 @@ from mayfly.services.probe_source import probe_source
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
+from mayfly.services.uninstall import Uninstaller
 from mayfly.services.waiting import WaitingRoom
 
 
@@ -196,6 +198,24 @@ class App:
             now_ms=self.clock.now_ms,
             alive=is_alive,
         )
+
+    def uninstaller(self, name: str) -> Uninstaller:
+        """Takes everything of ours out of a source."""
+        project = self.project
+        settings = project.sources[name]
+        models = {n for n, model in project.models.items() if model.source == name}
+        return Uninstaller(
+            source=name,
+            place=where_state_is(project, name),
+            syncs={s.id for s in project.syncs.values() if s.model in models},
+            schema=partial(self._schema_in, name) if settings.state == "source" else None,
+            room=self.waiting(),
+        )
+
+    def _schema_in(self, name: str) -> SourceSchema:
+        schema = self.project.sources[name].state_schema
+        source = self.source(name)
+        return SourceSchema(source, self.dialect(source), schema=schema)
 
     def _states_in(self, name: str) -> States:
         source = self.source(name)

@@ -26,6 +26,7 @@ from mayfly.cli.options import print_result as _print
 from mayfly.cli.report import prove, report_app
 from mayfly.cli.state import state_app
 from mayfly.cli.suppress import suppress_app
+from mayfly.cli.uninstall import uninstall
 from mayfly.cli.waiting import (
     away_lines,
     held_lines,
@@ -413,6 +414,7 @@ def retry(
 app.command()(connect)
 app.command()(sweep)
 app.command()(purge)
+app.command()(uninstall)
 app.command()(prove)
 for command_name, command in WITHOUT_PROJECT.items():
     app.command(command_name)(command)

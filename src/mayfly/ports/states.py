@@ -109,3 +109,37 @@ class States(Protocol):
                 `plan_open` (another identity, and a run left its plan open), `state_exists` (that
                 of `spec` holds rows already).
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaTraces:
+    """What our schema in a warehouse holds besides states.
+
+    Args:
+        foreign: tables and views that Mayfly did not make.
+        checkpoints: of the ledger, where the warehouse is or was an anchor.
+    """
+
+    foreign: int
+    checkpoints: int
+
+
+class StateSchema(Protocol):
+    """Our schema in one warehouse, as a whole."""
+
+    def traces(self) -> SchemaTraces | None:
+        """What it holds; None where there is no schema."""
+
+    def remove(
+        self, *, owner: str, now_ms: int, alive: Callable[[str], bool], record: Record
+    ) -> Sequence[StateInfo]:
+        """Drop it with all that Mayfly made there; the states that were. One transaction: where
+        `record`, which is called with each before the commit, raises, nothing has happened.
+        Without a schema a no-op.
+
+        Raises:
+            PolicyError: `foreign_tables`, something in it is not Mayfly's; `foreign_state`, a
+                state is another installation's; `state_format`.
+            TransientError: `run_active`, a live process works on a state.
+            ConfigError: `missing_grant`, the schema is not the role's to drop.
+        """

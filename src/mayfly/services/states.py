@@ -74,6 +74,10 @@ class StateKeeper:
             for info in states().all()
         ]
 
+    def of(self, place: str) -> Sequence[KnownState]:
+        """Every state of one place."""
+        return [self._known(place, info) for info in self.states[place]().all()]
+
     def find(self, name: str) -> KnownState:
         """A state by its own name (`STATE` or `SOURCE/STATE`), or by the sync that uses it.
 
@@ -114,11 +118,9 @@ class StateKeeper:
             )
         states = self.states[found.source]()
         gone = states.drop(
-            found.info.sid, now_ms=self.now_ms(), alive=self.alive, record=self._record_drop
+            found.info.sid, now_ms=self.now_ms(), alive=self.alive, record=self.record_drop
         )
-        if gone.open_run is not None:
-            # After a crash before this line, the sync's next run finds that the copy is gone.
-            self.ledger.append([self._entry(EntryType.DROPPED, gone, run=gone.open_run)])
+        self.record_copies([gone])
         return self._known(found.source, gone)
 
     def adopt(self, spec: PlanSpec, source: str, name: str | None) -> KnownState:
@@ -149,7 +151,20 @@ class StateKeeper:
         )
         return self._known(source, was)
 
-    def _record_drop(self, gone: StateInfo) -> None:
+    def record_copies(self, gone: Sequence[StateInfo]) -> None:
+        """That the working copies of open plans went with their states. After a crash before it,
+        the next sweep finds that they are gone.
+        """
+        entries = [
+            self._entry(EntryType.DROPPED, state, run=state.open_run)
+            for state in gone
+            if state.open_run is not None
+        ]
+        if entries:
+            self.ledger.append(entries)
+
+    def record_drop(self, gone: StateInfo) -> None:
+        """That a state is forgotten; before it is."""
         self.ledger.append([self._entry(EntryType.STATE_DROPPED, gone, rows=gone.rows)])
 
     def _record_adoption(self, was: StateInfo) -> None:

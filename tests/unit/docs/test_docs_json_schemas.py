@@ -137,6 +137,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("keys", "destroy", "1", "--yes"),
         ("state", "list"),
         ("state", "drop", "to_crm", "--yes"),
+        ("uninstall", "shop", "--yes"),
     ]
     for words in steps:
         document = call(*words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -71,9 +71,14 @@ def drop_copies(session: SqlSession, sql: SqlDialect, names: Names, layout: str)
 def left_copies(session: SqlSession, sql: SqlDialect, names: Names) -> list[str]:
     """Quoted names of a state's working copies, of whatever plan, where each has a number."""
     found = session.table(sql.tables_of(names.schema)).column("name").to_pylist()
-    ours = re.compile(f"({'|'.join(WORKING_COPIES)})_{names.sid}_[0-9]+")
     schema = sql.quote(names.schema)
-    return [f"{schema}.{sql.quote(str(n))}" for n in found if ours.fullmatch(str(n))]
+    return [f"{schema}.{sql.quote(name)}" for name in numbered_copies(found, names)]
+
+
+def numbered_copies(found: Iterable[str], names: Names) -> list[str]:
+    """Those of the names of tables that are a state's working copies with a number."""
+    ours = re.compile(f"({'|'.join(WORKING_COPIES)})_{names.sid}_[0-9]+")
+    return [name for name in found if ours.fullmatch(name)]
 
 
 def registered_spec(row: Mapping[str, Any]) -> PlanSpec:

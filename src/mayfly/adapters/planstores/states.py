@@ -52,14 +52,14 @@ class SourceStates:
         with self._source.session(write=False) as session:
             if not self._columns(session, "states"):
                 return []
-            return [self._info(session, row) for row in self._rows(session)]
+            return [self.info(session, row) for row in self.rows(session)]
 
     def open_plans(self) -> Sequence[LeftPlan]:
         """See `States.open_plans`."""
         with self._source.session(write=False) as session:
             if not self._columns(session, "states"):
                 return []
-            found = (self._left_plan(session, row) for row in self._rows(session))
+            found = (self._left_plan(session, row) for row in self.rows(session))
             return [plan for plan in found if plan is not None]
 
     def drop(
@@ -68,7 +68,7 @@ class SourceStates:
         """See `States.drop`."""
         with self._source.session(write=True) as session:
             row = self._taken(session, sid, now_ms, alive)
-            found = self._info(session, row)
+            found = self.info(session, row)
             self._drop(session, sid)
             record(found)
             session.commit()
@@ -80,7 +80,7 @@ class SourceStates:
         """See `States.end_plan`."""
         with self._source.session(write=True) as session:
             row = self._taken(session, sid, now_ms, alive)
-            found = self._info(session, row)
+            found = self.info(session, row)
             if found.open_run is None:
                 return found, CloseReport()
             doubtful = self._take_as_sent(session, row)
@@ -106,7 +106,7 @@ class SourceStates:
         """See `States.adopt`."""
         with self._source.session(write=True) as session:
             row = self._taken(session, sid, now_ms, alive)
-            found = self._info(session, row)
+            found = self.info(session, row)
             self._check(row, found, spec)
             if spec.identity.sid != sid:
                 self._rename(session, found, spec, now_ms, alive)
@@ -150,7 +150,7 @@ class SourceStates:
             lock = self._sql.lock(self._names(sid).registry)
             if lock is not None:
                 session.execute(lock)
-            rows = [row for row in self._rows(session) if row["sid"] == sid]
+            rows = [row for row in self.rows(session) if row["sid"] == sid]
         if not rows:
             raise PolicyError(
                 "state_unknown",
@@ -158,18 +158,7 @@ class SourceStates:
                 hint="`mayfly state list` shows what there is.",
             )
         [row] = rows
-        if row["format"] != tables.FORMAT:
-            raise PolicyError(
-                "state_format",
-                f"The state has format {row['format']}; this program knows {tables.FORMAT}.",
-                hint="Use the release of Mayfly that wrote it, or a newer one.",
-            )
-        if row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"])):
-            raise TransientError(
-                "run_active",
-                "A run works on the state.",
-                hint="Wait until it has ended, or stop it.",
-            )
+        require_idle(row, now_ms, alive)
         return row
 
     def _take_as_sent(self, session: SqlSession, row: dict[str, Any]) -> int:
@@ -216,7 +205,7 @@ class SourceStates:
                 hint="Run the sync once more under its old id and destination, then adopt.",
             )
         new = spec.identity.sid
-        for row in self._rows(session):
+        for row in self.rows(session):
             if row["sid"] != new:
                 continue
             self._taken_over(session, row, now_ms, alive)
@@ -232,7 +221,7 @@ class SourceStates:
         alive: Callable[[str], bool],
     ) -> None:
         """An empty state of the new identity gives way; one that remembers anything does not."""
-        there = self._info(session, row)
+        there = self.info(session, row)
         busy = row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"]))
         if there.rows or there.identifiers or there.open_run is not None or busy:
             raise PolicyError(
@@ -255,7 +244,7 @@ class SourceStates:
 
     def _make_view(self, session: SqlSession) -> None:
         """Over the states that are left; it keeps its columns, and so what was granted on it."""
-        states = self._rows(session)
+        states = self.rows(session)
         columns = self._columns(session, "rejected")
         if not states:
             if columns:
@@ -267,7 +256,8 @@ class SourceStates:
     def _names(self, sid: str) -> Names:
         return Names(sql=self._sql, schema=self._schema, sid=sid)
 
-    def _rows(self, session: SqlSession) -> list[dict[str, Any]]:
+    def rows(self, session: SqlSession) -> list[dict[str, Any]]:
+        """Of the table of states, which must be there."""
         found: list[dict[str, Any]] = session.table(
             "SELECT sid, workspace, target, sync, destination, owner, holder, lease_until, format, "
             f"plan_run, plan_layout, state_keys FROM {self._names('').registry} "
@@ -280,7 +270,8 @@ class SourceStates:
         found = session.table(self._sql.columns_of(self._schema, name))
         return [str(text) for text in found.column("name").to_pylist()]
 
-    def _info(self, session: SqlSession, row: dict[str, Any]) -> StateInfo:
+    def info(self, session: SqlSession, row: dict[str, Any]) -> StateInfo:
+        """A state by its row."""
         names = self._names(str(row["sid"]))
         counts = [
             int(session.table(f"SELECT count(*) AS n FROM {names.of(k)}").column("n")[0].as_py())
@@ -314,4 +305,25 @@ class SourceStates:
             run=str(row["plan_run"]),
             waiting_batches=len(waiting),
             waiting_rows=sum(b.rows for b in waiting),
+        )
+
+
+def require_idle(row: dict[str, Any], now_ms: int, alive: Callable[[str], bool]) -> None:
+    """Refuse a state that this release does not know, or that a run works on.
+
+    Raises:
+        PolicyError: `state_format`.
+        TransientError: `run_active`.
+    """
+    if row["format"] != tables.FORMAT:
+        raise PolicyError(
+            "state_format",
+            f"The state has format {row['format']}; this program knows {tables.FORMAT}.",
+            hint="Use the release of Mayfly that wrote it, or a newer one.",
+        )
+    if row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"])):
+        raise TransientError(
+            "run_active",
+            "A run works on the state.",
+            hint="Wait until it has ended, or stop it.",
         )

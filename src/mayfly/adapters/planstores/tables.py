@@ -27,9 +27,13 @@ def make_schema(session: SqlSession, sql: SqlDialect, schema: str) -> None:
     """Our schema, where it is not there: PostgreSQL wants the right to make any for `IF NOT EXISTS`
     even where there is nothing to make.
     """
-    there = session.table(sql.has_schema(schema)).column("n")
-    if not there[0].as_py():
+    if not has_schema(session, sql, schema):
         session.execute(sql.create_schema(schema))
+
+
+def has_schema(session: SqlSession, sql: SqlDialect, schema: str) -> bool:
+    """Whether the schema is there."""
+    return bool(session.table(sql.has_schema(schema)).column("n")[0].as_py())
 
 
 def create_registry(sql: SqlDialect, names: Names) -> str:

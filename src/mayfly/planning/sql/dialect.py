@@ -129,6 +129,10 @@ class SqlDialect(ABC):
         """Make a schema where it is not there."""
         return f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}"
 
+    def drop_schema(self, schema: str) -> str:
+        """Drop a schema that nothing is in; refused where anything is."""
+        return f"DROP SCHEMA {self.quote(schema)}"
+
     def create_table(self, name: str, columns: str, *, temporary: bool = False) -> str:
         """Make a table where it is not there: `columns` are definitions, comma-separated."""
         kind = "TEMPORARY TABLE" if temporary else "TABLE"
@@ -213,9 +217,9 @@ class SqlDialect(ABC):
         )
 
     def tables_of(self, schema: str) -> str:
-        """Query of the names of a schema's tables, as `name`."""
+        """Query of a schema's tables: `name`, and `kind`, which is VIEW for a view."""
         return (
-            f"SELECT table_name AS name FROM information_schema.tables "
+            f"SELECT table_name AS name, table_type AS kind FROM information_schema.tables "
             f"WHERE table_schema = {self.literal(schema)}"
         )
 
