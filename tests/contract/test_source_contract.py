@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
@@ -14,6 +15,7 @@ from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.planning.sql.dialect import quote
 from mayfly.testing.source_contract import MARK, SourceContract, SourceWorld
+from plugin_world import example
 
 _ROWS = f"SELECT i AS id, '{MARK}' AS name FROM range(1000) t(i)"
 
@@ -236,3 +238,17 @@ def test_a_folder_refuses_links_and_two_files_of_one_stem(tmp_path: Path) -> Non
     (tmp_path / "link.csv").symlink_to("/etc/hostname")
     with pytest.raises(ConfigError, match="symbolic_link"):
         source.check(write=False)
+
+
+class TestPlugin(SourceContract):
+    """The source that the page on adding one shows."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> SourceWorld:
+        """A folder with a JSON Lines file."""
+        module: dict[str, Any] = {"__name__": "mayfly_jsonl"}
+        exec(compile(example(), "mayfly_jsonl.py", "exec"), module)  # our own page
+        rows = "".join(f'{{"id": {i}, "name": "{MARK}"}}\n' for i in range(1000))
+        (tmp_path / "people.jsonl").write_text(rows)
+        source = module["JsonlSource"]("folder", tmp_path)
+        return SourceWorld(source=source, writable=False)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 
 from mayfly.adapters.http import HttpxClient
+from mayfly.bootstrap.guarded_source import GuardedSource
+from mayfly.config.plugins import load_plugin
 from mayfly.config.secrets import resolve
 from mayfly.connectors.destinations import (
     database_duckdb,
@@ -79,7 +81,9 @@ def _secret(reference: object) -> Revealable:
 
 def source_spec(project: Project, name: str) -> SourceSpec:
     """What the kind of a source says of itself."""
-    return SOURCES[project.sources[name].type]
+    type_ = project.sources[name].type
+    known = SOURCES.get(type_)
+    return known or load_plugin(project.plugins[type_]).spec
 
 
 def source_request(project: Project, name: str) -> SourceRequest:
@@ -93,7 +97,9 @@ def source_request(project: Project, name: str) -> SourceRequest:
 
 def open_source(project: Project, name: str) -> Source:
     """A source by its settings."""
-    return source_spec(project, name).open(source_request(project, name))
+    spec, request = source_spec(project, name), source_request(project, name)
+    source = spec.open(request)
+    return source if spec.type in SOURCES else GuardedSource(source, spec.hosts(request))
 
 
 def dialect_of(project: Project, name: str) -> SqlDialect:

@@ -87,7 +87,7 @@ def init(
 ) -> None:
     """Make what is missing: project files from a template, store, keys, ledger."""
     from mayfly.bootstrap import initialise
-    from mayfly.config.load import project_schema
+    from mayfly.config.load import schema_for
     from mayfly.services.init_project import write_missing, write_schema
 
     project.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def init(
     if template is Template.DEMO:
         files += _demo_warehouse(project)
     made = initialise(project, target=target)
-    write_schema(project, project_schema())
+    write_schema(project, schema_for(project))
     document = {"schema": "mayfly/init/1", "ok": True, "files": files, "made": made}
     _print(output, document, _made_lines(files, made))
 
@@ -174,12 +174,12 @@ def doctor(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the project files."""
+def schema(project: ProjectOption = HERE) -> None:
+    """Print the JSON Schema of the project files, with what the project's plug-ins add."""
     from mayfly.cli.render import to_json
-    from mayfly.config.load import project_schema
+    from mayfly.config.load import schema_for
 
-    typer.echo(to_json(project_schema()))
+    typer.echo(to_json(schema_for(project)))
 
 
 @app.command()

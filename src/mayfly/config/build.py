@@ -89,6 +89,7 @@ def build(
             )
             for n, x in parsed.syncs.items()
         },
+        plugins={t: plugin for t, (plugin, _) in merged.plugins.items()},
         warnings=tuple(_warnings(merged, parsed)),
     )
 
@@ -148,7 +149,7 @@ def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
     )
 
 
-def _source(root: Path, name: str, source: m.SourceFile) -> s.SourceSettings:
+def _source(root: Path, name: str, source: m.AnySource) -> s.SourceSettings:
     """Keys that `SourceSettings` has no field for go to its options."""
     given = source.model_dump(by_alias=True, exclude_none=True)
     for key in secret_keys(type(source)) & given.keys():
@@ -241,7 +242,11 @@ def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
         for key in ("provider", "geography", "region") if in_folder else ("provider",):
             if getattr(head.workspace.residency, key) is not None:
                 paths.append(("workspace", "residency", key))
-    paths += [("sources", n, "classify") for n, x in parsed.sources.items() if x.classify]
+    paths += [
+        ("sources", n, "classify")
+        for n, x in parsed.sources.items()
+        if getattr(x, "classify", None)
+    ]
     paths += [("syncs", n, "schedule") for n, x in parsed.syncs.items() if x.schedule]
     for path in paths:
         spot = merged.spots.key(*path)

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mayfly.config.fields import Part
 from mayfly.config.findings import MAIN_FILE, Findings, Spot, Spots, shown
 from mayfly.config.yaml_tree import read_tree
+from mayfly.domain.settings import PluginSettings
 
 SECTIONS = ("sources", "models", "destinations", "syncs")
-MAIN_ONLY = ("workspace", "keys", "store", "spool", "dbt", "anchors", "targets")
+MAIN_ONLY = ("workspace", "keys", "store", "spool", "dbt", "anchors", "plugins", "targets")
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000
 FOLDERS_MAX = 10
@@ -30,6 +32,7 @@ class Merged:
         sql_files: SQL files found under `models/`, by their path from `root`.
         main: `mayfly.yml` could be read.
         broken: files were left out because they are unreadable, so that names may be missing.
+        plugins: kinds of sources that other distributions add, by their `type`.
     """
 
     root: Path
@@ -38,6 +41,7 @@ class Merged:
     sql_files: set[str] = field(default_factory=set)
     main: bool = False
     broken: bool = False
+    plugins: dict[str, tuple[PluginSettings, type[Part]]] = field(default_factory=dict)
 
     def section(self, name: str) -> dict[str, object]:
         """The entries of a section; empty where it is missing or no mapping."""

@@ -28,6 +28,7 @@ from mayfly.config.fields import (
     WebhookUrl,
 )
 from mayfly.config.keys import KeysFile, LocalKeys
+from mayfly.config.plugins import PluginFile, SourcePart
 from mayfly.domain.classes import ColumnClass
 
 
@@ -121,6 +122,8 @@ class PostgresSource(Part):
 
 
 SourceFile = Annotated[DuckdbSource | FilesSource | PostgresSource, Field(discriminator="type")]
+AnySource = DuckdbSource | FilesSource | PostgresSource | SourcePart
+"""Of the project's own or of a plug-in."""
 
 
 class DbtFile(Part):
@@ -363,6 +366,9 @@ class ProjectFile(Part):
     dbt: DbtFile | None = Field(default=None, description="The dbt project that builds the models.")
     anchors: dict[Name, AnchorFile] = Field(
         default={}, description="Where checkpoints of the ledger are kept, out of our hands."
+    )
+    plugins: list[PluginFile] = Field(
+        default=[], description="Distributions whose kinds of sources may be loaded."
     )
     targets: dict[Name, Annotated[TargetFile, BeforeValidator(_empty)]] = Field(
         default={},

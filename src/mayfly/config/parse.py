@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mayfly.config import models as m
 from mayfly.config.buckets import SpoolFile
@@ -16,6 +18,7 @@ from mayfly.config.fields import Part
 from mayfly.config.files import SECTIONS, Merged
 from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
 from mayfly.config.keys import KeysFile
+from mayfly.config.plugins import PluginFile, offering
 from mayfly.domain.names import is_name
 
 NAME_HINT = "Use a-z, 0-9 and _, begin with a letter, at most 63 characters."
@@ -55,7 +58,7 @@ class Parsed:
     """What could be read; `complete` is None where the project as a whole is faulty."""
 
     complete: m.ProjectFile | None = None
-    sources: dict[str, m.SourceFile] = field(default_factory=dict)
+    sources: dict[str, m.AnySource] = field(default_factory=dict)
     models: dict[str, m.ModelFile] = field(default_factory=dict)
     destinations: dict[str, m.DestinationFile] = field(default_factory=dict)
     syncs: dict[str, m.SyncFile] = field(default_factory=dict)
@@ -84,12 +87,40 @@ def parse_entry(
         message = f"{section}: {shown(name)} cannot be a name"
         findings.add(merged.spots.key(section, name), "bad_name", message, NAME_HINT)
         return
+    if section == "sources" and _is_undeclared(merged, name, findings):
+        return
+    adapter = _ADAPTERS[section]
+    if section == "sources" and merged.plugins:
+        adapter = TypeAdapter(source_union(model for _, model in merged.plugins.values()))
     try:
-        entry = _ADAPTERS[section].validate_python(merged.section(section)[name])
+        entry = adapter.validate_python(merged.section(section)[name])
     except ValidationError as error:
         _explain_all(error, (section, name), merged, findings)
         return
     getattr(parsed, section)[name] = entry
+
+
+def source_union(plugins: Iterable[type[Part]]) -> Any:
+    """What may stand under `sources`, with the kinds that plug-ins add."""
+    models = [*variants("sources").values(), *plugins]
+    return Annotated[reduce(or_, models), Field(discriminator="type")]
+
+
+def _is_undeclared(merged: Merged, name: str, findings: Findings) -> bool:
+    """Whether the source's type is one that an installed distribution would add, were it named."""
+    path = ("sources", name, "type")
+    type_ = value_at(merged.data, path)
+    if not isinstance(type_, str) or not is_name(type_):
+        return False
+    if type_ in merged.plugins or type_ in variants("sources"):
+        return False
+    written = offering(type_)
+    if not written:
+        return False
+    message = f"sources.{name}.type: a plug-in that the project does not name adds this type"
+    hint = f"Where you trust it, write in mayfly.yml: {written}"
+    findings.add(merged.spots.value(*path), "plugin_undeclared", message, hint)
+    return True
 
 
 def _explain_all(error: ValidationError, base: Path, merged: Merged, findings: Findings) -> None:
@@ -130,7 +161,7 @@ def _explain(
         key = "type" if kind == "union_tag_not_found" else rest[-1]
         spot = spots.key(*path) if path else Spot()
         tagged = key == "type" and path
-        hint = suggestion("", variants(str(path[0]))) if tagged else ""
+        hint = suggestion("", _variants_in(str(path[0]), merged)) if tagged else ""
         hint = hint or meaning_of(path, str(key), merged)
         findings.add(spot, "missing_key", f"{prefix(label)}key `{key}` is missing", hint)
     elif kind == "extra_forbidden":
@@ -182,6 +213,8 @@ def _explain_value(
 
 
 _FORMS = {
+    "distribution": "Write mayfly-jsonl, for instance.",
+    "version": "Write 1.0.0, for instance: the one that is installed.",
     "account_id": "Write the digits Ads Manager shows, in quotes.",
     "api_version": "Write v26.0, for instance.",
     "memory_limit": "Write 2GB, for instance.",
@@ -215,7 +248,7 @@ _WHY_NOT = {"epoch_days": "There a version costs and ends days later: rotate and
 def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
     key, spot = str(path[-1]), merged.spots.key(*path)
     parent, allowed = label_of(path[:-1]), keys_at(path[:-1], merged)
-    owners = _owners(path, key)
+    owners = _owners(path, key, merged)
     if owners and key not in allowed:
         kind = tag_at(path[:-1], merged)
         message = f"{parent}: `{key}` is no key of type {kind}, but of {', '.join(owners)}"
@@ -226,11 +259,12 @@ def _unknown_key(path: Path, merged: Merged, findings: Findings) -> None:
     findings.add_unknown(spot, "unknown_key", message, key, allowed)
 
 
-def _owners(path: Path, key: str) -> list[str]:
+def _owners(path: Path, key: str, merged: Merged) -> list[str]:
     """The types of the same section that do have the key."""
     if _tagged(path[:-1]) is None:
         return []
-    return [tag for tag, model in variants(str(path[0])).items() if key in keys_of(model)]
+    known = _variants_in(str(path[0]), merged)
+    return [tag for tag, model in known.items() if key in keys_of(model)]
 
 
 # Sections whose parts are of several kinds. Those of `_SINGLE` are one part, which is of that kind
@@ -255,6 +289,12 @@ def variants(section: str) -> dict[str, type[Part]]:
     """The models of a section by the `type` (of `keys`: `provider`) that chooses them."""
     union, key = get_args(_TAGGED[section])[0], tag_key((section,))
     return {get_args(x.model_fields[key].annotation)[0]: x for x in get_args(union)}
+
+
+def _variants_in(section: str, merged: Merged) -> dict[str, type[Part]]:
+    """As `variants`, with those that the project's plug-ins add."""
+    added = merged.plugins if section == "sources" else {}
+    return variants(section) | {tag: model for tag, (_, model) in added.items()}
 
 
 def tag_key(path: Path) -> str:
@@ -293,9 +333,11 @@ def model_at(path: Path, merged: Merged) -> type[Part] | None:
         case ("targets", _):
             return m.TargetFile
         case _ if (section := _tagged(path)) is not None:
-            return variants(section).get(tag_at(path, merged))
+            return _variants_in(section, merged).get(tag_at(path, merged))
         case ("dbt",) | ("targets", _, "dbt"):
             return m.DbtFile
+        case ("plugins", _):
+            return PluginFile
         case ("models", _):
             return m.ModelFile
         case ("models", _, "columns", _):

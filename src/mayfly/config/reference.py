@@ -19,6 +19,7 @@ from mayfly.config import fields as f
 from mayfly.config import models as m
 from mayfly.config.codes import CODES
 from mayfly.config.parse import variants
+from mayfly.config.plugins import PluginFile
 from mayfly.config.schema import project_schema
 
 PAGE = "project.md"
@@ -34,6 +35,8 @@ _WORDS: dict[object, str] = {
     f.Account: "text",
     f.ApiVersion: "text",
     f.Memory: "text",
+    f.DistributionName: "text",
+    f.PluginVersion: "text",
     f.Loopback: "address",
     f.HttpsAddress: "address",
     f.AwsRegion: "text",
@@ -76,6 +79,7 @@ def reference_page() -> str:
     parts.append(_section("`dbt`", m.DbtFile))
     for tag, model in variants("anchors").items():
         parts.append(_section(f"`anchors.NAME`, type `{tag}`", model))
+    parts.append(_section("Members of `plugins`", PluginFile))
     parts.append(_section("`targets.NAME`", m.TargetFile))
     for tag, model in variants("sources").items():
         parts.append(_section(f"`sources.NAME`, type `{tag}`", model))

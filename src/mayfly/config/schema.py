@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field, create_model
+
+from mayfly.config.fields import Name
 from mayfly.config.files import MAIN_ONLY
 from mayfly.config.models import ProjectFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def project_schema() -> dict[str, Any]:
+def project_schema(sources: Any = None) -> dict[str, Any]:
     """The JSON Schema (2020-12) of `mayfly.yml` and of every file that is merged into it.
 
     It says what one file may hold. What several files say together (names that must exist, one
     definition of each) is the loader's to check.
+
+    Args:
+        sources: what may stand under `sources`, where plug-ins add to it.
     """
-    schema = ProjectFile.model_json_schema(by_alias=True)
+    model: type[ProjectFile] = ProjectFile
+    if sources is not None:
+        names = ProjectFile.model_fields["sources"]
+        field: Any = Field(default={}, description=names.description)
+        model = create_model(
+            "ProjectFile", __base__=ProjectFile, sources=(dict[Name, sources], field)
+        )
+    schema = model.model_json_schema(by_alias=True)
     _tidy(schema, is_properties=False)
     definitions = schema["$defs"]
     definitions["ModelFile"]["oneOf"] = [_has(key) for key in ("table", "sql", "file", "ref")]

@@ -36,6 +36,7 @@ def with_target(merged: Merged, target: str) -> Merged:
         sql_files=merged.sql_files,
         main=merged.main,
         broken=merged.broken,
+        plugins=merged.plugins,
     )
     overlay = _of(merged, target)
     for key in (*_WHOLE, *SECTIONS):

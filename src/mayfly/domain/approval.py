@@ -94,6 +94,10 @@ def _source_address(project: Project, name: str) -> Mapping[str, str]:
     source = project.sources[name]
     address = {"path": source.path, "dsn": source.dsn, "schema": source.schema, **source.options}
     known = {key: _place(project, value) for key, value in address.items()}
+    plugin = project.plugins.get(source.type)
+    if plugin is not None:
+        # Whose code reads the rows; its version is a change of the project's files alone.
+        known["plugin"] = plugin.distribution
     return {"name": name, "type": source.type, **known}
 
 

@@ -77,6 +77,15 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PluginSettings:
+    """A kind of source that another distribution adds, in the version that the project names."""
+
+    type: str
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceSettings:
     """One warehouse, database or folder that is read; `options` holds what its type alone has,
     secrets as `SecretRef`.
@@ -220,6 +229,7 @@ class Project:
     """A whole project under one target; `warnings` lists what is not enforced.
 
     `spool` is the bucket of sealed batches; None where they wait in the project's own folder.
+    `plugins` has the kinds of sources that are not Mayfly's own, by their `type`.
     """
 
     root: Path
@@ -234,4 +244,5 @@ class Project:
     models: Mapping[str, ModelSettings]
     destinations: Mapping[str, DestinationSettings]
     syncs: Mapping[str, SyncSettings]
+    plugins: Mapping[str, PluginSettings] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
