@@ -245,3 +245,29 @@ def test_an_unknown_source_is_refused(
     project = shop.open()
     with pytest.raises(EngineError, match="unknown_source"):
         project.uninstall("shpo")
+
+
+@pytest.mark.slow
+def test_a_schema_that_is_another_role_s_is_not_half_dropped(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxServer
+) -> None:
+    """The hint says how it is handed over; then it goes."""
+    shop = _made("postgres", request, monkeypatch, sandbox.url)
+    assert shop.dsn is not None
+    role = f"guest_{psycopg.conninfo.conninfo_to_dict(shop.dsn)['dbname']}"
+    shop.execute(
+        f"CREATE ROLE {role} LOGIN",
+        "CREATE SCHEMA _mayfly",
+        f"GRANT USAGE, CREATE ON SCHEMA _mayfly TO {role}",
+        f"GRANT SELECT ON people TO {role}",
+    )
+    monkeypatch.setenv("WAREHOUSE_DSN", psycopg.conninfo.make_conninfo(shop.dsn, user=role))
+    assert shop.open().run().exit_code == 0
+    code, document = shop.call("--yes")
+    assert (code, document["code"]) == (1, "missing_grant")
+    assert "OWNER TO" in document["hint"]
+    assert shop.execute("SELECT count(*) FROM _mayfly.states") == [(2,)]
+    assert shop.entries("state_dropped") == []
+    shop.execute(f"ALTER SCHEMA _mayfly OWNER TO {role}")
+    assert shop.call("--yes")[0] == 0
+    assert shop.schemas() == []

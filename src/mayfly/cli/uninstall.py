@@ -60,8 +60,9 @@ def installed_text(found: Mapping[str, Any]) -> str:
         f"{s['identifiers']:,} identifiers"
         for s in found["states"]
     )
+    count = len(found["states"])
     parts = [
-        f"Source {found['source']}: {len(found['states'])} states"
+        f"Source {found['source']}: {count} state{'' if count == 1 else 's'}"
         + (f": {states}." if states else ".")
     ]
     if found["open_plans"] or found["sealed_batches"]:
