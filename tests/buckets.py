@@ -36,7 +36,10 @@ class Bucket:
         objects: by their names.
         requests: method and target of each request that was signed well.
         unsigned: method and body of each other request.
+        careless: a request that was not signed is answered all the same, as if it was done.
+        told: names of the headers of each such request.
         status: what every request is answered with from now on; 0 is the right answer.
+        removals_only: of the requests, only removals are answered so.
         location: where it says that one should go instead, with a status of 307.
         page: how many names a listing gives at once.
         versioning: status of versions as S3 says it; empty where they never were on.
@@ -53,6 +56,8 @@ class Bucket:
         self.objects: dict[str, bytes] = {}
         self.requests: list[tuple[str, str]] = []
         self.unsigned: list[tuple[str, bytes]] = []
+        self.careless = self.removals_only = False
+        self.told: list[set[str]] = []
         self.status = 0
         self.location = ""
         self.page = 3
@@ -213,10 +218,14 @@ class _Handler(BaseHTTPRequestHandler):
             good = self._is_signed(signed, body)
         if not good:
             bucket.unsigned.append((self.command, body))
+            bucket.told.append({name.lower() for name in self.headers})
+            if bucket.careless:
+                self._answer(200 if self.command == "GET" else 204)
+                return True
             self._answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
             return True
         bucket.requests.append((self.command, self.path))
-        if bucket.status:
+        if bucket.status and (self.command in ("DELETE", "POST") or not bucket.removals_only):
             place = {"Location": bucket.location} if bucket.location else {}
             self._answer(bucket.status, b"<Error><Message>marked-7f3a</Message></Error>", place)
             return True

@@ -169,13 +169,34 @@ def test_wrong_credentials(bucket: Bucket, place: Place_) -> None:
 def test_sealed_bytes_follow_no_redirect(bucket: Bucket, place: Place_) -> None:
     """The library follows some for requests without a body of ours, and takes no credentials."""
     with bucket_service() as other:
-        for status in (301, 302, 307, 308):
+        for status in (301, 302, 303, 307, 308):
             bucket.status, bucket.location = status, f"{other.address}/{BUCKET}/x.spool"
             for call in calls(place(bucket)):
                 assert code_of(call) in ("spool_unavailable", "spool_denied")
         assert other.requests == []
+        assert other.told
+        secret = {"authorization", "x-amz-security-token", "cookie"}
+        assert not any(names & secret for names in other.told)
         assert not any(b"sealed" in body for _, body in other.unsigned)
         assert all(method != "PUT" for method, _ in other.unsigned)
+
+
+@BOTH
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_removal_that_was_led_elsewhere_is_not_believed(
+    bucket: Bucket, place: Place_, status: int
+) -> None:
+    """Another host says that it is done; the object is there until the bucket has removed it."""
+    blobs = place(bucket)
+    blobs.put(NAME, b"sealed")
+    with bucket_service() as other:
+        other.careless, bucket.removals_only = True, True
+        bucket.status, bucket.location = status, f"{other.address}/{BUCKET}/x.spool"
+        assert code_of(lambda: blobs.delete([NAME])) == "spool_unavailable"
+        assert len(bucket.objects) == 1
+    bucket.status = 0
+    blobs.delete([NAME])
+    assert bucket.objects == {}
 
 
 @BOTH

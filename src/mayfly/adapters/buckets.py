@@ -3,7 +3,8 @@
 The library is an extra (`objects`) and is only imported when a bucket is used. It reads many
 settings from the environment unless they are given; what decides where bytes go and over what
 (address, TLS, certificates, signing) is always given here. Its sockets are not Python's: the guard
-on those is asked before each request instead.
+on those is asked before each request instead. Nor can it be kept from following a redirect of a
+request without a body of rows (`docs/decisions/0014-spool.md`).
 """
 
 from __future__ import annotations
@@ -118,7 +119,11 @@ class Bucket:
         return [path.removeprefix(self._before) for path in paths]
 
     def delete(self, names: Sequence[str]) -> None:
-        """Remove objects; those that are not there count as removed."""
+        """Remove objects; those that are not there count as removed.
+
+        Where the library takes any answer for a success, of whichever host it was led to, what the
+        service still lists afterwards is `away`.
+        """
         paths = [self._before + name for name in names]
         if self._deletes_many and paths:
             self._delete(paths)
@@ -129,6 +134,8 @@ class Bucket:
             except BucketError as error:
                 if error.kind != "absent":
                     raise
+        if names and not set(names).isdisjoint(self.names()):
+            raise BucketError("away", "NotRemovedError")
 
     def _delete(self, paths: str | Sequence[str]) -> None:
         with self._told() as store:
