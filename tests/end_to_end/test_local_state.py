@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -245,6 +246,32 @@ def test_states_are_listed_adopted_and_dropped(folder: Shop, sandbox: SandboxSer
     project.drop_state("to_crm")
     assert folder.state_files() == []
     assert ended(folder.opened(), "to_crm") == ("succeeded", 2, 0)
+
+
+def test_a_copy_of_a_dropped_state_is_good_until_the_key_is_gone(
+    folder: Shop, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropping removes the file alone: put back, it is the state as it was, also once the first
+    version of the key encryption key is destroyed. Without the workspace's key no copy is of use.
+    """
+    folder.write(PEOPLE)
+    project = folder.begin(sandbox.url)
+    assert ended(project, "to_meta")[1] == 2
+    [made] = folder.state_files()
+    kept = made.read_bytes()
+    project.drop_state("to_meta")
+    project.keys("rotate")
+    project.keys("destroy", "1")
+    made.write_bytes(kept)
+    made.chmod(0o600)
+    assert ended(folder.opened(), "to_meta")[0] == "no_changes"
+    folder.write([(1, "ann@example.com", "Lyon", False), *PEOPLE[1:]])
+    assert ended(folder.opened(), "to_meta")[2] == 1
+    for key in Path(os.environ["MAYFLY_KEYS_DIR"]).rglob("local_state.key"):
+        key.unlink()
+    made.write_bytes(kept)
+    [run] = folder.opened().run("to_meta").to_dict()["syncs"]
+    assert (run["status"], run["error"]["code"]) == ("refused", "key_missing")
 
 
 def test_a_state_of_another_workspace_is_refused(folder: Shop, sandbox: SandboxServer) -> None:
