@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from end_to_end.projects import approved, make_project, members
 from end_to_end.spool_buckets import spool_bucket
 from end_to_end.test_hold import DAY_MS, HOLD, call, control, emails, ledger, verified
 from mayfly.adapters import clock
+from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.cli.commands import app
 from mayfly.sandbox.server import SandboxServer
 
@@ -135,17 +136,22 @@ def test_what_waits_goes_once_the_bucket_is_back(
 def test_where_both_are_away_the_plan_waits(
     project: tuple[Path, Bucket], sandbox: SandboxServer
 ) -> None:
-    """Nothing is held then, the ledger says so, and the next run plans anew."""
+    """Nothing is held then, and the next run plans anew; the bucket may have taken a batch that it
+    did not answer for, so that its end is recorded once it answers.
+    """
     root, bucket = project
     bucket.status = AWAY
     assert call(root, "run", "to_meta")[0] == 4
     assert (bucket.objects, keys_left(root)) == ({}, 0)
-    assert {h["class"] for h in call(root, "status")[1]["held"]} == {"temporary"}
-    assert [e["reason"] for e in ledger(root, "purged")] == ["not_held"]
+    status = call(root, "status")[1]
+    assert {h["class"] for h in status["held"]} == {"temporary"}
+    assert [(r["sync"], r["batches"]) for r in status["remains"]] == [("to_meta", 1)]
+    assert ledger(root, "purged") == []
     bucket.status = 0
     control(sandbox, "DELETE")
     assert call(root, "run", "to_meta")[0] == 0
     assert members(sandbox) == emails(*range(100))
+    assert [e["reason"] for e in ledger(root, "purged")] == ["bytes_removed"]
     assert verified(root) == (0, 0, 0)
 
 
@@ -163,6 +169,80 @@ def test_a_purge_on_demand_says_what_is_left(project: tuple[Path, Bucket], statu
     bucket.status = 0
     assert call(root, "sweep")[0] == 0
     assert bucket.objects == {}
+
+
+def erased(root: Path) -> list[tuple[bool, bool, str]]:
+    """Of each sealed batch by the report: whether its key is gone, whether all is; how it ended."""
+    batches = call(root, "report", "erasure")[1]["batches"]
+    return [
+        (b["key_destroyed_at"] is not None, b["logical_at"] is not None, b["reason"])
+        for b in batches
+    ]
+
+
+@pytest.mark.parametrize("command", ["sweep", "purge", "run"])
+def test_what_was_purged_is_gone_once_its_bytes_are(
+    project: tuple[Path, Bucket], sandbox: SandboxServer, command: str
+) -> None:
+    """Neither a run, nor a sweep, nor another purge says so while the bucket is away; whichever
+    finds it back removes the bytes and says so, once.
+    """
+    root, bucket = project
+    assert call(root, "run", "to_meta")[0] == 4
+    bucket.status = AWAY
+    assert call(root, "purge", "to_meta")[0] == 4
+    control(sandbox, "DELETE")
+    for act in (("sweep",), ("purge", "to_meta"), ("run", "to_meta")):
+        document = call(root, *act)[1]
+        assert act[0] == "run" or {left["what"] for left in document["left"]} == {"sealed"}
+        status = call(root, "status")[1]
+        assert [(r["sync"], r["batches"], r["rows"]) for r in status["remains"]] == [
+            ("to_meta", 4, 100)
+        ]
+        assert (
+            "nothing opens them any more"
+            in CliRunner().invoke(app, ["status", "--project", str(root)]).output
+        )
+        assert ledger(root, "purged") == ledger(root, "expired") == []
+        assert erased(root) == [(True, False, "")] * 4
+        assert len(bucket.objects) == 4
+    bucket.status = 0
+    assert call(root, command, *([] if command == "sweep" else ["to_meta"]))[0] == 0
+    assert bucket.objects == {}
+    assert [e["reason"] for e in ledger(root, "purged")] == ["bytes_removed"] * 4
+    assert erased(root) == [(True, True, "bytes_removed")] * 4
+    assert call(root, "status")[1]["remains"] == []
+    assert verified(root) == (0, 0, 0)
+
+
+def test_what_was_delivered_is_gone_once_its_bytes_are(
+    project: tuple[Path, Bucket], sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bucket goes away between the answer and the purge: the run after says so, and its rows
+    count by their answer.
+    """
+    root, bucket = project
+    assert call(root, "run", "to_meta")[0] == 4
+    control(sandbox, "DELETE")
+    purge = SealedSpool.purge
+
+    def leave(spool: SealedSpool, batch_ids: Sequence[str]) -> Sequence[str]:
+        bucket.status = AWAY
+        return purge(spool, batch_ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SealedSpool, "purge", leave)
+        assert call(root, "run", "to_meta")[0] == 4
+    assert ledger(root, "purged") == []
+    assert sorted(erased(root)) == [(False, False, "")] * 3 + [(True, False, "")]
+    bucket.status = 0
+    assert call(root, "run", "to_meta")[0] == 0
+    assert members(sandbox) == emails(*range(100))
+    assert bucket.objects == {}
+    assert [e["reason"] for e in ledger(root, "purged")].count("bytes_removed") == 1
+    rows = call(root, "report", "retention")[1]["classes"][0]
+    assert rows["count"] == len(ledger(root, "delivered"))
+    assert verified(root) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

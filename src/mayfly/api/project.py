@@ -16,7 +16,7 @@ from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, key_refusals, refusal_of
 from mayfly.api.running import RunRequest, require_approved, run_syncs
 from mayfly.api.uninstalling import uninstalling
-from mayfly.api.waiting import Swept, away, held, pending
+from mayfly.api.waiting import Swept, away, held, pending, remains
 from mayfly.bootstrap import SPECS, App, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import AnchorRecord, RunRecord
@@ -460,12 +460,12 @@ class Project:
                 }
             )
         room = self.app.waiting()
-        what = held(room.all(), room.sealed())
         return {
             "schema": "mayfly/status/1",
             "ok": True,
             "syncs": syncs,
-            "held": what,
+            "held": held(room.all(), room.sealed()),
+            "remains": remains(room.remains()),
             "away": away(self.app.store.outages(), target),
             "pending": pending(self.app.store.pending_approvals(), target),
         }

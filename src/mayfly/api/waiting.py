@@ -118,5 +118,24 @@ def held(waiting: Sequence[Waiting], sealed: Sequence[HeldBatch]) -> list[dict[s
     return found
 
 
+def remains(batches: Sequence[HeldBatch]) -> list[dict[str, Any]]:
+    """Of each run the sealed batches that cannot be opened any more and are not gone yet."""
+    runs: dict[tuple[str, str, str], list[HeldBatch]] = {}
+    for held_batch in batches:
+        key = held_batch.sync, held_batch.target, held_batch.run
+        runs.setdefault(key, []).append(held_batch)
+    return [
+        {
+            "sync": sync,
+            "target": target,
+            "run": run,
+            "batches": len(of_run),
+            "rows": sum(h.rows for h in of_run),
+            "purge_by": _time(min(h.purge_by_ms for h in of_run)),
+        }
+        for (sync, target, run), of_run in runs.items()
+    ]
+
+
 def _time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()

@@ -32,6 +32,7 @@ from mayfly.cli.waiting import (
     held_lines,
     pending_lines,
     purge,
+    remains_lines,
     sweep,
     tell_act,
     waiting_line,
@@ -347,7 +348,8 @@ def status(
         for s in document["syncs"]
     ]
     lines += [*away_lines(document["away"]), *pending_lines(document["pending"])]
-    _print(output, document, [*lines, *(held_lines(document["held"]))])
+    lines += [*held_lines(document["held"]), *remains_lines(document["remains"])]
+    _print(output, document, lines)
     warn_overdue(loaded.overdue())
 
 

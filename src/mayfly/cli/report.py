@@ -128,7 +128,8 @@ def _erasure_lines(document: Mapping[str, Any]) -> list[str]:
     alike: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for b in document["batches"]:
         what = b["cryptographic"]
-        fate = (b["logical_at"] is None, b["reason"], what["at"], what["state"], *what["waits_for"])
+        open_ = b["logical_at"] is None, b["key_destroyed_at"] is None
+        fate = (*open_, b["reason"], what["at"], what["state"], *what["waits_for"])
         alike.setdefault((b["sync"], b["target"], b["run"], *fate), []).append(b)
     lines = []
     for (sync, target, run, *_), batches in alike.items():
@@ -142,10 +143,15 @@ def _erasure_lines(document: Mapping[str, Any]) -> list[str]:
             f"{_minute(batches[0]['sealed_at'])}",
             f"  logical erase: {logical}"
             if last["logical_at"]
-            else f"  logical erase: waits, no later than {_minute(batches[0]['purge_by'])}",
+            else f"  logical erase: waits, no later than {_minute(batches[0]['purge_by'])}"
+            + _keyless(batches[0]["key_destroyed_at"]),
             f"  cryptographic erase: {_cryptographic(last['cryptographic'])}",
         ]
     return lines or ["no batch was sealed, or none was erased then"]
+
+
+def _keyless(time: str | None) -> str:
+    return f"; its key was destroyed {_minute(time)}, its sealed bytes are left" if time else ""
 
 
 def _cryptographic(what: Mapping[str, Any]) -> str:

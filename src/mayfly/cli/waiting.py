@@ -85,6 +85,15 @@ def held_lines(held: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def remains_lines(remains: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sealed batches that cannot be opened any more and are not gone yet."""
+    return [
+        f"{r['sync']} ({r['target']}): sealed bytes of {r['batches']:,} batches of run {r['run']} "
+        "may be there; nothing opens them any more, and `mayfly sweep` removes them"
+        for r in remains
+    ]
+
+
 def away_lines(away: Sequence[Mapping[str, Any]]) -> list[str]:
     """Destinations that were away when they were last asked."""
     return [

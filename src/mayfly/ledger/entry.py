@@ -44,6 +44,12 @@ class EntryType(StrEnum):
     KEK_DESTROYED = "kek_destroyed"  # a version of the key encryption key was
 
 
+KEY_DESTROYED = "key_destroyed"
+"""Reason of `held`: the batch's data key is destroyed, and its sealed bytes may be there."""
+BYTES_REMOVED = "bytes_removed"
+"""Reason of `purged` and `expired`: its key was destroyed before, or its hold was cut off, and its
+sealed bytes are gone now."""
+
 _OF_A_RUN = (EntryType.CREATED, EntryType.DELIVERED, EntryType.DROPPED, EntryType.HELD)
 
 

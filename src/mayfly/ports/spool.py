@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mayfly.domain.errors import EngineError
 from mayfly.domain.held import HeldBatch
 
 
@@ -75,6 +76,15 @@ class Spool(Protocol):
         """Every batch that is held, those past their deadline included, by deadline."""
         ...
 
+    def remains(self) -> Sequence[HeldBatch]:
+        """Batches that are not held and of which sealed bytes may be there, by deadline: their key
+        was destroyed and their place did not answer then, or their hold was cut off.
+
+        The place is not asked. A hold under way is none of them before its deadline. `purge`
+        removes what is left; a batch that is neither held nor one of these is gone.
+        """
+        ...
+
     def key_version(self) -> str:
         """Name of the key encryption key's version that a hold wraps under, as far as is known: it
         may be asked once, and the receipt of a hold says which it was.
@@ -118,3 +128,17 @@ class Spool(Protocol):
         An unfinished hold stays while any hold is under way, but not beyond its deadline.
         """
         ...
+
+
+def keyless_of(spool: Spool, batches: Sequence[HeldBatch], error: EngineError) -> list[HeldBatch]:
+    """Of the held batches that a purge was to end, when it failed: those whose key is destroyed.
+
+    None where the spool does not tell, or where a reader keeps the keys' old pages (`spool_busy`).
+    """
+    if error.code == "spool_busy":
+        return []
+    try:
+        remains = {held.id for held in spool.remains()}
+    except EngineError:
+        return []
+    return [held for held in batches if held.id in remains]

@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mayfly.domain.batch import Batch, Operation, SyncMode
-from mayfly.domain.errors import EngineError, IntegrityError
+from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
 from mayfly.domain.held import HeldBatch, HoldException, latest_purge_ms
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.domain.retention import RetentionClass
-from mayfly.ledger.entry import EntryType, identifier_of
+from mayfly.ledger.entry import BYTES_REMOVED, KEY_DESTROYED, Entry, EntryType, identifier_of
 from mayfly.planning.spec import BatchInfo, OpenPlan
+from mayfly.ports.spool import keyless_of
 from mayfly.services.deliver_plan import Job, acknowledge, deliver_one
 from mayfly.services.doubt import head_of, is_applied, settle
 from mayfly.services.run import Holding, Run, call, sender_of
@@ -83,10 +84,19 @@ async def _seal(run: Run, holding: Holding, info: BatchInfo, batch: Batch, read_
     try:
         receipt = await call(holding.spool.hold, held, content_of(batch))
     except EngineError:
-        await call(run.ledger.append, [run.entry(EntryType.PURGED, reason="not_held", **known)])
+        if not await call(_may_be_left, holding, held.id):
+            await call(run.ledger.append, [run.entry(EntryType.PURGED, reason="not_held", **known)])
         raise
     if receipt.key_version != announced:  # another process made a version meanwhile
         await announce(receipt.key_version)
+
+
+def _may_be_left(holding: Holding, batch_id: str) -> bool:
+    """Whether sealed bytes of a hold that failed may be there; who removes them records its end."""
+    try:
+        return batch_id in {h.id for h in holding.spool.remains()}
+    except EngineError:
+        return True
 
 
 def content_of(batch: Batch) -> bytes:
@@ -221,28 +231,49 @@ async def purge_others(run: Run, keep: str | None) -> None:
 
 
 async def note_gone(run: Run) -> None:
-    """Batches that were announced and are not there: a process ended between ledger and spool.
+    """Batches that were announced and are not held: a process ended between ledger and spool, or
+    their place did not answer when their keys were destroyed. They are ended in the ledger once
+    nothing of them can be there: where the place is still away, by a later run or sweep.
 
     The lease is ours, so that no other run of this sync is between the two now.
     """
-    if run.holding is None:
+    holding, identity = run.holding, run.spec.identity
+    if holding is None:
         return
-    identity = run.spec.identity
     announced = [
         b
         for b in await call(run.ledger.open_batches)
         if (b.sync, b.target) == (identity.sync, identity.target)
     ]
-    there = {(h.run, h.batch) for h in await call(run.holding.spool.held)} if announced else set()
+    there = {(h.run, h.batch) for h in await call(holding.spool.held)} if announced else set()
     gone = [b for b in announced if (b.run, b.batch) not in there]
     if not gone:
         return
-    await call(
-        run.ledger.append,
-        [
-            run.entry(EntryType.PURGED, run=b.run, batch=b.batch, rows=b.rows, reason="not_there")
-            for b in gone
-        ],
+    remains = {(h.run, h.batch): h for h in await call(holding.spool.remains)}
+    ids = {(b.run, b.batch): held_id(identity.sid, b.run, b.batch) for b in gone}
+    ids |= {key: remains[key].id for key in ids.keys() & remains.keys()}
+    try:
+        removed = await call(holding.spool.purge, list(ids.values()))
+    except (TransientError, ConfigError):
+        return
+    entries = []
+    for b in gone:
+        key = b.run, b.batch
+        reason = BYTES_REMOVED if ids[key] in removed else "not_there"
+        age_ms = max(0, run.now_ms() - remains[key].read_at_ms) if key in remains else None
+        known = {"run": b.run, "batch": b.batch, "rows": b.rows, "age_ms": age_ms}
+        entries.append(run.entry(EntryType.PURGED, reason=reason, **known))
+    await call(run.ledger.append, entries)
+
+
+def _keyless(run: Run, held: HeldBatch, version: str) -> Entry:
+    return run.entry(
+        EntryType.HELD,
+        run=held.run,
+        batch=held.batch,
+        rows=held.rows,
+        reason=KEY_DESTROYED,
+        kek_version=identifier_of(version),
     )
 
 
@@ -297,7 +328,12 @@ async def _purge(run: Run, holding: Holding, batches: Sequence[HeldBatch], reaso
     if not batches:
         return
     versions = await call(holding.spool.key_versions, [h.id for h in batches])
-    await call(holding.spool.purge, [h.id for h in batches])
+    try:
+        await call(holding.spool.purge, [h.id for h in batches])
+    except EngineError as error:
+        keyless = await call(keyless_of, holding.spool, batches, error)
+        await call(run.ledger.append, [_keyless(run, h, versions.get(h.id, "")) for h in keyless])
+        raise
     now = run.now_ms()
     await call(
         run.ledger.append,

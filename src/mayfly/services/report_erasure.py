@@ -1,8 +1,9 @@
 """When sealed batches were erased, and when for good: from the ledger alone. Pure.
 
-A batch is erased logically when its data key was deleted, and its sealed bytes after it. What a
-disk or a snapshot may still hold of both is of no use once every version of the key encryption key
-that the data key was ever wrapped under is destroyed: the cryptographic erase.
+A batch is erased logically when its data key was deleted, and its sealed bytes after it: where
+their place did not answer then, no sooner than they were removed. What a disk or a snapshot may
+still hold of both is of no use once every version of the key encryption key that the data key was
+ever wrapped under is destroyed: the cryptographic erase.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mayfly.domain.retention import LIMITS, RetentionClass
-from mayfly.ledger.entry import Entry, EntryType, parse_time
+from mayfly.ledger.entry import KEY_DESTROYED, Entry, EntryType, parse_time
 from mayfly.services.report_retention import Period
 
 _CAP = timedelta(seconds=LIMITS[RetentionClass.CUSTOMER_DATA].cap_seconds or 0)
@@ -21,11 +22,12 @@ _CAP = timedelta(seconds=LIMITS[RetentionClass.CUSTOMER_DATA].cap_seconds or 0)
 
 @dataclass(kw_only=True)
 class _Sealed:
-    """One batch: how it began, what wrapped its key, how it ended."""
+    """One batch: how it began, what wrapped its key, when that alone was gone, how it ended."""
 
     begun: Entry
     versions: list[str] = field(default_factory=list)
     unknown: bool = False
+    keyless: Entry | None = None
     ended: Entry | None = None
 
     def wrapped_under(self, version: str) -> None:
@@ -50,6 +52,10 @@ def erasure_report(entries: Iterable[Entry], *, period: Period, now: datetime) -
         match entry.type:
             case EntryType.HELD if entry.batch is not None:
                 sealed = waiting.setdefault(key, _Sealed(begun=entry))
+                if entry.reason == KEY_DESTROYED:
+                    sealed.keyless = sealed.keyless or entry
+                    sealed.wrapped_under(entry.kek_version)
+                    continue
                 sealed.wrapped_under(entry.kek_version)
                 # Who announced it may not have known yet of another process's version.
                 sealed.wrapped_under(rewrapped)
@@ -57,7 +63,8 @@ def erasure_report(entries: Iterable[Entry], *, period: Period, now: datetime) -
             case EntryType.REWRAPPED:
                 rewrapped = entry.kek_version or rewrapped
                 for sealed in waiting.values():
-                    sealed.wrapped_under(entry.kek_version)
+                    if sealed.keyless is None:
+                        sealed.wrapped_under(entry.kek_version)
             case EntryType.PURGED | EntryType.EXPIRED if key in waiting:
                 sealed = waiting.pop(key)
                 sealed.wrapped_under(entry.kek_version)
@@ -95,6 +102,7 @@ def _told(sealed: _Sealed, destroyed: Mapping[str, datetime], now: datetime) -> 
         "rows": begun.rows,
         "sealed_at": _at(begun).isoformat(),
         "purge_by": (_at(begun) + _CAP).isoformat(),
+        "key_destroyed_at": None if sealed.keyless is None else _at(sealed.keyless).isoformat(),
         "logical_at": None if ended is None else _at(ended).isoformat(),
         "reason": "" if ended is None else ended.reason,
         "key_versions": sealed.versions,

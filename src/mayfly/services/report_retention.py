@@ -65,6 +65,7 @@ def retention_report(entries: Iterable[Entry], *, period: Period, now: datetime)
     made: dict[str, Entry] = {}
     sealed: dict[tuple[str, int | None], Entry] = {}
     reasons: dict[str, str] = {}
+    answered: set[tuple[str, int | None]] = set()
     expired = 0
     for entry in entries:
         at = _at(entry)
@@ -79,11 +80,15 @@ def retention_report(entries: Iterable[Entry], *, period: Period, now: datetime)
             case EntryType.PURGED | EntryType.EXPIRED:
                 sealed.pop((entry.run, entry.batch), None)
                 # What was delivered has been counted by its answer.
-                if entry.age_ms is not None and entry.reason != "delivered" and period.holds(at):
+                told = entry.reason == "delivered" or (entry.run, entry.batch) in answered
+                if entry.age_ms is not None and not told and period.holds(at):
                     rows.add(entry.age_ms / 1000, entry.rows)
                 expired += entry.type is EntryType.EXPIRED and period.holds(at)
-            case EntryType.DELIVERED if entry.age_ms is not None and period.holds(at):
-                rows.add(entry.age_ms / 1000, entry.rows)
+            case EntryType.DELIVERED:
+                if (entry.run, entry.batch) in sealed:
+                    answered.add((entry.run, entry.batch))
+                if entry.age_ms is not None and period.holds(at):
+                    rows.add(entry.age_ms / 1000, entry.rows)
             case EntryType.DROPPED:
                 begun = made.pop(entry.run, None)
                 if begun is not None and period.holds(at):

@@ -14,9 +14,9 @@ from typing import Literal
 from mayfly.domain.errors import EngineError
 from mayfly.domain.held import HeldBatch, HoldException, limit_seconds
 from mayfly.domain.retention import LIMITS, RetentionClass
-from mayfly.ledger.entry import EntryType, identifier_of
+from mayfly.ledger.entry import BYTES_REMOVED, KEY_DESTROYED, Entry, EntryType, identifier_of
 from mayfly.ports.ledger import OpenBatch, OpenCopy
-from mayfly.ports.spool import Spool
+from mayfly.ports.spool import Spool, keyless_of
 from mayfly.ports.states import LeftPlan
 from mayfly.services.states import StateKeeper
 
@@ -56,7 +56,8 @@ class Ended:
         sync, target, run: whose it was.
         batches, rows: that no answer came for.
         in_doubt: of the rows, those that were sent.
-        reason: `expired` or `purged`; `not_there` where nothing was found.
+        reason: `expired` or `purged`; `not_there` where nothing was found; `bytes_removed` where
+            it could not be opened any more, and what was left of it is gone now.
     """
 
     sync: str
@@ -138,6 +139,10 @@ class WaitingRoom:
         """What waits sealed, by deadline."""
         return self.spool.held()
 
+    def remains(self) -> Sequence[HeldBatch]:
+        """What cannot be opened any more, and is not gone yet, by deadline."""
+        return self.spool.remains()
+
     def sweep(self) -> tuple[Sequence[Ended], Sequence[Left]]:
         """Drop what is past its deadline; what could not be dropped, and why. Neither a key
         provider nor a destination can be in the way of what waits sealed, and a spool that is away
@@ -150,27 +155,34 @@ class WaitingRoom:
     def _sweep_sealed(self) -> tuple[Sequence[Ended], Sequence[Left]]:
         """The ledger says that a batch is gone once its bytes are, not when its key is."""
         now_ms = self.now().timestamp() * 1000
-        ended: Sequence[Ended] = []
-        late: Sequence[HeldBatch] = []
+        ended: list[Ended] = []
+        left: Sequence[HeldBatch] = []
         try:
+            remains = self.spool.remains()
             late = [h for h in self.spool.held() if h.purge_by_ms <= now_ms]
-            ended = self._destroy(late, EntryType.EXPIRED, "expired")
+            left = [*late, *remains]
+            ended += self._destroy(late, EntryType.EXPIRED, "expired")
+            left = remains
+            ended += self._finish(remains)
+            left = []
             self.spool.sweep()
             self._note_gone()
         except EngineError as error:
-            mine = [] if ended else late
-            return ended, _left_sealed([*mine, *self._late_batches()], error.code)
+            return ended, _left_sealed([*left, *self._late_batches()], error.code)
         return ended, []
 
     def purge(self, syncs: Sequence[str], target: str) -> tuple[Sequence[Ended], Sequence[Left]]:
         """Drop what waits of some syncs under one target, now."""
+        remains = [h for h in self.spool.remains() if h.sync in syncs and h.target == target]
         mine = [h for h in self.spool.held() if h.sync in syncs and h.target == target]
-        sealed: Sequence[Ended] = []
+        sealed: list[Ended] = []
         left: Sequence[Left] = []
         try:
-            sealed = self._destroy(mine, EntryType.PURGED, "purged")
+            sealed += self._destroy(mine, EntryType.PURGED, "purged")
+            mine = []
+            sealed += self._finish(remains)
         except EngineError as error:
-            left = _left_sealed(mine, error.code)
+            left = _left_sealed([*mine, *remains], error.code)
         copies = [c for c in self.copies() if c.sync in syncs and c.target == target]
         ended, more = self._end(copies, "purged")
         return [*sealed, *ended], [*left, *more]
@@ -180,7 +192,8 @@ class WaitingRoom:
         and saying so. Before that day it may be a run that is just about to seal.
         """
         late = self._late_batches()
-        there = {(h.run, h.batch) for h in self.spool.held()} if late else set()
+        found = (*self.spool.held(), *self.spool.remains()) if late else ()
+        there = {(h.run, h.batch) for h in found}
         gone = [b for b in late if (b.run, b.batch) not in there]
         if not gone:
             return
@@ -205,36 +218,51 @@ class WaitingRoom:
         if not batches:
             return []
         versions = self.spool.key_versions([h.id for h in batches])
-        self.spool.purge([h.id for h in batches])
-        now_ms = round(self.now().timestamp() * 1000)
+
+        def entry(type_: EntryType, held: HeldBatch, **other: object) -> Entry:
+            name = identifier_of(versions.get(held.id, ""))
+            return self._entry_of(type_, held, kek_version=name, **other)
+
+        try:
+            self.spool.purge([h.id for h in batches])
+        except EngineError as error:
+            keyless = keyless_of(self.spool, batches, error)
+            self.states.ledger.append(
+                [entry(EntryType.HELD, h, reason=KEY_DESTROYED) for h in keyless]
+            )
+            raise
+        self.states.ledger.append(
+            [entry(kind, h, reason=reason, age_ms=self._age_ms(h)) for h in batches]
+        )
+        return [_ended(h, reason) for h in batches]
+
+    def _finish(self, remains: Sequence[HeldBatch]) -> Sequence[Ended]:
+        """Remove what cannot be opened any more; what the ledger still has open ends with it."""
+        if not remains:
+            return []
+        self.spool.purge([h.id for h in remains])
+        open_ = {(b.run, b.batch) for b in self.states.ledger.open_batches()}
+        mine = [h for h in remains if (h.run, h.batch) in open_]
+        now_ms = self.now().timestamp() * 1000
         self.states.ledger.append(
             [
-                self.states.entry(
-                    kind,
-                    sync=h.sync,
-                    target=h.target,
-                    run=h.run,
-                    batch=h.batch,
-                    rows=h.rows,
-                    age_ms=max(0, now_ms - h.read_at_ms),
-                    reason=reason,
-                    kek_version=identifier_of(versions.get(h.id, "")),
+                self._entry_of(
+                    EntryType.EXPIRED if h.purge_by_ms <= now_ms else EntryType.PURGED,
+                    h,
+                    reason=BYTES_REMOVED,
+                    age_ms=self._age_ms(h),
                 )
-                for h in batches
+                for h in mine
             ]
         )
-        return [
-            Ended(
-                sync=h.sync,
-                target=h.target,
-                run=h.run,
-                batches=1,
-                rows=h.rows,
-                in_doubt=0,
-                reason=reason,
-            )
-            for h in batches
-        ]
+        return [_ended(h, BYTES_REMOVED) for h in mine]
+
+    def _age_ms(self, held: HeldBatch) -> int:
+        return max(0, round(self.now().timestamp() * 1000) - held.read_at_ms)
+
+    def _entry_of(self, type_: EntryType, held: HeldBatch, **other: object) -> Entry:
+        known = {"sync": held.sync, "target": held.target, "run": held.run}
+        return self.states.entry(type_, **known, batch=held.batch, rows=held.rows, **other)
 
     def _end(
         self, copies: Sequence[OpenCopy], reason: str
@@ -308,6 +336,18 @@ class WaitingRoom:
             except EngineError as error:
                 away.append(error.code)
         return found, away
+
+
+def _ended(held: HeldBatch, reason: str) -> Ended:
+    return Ended(
+        sync=held.sync,
+        target=held.target,
+        run=held.run,
+        batches=1,
+        rows=held.rows,
+        in_doubt=0,
+        reason=reason,
+    )
 
 
 def _left_copy(copy: OpenCopy, code: str) -> Left:

@@ -220,6 +220,10 @@ class WatchedSpool:
         """See `Spool.held`."""
         return self._attempt.call(self._spool.held)
 
+    def remains(self) -> Sequence[HeldBatch]:
+        """See `Spool.remains`."""
+        return self._attempt.call(self._spool.remains)
+
     def key_version(self) -> str:
         """See `Spool.key_version`."""
         return self._spool.key_version()

@@ -40,7 +40,7 @@ class SpoolContract:
         """A method added to the port without a test in this suite fails here."""
         methods = {name for name in vars(Spool) if not name.startswith("_")}
         wanted = {"hold", "open", "held", "purge", "rewrap", "sweep"}
-        assert methods == wanted | {"key_version", "key_versions"}
+        assert methods == wanted | {"key_version", "key_versions", "remains"}
 
     @pytest.mark.parametrize("content", [b"", b"x", rows(), os.urandom((1 << 20) + 5)])
     def test_a_batch_comes_back_as_it_was(self, world: SpoolWorld, content: bytes) -> None:
@@ -55,6 +55,7 @@ class SpoolContract:
         """Every call works on a place that nobody used, and makes nothing."""
         spool = world.open()
         assert list(spool.held()) == []
+        assert list(spool.remains()) == []
         assert list(spool.purge([batch().id])) == []
         assert spool.rewrap() == 0
         assert spool.sweep() == 0
@@ -386,6 +387,33 @@ class SpoolContract:
             spool = world.open(fault=purge)
             assert code_of(spool.hold, batch(), rows()) == "spool_busy"
             assert world.is_clean()
+
+    def test_what_a_purge_left_is_told_until_it_is_gone(self, world: SpoolWorld) -> None:
+        """Keys are destroyed, the place did not answer: not held, and not gone."""
+        away = TransientError("spool_unavailable", "The place does not answer.")
+        spool = world.open()
+        spool.hold(batch(1), rows(1))
+        spool.hold(batch(2), rows(2))
+        assert code_of(world.open(fault=on_step("delete:before", away)).purge, [batch(1).id])
+        assert [held.batch for held in spool.held()] == [2]
+        assert list(spool.remains()) == [batch(1)]
+        assert world.keys_found() == [world.provider.given[1]]
+        assert len(world.sealed()) == 2
+        assert list(spool.purge([batch(1).id])) == [batch(1).id]
+        assert (list(spool.remains()), len(world.sealed())) == ([], 1)
+
+    def test_a_hold_that_was_cut_off_is_told_until_it_is_gone(self, world: SpoolWorld) -> None:
+        """One that is under way is not, unless its deadline is past."""
+        with pytest.raises(Killed):
+            world.open(fault=on_step("put:after", Killed())).hold(batch(1), rows())
+        found = []
+        spool = world.open(fault=lambda name: found.append(list(world.open().remains())))
+        spool.hold(batch(2), rows())
+        assert found == [[]] * len(found)
+        assert list(spool.remains()) == [batch(1)]
+        assert list(spool.purge([batch(1).id])) == [batch(1).id]
+        assert list(spool.remains()) == []
+        assert len(world.sealed()) == len(world.keys_found()) == 1
 
     def test_many_at_once(self, world: SpoolWorld) -> None:
         """Holds, purges and sweeps of several threads disturb no batch of another."""

@@ -56,6 +56,7 @@ def test_both_dates_of_a_batch() -> None:
         "rows": 7,
         "sealed_at": START.isoformat(),
         "purge_by": (START + 30 * DAY).isoformat(),
+        "key_destroyed_at": None,
         "logical_at": (START + 2 * DAY).isoformat(),
         "reason": "delivered",
         "key_versions": ["1"],
@@ -130,6 +131,27 @@ def test_a_run_that_did_not_know_the_newest_version_may_have_used_it(kind: str) 
     assert batch["cryptographic"] == {"state": "open", "at": None, "waits_for": ["2"]}
     [batch] = report(*entries, destroyed("2", 11, final=11))
     assert batch["cryptographic"]["at"] == (START + 11 * DAY).isoformat()
+
+
+def test_without_its_key_it_is_erased_once_its_bytes_are_gone() -> None:
+    """Its key was destroyed while their place was away: no later rewrap wrapped it."""
+    keyless = entry("held", 2, kek_version="1", reason="key_destroyed")
+    entries = [HELD, keyless, rewrapped("2", 3), destroyed("1", 9, final=9)]
+    destroyed_at, final = (START + 2 * DAY).isoformat(), (START + 9 * DAY).isoformat()
+    for end, logical_at in (
+        ([], None),
+        ([entry("purged", 12, reason="bytes_removed")], (START + 12 * DAY).isoformat()),
+    ):
+        [batch] = report(*entries, *end)
+        assert (batch["key_destroyed_at"], batch["logical_at"]) == (destroyed_at, logical_at)
+        assert (batch["key_versions"], batch["cryptographic"]["at"]) == (["1"], final)
+
+
+def test_a_key_whose_version_is_not_named_leaves_what_was_known() -> None:
+    """The entry that announced the batch said under what its key was."""
+    keyless = entry("held", 2, reason="key_destroyed")
+    [batch] = report(HELD, keyless, destroyed("1", 9, final=9))
+    assert batch["cryptographic"]["state"] == "final"
 
 
 def test_old_entries_claim_nothing() -> None:

@@ -104,6 +104,31 @@ def test_a_sealed_batch_counts_once_by_its_end() -> None:
     assert (there["class"], there["reason"]) == ("customer_data", "x")
 
 
+def test_a_batch_whose_bytes_went_late_counts_once() -> None:
+    """By its answer where there was one; else by the moment at which nothing of it was left."""
+    for answers, age in (
+        ([entry(EntryType.DELIVERED, "r", START, batch=0, rows=7, age_ms=9)], 9),
+        ([], 86_400_000),
+    ):
+        made = report(
+            entry(EntryType.HELD, "r", START, batch=0, rows=7),
+            *answers,
+            entry(EntryType.HELD, "r", START, batch=0, rows=7, reason="key_destroyed"),
+            entry(
+                EntryType.PURGED,
+                "r",
+                START + DAY,
+                batch=0,
+                rows=7,
+                age_ms=86_400_000,
+                reason="bytes_removed",
+            ),
+        )
+        [rows, _] = made["classes"]
+        assert (rows["count"], rows["age_at_purge_seconds"]["max"]) == (1, age / 1000)
+        assert made["open"] == []
+
+
 def test_a_period_counts_ends_within_it() -> None:
     """What was made before may end in it; its first moment counts and its last does not."""
     entries = [entry(EntryType.CREATED, "a", START), entry(EntryType.CREATED, "b", START)]

@@ -100,6 +100,15 @@ class SealedSpool:
         self._keys.spool_id(self._blobs.place)
         return [row.held for row in self._keys.all() if row.is_held]
 
+    def remains(self) -> Sequence[HeldBatch]:
+        """See `Spool.remains`."""
+        self._keys.spool_id(self._blobs.place)
+        rows, alone = self._keys.all(), False
+        if any(row.wrapped is not None and not row.is_held for row in rows):
+            with self._lock.alone() as alone:
+                rows = self._keys.all()
+        return [row.held for row in rows if not row.is_held and self._is_dead(row, alone=alone)]
+
     def key_version(self) -> str:
         """See `Spool.key_version`."""
         return self._key_version()
@@ -193,10 +202,12 @@ class SealedSpool:
             return
         blobs = [row.blob for row in rows]
         self._keys.drop_keys(blobs)
-        emptied = self._keys.empty_log()
-        self._blobs.delete(blobs)
-        if not emptied:
+        if not self._keys.empty_log():
+            # That goes before whatever else is in the way: the keys are not destroyed yet.
+            with suppress(EngineError):
+                self._blobs.delete(blobs)
             raise _kept_by_a_reader()
+        self._blobs.delete(blobs)
         self._keys.forget(blobs)
 
     def _abandon(self, row: KeyRow) -> None:
@@ -229,12 +240,14 @@ class SealedSpool:
         return list(self._blobs.names(f"{spool_id}-")) if spool_id else []
 
     def _is_orphan(self, row: KeyRow, names: set[str], *, alone: bool) -> bool:
-        if row.wrapped is None:
-            return True
         if row.is_held:
             # Held after the names were listed, or lost.
             return row.blob not in names and self._blobs.get(row.blob) is None
-        return alone or row.held.purge_by_ms <= self._now_ms()
+        return self._is_dead(row, alone=alone)
+
+    def _is_dead(self, row: KeyRow, *, alone: bool) -> bool:
+        """Whether nobody goes on with a row that is not held."""
+        return row.wrapped is None or alone or row.held.purge_by_ms <= self._now_ms()
 
     def _refuse(self, held: HeldBatch) -> None:
         if not self._is_ours(held):
