@@ -20,10 +20,12 @@ from end_to_end.spool_buckets import spool_bucket
 from mayfly.adapters import clock
 from mayfly.adapters.keys.local import LocalKeyProvider
 from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.spools.key_rows import KeyRow
 from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.cli.commands import app
 from mayfly.connectors.destinations.database_sqlite import SqliteEngine
 from mayfly.domain.errors import TransientError
+from mayfly.domain.held import HeldBatch
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.scan_paths import scan_paths
@@ -372,18 +374,51 @@ def test_what_keeps_an_epoch_from_its_end_keeps_nothing_else(
 def test_another_s_new_version_is_on_record_too(
     root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run asks once which version wraps; one that came since is announced, too."""
+    """What wrapped the key of a batch is, whatever a run thinks is the newest one."""
     call(root, "purge", "to_meta")
     monkeypatch.setattr("mayfly.bootstrap.keeping.newest_version", lambda keys: "1")
     assert call(root, "keys", "rotate")[0] == 0
     assert call(root, "run", "to_meta")[0] == 4
     [run] = {e["run"] for e in ledger(root, "held")[4:]}
     told = [e["kek_version"] for e in ledger(root, "held")[4:]]
-    assert told == ["1", "2"] * 4
+    assert told == ["2"] * 4
     assert verified(root) == (4, 0, 0)
     waiting = [b for b in call(root, "report", "erasure")[1]["batches"] if b["run"] == run]
     assert [b["logical_at"] for b in waiting] == [None] * 4
     assert "logical erase: waits, no later than" in text_of(root, "report", "erasure")
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_version_made_during_a_seal_that_fails_is_on_record(
+    root: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """It wrapped a key, though the batch was never held: the report waits for its end, also where
+    whoever made it did not come to say so.
+    """
+    call(root, "purge", "to_meta")
+    begin = SealedSpool._wrapped
+    made: list[str] = []
+
+    def wrapped(spool: SealedSpool, held: HeldBatch) -> tuple[bytes, KeyRow]:
+        if not made:
+            made.append(str(spool._provider.rotate()))
+        return begin(spool, held)
+
+    def fails(spool: SealedSpool, row: KeyRow, content: bytes) -> None:
+        if answered:
+            spool._blobs.put(row.blob, content)
+        raise TransientError("spool_unavailable", "The place is away.")
+
+    monkeypatch.setattr(SealedSpool, "_wrapped", wrapped)
+    monkeypatch.setattr(SealedSpool, "_written", fails)
+    assert call(root, "run", "to_meta")[0] == 4
+    [entry] = ledger(root, "held")[4:]
+    assert (entry["kek_version"], made) == ("2", ["2"])
+    assert [e["reason"] for e in ledger(root, "purged")[4:]] == ["not_held"]
+    assert call(root, "keys", "destroy", "1", "--yes")[0] == 0
+    [batch] = [b for b in call(root, "report", "erasure")[1]["batches"] if b["run"] == entry["run"]]
+    assert batch["cryptographic"] == {"state": "open", "at": None, "waits_for": ["2"]}
+    assert (sealed(root), verified(root)[0]) == ([], 0)
 
 
 def test_a_batch_that_was_answered_before_its_purge_is_not_sent_again(

@@ -269,6 +269,8 @@ def test_a_copy_of_a_dropped_state_is_good_until_the_key_is_gone(
     assert ended(folder.opened(), "to_meta")[2] == 1
     for key in Path(os.environ["MAYFLY_KEYS_DIR"]).rglob("local_state.key"):
         key.unlink()
+    folder.opened().keys("rotate")
+    folder.opened().keys("destroy", "2")
     made.write_bytes(kept)
     [run] = folder.opened().run("to_meta").to_dict()["syncs"]
     assert (run["status"], run["error"]["code"]) == ("refused", "key_missing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,7 +39,13 @@ class Spool(Protocol):
     Mayfly made).
     """
 
-    def hold(self, held: HeldBatch, content: bytes) -> SealedReceipt:
+    def hold(
+        self,
+        held: HeldBatch,
+        content: bytes,
+        *,
+        announce: Callable[[str], None] | None = None,
+    ) -> SealedReceipt:
         """Seal a batch under a key of its own; it is durable when this returns.
 
         Where it raises, nothing is held that was not held before, and nothing of the content can
@@ -49,6 +55,8 @@ class Spool(Protocol):
         Args:
             held: what is known of it.
             content: an Arrow IPC stream of its rows, at most 1 GiB.
+            announce: told, before anything of the batch is written, the version of the key
+                encryption key that wraps its data key; where it raises nothing is held.
 
         Raises:
             ValueError: the content is larger.
@@ -82,15 +90,6 @@ class Spool(Protocol):
 
         The place is not asked. A hold under way is none of them before its deadline. `purge`
         removes what is left; a batch that is neither held nor one of these is gone.
-        """
-        ...
-
-    def key_version(self) -> str:
-        """Name of the key encryption key's version that a hold wraps under, as far as is known: it
-        may be asked once, and the receipt of a hold says which it was.
-
-        Raises:
-            PolicyError, TransientError: what the key provider raises.
         """
         ...
 

@@ -53,7 +53,7 @@ async def seal_waiting(run: Run, tally: RunTally) -> None:
 
 
 async def _seal(run: Run, holding: Holding, info: BatchInfo, batch: Batch, read_ms: int) -> None:
-    """It is in the ledger before it is anywhere."""
+    """It is in the ledger before it is anywhere, with the version that wraps its key."""
     held = HeldBatch(
         id=held_id(run.spec.identity.sid, run.spec.run, info.number),
         workspace=holding.workspace,
@@ -74,21 +74,20 @@ async def _seal(run: Run, holding: Holding, info: BatchInfo, batch: Batch, read_
     )
     known = {"run": held.run, "batch": held.batch, "rows": held.rows}
 
-    async def announce(version: str) -> None:
+    announced = []
+
+    def announce(version: str) -> None:
         reason, name = HoldException.DESTINATION_OUTAGE.value, identifier_of(version)
         entry = run.entry(EntryType.HELD, reason=reason, kek_version=name, **known)
-        await call(run.ledger.append, [entry])
+        run.ledger.append([entry])
+        announced.append(version)
 
-    announced = await call(holding.spool.key_version)
-    await announce(announced)
     try:
-        receipt = await call(holding.spool.hold, held, content_of(batch))
+        await call(holding.spool.hold, held, content_of(batch), announce=announce)
     except EngineError:
-        if not await call(_may_be_left, holding, held.id):
+        if announced and not await call(_may_be_left, holding, held.id):
             await call(run.ledger.append, [run.entry(EntryType.PURGED, reason="not_held", **known)])
         raise
-    if receipt.key_version != announced:  # another process made a version meanwhile
-        await announce(receipt.key_version)
 
 
 def _may_be_left(holding: Holding, batch_id: str) -> bool:

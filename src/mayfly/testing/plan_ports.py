@@ -208,9 +208,15 @@ class WatchedSpool:
         self._attempt = attempt
         self._spool = spool
 
-    def hold(self, held: HeldBatch, content: bytes) -> SealedReceipt:
+    def hold(
+        self,
+        held: HeldBatch,
+        content: bytes,
+        *,
+        announce: Callable[[str], None] | None = None,
+    ) -> SealedReceipt:
         """See `Spool.hold`."""
-        return self._attempt.call(self._spool.hold, held, content)
+        return self._attempt.call(self._spool.hold, held, content, announce=announce)
 
     def open(self, batch_id: str) -> bytes:
         """See `Spool.open`."""
@@ -223,10 +229,6 @@ class WatchedSpool:
     def remains(self) -> Sequence[HeldBatch]:
         """See `Spool.remains`."""
         return self._attempt.call(self._spool.remains)
-
-    def key_version(self) -> str:
-        """See `Spool.key_version`."""
-        return self._spool.key_version()
 
     def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
         """See `Spool.key_versions`."""

@@ -40,7 +40,7 @@ class SpoolContract:
         """A method added to the port without a test in this suite fails here."""
         methods = {name for name in vars(Spool) if not name.startswith("_")}
         wanted = {"hold", "open", "held", "purge", "rewrap", "sweep"}
-        assert methods == wanted | {"key_version", "key_versions", "remains"}
+        assert methods == wanted | {"key_versions", "remains"}
 
     @pytest.mark.parametrize("content", [b"", b"x", rows(), os.urandom((1 << 20) + 5)])
     def test_a_batch_comes_back_as_it_was(self, world: SpoolWorld, content: bytes) -> None:
@@ -60,7 +60,6 @@ class SpoolContract:
         assert spool.rewrap() == 0
         assert spool.sweep() == 0
         assert spool.key_versions([batch().id]) == {}
-        assert spool.key_version() == world.provider.version()
         assert code_of(spool.open, batch().id) == "spool_gone"
         assert not any(world.stored().values())
 
@@ -334,6 +333,36 @@ class SpoolContract:
         assert sealed.items() <= world.sealed().items()
         assert not set(old) & set(world.keys_found())
         assert spool.hold(batch(1), rows(1)).key_version == "v2"
+
+    def test_the_version_is_announced_before_anything_is_written(self, world: SpoolWorld) -> None:
+        """The one that wraps the key, though a newer one was made since anybody looked."""
+        told: list[str] = []
+        before: list[object] = []
+
+        def announce(version: str) -> None:
+            told.append(version)
+            before.append((dict(world.sealed()), world.keys_found()))
+
+        spool = world.open()
+        world.provider.rotate()
+        spool.hold(batch(), rows(), announce=announce)
+        spool.hold(batch(), rows(), announce=announce)
+        assert told == ["v2", "v2"]
+        assert before[0] == ({}, [])
+
+    def test_what_cannot_be_announced_is_not_held(self, world: SpoolWorld) -> None:
+        """Nothing of it is there, and it may be held later."""
+
+        def announce(version: str) -> None:
+            raise TransientError("disk_full", "The ledger takes nothing.")
+
+        spool = world.open()
+        with pytest.raises(TransientError, match="disk_full"):
+            spool.hold(batch(), rows(), announce=announce)
+        assert world.is_clean()
+        assert (list(spool.held()), list(spool.remains())) == ([], [])
+        spool.hold(batch(), rows())
+        assert spool.open(batch().id) == rows()
 
     def test_a_key_that_is_lost_does_not_keep_the_others(self, world: SpoolWorld) -> None:
         """They are wrapped anew, and the loss is told."""

@@ -64,15 +64,25 @@ class SealedSpool:
     def __repr__(self) -> str:
         return "SealedSpool()"
 
-    def hold(self, held: HeldBatch, content: bytes) -> SealedReceipt:
+    def hold(
+        self,
+        held: HeldBatch,
+        content: bytes,
+        *,
+        announce: Callable[[str], None] | None = None,
+    ) -> SealedReceipt:
         """See `Spool.hold`."""
         self._refuse(held)
+        told = announce or _tell_nobody
         frame = compress(content)
         with self._lock.shared():
             before = self._keys.get(held.id)
             if before is not None and before.is_held:
-                return self._held_before(before, held, content)
+                receipt = self._held_before(before, held, content)
+                told(receipt.key_version)
+                return receipt
             data_key, row = self._wrapped(_earlier(before, held))
+            told(row.key_version)
             if not self._keys.write(row, instead_of=before):
                 raise _busy()
             try:
@@ -108,10 +118,6 @@ class SealedSpool:
             with self._lock.alone() as alone:
                 rows = self._keys.all()
         return [row.held for row in rows if not row.is_held and self._is_dead(row, alone=alone)]
-
-    def key_version(self) -> str:
-        """See `Spool.key_version`."""
-        return self._key_version()
 
     def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
         """See `Spool.key_versions`."""
@@ -308,6 +314,10 @@ def _earlier(before: KeyRow | None, held: HeldBatch) -> HeldBatch:
 def _at(held: HeldBatch, times: HeldBatch) -> HeldBatch:
     """A batch with the times of another."""
     return replace(held, read_at_ms=times.read_at_ms, purge_by_ms=times.purge_by_ms)
+
+
+def _tell_nobody(version: str, /) -> None:
+    """Of a hold that nobody records."""
 
 
 def _receipt(row: KeyRow) -> SealedReceipt:
