@@ -138,6 +138,13 @@ class SystemServer:
             "hostnossl all all 127.0.0.1/32 scram-sha-256\n"
         )
 
+    def become_standby(self) -> None:
+        """Once stopped in order, start as a standby of a server that is away."""
+        signal_file = self._data / "standby.signal"
+        signal_file.touch(mode=0o600)
+        if self._account is not None:
+            os.chown(signal_file, self._account.pw_uid, self._account.pw_gid)
+
     def start(self, authority: Authority | None = None) -> None:
         """Start; with an authority it takes TLS under its certificate, without one none."""
         settings = {

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
+from contract.source_types import DUCKDB_TYPES
+from contract.source_worlds import Dsn, postgres_world
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.planning.sql.dialect import quote
+from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.testing.source_contract import MARK, SourceContract, SourceWorld
 from plugin_world import example
 
 _ROWS = f"SELECT i AS id, '{MARK}' AS name FROM range(1000) t(i)"
-
-
-class _Dsn:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +36,15 @@ def server_dsn(postgres_module_database: str) -> str:
             f"CREATE TABLE people AS SELECT i AS id, '{MARK}'::text AS name "
             "FROM generate_series(0, 999) i"
         )
+        for made in (
+            "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+            "CREATE TYPE pair AS (a int, b text)",
+            "CREATE DOMAIN mail AS text CHECK (VALUE LIKE '%@%')",
+            "CREATE DOMAIN above AS int NOT NULL CHECK (VALUE > 0)",
+            "CREATE DOMAIN price AS numeric(10,2)",
+            "CREATE DOMAIN since AS timestamptz",
+        ):
+            connection.execute(made)
     return uri
 
 
@@ -47,14 +55,26 @@ def _file(folder: Path) -> Path:
     return path
 
 
+def _make_duckdb(path: Path, name: str, rows: pa.Table) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.register("given", rows)
+        connection.execute(f"CREATE TABLE {quote(name)} AS SELECT * FROM given")
+
+
 class TestDuckdb(SourceContract):
     """A DuckDB file."""
 
     @pytest.fixture
     def world(self, tmp_path: Path) -> SourceWorld:
         """A file of its own."""
-        source = DuckdbSource("shop", _file(tmp_path), lock_wait_seconds=0)
-        return SourceWorld(source=source, writable=True)
+        path = _file(tmp_path)
+        return SourceWorld(
+            source=DuckdbSource("shop", path, lock_wait_seconds=0),
+            writable=True,
+            sql=DuckdbDialect(),
+            make=partial(_make_duckdb, path),
+            types=DUCKDB_TYPES,
+        )
 
 
 class TestParquet(SourceContract):
@@ -65,7 +85,12 @@ class TestParquet(SourceContract):
         """A folder of its own."""
         with duckdb.connect() as connection:
             connection.execute(f"COPY ({_ROWS}) TO '{tmp_path}/people.parquet'")
-        return SourceWorld(source=FilesSource("folder", tmp_path), writable=False)
+        return SourceWorld(
+            source=FilesSource("folder", tmp_path),
+            writable=False,
+            sql=DuckdbDialect(),
+            make=lambda name, rows: pq.write_table(rows, tmp_path / f"{name}.parquet"),
+        )
 
 
 class TestCsv(SourceContract):
@@ -76,7 +101,12 @@ class TestCsv(SourceContract):
         """A folder of its own."""
         rows = "".join(f"{i},{MARK}\n" for i in range(1000))
         (tmp_path / "people.csv").write_text("id,name\n" + rows)
-        return SourceWorld(source=FilesSource("folder", tmp_path), writable=False)
+        return SourceWorld(
+            source=FilesSource("folder", tmp_path),
+            writable=False,
+            sql=DuckdbDialect(),
+            make=lambda name, rows: csv.write_csv(rows, tmp_path / f"{name}.csv"),
+        )
 
 
 class TestPostgres(SourceContract):
@@ -85,72 +115,12 @@ class TestPostgres(SourceContract):
     @pytest.fixture
     def world(self, server_dsn: str) -> SourceWorld:
         """One server for the module."""
-        return SourceWorld(source=PostgresSource("crm", _Dsn(server_dsn)), writable=True)
-
-
-_TYPES = {
-    "small": ("1::int2", "int16"),
-    "fixed": ("1.50::numeric(10,2)", "decimal128(10, 2)"),
-    "not a number": ("'NaN'::numeric(5,1)", "decimal128(5, 1)"),
-    "big": ("1e50::numeric", "string"),
-    "never": ("'infinity'::timestamptz", "timestamp[us, tz=UTC]"),
-    "never day": ("'-infinity'::date", "date32[day]"),
-    "local": ("'2026-01-02 03:04:05'::timestamp", "timestamp[us]"),
-    "time": ("'10:00'::time", "time64[us]"),
-    "uuid": ("'00000000-0000-0000-0000-000000000001'::uuid", "string"),
-    "json": ("'{\"a\":1}'::jsonb", "string"),
-    "array": ("array[[1,2],[3,4]]", "string"),
-    "inet": ("inet '192.0.2.1'", "string"),
-    "interval": ("interval '1 day'", "string"),
-    "padded": ("'x'::char(3)", "string"),
-    "oid": ("4294967295::oid", "int64"),
-    "float": ("'NaN'::float8", "double"),
-    "range": ("int4range(1,2)", "string"),
-    "bytes": ("'\\x00ff'::bytea", "binary"),
-    "we\"ird 😀'": ("'é😀\"'::text", "string"),
-    "Case": ("1::int8", "int64"),
-    "case": ("2::int8", "int64"),
-}
-
-
-def test_every_postgres_type_streams_as_described(server_dsn: str) -> None:
-    """Exact types stay, the others become text; infinity and NaN become null."""
-    source = PostgresSource("crm", _Dsn(server_dsn))
-    query = "SELECT " + ", ".join(f"{sql} AS {quote(n)}" for n, (sql, _) in _TYPES.items())
-    columns = source.describe(query)
-    assert {c.name: str(c.arrow_type) for c in columns} == {n: t for n, (_, t) in _TYPES.items()}
-    shown = ", ".join(f"{source.readable(c)} AS {quote(c.name)}" for c in columns)
-    with source.session(write=False) as session:
-        (batch,) = session.stream(f"SELECT {shown} FROM ({query}) AS q")
-    assert [f.type for f in batch.schema] == [c.arrow_type for c in columns]
-    row = batch.to_pylist()[0]
-    assert row["never"] is row["never day"] is row["not a number"] is None
-    assert str(row["fixed"]) == "1.50"
-    assert row["array"] == "[[1,2],[3,4]]"
-    assert row["inet"] == "192.0.2.1"
-    assert row["oid"] == 4294967295
-    assert row["we\"ird 😀'"] == 'é😀"'
-    assert (row["Case"], row["case"]) == (1, 2)
-
-
-def test_a_server_that_ends_the_connection_is_transient(server_dsn: str) -> None:
-    """A terminated backend can be tried again, also in the middle of a stream."""
-    source = PostgresSource("crm", _Dsn(server_dsn))
-    with source.session(write=False) as session:
-        pid = session.table("SELECT pg_backend_pid() AS p").column("p")[0].as_py()
-        stream = session.stream(
-            "SELECT a.id, repeat('x', 1000) AS x FROM people a, people b", rows=100
-        )
-        next(stream)
-        with psycopg.connect(server_dsn, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        with pytest.raises(TransientError, match="connection_lost"):
-            list(stream)
+        return postgres_world(server_dsn)
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:
     """The driver would end the stream silently; the session refuses instead."""
-    with PostgresSource("crm", _Dsn(server_dsn)).session(write=False) as session:
+    with PostgresSource("crm", Dsn(server_dsn)).session(write=False) as session:
         stream = session.stream("SELECT id FROM people", rows=10)
         next(stream)
         with pytest.raises(ContractError, match="session_busy"):
@@ -166,14 +136,14 @@ def test_missing_grants_are_printed(server_dsn: str) -> None:
         admin.execute("CREATE ROLE guest LOGIN")
     dsn = server_dsn.replace("postgres:@", "guest:@")
     with pytest.raises(ConfigError, match="missing_grant") as caught:
-        PostgresSource("crm", _Dsn(dsn), schema="shut").check(write=True)
+        PostgresSource("crm", Dsn(dsn), schema="shut").check(write=True)
     assert 'GRANT USAGE ON SCHEMA "shut" TO "guest";' in caught.value.hint
     assert 'TO "guest";' in caught.value.hint.partition("GRANT CREATE ON DATABASE")[2]
 
 
 def test_a_weak_dsn_off_this_machine_is_refused() -> None:
     """TLS off loopback is verified, without exception."""
-    source = PostgresSource("crm", _Dsn("postgresql://u:p@db.example.com/x?sslmode=prefer"))
+    source = PostgresSource("crm", Dsn("postgresql://u:p@db.example.com/x?sslmode=prefer"))
     with pytest.raises(ConfigError, match="tls_required"):
         source.check(write=False)
 

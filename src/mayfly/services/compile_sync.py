@@ -48,6 +48,7 @@ FINGERPRINT_FORMAT = 3
 _ABOUT_QUERY = frozenset({
     "table_missing", "schema_missing", "column_missing", "column_ambiguous", "function_missing",
     "query_syntax", "query_invalid", "access_refused", "missing_grant",
+    "row_security",
 })  # fmt: skip
 
 
@@ -232,7 +233,7 @@ class _Compiler:
 
     def _key(self, info: ColumnInfo) -> KeyColumn:
         try:
-            if "json" in info.sql_type.lower():
+            if "json" in info.sql_type.lower() or info.sql_type.startswith("_"):
                 refuse_key_type(info.name, pa.list_(pa.null()))
             refuse_key_type(info.name, info.arrow_type)
         except PolicyError as error:

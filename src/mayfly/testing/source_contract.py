@@ -2,31 +2,122 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pytest
 
-from mayfly.domain.errors import ConfigError, EngineError
-from mayfly.planning.sql.dialect import quote
-from mayfly.ports.source import Source
+from mayfly.domain.errors import ConfigError, EngineError, TransientError
+from mayfly.planning.sql.dialect import SqlDialect, quote
+from mayfly.ports.source import ColumnInfo, Source, SqlSession
 
 MARK = "marked-7f3a"
 """A value that stands in rows and may stand in no error."""
+ODD_NAMES = (
+    'qu"ote',
+    "apo'strophe; --",
+    "two words",
+    "a.b",
+    "back\\slash`tick",
+    "select",
+    "{column}",
+    "%s $1 ?",
+    "naïve 😀 名前",
+    "UPPER",
+    "x" * 63,
+    *("k0", "fp", "c", "n", "batch", "pos", "x0", "v0", "s0", "w", "here", "dk", "unfit", "m"),
+)
+"""Names that must be quoted, that are as long as any engine takes, or that are our own."""
+_RIGHTS_MAX = 10
+_GONE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class TypeCase:
+    """One type of an engine.
+
+    Args:
+        sql: an expression of the type.
+        arrow: the Arrow type that is described and streamed, as its text.
+        value: what arrives.
+        unfit: whether the value arrives as null and is told by `unfit`.
+    """
+
+    sql: str
+    arrow: str
+    value: object = None
+    unfit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduced:
+    """A source whose role may connect and no more.
+
+    Args:
+        source: of that role, over the same tables.
+        query: of the table `people`.
+        paste: runs a statement as the owner of everything would.
+    """
+
+    source: Source
+    query: str
+    paste: Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceWorld:
     """A source that holds a table `people` of 1,000 rows: `id` from 0, and `name`, which is
     `MARK` in every row. `writable` tells whether it takes writes.
+
+    What an engine does not have is left out; its tests then have nothing to show.
+
+    Args:
+        sql: the dialect of the engine.
+        make: makes a table of a name from Arrow columns.
+        odd_names: of a table's columns, as the engine can tell them apart.
+        odd_tables: names of tables.
+        types: every type of the engine.
+        other_settings: within it, sessions of the role begin with other settings.
+        cutter: what ends the connection of an idle session at the server, then or later.
+        running: how many statements of ours the server works on.
+        reduced: a role without rights; gone with the context.
     """
 
     source: Source
     writable: bool
+    sql: SqlDialect | None = None
+    make: Callable[[str, pa.Table], None] | None = None
+    odd_names: Sequence[str] = ODD_NAMES
+    odd_tables: Sequence[str] = ('o"dd', "two words.é'; --", "select", "UPPER")
+    types: Mapping[str, TypeCase] = field(default_factory=dict)
+    other_settings: Callable[[], AbstractContextManager[object]] = nullcontext
+    cutter: Callable[[SqlSession], Callable[[], None]] | None = None
+    running: Callable[[], int] | None = None
+    reduced: Callable[[], AbstractContextManager[Reduced]] | None = None
 
     def query(self, where: str = "TRUE") -> str:
         """A query of the table."""
         return f"SELECT id, name FROM {self.source.relation(None, 'people')} WHERE {where}"
+
+    def endless(self) -> str:
+        """A query that no engine ends in a day, and that gives rows from the beginning."""
+        people = self.source.relation(None, "people")
+        pairs = ", ".join(f"{people} p{i}" for i in range(4))
+        return f"SELECT p0.id AS a, p1.id AS b, p2.id AS c, p3.id AS d FROM {pairs}"
+
+    def of_types(self) -> str:
+        """One row with every type."""
+        shown = ", ".join(f"{case.sql} AS {quote(name)}" for name, case in self.types.items())
+        return f"SELECT {shown}"
+
+    def read(self, session: SqlSession, query: str) -> tuple[Sequence[ColumnInfo], pa.Table]:
+        """The columns of a query, and its rows as they are read for a destination."""
+        columns = self.source.describe(query)
+        shown = ", ".join(f"{self.source.readable(c)} AS {quote(c.name)}" for c in columns)
+        return columns, pa.Table.from_batches(session.stream(f"SELECT {shown} FROM ({query}) AS q"))
 
 
 class SourceContract:
@@ -151,3 +242,188 @@ class SourceContract:
     def test_checking_a_readable_source_passes(self, world: SourceWorld) -> None:
         """A source that works is not complained about."""
         world.source.check(write=False)
+
+    # -- names ----------------------------------------------------------------------------------
+
+    def test_odd_names_are_only_names(self, world: SourceWorld) -> None:
+        """Of tables and columns: found, described and read under themselves, each with its own
+        values.
+        """
+        if world.make is None:
+            return
+        names = list(world.odd_names)
+        for offset, table in enumerate(world.odd_tables):
+            rows = {n: pa.array([offset + 100 * i], pa.int64()) for i, n in enumerate(names)}
+            world.make(table, pa.table(rows))
+            found = {t.name: [c.name for c in t.columns] for t in world.source.tables()}
+            assert found[table] == names
+            query = f"SELECT * FROM {world.source.relation(None, table)}"
+            with world.source.session(write=False) as session:
+                columns, read = world.read(session, query)
+                session.execute(f"CREATE TEMPORARY TABLE mf_odd AS {query}")
+                kept = session.table(f"SELECT {', '.join(map(quote, names))} FROM mf_odd")
+            assert [c.name for c in columns] == names
+            assert read.to_pylist() == kept.to_pylist() == pa.table(rows).to_pylist()
+
+    # -- types ----------------------------------------------------------------------------------
+
+    def test_every_type_arrives_as_itself_or_is_told(self, world: SourceWorld) -> None:
+        """Described, streamed and counted as unfit as the engine's list of types says."""
+        if not world.types:
+            return
+        query = world.of_types()
+        with world.source.session(write=False) as session:
+            columns, read = world.read(session, query)
+            unfit = {c.name: world.source.unfit(c) for c in columns}
+            asked = {n: f"SELECT 1 AS n FROM ({query}) AS q WHERE {u}" for n, u in unfit.items()}
+            told = {n for n, u in unfit.items() if u and session.table(asked[n]).num_rows}
+        assert {c.name: str(c.arrow_type) for c in columns} == {
+            name: case.arrow for name, case in world.types.items()
+        }
+        assert [f.type for f in read.schema] == [c.arrow_type for c in columns]
+        assert told == {name for name, case in world.types.items() if case.unfit}
+        [row] = read.to_pylist()
+        assert row == {name: case.value for name, case in world.types.items()}
+
+    def test_settings_of_a_session_change_neither_values_nor_fingerprints(
+        self, world: SourceWorld
+    ) -> None:
+        """Whatever a role or a database sets: what is read and what rows are judged by stays."""
+        if not world.types or world.sql is None:
+            return
+
+        def look() -> list[object]:
+            assert world.sql is not None
+            query = world.of_types()
+            with world.source.session(write=False) as session:
+                columns, read = world.read(session, query)
+                rendered = [world.sql.render(quote(c.name), c.arrow_type) for c in columns]
+                shown = ", ".join(f"{r} AS r{i}" for i, r in enumerate(rendered))
+                prints = session.table(
+                    f"SELECT {world.sql.hex(world.sql.fingerprint(rendered))} AS fp, {shown} "
+                    f"FROM ({query}) AS q"
+                )
+            return [columns, read.to_pylist(), prints.to_pylist()]
+
+        before = look()
+        with world.other_settings():
+            after = look()
+        assert after == before
+
+    # -- what goes wrong ------------------------------------------------------------------------
+
+    def test_a_lost_connection_can_be_tried_again(self, world: SourceWorld) -> None:
+        """Between statements, in the midst of a stream and in a transaction, which is undone."""
+        people = world.source.relation(None, "people")
+        if world.cutter is None:
+            return
+        with world.source.session(write=False) as session:
+            world.cutter(session)()
+            with pytest.raises(TransientError, match="connection_lost"):
+                session.table(world.query())
+        with world.source.session(write=False) as session:
+            cut = world.cutter(session)
+            stream = session.stream(world.endless(), rows=100)
+            next(stream)
+            cut()
+            with pytest.raises(TransientError, match="connection_lost"):
+                list(stream)
+        with world.source.session(write=True) as session:
+            session.begin()
+            session.execute(f"DELETE FROM {people} WHERE id < 10")
+            world.cutter(session)()
+            with pytest.raises(TransientError, match="connection_lost"):
+                session.commit()
+        with world.source.session(write=False) as session:
+            assert session.table(world.query()).num_rows == 1000
+
+    def test_a_statement_that_nobody_waits_for_ends(self, world: SourceWorld) -> None:
+        """A stream left early is cancelled at the server, too."""
+        if world.running is None:
+            return
+        before = world.running()
+        with world.source.session(write=False) as session:
+            stream = session.stream(world.endless(), rows=10)
+            next(stream)
+            assert world.running() == before + 1
+            del stream
+        wait_until(lambda: world.running is None or world.running() == before)
+
+    def test_a_missing_right_prints_the_statement_that_gives_it(self, world: SourceWorld) -> None:
+        """Pasted one after the other as they are printed, they are all that a run needs."""
+        if world.reduced is None:
+            return
+        with world.reduced() as role:
+            for step in (
+                lambda: role.source.describe(role.query),
+                lambda: _use(role, write=False),
+                lambda: role.source.check(write=world.writable),
+                lambda: _use(role, write=world.writable),
+            ):
+                pasted = _until_it_works(step, role.paste)
+                assert len(pasted) == len(set(pasted)), "a statement did not give what it says"
+            assert role.source.tables()
+
+    def test_two_sessions_see_only_what_is_committed(self, world: SourceWorld) -> None:
+        """A reader beside a writer has all rows or none of the change, or is asked to wait."""
+        if not world.writable:
+            return
+        people = world.source.relation(None, "people")
+        with world.source.session(write=True) as writer:
+            writer.begin()
+            writer.execute(f"DELETE FROM {people} WHERE id < 10")
+            try:
+                with world.source.session(write=False) as reader:
+                    assert reader.table(world.query()).num_rows == 1000
+            except TransientError:
+                pass
+            writer.rollback()
+
+    def test_a_large_result_is_never_in_memory_as_a_whole(self, world: SourceWorld) -> None:
+        """A million pairs, of which a hundred pieces are read: none grows."""
+        with world.source.session(write=False) as session:
+            stream = session.stream(world.endless(), rows=10_000)
+            pieces = [next(stream) for _ in range(100)]
+            assert max(p.num_rows for p in pieces) <= 10_000
+            assert max(p.nbytes for p in pieces) < 8_000_000
+            del stream
+
+
+def _use(role: Reduced, *, write: bool) -> None:
+    """What a plan does with a source: working copies of the model, and our own schema."""
+    with role.source.session(write=write) as session:
+        session.execute(f"CREATE TEMPORARY TABLE mf_right AS {role.query}")
+        session.load("mf_load_right", pa.table({"n": pa.array([1], pa.int64())}))
+        if write:
+            session.begin()
+            session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote('_mayfly')}")
+            session.execute(f"CREATE TABLE {quote('_mayfly')}.{quote('mf_right')} (n integer)")
+            session.rollback()
+
+
+def _until_it_works(step: Callable[[], object], paste: Callable[[str], None]) -> Sequence[str]:
+    """Do what a message says until nothing is missing; the statements."""
+    pasted: list[str] = []
+    for _ in range(_RIGHTS_MAX):
+        try:
+            step()
+        except ConfigError as error:
+            if error.code != "missing_grant":
+                raise
+            pasted.append(error.hint)
+            paste(error.hint)
+        else:
+            return pasted
+    raise AssertionError(f"{_RIGHTS_MAX} statements are not enough")
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for something that another process does.
+
+    Raises:
+        AssertionError: it does not within 20 s.
+    """
+    end = time.monotonic() + _GONE_SECONDS
+    while not true():
+        assert time.monotonic() < end, "what was to end goes on"
+        time.sleep(0.02)

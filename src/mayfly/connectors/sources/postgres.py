@@ -8,13 +8,22 @@ from contextlib import contextmanager
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi
 import psycopg
+import pyarrow as pa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mayfly.connectors.postgres_connect import TLS_HINT, failure, hosts_of
 from mayfly.connectors.sources.postgres_grants import postgres_grants
+from mayfly.connectors.sources.postgres_rights import (
+    is_missing_right,
+    lacking,
+    missing_grants,
+    refuse,
+    rights_query,
+    unused_schemas,
+)
 from mayfly.connectors.sources.postgres_session import PostgresSession, settings
 from mayfly.connectors.sources.postgres_types import readable, unfit
-from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
+from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
@@ -65,12 +74,38 @@ class PostgresSource:
             TransientError: `source_away`, no answer; `connection_lost`.
             ConfigError: the server refuses the role or the database; a DSN without TLS.
         """
-        session = PostgresSession(self._connect(), write=write)
+        session = self._opened(write=write)
         try:
-            session.table(settings(schema=quote(self._schema), write=write))
             yield session
+        except ConfigError as error:
+            if not is_missing_right(error) or error.hint.startswith("GRANT"):
+                raise
+            session.close()
+            raise self._which_right(error, write=write) from None
         finally:
             session.close()
+
+    def _opened(self, *, write: bool, options: str = "") -> PostgresSession:
+        session = PostgresSession(self._connect(options), write=write)
+        try:
+            pinned = session.table(settings(schema=quote(self._schema), write=write))
+        except EngineError:
+            session.close()
+            raise
+        if pa.types.is_string(pinned.schema.field(0).type):
+            return session
+        session.close()
+        if options:
+            raise ContractError("query_failed", f"The types of source {self.name} are not known.")
+        # The driver asks for names of types before anything can be set, and misreads quoted ones.
+        return self._opened(write=write, options="-c quote_all_identifiers=off")
+
+    def _which_right(self, error: ConfigError, *, write: bool) -> ConfigError:
+        """The same error with the statement that gives the right, where it can be told."""
+        with self.session(write=False) as session:
+            row = session.table(rights_query(self._schema, self._state_schema)).to_pylist()[0]
+        grants = self._missing(row, write=write)
+        return lacking(self.name, grants) if grants else error
 
     def relation(self, schema: str | None, table: str) -> str:
         """See `Source.relation`."""
@@ -88,20 +123,34 @@ class PostgresSource:
         """See `Source.describe`.
 
         Raises:
-            PolicyError: `model_sql_forbidden`, a function of the query may write. A run reads the
-                model in a session that writes plans.
+            PolicyError: `model_sql_forbidden`, a function of the query may write (a run reads the
+                model in a session that writes plans); `row_security`.
+            ConfigError: `missing_grant`, with the statement; `read_only_source`.
         """
         with self.session(write=False) as session:
-            columns = session.describe(query)
-            writers = session.writers(query)
-        if writers:
-            raise PolicyError(
-                "model_sql_forbidden",
-                f"Model SQL may not use the function {writers[0]}, which may write.",
-                hint="Where it only reads, declare it STABLE or IMMUTABLE: the server then refuses "
-                "it every write.",
-            )
+            self._require_primary(session)
+            try:
+                columns = session.describe(query)
+            except ConfigError as error:
+                if not is_missing_right(error):
+                    raise
+                grants = unused_schemas(session, query)
+                if grants:
+                    raise lacking(self.name, grants) from None
+                refuse(self.name, session.facts(query))
+                raise
+            refuse(self.name, session.facts(query))
         return columns
+
+    def _require_primary(self, session: PostgresSession) -> None:
+        """A standby makes no temporary tables, which a plan is made of."""
+        if session.table("SELECT pg_is_in_recovery() AS standby").column("standby")[0].as_py():
+            raise ConfigError(
+                "read_only_source",
+                f"Source {self.name} is a standby server, which makes no temporary tables.",
+                hint="Connect to the primary server, or to a copy that takes temporary tables (a "
+                "logical replica); with `state: local` nothing else is written to it.",
+            )
 
     def tables(self) -> Sequence[TableInfo]:
         """See `Source.tables`: what the role may select. Our own schema is left out."""
@@ -124,27 +173,18 @@ class PostgresSource:
     def check(self, *, write: bool) -> None:
         """See `Source.check`: the schema and every right a run needs."""
         with self.session(write=False) as session:
-            row = session.table(self._rights()).to_pylist()[0]
-        require_version(self.name, int(row["version"]))
+            row = session.table(rights_query(self._schema, self._state_schema)).to_pylist()[0]
+            require_version(self.name, int(row["version"]))
+            self._require_primary(session)
         if not row["schema_found"]:
             raise ConfigError(
                 "schema_missing",
                 f"Source {self.name} has no schema {self._schema}.",
                 hint=f"Check `schema` of source {self.name}.",
             )
-        if write and row["standby"]:
-            raise ConfigError(
-                "read_only_source",
-                f"Source {self.name} is a standby server, which takes no writes.",
-                hint="Connect to the primary server, or set `state: local` on the source.",
-            )
         grants = self._missing(row, write=write)
         if grants:
-            raise ConfigError(
-                "missing_grant",
-                f"The role of source {self.name} lacks {len(grants)} rights.",
-                hint=" ".join(grants),
-            )
+            raise lacking(self.name, grants)
 
     def facts(self) -> ServerFacts:
         """See `Source.facts`."""
@@ -154,52 +194,19 @@ class PostgresSource:
             ).to_pylist()[0]
         return ServerFacts(engine=f"PostgreSQL {row['version']}", clock=row["now"])
 
-    def _rights(self) -> str:
-        schema, state = literal(self._schema), literal(self._state_schema)
-        tables = (
-            "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            f"WHERE n.nspname = {schema} AND c.relkind IN ('r', 'v', 'm', 'p', 'f')"
-        )
-        return (
-            "SELECT current_user::text AS role, current_database()::text AS base, "
-            f"EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = {schema}) AS schema_found, "
-            "(SELECT bool_and(has_schema_privilege(oid, 'USAGE')) FROM pg_namespace "
-            f"WHERE nspname = {schema}) AS usage, "
-            f"EXISTS (SELECT 1 FROM {tables}) AS has_tables, "
-            f"EXISTS (SELECT 1 FROM {tables} "
-            "AND has_any_column_privilege(c.oid, 'SELECT')) AS reads, "
-            "has_database_privilege(current_database(), 'TEMP') AS temp, "
-            "has_database_privilege(current_database(), 'CREATE') AS creates, "
-            "(SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE') "
-            f"FROM pg_namespace WHERE nspname = {state}) AS state_rights, "
-            "pg_is_in_recovery() AS standby, "
-            "current_setting('server_version_num')::int AS version"
-        )
-
     def _missing(self, row: dict[str, object], *, write: bool) -> list[str]:
-        role, base = quote(str(row["role"])), quote(str(row["base"]))
-        schema, state = quote(self._schema), quote(self._state_schema)
-        grants = []
-        if not row["usage"]:
-            grants.append(f"GRANT USAGE ON SCHEMA {schema} TO {role};")
-        if row["has_tables"] and not row["reads"]:
-            grants.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};")
-        if not row["temp"]:
-            grants.append(f"GRANT TEMPORARY ON DATABASE {base} TO {role};")
-        if write and row["state_rights"] is None and not row["creates"]:
-            grants.append(f"GRANT CREATE ON DATABASE {base} TO {role};")
-        if write and row["state_rights"] is False:
-            grants.append(f"GRANT USAGE, CREATE ON SCHEMA {state} TO {role};")
-        return grants
+        return missing_grants(
+            row, schema_name=self._schema, state_name=self._state_schema, write=write
+        )
 
-    def _connect(self) -> adbc_driver_postgresql.dbapi.Connection:
-        conninfo = self._conninfo()
+    def _connect(self, options: str) -> adbc_driver_postgresql.dbapi.Connection:
+        conninfo = self._conninfo(options)
         try:
             return adbc_driver_postgresql.dbapi.connect(conninfo, autocommit=True)
         except adbc_driver_manager.Error as error:
             raise self._not_connected(str(error)) from None
 
-    def _conninfo(self) -> str:
+    def _conninfo(self, options: str) -> str:
         try:
             given = conninfo_to_dict(self._dsn.reveal())
         except psycopg.ProgrammingError:
@@ -217,12 +224,16 @@ class PostgresSource:
             )
         extra: dict[str, str | int | None] = {
             "application_name": "mayfly",
+            # From the beginning: the driver reads the names of all columns before anything is set.
+            "client_encoding": "UTF8",
             "keepalives": 1,
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "connect_timeout": self._connect_timeout_seconds,
         }
+        if options:
+            extra["options"] = f"{given.get('options') or ''} {options}".strip()
         if not all(h.startswith("/") or h in _LOOPBACK for h in hosts.split(",")):
             extra.update(self._verified(given.get("sslmode"), given.get("sslrootcert")))
         return make_conninfo("", **{**given, **extra})

@@ -10,22 +10,25 @@ from typing import Any
 import adbc_driver_manager
 import pyarrow as pa
 
+from mayfly.connectors.sources.postgres_rights import OPENS, QueryFacts, facts_of, private
 from mayfly.connectors.sources.postgres_types import column_of, plain
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal
 from mayfly.ports.source import ColumnInfo
 
+_OF_SERVER, _CANCELLED = "[libpq]", "canceling statement"
 BATCH_BYTES = 4_000_000
-_VOLATILE = (
-    "SELECT DISTINCT p.proname::text AS name FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid "
-    "JOIN pg_proc p ON p.oid = d.refobjid WHERE d.classid = 'pg_rewrite'::regclass "
-    "AND d.refclassid = 'pg_proc'::regclass AND r.ev_class = 'pg_temp.mf_query'::regclass "
-    "AND p.provolatile = 'v' ORDER BY 1"
-)
+CLIENT_CHECK = "5s"
+"""How often the server looks whether the client of a running statement is still there."""
 _BATCH_OPTION = "adbc.postgresql.batch_size_hint_bytes"
 
 _LEAD = r"\s*(?:/\*.*?\*/\s*)*"
 _NAME = r'(?P<name>"(?:[^"]|"")+"|\w+)'
+_LASTING = re.compile(
+    _LEAD + r"CREATE\s+(?:UNLOGGED\s+TABLE|TABLE|OR\s+REPLACE\s+VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    r'(?P<name>"(?:[^"]|"")+"\."(?:[^"]|"")+")',
+    re.IGNORECASE | re.DOTALL,
+)
 _TEMPORARY = re.compile(_LEAD + r"CREATE\s+TEMP(?:ORARY)?\s+TABLE\b", re.IGNORECASE | re.DOTALL)
 _TEMPORARY_AS = re.compile(
     _LEAD + r"CREATE\s+TEMP(?:ORARY)?\s+TABLE\s+" + _NAME + r"\s+AS\s+(?P<query>.*)",
@@ -45,14 +48,19 @@ class PostgresSession:
         self._write = write
         self._open = False
         self._streaming = False
+        self._opens: bool | None = None
 
     def execute(self, sql: str) -> int:
         """See `SqlSession.execute`.
 
         PostgreSQL refuses CREATE of any kind in a read-only session. There a temporary table is
         made empty in a transaction that may write, and filled in one that may not, so that no
-        function in its query can write either.
+        function in its query can write either. A table or view it makes in a schema is its owner's
+        alone, whatever the role's default privileges would give to others.
         """
+        made = _LASTING.match(sql) if self._write else None
+        if made is not None and self._opens_tables():
+            return self._kept_private(made.group("name"), sql)
         if self._write or self._open or not _TEMPORARY.match(sql):
             return self._run(sql)
         copy = _TEMPORARY_AS.match(sql)
@@ -134,20 +142,15 @@ class PostgresSession:
             )
         return tuple(columns)
 
-    def writers(self, query: str) -> list[str]:
-        """Functions of a query that may write: none of the server's own, and none it holds to
-        reading.
-
-        The server names what a view depends on; the view is undone.
-        """
+    def facts(self, query: str) -> QueryFacts:
+        """What the query depends on: the server names it for a view, which is undone."""
         self._run("BEGIN READ WRITE")
         try:
             # Inside, its columns may be of types that no view can have.
             self._run(f"CREATE TEMPORARY VIEW mf_query AS SELECT 1 AS n FROM ({query}) AS q")
-            found = self.table(_VOLATILE)
+            return facts_of(self)
         finally:
             self._run("ROLLBACK")
-        return [str(name) for name in found.column("name").to_pylist()]
 
     def close(self) -> None:
         """Close; the server undoes what is open. Never raises."""
@@ -167,6 +170,33 @@ class PostgresSession:
             sql_type=str(name.column("t")[0].as_py()),
             arrow_type=column.arrow_type,
         )
+
+    def _opens_tables(self) -> bool:
+        """Whether tables of this role are given to others when they are made."""
+        if self._opens is None:
+            self._opens = bool(self.table(OPENS).column("opens")[0].as_py())
+        return self._opens
+
+    def _kept_private(self, name: str, sql: str) -> int:
+        """Make a table and take it from others before anybody else sees it. What was granted on one
+        that is there already stays.
+        """
+        there = self.table(f"SELECT to_regclass({literal(name)}) IS NOT NULL AS there")
+        if there.column("there")[0].as_py():
+            return self._run(sql)
+        if not self._open:
+            self._run("BEGIN")
+        try:
+            count = self._run(sql)
+            for statement in private(self, name):
+                self._run(statement)
+        except EngineError:
+            if not self._open:
+                self._run("ROLLBACK")
+            raise
+        if not self._open:
+            self._run("COMMIT")
+        return count
 
     def _ingest(self, name: str, rows: pa.Table) -> None:
         with self._cursor() as cursor:
@@ -202,16 +232,17 @@ class PostgresSession:
             yield cursor
         except adbc_driver_manager.Error as error:
             raise from_state(error.sqlstate) from None
-        except pa.ArrowInvalid:
-            raise _unfit() from None
-        except (OSError, pa.ArrowException):
-            raise self._broken_stream() from None
+        except (OSError, pa.ArrowException) as error:
+            raise self._broken_stream(error) from None
         finally:
             if cursor is not None:
                 cursor.close()
 
-    def _broken_stream(self) -> EngineError:
+    def _broken_stream(self, broken: Exception) -> EngineError:
         """A failure while reading has no code; the connection tells whether it lives."""
+        text = str(broken)
+        if isinstance(broken, pa.ArrowInvalid) and _OF_SERVER not in text:
+            return _unfit()
         try:
             with self._connection.cursor() as probe:
                 probe.execute("SELECT 1")
@@ -219,6 +250,8 @@ class PostgresSession:
         except adbc_driver_manager.Error as error:
             if not error.sqlstate:
                 return from_state(None)
+        if _CANCELLED in text:
+            return from_state("57014")
         return ConfigError(
             "query_failed",
             "The server stopped the query in the middle of its result.",
@@ -240,12 +273,18 @@ def from_state(state: str | None) -> EngineError:
         return TransientError(
             "connection_lost",
             "The connection to the source was lost.",
-            hint="Run again when the server answers; nothing is left half done.",
+            hint="Run again when the server answers; nothing is left half done. Where it comes "
+            "again, a time limit of the role may end the session (transaction_timeout, "
+            "idle_session_timeout).",
         )
     config = _CONFIG.get(state)
     if config is not None:
         code, message, hint = config
         return ConfigError(code, message, hint=hint)
+    busy = _BUSY.get(state)
+    if busy is not None:
+        code, message, hint = busy
+        return TransientError(code, message, hint=hint)
     group = state[:2]
     if group in {"08", "57", "53", "40", "55"} and state not in {"53100", "53200"}:
         return TransientError(
@@ -258,6 +297,28 @@ def from_state(state: str | None) -> EngineError:
     return ContractError("query_failed", f"The source refused a statement (SQLSTATE {state}).")
 
 
+_TIMEOUTS = "ALTER ROLE … SET gives the role of the source a longer one."
+_ENDED = (
+    "connection_lost",
+    "The server ended the session of the source for a time limit.",
+    "See transaction_timeout, idle_session_timeout and idle_in_transaction_session_timeout. "
+    + _TIMEOUTS,
+)
+_BUSY: dict[str, tuple[str, str, str]] = {
+    "57014": (
+        "source_busy",
+        "The source cancelled a statement: its statement_timeout ran out, or somebody did it.",
+        "A plan reads the whole model in one statement. " + _TIMEOUTS,
+    ),
+    "55P03": (
+        "source_busy",
+        "Another session holds a table of the source locked.",
+        "See pg_locks for who does.",
+    ),
+    "25P03": _ENDED,
+    "25P04": _ENDED,
+    "57P05": _ENDED,
+}
 _SEE = "Run `mayfly discover` to see what the source has."
 _CONFIG: dict[str, tuple[str, str, str]] = {
     "42P01": ("table_missing", "A table or view the query names does not exist.", _SEE),
@@ -271,7 +332,8 @@ _CONFIG: dict[str, tuple[str, str, str]] = {
     "42501": (
         "missing_grant",
         "The role may not read or write a table the statement names.",
-        "Run `mayfly doctor`: it prints the missing GRANT.",
+        "See the rights of the role on it. A table with row-level security needs BYPASSRLS, or a "
+        "view of the table's owner.",
     ),
     "25006": ("read_only_session", "The session may not change the source.", ""),
     "53100": (
@@ -298,6 +360,13 @@ def settings(*, schema: str, write: bool) -> str:
         "default_transaction_read_only": "off" if write else "on",
         "lock_timeout": "60s",
         "idle_in_transaction_session_timeout": "15min",
+        "idle_session_timeout": "15min",
+        "default_transaction_isolation": "read committed",
+        # A policy that hides a row is an error, not a row that left.
+        "row_security": "off",
     }
-    calls = (f"set_config({literal(k)}, {literal(v)}, false)" for k, v in pinned.items())
+    calls = [f"set_config({literal(k)}, {literal(v)}, false)" for k, v in pinned.items()]
+    # Whoever is killed in the midst of a statement leaves none behind. Only Linux can tell.
+    check = f"set_config('client_connection_check_interval', {literal(CLIENT_CHECK)}, false)"
+    calls.append(f"CASE WHEN version() LIKE '%linux%' THEN {check} END")
     return "SELECT " + ", ".join(calls)

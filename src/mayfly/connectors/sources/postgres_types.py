@@ -79,7 +79,8 @@ def readable(column: ColumnInfo) -> str:
     if kind in _PLAIN:
         return name
     if _decimal(kind) is not None:
-        return f"nullif({name}, 'NaN')"
+        # The cast changes nothing but the type of a domain, which would lose its scale here.
+        return f"nullif({name}::{kind}, 'NaN')"
     if kind == "money":
         return f"({name})::numeric::text"
     if kind == "inet":

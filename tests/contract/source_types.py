@@ -1,0 +1,149 @@
+"""Every type of an engine: an expression of it, its Arrow type, and what arrives."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from mayfly.testing.source_contract import TypeCase
+
+_UTC = dt.UTC
+_ID = "00000000-0000-0000-0000-000000000001"
+
+POSTGRES_TYPES = {
+    "boolean": TypeCase("true", "bool", value=True),
+    "small": TypeCase("(-32768)::int2", "int16", -32768),
+    "integer": TypeCase("2147483647", "int32", 2147483647),
+    "big": TypeCase("(-9223372036854775808)::int8", "int64", -(2**63)),
+    "fixed": TypeCase("1.50::numeric(10,2)", "decimal128(10, 2)", Decimal("1.50")),
+    "widest": TypeCase(
+        "('9' || repeat('0', 37))::numeric(38,0)", "decimal128(38, 0)", Decimal("9" + "0" * 37)
+    ),
+    "too wide": TypeCase("1.5::numeric(60,2)", "string", "1.50"),
+    "not a number": TypeCase("'NaN'::numeric(5,1)", "decimal128(5, 1)", unfit=True),
+    "free": TypeCase("1.10::numeric", "string", "1.10"),
+    "huge": TypeCase("1e50::numeric", "string", "1" + "0" * 50),
+    "free nan": TypeCase("'NaN'::numeric", "string", "NaN"),
+    "money": TypeCase("'12.30'::money", "string", "12.30"),
+    "real": TypeCase("0.1::float4", "float", 0.10000000149011612),
+    "double": TypeCase("0.1::float8 + 0.2::float8", "double", 0.30000000000000004),
+    "endless": TypeCase("'-Infinity'::float8", "double", float("-inf")),
+    "text": TypeCase("'é😀\"''\\'::text", "string", "é😀\"'\\"),
+    "varying": TypeCase("'x'::varchar(3)", "string", "x"),
+    "padded": TypeCase("'x'::char(3)", "string", "x"),
+    "name": TypeCase("'x'::name", "string", "x"),
+    "one char": TypeCase("""'x'::"char\"""", "string", "x"),
+    "bytes": TypeCase("'\\x00ff5c'::bytea", "binary", b"\x00\xff\\"),
+    "day": TypeCase("date '2026-01-02'", "date32[day]", dt.date(2026, 1, 2)),
+    "never day": TypeCase("'-infinity'::date", "date32[day]", unfit=True),
+    "time": TypeCase("time '10:00:00.000001'", "time64[us]", dt.time(10, 0, 0, 1)),
+    "zoned time": TypeCase("timetz '10:00+05:30'", "string", "10:00:00+05:30"),
+    "local": TypeCase(
+        "timestamp '2026-01-02 03:04:05.000006'",
+        "timestamp[us]",
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+    ),
+    "moment": TypeCase(
+        "timestamptz '2026-01-02 03:04:05+01'",
+        "timestamp[us, tz=UTC]",
+        dt.datetime(2026, 1, 2, 2, 4, 5, tzinfo=_UTC),
+    ),
+    "never": TypeCase("'infinity'::timestamptz", "timestamp[us, tz=UTC]", unfit=True),
+    "ever": TypeCase("'-infinity'::timestamp", "timestamp[us]", unfit=True),
+    "span": TypeCase("interval '1 mon 2 days 03:04:05.6'", "string", "1 mon 2 days 03:04:05.6"),
+    "uuid": TypeCase(f"'{_ID}'::uuid", "string", _ID),
+    "json": TypeCase("'{\"a\":  1.10}'::json", "string", '{"a":  1.10}'),
+    "jsonb": TypeCase("'{\"a\":1.10}'::jsonb", "string", '{"a": 1.10}'),
+    "path": TypeCase("'$.a'::jsonpath", "string", '$."a"'),
+    "numbers": TypeCase("array[[1,2],[3,4]]", "string", "[[1,2],[3,4]]"),
+    "moments": TypeCase(
+        "array[timestamptz '2026-01-02 03:04:05+01', NULL]",
+        "string",
+        '["2026-01-02T02:04:05+00:00",null]',
+    ),
+    "floats": TypeCase("array[0.1::float8 + 0.2, 'NaN']", "string", '[0.30000000000000004,"NaN"]'),
+    "byteas": TypeCase("array['\\x00ff'::bytea]", "string", '["\\\\x00ff"]'),
+    "inet": TypeCase("inet '192.0.2.1'", "string", "192.0.2.1"),
+    "net": TypeCase("cidr '192.0.2.0/24'", "string", "192.0.2.0/24"),
+    "mac": TypeCase("macaddr '08:00:2b:01:02:03'", "string", "08:00:2b:01:02:03"),
+    "mac8": TypeCase("macaddr8 '08:00:2b:01:02:03:04:05'", "string", "08:00:2b:01:02:03:04:05"),
+    "bits": TypeCase("B'0101'", "string", "0101"),
+    "varbits": TypeCase("B'0101'::varbit", "string", "0101"),
+    "range": TypeCase("int4range(1,2)", "string", "[1,2)"),
+    "moments range": TypeCase(
+        "tstzrange('2026-01-02 03:04:05+01', NULL)", "string", '["2026-01-02 02:04:05+00",)'
+    ),
+    "ranges": TypeCase("int4multirange(int4range(1,2))", "string", "{[1,2)}"),
+    "point": TypeCase("point '(0.1,2)'", "string", "(0.1,2)"),
+    "circle": TypeCase("circle '<(1,2),3>'", "string", "<(1,2),3>"),
+    "words": TypeCase("'a b'::tsvector", "string", "'a' 'b'"),
+    "asked": TypeCase("'a & b'::tsquery", "string", "'a' & 'b'"),
+    "oid": TypeCase("4294967295::oid", "int64", 4294967295),
+    "class": TypeCase("'pg_class'::regclass", "string", "pg_class"),
+    "place": TypeCase("'16/B374D848'::pg_lsn", "string", "16/B374D848"),
+    "mood": TypeCase("'sad'::mood", "string", "sad"),
+    "e-mail": TypeCase("'a@example.com'::mail", "string", "a@example.com"),
+    "above": TypeCase("5::above", "int32", 5),
+    "price": TypeCase("1.50::price", "decimal128(10, 2)", Decimal("1.50")),
+    "since": TypeCase(
+        "'2026-01-02 03:04:05+01'::since",
+        "timestamp[us, tz=UTC]",
+        dt.datetime(2026, 1, 2, 2, 4, 5, tzinfo=_UTC),
+    ),
+    "never since": TypeCase("'infinity'::since", "timestamp[us, tz=UTC]", unfit=True),
+    "pair": TypeCase("ROW(1, 'a,b')::pair", "string", '(1,"a,b")'),
+    "moods": TypeCase("array['sad'::mood]", "string", '["sad"]'),
+    "nothing": TypeCase("NULL::text", "string"),
+    "unknown": TypeCase("NULL", "string"),
+}
+
+DUCKDB_TYPES = {
+    "boolean": TypeCase("true", "bool", value=True),
+    "tiny": TypeCase("(-128)::TINYINT", "int8", -128),
+    "big": TypeCase("(-9223372036854775808)::BIGINT", "int64", -(2**63)),
+    "unsigned": TypeCase("18446744073709551615::UBIGINT", "uint64", 2**64 - 1),
+    "huge": TypeCase("(1::HUGEINT)", "decimal128(38, 0)", Decimal(1)),
+    "vast": TypeCase("1::UHUGEINT", "string", "1"),
+    "fixed": TypeCase("1.50::DECIMAL(10,2)", "decimal128(10, 2)", Decimal("1.50")),
+    "real": TypeCase("0.5::FLOAT", "float", 0.5),
+    "double": TypeCase("0.1::DOUBLE + 0.2::DOUBLE", "double", 0.30000000000000004),
+    "endless": TypeCase("'-Infinity'::DOUBLE", "double", float("-inf")),
+    "text": TypeCase("'é😀\"''\\'", "string", "é😀\"'\\"),
+    "bytes": TypeCase("'\\x00\\xFF'::BLOB", "binary", b"\x00\xff"),
+    "day": TypeCase("DATE '2026-01-02'", "date32[day]", dt.date(2026, 1, 2)),
+    "never day": TypeCase("'-infinity'::DATE", "date32[day]", unfit=True),
+    "time": TypeCase("TIME '10:00:00.000001'", "time64[us]", dt.time(10, 0, 0, 1)),
+    "zoned time": TypeCase("'10:00:00+05:30'::TIMETZ", "string", "10:00:00+05:30"),
+    "local": TypeCase(
+        "TIMESTAMP '2026-01-02 03:04:05.000006'",
+        "timestamp[us]",
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+    ),
+    "moment": TypeCase(
+        "TIMESTAMPTZ '2026-01-02 03:04:05+01'",
+        "timestamp[us, tz=UTC]",
+        dt.datetime(2026, 1, 2, 2, 4, 5, tzinfo=_UTC),
+    ),
+    "never": TypeCase("'infinity'::TIMESTAMPTZ", "timestamp[us, tz=UTC]", unfit=True),
+    "seconds": TypeCase(
+        "'2026-01-02 03:04:05'::TIMESTAMP_S", "timestamp[us]", dt.datetime(2026, 1, 2, 3, 4, 5)
+    ),
+    "too fine": TypeCase(
+        "'2026-01-02 03:04:05.000000001'::TIMESTAMP_NS", "timestamp[us]", unfit=True
+    ),
+    "span": TypeCase("INTERVAL '1 month 03:04:05.6'", "string", "1 month 03:04:05.6"),
+    "uuid": TypeCase(f"'{_ID}'::UUID", "string", _ID),
+    "json": TypeCase("'{\"a\":  1.10}'::JSON", "string", '{"a":  1.10}'),
+    "mood": TypeCase("'sad'::ENUM('sad', 'ok')", "string", "sad"),
+    "bits": TypeCase("'0101'::BIT", "string", "0101"),
+    "numbers": TypeCase("[[1, NULL], []]", "list<l: list<l: int32>>", [[1, None], []]),
+    "moments": TypeCase(
+        "[TIMESTAMPTZ '2026-01-02 03:04:05+01']",
+        "list<l: timestamp[us, tz=UTC]>",
+        [dt.datetime(2026, 1, 2, 2, 4, 5, tzinfo=_UTC)],
+    ),
+    "row": TypeCase("{'a': 1, 'b c': 'x'}", "struct<a: int32, b c: string>", {"a": 1, "b c": "x"}),
+    "map": TypeCase("MAP {'a': 1}", "string", '{"a":1}'),
+    "union": TypeCase("union_value(n := 1)", "string", '{"n":1}'),
+    "nothing": TypeCase("NULL::VARCHAR", "string"),
+}

@@ -1,0 +1,150 @@
+"""Worlds of the suite of sources that need a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import psycopg
+import pyarrow as pa
+from psycopg.conninfo import make_conninfo
+
+from contract.source_types import POSTGRES_TYPES
+from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.planning.sql.dialect import quote
+from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.ports.source import SqlSession
+from mayfly.testing.source_contract import ODD_NAMES, Reduced, SourceWorld
+
+WEAK = 'weak "role" é'
+_SETTINGS = {
+    "TimeZone": "Asia/Kathmandu",
+    "DateStyle": "German",
+    "IntervalStyle": "iso_8601",
+    "extra_float_digits": "-15",
+    "bytea_output": "escape",
+    "standard_conforming_strings": "off",
+    "search_path": "pg_catalog",
+    "client_encoding": "LATIN1",
+    "xmlbinary": "hex",
+    "row_security": "on",
+    "quote_all_identifiers": "on",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_read_only": "on",
+    "enable_hashjoin": "off",
+    "lc_numeric": "C",
+    "lc_time": "C",
+}
+
+
+class Dsn:
+    """A dsn as a source takes it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The dsn."""
+        return self._text
+
+
+def as_owner(dsn: str, *statements: str) -> None:
+    """Run statements as the database's owner, whatever the role's settings are."""
+    options = "-c default_transaction_read_only=off"
+    with psycopg.connect(dsn, autocommit=True, options=options) as admin:
+        for statement in statements:
+            admin.execute(statement.encode())
+
+
+def make_table(dsn: str, name: str, rows: pa.Table) -> None:
+    """A table of whole numbers in schema public."""
+    columns = ", ".join(f"{quote(n)} bigint" for n in rows.column_names)
+    table = f"public.{quote(name)}"
+    values = ", ".join(str(v) for v in rows.to_pylist()[0].values())
+    as_owner(
+        dsn,
+        f"DROP TABLE IF EXISTS {table}",
+        f"CREATE TABLE {table} ({columns})",
+        f"INSERT INTO {table} VALUES ({values})",
+    )
+
+
+@contextmanager
+def other_settings(dsn: str) -> Iterator[None]:
+    """The role has settings of its own in this database."""
+    base = quote(str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]))
+    role = f"ALTER ROLE postgres IN DATABASE {base}"
+    as_owner(dsn, *(f"{role} SET {k} = '{v}'" for k, v in _SETTINGS.items()))
+    try:
+        yield
+    finally:
+        as_owner(dsn, f"{role} RESET ALL")
+
+
+def cutter(dsn: str, session: SqlSession) -> Callable[[], None]:
+    """What ends a session as an administrator does."""
+    pid = session.table("SELECT pg_backend_pid() AS p").column("p")[0].as_py()
+    return partial(as_owner, dsn, f"SELECT pg_terminate_backend({int(pid)}, 10000)")
+
+
+def running(dsn: str) -> int:
+    """Statements of ours that this database works on."""
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        found = admin.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'mayfly' AND state LIKE 'active'"
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+@contextmanager
+def reduced(dsn: str) -> Iterator[Reduced]:
+    """A role that may connect, over a model of two schemas with functions of its own."""
+    base, role = quote(str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])), quote(WEAK)
+    as_owner(
+        dsn,
+        f"DROP ROLE IF EXISTS {role}",
+        f"CREATE ROLE {role} LOGIN",
+        f"REVOKE ALL ON DATABASE {base} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {base} TO PUBLIC",
+        'CREATE SCHEMA "we ird"',
+        'CREATE TABLE "we ird"."Ta""ble" AS SELECT * FROM public.people',
+        'CREATE SCHEMA "Funct"',
+        'CREATE FUNCTION "Funct".same(bigint) RETURNS bigint IMMUTABLE LANGUAGE sql '
+        "AS 'SELECT $1'",
+        'REVOKE ALL ON FUNCTION "Funct".same(bigint) FROM PUBLIC',
+    )
+    source = PostgresSource(
+        "weak", Dsn(make_conninfo(dsn, user=WEAK)), schema="we ird", state_schema="_mayfly"
+    )
+    table = source.relation(None, 'Ta"ble')
+    query = f'SELECT "Funct".same(id) AS id, name FROM {table}'
+    try:
+        yield Reduced(source=source, query=query, paste=partial(as_owner, dsn))
+    finally:
+        as_owner(
+            dsn,
+            'DROP SCHEMA "we ird" CASCADE',
+            'DROP SCHEMA "Funct" CASCADE',
+            f"DROP OWNED BY {role}",
+            f"DROP ROLE {role}",
+        )
+
+
+def postgres_world(dsn: str) -> SourceWorld:
+    """A real PostgreSQL with the people in schema public."""
+    return SourceWorld(
+        source=PostgresSource("crm", Dsn(dsn)),
+        writable=True,
+        sql=PostgresDialect(),
+        make=partial(make_table, dsn),
+        odd_names=(*ODD_NAMES, "Id", "id", "ID", "ctid ", "é" * 31),
+        odd_tables=('o"dd', "two words.é'; --", "select", "Upper", "upper", "y" * 63),
+        types=POSTGRES_TYPES,
+        other_settings=partial(other_settings, dsn),
+        cutter=partial(cutter, dsn),
+        running=partial(running, dsn),
+        reduced=partial(reduced, dsn),
+    )
