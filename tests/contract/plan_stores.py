@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -96,7 +97,19 @@ def postgres(dsn: str) -> Iterator[Warehouse]:
         con.execute("DROP SCHEMA IF EXISTS _mayfly CASCADE")
     with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
         source = PostgresSource("shop", _Dsn(dsn))
-        yield in_source(source, PostgresDialect(), partial(write_postgres, dsn), Path(folder))
+        made = in_source(source, PostgresDialect(), partial(write_postgres, dsn), Path(folder))
+        yield replace(made, stranger=partial(stranger, dsn))
+
+
+def stranger(dsn: str) -> PostgresSource:
+    """A role to whom, and to everybody, the owner gives all tables he will make."""
+    with psycopg.connect(dsn, autocommit=True) as con:
+        if con.execute("SELECT to_regrole('stranger')").fetchone() == (None,):
+            con.execute("CREATE ROLE stranger LOGIN")
+        con.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, stranger")
+        con.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC, stranger")
+    made = psycopg.conninfo.make_conninfo(dsn, user="stranger")
+    return PostgresSource("shop", _Dsn(made))
 
 
 def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:

@@ -200,6 +200,8 @@ class Warehouse:
         make_store: a plan store for an identity and a clock; called anew for each run, as a new
             process would.
         make_spool: a spool for a clock, the same place each time; None where nothing may wait.
+        stranger: the source as another role has it, to whom the engine's defaults give every new
+            table and schema; None where an engine has no roles.
     """
 
     source: Source
@@ -207,6 +209,7 @@ class Warehouse:
     write_model: Callable[[Sequence[ModelRow]], None]
     make_store: Callable[[StateIdentity, Callable[[], int]], PlanStore]
     make_spool: Callable[[Callable[[], int]], Spool] | None = None
+    stranger: Callable[[], Source] | None = None
 
 
 class MemoryLedger:
