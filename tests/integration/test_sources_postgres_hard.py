@@ -138,6 +138,30 @@ def test_tables_of_ours_that_another_role_made_are_told(postgres_database: str) 
     as_owner(dsn, "DROP SCHEMA _mayfly CASCADE", "DROP ROLE first")
 
 
+def test_tables_of_ours_that_are_open_are_told(postgres_database: str) -> None:
+    """The doctor prints what shuts them; a view of rejected rows may be given to others."""
+    dsn = postgres_database
+    as_owner(
+        dsn,
+        "DROP ROLE IF EXISTS reporting",
+        "CREATE ROLE reporting",
+        "CREATE SCHEMA _mayfly",
+        'CREATE TABLE _mayfly."pairs_1 x" AS SELECT 1 AS n',
+        'CREATE VIEW _mayfly.rejected AS SELECT n FROM _mayfly."pairs_1 x"',
+        "CREATE TABLE _mayfly.checkpoints AS SELECT 1 AS n",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA _mayfly TO reporting",
+        'GRANT SELECT ON _mayfly."pairs_1 x" TO PUBLIC',
+    )
+    source = PostgresSource("shop", Dsn(dsn))
+    source.check(write=False)
+    error = refused(lambda: source.check(write=True))
+    assert error.code == "tables_open"
+    assert error.hint == 'REVOKE ALL ON TABLE _mayfly."pairs_1 x" FROM PUBLIC, reporting;'
+    as_owner(dsn, error.hint)
+    source.check(write=True)
+    as_owner(dsn, "DROP SCHEMA _mayfly CASCADE", "DROP ROLE reporting")
+
+
 def test_a_killed_process_leaves_no_statement(postgres_database: str) -> None:
     """The server sees that nobody waits, and ends what it works on."""
     before = running(postgres_database)

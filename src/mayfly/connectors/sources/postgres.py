@@ -102,8 +102,15 @@ class PostgresSource:
 
     def _which_right(self, error: ConfigError, *, write: bool) -> ConfigError:
         """The same error with the statement that gives the right, where it can be told."""
-        with self.session(write=False) as session:
+        session = None
+        try:
+            session = self._opened(write=False)
             row = session.table(rights_query(self._schema, self._state_schema)).to_pylist()[0]
+        except EngineError:
+            return error
+        finally:
+            if session is not None:
+                session.close()
         grants = self._missing(row, write=write)
         return lacking(self.name, grants) if grants else error
 
@@ -185,6 +192,13 @@ class PostgresSource:
         grants = self._missing(row, write=write)
         if grants:
             raise lacking(self.name, grants)
+        if write and row["state_open"]:
+            raise ConfigError(
+                "tables_open",
+                f"Tables in schema {self._state_schema} of source {self.name} are open to other "
+                "roles: they hold what was delivered.",
+                hint=str(row["state_open"]),
+            )
 
     def facts(self) -> ServerFacts:
         """See `Source.facts`."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError
+from mayfly.planning.names import STATE_TABLES, WORKING_COPIES
 from mayfly.planning.sql.dialect import literal, quote
 
 _OF_QUERY = "d.classid = 'pg_rewrite'::regclass AND r.ev_class = 'pg_temp.mf_query'::regclass"
@@ -47,6 +48,8 @@ OPENS = (
     "SELECT EXISTS (SELECT 1 FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole "
     "WHERE d.defaclobjtype = 'r' AND o.rolname = current_user) AS opens"
 )
+_OURS = f"^({'|'.join((*STATE_TABLES, *WORKING_COPIES))})_"
+"""Tables that hold something of rows; an anchor, say, may be open to an auditor."""
 _IN_FRONT = re.compile(r'("(?:[^"]|"")+"|\w+)\s*\.')
 
 
@@ -169,6 +172,13 @@ def rights_query(schema_name: str, state_name: str) -> str:
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         f"WHERE n.nspname = {state} AND c.relkind IN ('r', 'v') "
         "AND NOT pg_has_role(c.relowner, 'USAGE')) AS state_owners, "
+        "(SELECT string_agg(format('REVOKE ALL ON TABLE %I.%I FROM %s;', s, t, g), ' ') FROM "
+        "(SELECT n.nspname AS s, c.relname AS t, string_agg(DISTINCT CASE a.grantee WHEN 0 "
+        "THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, ', ') AS g "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a "
+        f"WHERE n.nspname = {state} AND c.relkind = 'r' AND a.grantee <> c.relowner "
+        f"AND c.relname ~ {literal(_OURS)} "
+        "GROUP BY 1, 2 ORDER BY 1, 2) AS o) AS state_open, "
         "current_setting('server_version_num')::int AS version"
     )
 

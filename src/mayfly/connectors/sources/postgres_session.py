@@ -360,13 +360,22 @@ def settings(*, schema: str, write: bool) -> str:
         "default_transaction_read_only": "off" if write else "on",
         "lock_timeout": "60s",
         "idle_in_transaction_session_timeout": "15min",
-        "idle_session_timeout": "15min",
         "default_transaction_isolation": "read committed",
         # A policy that hides a row is an error, not a row that left.
         "row_security": "off",
     }
     calls = [f"set_config({literal(k)}, {literal(v)}, false)" for k, v in pinned.items()]
     # Whoever is killed in the midst of a statement leaves none behind. Only Linux can tell.
-    check = f"set_config('client_connection_check_interval', {literal(CLIENT_CHECK)}, false)"
-    calls.append(f"CASE WHEN version() LIKE '%linux%' THEN {check} END")
+    # Older servers, which know neither of the two, are refused by name later.
+    for asked, name, value in (
+        ("current_setting('server_version_num')::int >= 140000", "idle_session_timeout", "15min"),
+        (
+            "current_setting('server_version_num')::int >= 140000 AND version() LIKE '%linux%'",
+            "client_connection_check_interval",
+            CLIENT_CHECK,
+        ),
+    ):
+        calls.append(
+            f"CASE WHEN {asked} THEN set_config({literal(name)}, {literal(value)}, false) END"
+        )
     return "SELECT " + ", ".join(calls)
