@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from contract.local_stores import any_maker_of, beside
+from contract.local_stores import READING_ROLE, any_maker_of, beside
 from contract.plan_machine import EMAILS, SOAK
-from contract.plan_stores import MakeWarehouse, duckdb_file, in_source
+from contract.plan_stores import STORES, MakeWarehouse, duckdb_file, in_source
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import TransientError
 from mayfly.testing.cut_source import CutSource
@@ -18,7 +18,7 @@ from mayfly.testing.plan_driver import Attempt
 from mayfly.testing.plan_world import Warehouse, World
 
 # Odd, so that of any two cuts one comes before the answer and one after it.
-STRIDE = 7
+STRIDE = 9
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def stories(
     make: MakeWarehouse, folder: Path, mode: SyncMode, store: str, cuts: Sequence[int] | None
 ) -> None:
     """The story with no cut, then with each of the cuts, or with many of all that there are."""
-    local = store in {"folder", "reading role"}
+    local = store not in STORES
     with cut_warehouse(make, folder / "whole", local=local) as (made, source):
         begun = story(made, source, mode, 0, answered=False)
     for cut in range(1, begun + 1, 1 if SOAK else STRIDE) if cuts is None else cuts:
@@ -84,8 +84,14 @@ def test_a_lost_connection_loses_nothing(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR, SyncMode.APPEND])
-@pytest.mark.parametrize("store", ["duckdb", "postgres", "folder", "reading role"])
+@pytest.mark.parametrize(
+    ("store", "mode"),
+    [
+        *((s, m) for s in STORES for m in (SyncMode.AUDIENCE, SyncMode.MIRROR, SyncMode.APPEND)),
+        ("folder", SyncMode.AUDIENCE),
+        (READING_ROLE, SyncMode.MIRROR),
+    ],
+)
 def test_a_connection_lost_at_any_statement_loses_nothing(
     request: pytest.FixtureRequest, tmp_path: Path, mode: SyncMode, store: str
 ) -> None:

@@ -41,7 +41,9 @@ def readable(source: Source, tables: dict[str, str]) -> dict[str, bool]:
     return found
 
 
-@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
+@pytest.mark.parametrize(
+    "mode", [SyncMode.AUDIENCE, pytest.param(SyncMode.MIRROR, marks=pytest.mark.slow)]
+)
 def test_nobody_else_reads_a_table_of_ours(warehouse: MakeWarehouse, mode: SyncMode) -> None:
     """Working copies while a plan is open, then what stays: another role with every right that the
     owner's defaults give, on our schema too, reads none of it.
