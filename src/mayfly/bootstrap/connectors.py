@@ -98,8 +98,7 @@ def source_request(project: Project, name: str) -> SourceRequest:
 def open_source(project: Project, name: str) -> Source:
     """A source by its settings."""
     spec, request = source_spec(project, name), source_request(project, name)
-    source = spec.open(request)
-    return source if spec.type in SOURCES else GuardedSource(source, spec.hosts(request))
+    return GuardedSource(spec.open(request), spec.hosts(request))
 
 
 def dialect_of(project: Project, name: str) -> SqlDialect:

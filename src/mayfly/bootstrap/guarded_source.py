@@ -1,4 +1,4 @@
-"""A source whose code is not ours: it connects to the hosts it has named, and to no others."""
+"""A source that connects to the hosts its kind has named, and to no others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class GuardedSource:
     """A `Source` each call of which runs behind the egress guard.
 
     Args:
-        source: of a plug-in.
+        source: of whatever kind.
         hosts: that its kind has named for these settings.
     """
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from mayfly.bootstrap.connectors import SOURCES, open_source, source_hosts
 from mayfly.config.load import load_project
 from mayfly.config.parse import variants
-from mayfly.domain.errors import ConfigError
+from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import Project, SecretRef
 from mayfly.planning.model_reads import TableRead
 from mayfly.ports.source_spec import GrantRequest, SourceRequest
@@ -115,3 +117,14 @@ def test_postgres_grants_need_user_and_database(project: Project, dsn: str) -> N
     """Rights are for a role in a database; neither is guessed."""
     with pytest.raises(ConfigError, match="dsn_invalid"):
         _grants(project, "crm", dsn=dsn)
+
+
+def test_a_source_of_any_kind_is_read_behind_the_guard(project: Project) -> None:
+    """A driver that would call home is refused while the source is open."""
+    duckdb.connect(str(project.root / "shop.duckdb")).close()
+    source = open_source(project, "shop")
+    with (
+        pytest.raises(PolicyError, match="host_not_allowed"),
+        source.session(write=False),
+    ):
+        socket.getaddrinfo("home.example", 443)
