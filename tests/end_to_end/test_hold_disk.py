@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,14 +27,20 @@ def fill_before(
     """Before a batch is sealed the disk has room for some blocks more."""
     hold, calls = SealedSpool.hold, 0
 
-    def filling(self: SealedSpool, held: HeldBatch, content: bytes) -> SealedReceipt:
+    def filling(
+        self: SealedSpool,
+        held: HeldBatch,
+        content: bytes,
+        *,
+        announce: Callable[[str], None] | None = None,
+    ) -> SealedReceipt:
         nonlocal calls
         calls += 1
         if calls == nth:
             (folder / "room").write_bytes(bytes(BLOCK * room))
             disk.fill()
             (folder / "room").unlink()
-        return hold(self, held, content)
+        return hold(self, held, content, announce=announce)
 
     patch.setattr(SealedSpool, "hold", filling)
 

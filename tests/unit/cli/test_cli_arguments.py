@@ -13,6 +13,7 @@ NAMES = {"destination", "syncs", "sync", "source", "state", "target", "version"}
 """Of things in the project files, or of a version of a key."""
 OTHERS = {
     "accept": "removals=N",
+    "grants": "the name of a source",
     "marker": "a text that was planted to be found",
     "wait": "a duration",
 }
