@@ -30,7 +30,7 @@ from mayfly.testing.plan_world import World
 SHORT = ("audience", "mirror", "upsert", "upsert-identifiers", "append")
 
 
-@pytest.fixture(params=["folder", READING_ROLE])
+@pytest.fixture(params=["folder", pytest.param(READING_ROLE, marks=pytest.mark.slow)])
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of sources with a local plan store."""
     return any_maker_of(request)

@@ -27,7 +27,7 @@ from mayfly.cli.entry import main
 pytestmark = pytest.mark.usefixtures("a_read_for_each_batch")
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow)])
 def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
     """A project of three batches; what changes its warehouse."""
     text, change = SHOP, in_duckdb(tmp_path / "shop.duckdb")

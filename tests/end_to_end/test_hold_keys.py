@@ -31,7 +31,7 @@ from mayfly.sandbox.server import SandboxServer
 DAY_MS = 86_400_000
 
 
-@pytest.fixture(params=["vault", "aws_kms"])
+@pytest.fixture(params=["vault", pytest.param("aws_kms", marks=pytest.mark.slow)])
 def keys(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A key service, and the `keys:` block for it."""
     if request.param == "vault":

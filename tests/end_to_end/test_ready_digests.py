@@ -38,7 +38,7 @@ SENT = {sha256(f"p{n}@example.com") for n in range(4)} | {sha256(f"{c}@example.c
 POSTGRES = FILES.replace("{type: duckdb, path: shop.duckdb}", "{type: postgres, dsn: env:SHOP_DSN}")
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow)])
 def root(request: pytest.FixtureRequest, tmp_path: Path, sandbox: SandboxServer) -> Path:
     """A shop with one e-mail of each kind, and phones that are all right."""
     text = FILES if request.param == "duckdb" else POSTGRES
