@@ -9,7 +9,7 @@ JOBS   ?= 2
 # Runs that are killed by `make soak`.
 KILLS  ?= 200
 
-.PHONY: demo test check bench soak engines lock clean
+.PHONY: demo test check bench soak engines emulators lock clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,10 +45,11 @@ soak: $(VENV)/dev.stamp
 # Databases that rules are held against and that weigh more than all else: not for every machine.
 engines: $(VENV)/dev.stamp
 	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
-	$(MAKE) $(VENV)/emulators/fakesnow.stamp $(VENV)/emulators/bqemulator.stamp
 
-# Warehouses that nobody can run at home, as servers on loopback. Each has an environment of its own:
+# Warehouses that nobody can run at home, as servers on loopback. No test needs them yet. Each has an environment of its own:
 # what they need contradicts itself.
+emulators: $(VENV)/emulators/fakesnow.stamp $(VENV)/emulators/bqemulator.stamp
+
 $(VENV)/emulators/%.stamp: requirements/%.txt
 	test -x $(VENV)/emulators/$*/bin/python || $(PYTHON) -m venv $(VENV)/emulators/$*
 	$(VENV)/emulators/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
