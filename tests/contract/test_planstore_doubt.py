@@ -6,6 +6,7 @@ find that only in long play.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from contract.plan_stories import (
 )
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, IntegrityError, TransientError
+from mayfly.ports.planstore import PlanStore
 from mayfly.testing.plan_driver import Attempt, CrashError, Events, Step
 from mayfly.testing.plan_world import World, identifiers
 
@@ -172,6 +174,35 @@ def test_an_overtaken_process_stops_at_its_next_call(
             )
         become(world, world.people)
         settled(world)
+
+
+def test_of_two_that_take_a_lease_at_once_one_has_it(warehouse: MakeWarehouse) -> None:
+    """Both have seen the same fence of a run that died; the slower one is told so."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        die(world, ("after create", 1), {1: (E0, "c0")})
+        spec = world.spec("r")
+        slow, quick = world.store(spec.identity), world.store(spec.identity)
+
+        has: dict[str, bool] = {}
+
+        def take(store: PlanStore, holder: str, alive: Callable[[str], bool]) -> None:
+            try:
+                store.acquire(spec, holder=holder, now_ms=0, alive=alive)
+                has[holder] = True
+            except TransientError:
+                has[holder] = False
+
+        def ask(_: str) -> bool:
+            take(quick, "quick", lambda _: False)
+            return False
+
+        take(slow, "slow", ask)
+        assert sorted(has.values()) == [False, True]
+        winner, other = (slow, quick) if has["slow"] else (quick, slow)
+        with pytest.raises(IntegrityError, match="no_lease"):
+            other.close(spec, now_ms=world.now_ms)
+        assert winner.close(spec, now_ms=world.now_ms).dropped
 
 
 def test_a_deferred_row_is_sent_again_only_by_the_leases_holder(warehouse: MakeWarehouse) -> None:

@@ -15,9 +15,16 @@ from mayfly.adapters.planstores import journal, tables
 from mayfly.adapters.planstores.closing_plan import close_open_plan, drop_copies, left_copies
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import allowed_positions, inspect_batches, read_batches
+from mayfly.adapters.planstores.registry import (
+    LEASE_MS,
+    StateLine,
+    number,
+    refuse_other_key,
+    run_active,
+)
 from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch
-from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
+from mayfly.domain.errors import IntegrityError
 from mayfly.domain.outcomes import Outcomes
 from mayfly.planning.closing import ClosingSql
 from mayfly.planning.names import STATE_TABLES, Names
@@ -34,7 +41,6 @@ from mayfly.planning.spec import (
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import Source, SqlSession
 
-LEASE_MS = 120_000
 _ALL = frozenset(STATE_TABLES)
 # What is remembered of an object that is gone; which rows were rejected holds for the next one.
 _FORGOTTEN = ("state", "pairs")
@@ -64,11 +70,9 @@ class SourcePlanStore:
     ) -> None:
         self._source = source
         self._sql = sql
-        self._identity = identity
-        self._owner = owner
         self._clock_ms = clock_ms
-        self._schema = schema
         self._names = Names(sql=sql, schema=schema, sid=identity.sid)
+        self._line = StateLine(sql, self._names, owner)
         self._fence: int | None = None
         self._writing = threading.RLock()
 
@@ -85,15 +89,15 @@ class SourcePlanStore:
     ) -> Plan:
         """See `PlanStore.count`: temporary tables only, in a session that may not write."""
         with self._source.session(write=False) as session:
-            exists = self._state_exists(session)
-            absent = frozenset(_FORGOTTEN if forgotten else ()) if exists else _ALL
+            row = self._line.known(session)
+            absent = _ALL if row is None else frozenset(_FORGOTTEN if forgotten else ())
             names = replace(self._names, temporary=True, absent=absent)
             for statement in tables.create_state(spec, self._sql, names):
                 session.execute(statement)
             flags = ScanFlags()
-            if exists:
-                self._refuse_other_key(self._registry(session) or {}, spec)
-                flags = self._flags(session, spec)
+            if row is not None:
+                refuse_other_key(row, spec)
+                flags = self._flags(session, row, spec)
             place = PlanPlace(session=session, sql=self._sql, spec=spec, names=names)
             plan = PlanMaker(place, flags).make(worker)
             if inspect is not None:
@@ -111,55 +115,29 @@ class SourcePlanStore:
         with self._source.session(write=True) as session:
             if self._sql.transactional_ddl:
                 session.begin()
-            row = self._registered(session, spec)
-            self._refuse_foreign(row)
-            if row["state_keys"] is not None:
-                self._refuse_other_key(row, spec)
-            held = row.get("holder")
+            row = self._line.registered(session, spec)
+            self._line.refuse_foreign(row)
+            is_new = row["state_keys"] is None
+            if not is_new:
+                refuse_other_key(row, spec)
+            held = row["holder"]
             if held and held != holder and row["lease_until"] > now_ms and alive(str(held)):
-                raise _run_active(spec)
-            fence = int(row.get("fence", 0))
-            self._take(session, fence, holder, now_ms)
-            if int(self._row(session, spec)["fence"]) != fence + 1:
-                raise _run_active(spec)
-            self._fence = fence + 1
-            try:
-                self._make_tables(session, spec, is_new=row["state_keys"] is None)
-            except BaseException:
-                self._fence = None
-                raise
+                raise run_active(spec)
+            fence = self._line.take(
+                session, spec, fence=int(row["fence"]), holder=holder, now_ms=now_ms
+            )
+            self._make_tables(session, spec, fence=fence, is_new=is_new)
             if self._sql.transactional_ddl:
                 session.commit()
+            self._fence = fence
 
-    def _registered(self, session: SqlSession, spec: PlanSpec) -> dict[str, Any]:
-        """The state's line in the registry, which is made where there is none."""
-        tables.make_schema(session, self._sql, self._schema)
-        session.execute(tables.create_registry(self._sql, self._names))
-        if tables.OBJECT_ID not in self._columns(session, "states"):
-            session.execute(tables.add_object_id(self._sql, self._names))
-        if self._registry(session) is None or not self._columns(session, "rejected"):
-            # Two syncs that begin at once would each make the view without the other.
-            lock = self._sql.lock(self._names.registry)
-            if lock is not None:
-                session.execute(lock)
-        if self._registry(session) is None:
-            session.execute(tables.register(spec, self._sql, self._names, self._owner))
-        return self._row(session, spec)
-
-    def _take(self, session: SqlSession, fence: int, holder: str, now_ms: int) -> None:
-        """Take the lease from whoever had the fence; of two that do so at once one gets it."""
-        taken = {
-            "fence": str(fence + 1),
-            "holder": self._sql.literal(holder),
-            "lease_until": str(now_ms + LEASE_MS),
-        }
-        session.execute(self._change(taken, fence=fence))
-
-    def _make_tables(self, session: SqlSession, spec: PlanSpec, *, is_new: bool) -> None:
+    def _make_tables(
+        self, session: SqlSession, spec: PlanSpec, *, fence: int, is_new: bool
+    ) -> None:
         """As the holder of the lease: tables of a new state, columns that an old one lacks, and the
         view of all rejections.
         """
-        sql, names = self._sql, self._names
+        sql, names, line = self._sql, self._names, self._line
         if is_new:
             # What a state of this name left behind, whose line went first, is not this one's.
             for kind in STATE_TABLES:
@@ -167,13 +145,13 @@ class SourcePlanStore:
             for statement in tables.create_state(spec, sql, names):
                 session.execute(statement)
             keys = {"state_keys": sql.literal(tables.keys_text(spec))}
-            session.execute(self._change(keys, fence=self._fence))
+            session.execute(line.change(keys, fence=fence))
         else:
-            known = self._columns(session, f"state_{names.sid}")
+            known = line.columns(session, f"state_{names.sid}")
             for statement in tables.missing_digests(spec, sql, names, known):
                 session.execute(statement)
-        if is_new or not sql.transactional_ddl or not self._columns(session, "rejected"):
-            self._make_view(session)
+        if is_new or not sql.transactional_ddl or not line.columns(session, "rejected"):
+            line.make_view(session)
 
     def release(self) -> None:
         """See `PlanStore.release`."""
@@ -181,35 +159,33 @@ class SourcePlanStore:
             return
         with self._source.session(write=True) as session:
             freed = {"holder": "NULL", "lease_until": "0"}
-            session.execute(self._change(freed, fence=self._fence))
+            session.execute(self._line.change(freed, fence=self._fence))
         self._fence = None
 
     def object_id(self) -> str | None:
         """See `PlanStore.object_id`."""
         with self._source.session(write=False) as session:
-            if tables.OBJECT_ID not in self._columns(session, "states"):
-                return None
-            return self._object_id(session)
+            return self._line.object_id(session)
 
     def forgets(self, object_id: str | None) -> int:
         """See `PlanStore.forgets`."""
         known = self.object_id()
         with self._source.session(write=False) as session:
-            if not self._state_exists(session) or not _speaks_of_another(known, object_id):
+            if self._line.known(session) is None or not _speaks_of_another(known, object_id):
                 return 0
-            return _number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
+            return number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
 
     def bind(self, object_id: str | None) -> int:
         """See `PlanStore.bind`."""
-        with self._fenced() as session:
-            known, rows = self._object_id(session), 0
+        with self._fenced() as (session, _):
+            known, rows = self._line.object_id(session), 0
             if _speaks_of_another(known, object_id):
-                rows = _number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
+                rows = number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
                 for kind in _FORGOTTEN:
                     session.execute(self._sql.delete(self._names.of(kind)))
             if object_id != known:
                 value = "NULL" if object_id is None else self._sql.literal(object_id)
-                session.execute(self._change({tables.OBJECT_ID: value}))
+                session.execute(self._line.change({tables.OBJECT_ID: value}))
             return rows
 
     # -- plan -----------------------------------------------------------------------------------
@@ -217,9 +193,7 @@ class SourcePlanStore:
     def open_plan(self) -> OpenPlan | None:
         """See `PlanStore.open_plan`."""
         with self._source.session(write=False) as session:
-            if not self._state_exists(session):
-                return None
-            row = self._registry(session)
+            row = self._line.known(session)
             if row is None or row["plan_run"] is None:
                 return None
             return OpenPlan(
@@ -250,12 +224,11 @@ class SourcePlanStore:
         names = self._names
         if not self._sql.transactional_ddl:
             names = replace(names, copy=self._fence)
-        with self._fenced(makes_tables=True) as session:
-            row = self._registry(session) or {}
-            if row.get("plan_run") is not None:
+        with self._fenced(makes_tables=True) as (session, row):
+            if row["plan_run"] is not None:
                 raise IntegrityError("plan_open", "A plan is open; it must be closed first.")
             self._drop_left(session, spec)
-            plan = make(session, names, self._flags(session, spec))
+            plan = make(session, names, self._flags(session, row, spec))
             for statement in tables.create_journal(spec, self._sql, names):
                 session.execute(statement)
             literal = self._sql.literal
@@ -265,8 +238,8 @@ class SourcePlanStore:
                 "plan_suppression": str(spec.suppression_version),
                 "plan_layout": literal(tables.layout_text(spec, names)),
             }
-            session.execute(self._change(opened, fence=self._fence))
-            self._require_fence(session)
+            if session.execute(self._line.change(opened, fence=self._fence)) != 1:
+                raise _fenced_out()
             return plan
 
     def _drop_left(self, session: SqlSession, spec: PlanSpec) -> None:
@@ -284,7 +257,7 @@ class SourcePlanStore:
         """See `PlanStore.read`."""
         with self._source.session(write=False) as session:
             # Whoever took over has made tables of the same names, or dropped them.
-            names = self._require_fence(session)
+            names = self._copies(self._require_fence(session))
             return read_batches(session, self._sql, spec, names, batches, worker, of)
 
     def allowed(
@@ -292,13 +265,13 @@ class SourcePlanStore:
     ) -> Mapping[int, pa.Array]:
         """See `PlanStore.allowed`."""
         with self._source.session(write=False) as session:
-            names = self._require_fence(session)
+            names = self._copies(self._require_fence(session))
             return allowed_positions(session, self._sql, spec, names, batches, worker)
 
     def exists(self) -> bool:
         """Whether there is a state, even an empty one."""
         with self._source.session(write=False) as session:
-            return self._state_exists(session)
+            return self._line.known(session) is not None
 
     def require_fence(self) -> None:
         """Raise `fenced` where another run took over."""
@@ -308,28 +281,31 @@ class SourcePlanStore:
     def look(self, spec: PlanSpec, see: Callable[[SqlSession, ScanFlags], Plan]) -> Plan:
         """What `see` makes of the state, which it only reads."""
         with self._source.session(write=False) as session:
-            self._refuse_other_key(self._registry(session) or {}, spec)
-            return see(session, self._flags(session, spec))
+            row = self._line.known(session)
+            if row is None:
+                return see(session, ScanFlags())
+            refuse_other_key(row, spec)
+            return see(session, self._flags(session, row, spec))
 
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
         """See `PlanStore.intent`."""
-        with self._fenced() as session:
-            names = self._require_fence(session)
+        with self._fenced(batch=batch, codes=unsent) as (session, row):
+            names = self._copies(row)
             if unsent is not None:
-                journal.insert_codes(session, names, batch, unsent)
+                journal.insert_codes(session, names, unsent)
             session.execute(f"INSERT INTO {names.of('intents')} VALUES ({int(batch)}, NULL)")
 
     def submitted(self, batch: int, reference: str) -> None:
         """See `PlanStore.submitted`."""
-        with self._fenced() as session:
-            intents, job = self._require_fence(session).of("intents"), self._sql.literal(reference)
+        with self._fenced() as (session, row):
+            intents, job = self._copies(row).of("intents"), self._sql.literal(reference)
             session.execute(f"INSERT INTO {intents} VALUES ({int(batch)}, {job})")
 
     def outcome(self, batch: int, outcomes: Outcomes) -> None:
         """See `PlanStore.outcome`."""
-        with self._fenced() as session:
-            names = self._require_fence(session)
-            journal.insert_codes(session, names, batch, outcomes)
+        with self._fenced(batch=batch, codes=outcomes) as (session, row):
+            names = self._copies(row)
+            journal.insert_codes(session, names, outcomes)
             session.execute(f"INSERT INTO {names.of('acks')} VALUES ({int(batch)})")
 
     def close(self, spec: PlanSpec, *, now_ms: int) -> CloseReport:
@@ -342,9 +318,8 @@ class SourcePlanStore:
         """Close the open plan, and do what `then` does once it is merged, in one transaction of the
         holder. Without an open plan a no-op.
         """
-        with self._fenced() as session:
-            row = self._registry(session) or {}
-            if row.get("plan_run") is None:
+        with self._fenced() as (session, row):
+            if row["plan_run"] is None:
                 return CloseReport()
             layout = str(row["plan_layout"])
             report = close_open_plan(
@@ -360,7 +335,7 @@ class SourcePlanStore:
         """See `PlanStore.rejections`."""
         name, view = self._names.of("rejected"), self._names.rejected_view
         with self._source.session(write=False) as session:
-            if not self._state_exists(session):
+            if self._line.known(session) is None:
                 return view, []
             found = session.table(
                 f"SELECT reason, vendor, {self._sql.cast('count(*)', self._sql.bigint)} AS n "
@@ -371,130 +346,62 @@ class SourcePlanStore:
     def forget_rejections(self) -> int:
         """See `PlanStore.forget_rejections`."""
         with self._source.session(write=True) as session:
-            if not self._state_exists(session):
+            if self._line.known(session) is None:
                 return 0
             name = self._names.of("rejected")
-            count = _number(session, f"SELECT count(*) AS n FROM {name}")
+            count = number(session, f"SELECT count(*) AS n FROM {name}")
             session.execute(self._sql.delete(name))
             return count
 
     # -- helpers --------------------------------------------------------------------------------
 
     @contextmanager
-    def _fenced(self, *, makes_tables: bool = False) -> Iterator[SqlSession]:
-        """One transaction of the lease's holder; renews the lease, which also locks its row.
+    def _fenced(
+        self, *, makes_tables: bool = False, batch: int = 0, codes: Outcomes | None = None
+    ) -> Iterator[tuple[SqlSession, Mapping[str, Any]]]:
+        """One transaction of the lease's holder, with the state's line; renews the lease, which
+        also locks that line.
 
         One after the other in this process: of two that renew it at once an engine may refuse one.
 
         Args:
             makes_tables: inside; then it is no transaction where an engine has none that undo it.
+            batch: of `codes`.
+            codes: loaded before it begins, for `journal.insert_codes`.
         """
         if self._fence is None:
             raise IntegrityError("no_lease", "The state is not leased to this run.")
         is_whole = self._sql.transactional_ddl or not makes_tables
         with self._writing, self._source.session(write=True) as session:
+            if codes is not None:
+                journal.load_codes(session, batch, codes)
             if is_whole:
                 session.begin()
             until = {"lease_until": str(self._clock_ms() + LEASE_MS)}
-            session.execute(self._change(until, fence=self._fence))
-            self._require_fence(session)
-            yield session
+            session.execute(self._line.change(until, fence=self._fence))
+            yield session, self._require_fence(session)
             if is_whole:
                 session.commit()
 
-    def _change(self, changes: Mapping[str, str], *, fence: int | None = None) -> str:
-        """Statement that changes the state's line in the registry, if it has that fence."""
-        where = f"sid = {self._sql.literal(self._identity.sid)}"
-        if fence is not None:
-            where += f" AND fence = {int(fence)}"
-        return self._sql.update(self._names.registry, changes, where)
-
-    def _require_fence(self, session: SqlSession) -> Names:
-        """Names with the working copies of the plan that is open, as the holder of the lease."""
+    def _require_fence(self, session: SqlSession) -> Mapping[str, Any]:
+        """The state's line, as the holder of its lease."""
         if self._fence is None:
             raise IntegrityError("no_lease", "The state is not leased to this run.")
-        sid = self._sql.literal(self._identity.sid)
-        found = session.table(
-            f"SELECT fence, plan_layout FROM {self._names.registry} WHERE sid = {sid}"
-        ).to_pylist()
-        if not found or int(found[0]["fence"]) != self._fence:
-            raise IntegrityError(
-                "fenced",
-                "Another run took over this sync; this one changed nothing and stops.",
-            )
-        return self._copies(found[0])
+        row = self._line.get(session)
+        if row is None or int(row["fence"]) != self._fence:
+            raise _fenced_out()
+        return row
 
     def _copies(self, row: Mapping[str, Any]) -> Names:
         return tables.copies_of(self._names, str(row["plan_layout"] or "{}"))
 
-    def _make_view(self, session: SqlSession) -> None:
-        states = session.table(
-            f"SELECT sid, sync, target, state_keys FROM {self._names.registry} ORDER BY sid"
-        ).to_pylist()
-        session.execute(tables.rejected_view(self._sql, self._schema, states))
-
-    def _state_exists(self, session: SqlSession) -> bool:
-        query = self._sql.has_table(self._schema, f"state_{self._identity.sid}")
-        return bool(_number(session, query))
-
-    def _columns(self, session: SqlSession, table: str) -> list[str]:
-        """Columns of a table or view of ours; none where there is none."""
-        found = session.table(self._sql.columns_of(self._schema, table))
-        return [str(name) for name in found.column("name").to_pylist()]
-
-    def _object_id(self, session: SqlSession) -> str | None:
-        found = session.table(
-            f"SELECT {tables.OBJECT_ID} AS id FROM {self._names.registry} "
-            f"WHERE sid = {self._sql.literal(self._identity.sid)}"
-        ).column("id")
-        return None if not len(found) or found[0].as_py() is None else str(found[0].as_py())
-
-    def _registry(self, session: SqlSession) -> dict[str, Any] | None:
-        found = session.table(
-            f"SELECT owner, fence, holder, lease_until, versions, suppression, format, plan_run, "
-            f"plan_versions, plan_layout, state_keys FROM {self._names.registry} "
-            f"WHERE sid = {self._sql.literal(self._identity.sid)}"
-        ).to_pylist()
-        return found[0] if found else None
-
-    def _row(self, session: SqlSession, spec: PlanSpec) -> dict[str, Any]:
-        row = self._registry(session)
-        if row is None:
-            raise _run_active(spec)
-        return row
-
-    def _refuse_foreign(self, row: dict[str, Any]) -> None:
-        if row["owner"] != self._owner:
-            raise PolicyError(
-                "foreign_state",
-                "The state of this sync belongs to another installation of Mayfly.",
-                hint="Take it over with `mayfly state adopt`, or use another workspace or target.",
-            )
-        if row["format"] != tables.FORMAT:
-            raise PolicyError(
-                "state_format",
-                f"The state has format {row['format']}; this program knows {tables.FORMAT}.",
-                hint="Use the release of Mayfly that wrote it, or a newer one.",
-            )
-
-    def _refuse_other_key(self, row: dict[str, Any], spec: PlanSpec) -> None:
-        if row["state_keys"] != tables.keys_text(spec):
-            raise PolicyError(
-                "key_changed",
-                "The model's primary key is not the one that the state of this sync was made "
-                "with: names or types of its columns differ.",
-                hint="Restore the key, or give the sync another id, which begins with an empty "
-                "state and sends everything.",
-            )
-
-    def _flags(self, session: SqlSession, spec: PlanSpec) -> ScanFlags:
-        row = self._registry(session) or {}
-        rejected = _number(session, f"SELECT count(*) AS n FROM {self._names.of('rejected')}")
-        known = row.get("versions")
+    def _flags(self, session: SqlSession, row: Mapping[str, Any], spec: PlanSpec) -> ScanFlags:
+        rejected = number(session, f"SELECT count(*) AS n FROM {self._names.of('rejected')}")
+        known = row["versions"]
         return ScanFlags(
             versions_changed=known is not None and known != spec.versions,
             rejected=rejected > 0,
-            suppression_changed=row.get("suppression") != spec.suppression_version,
+            suppression_changed=row["suppression"] != spec.suppression_version,
         )
 
 
@@ -503,14 +410,7 @@ def _speaks_of_another(known: str | None, object_id: str | None) -> bool:
     return object_id is None or known not in (None, object_id)
 
 
-def _run_active(spec: PlanSpec) -> TransientError:
-    return TransientError(
-        "run_active",
-        f"Sync {spec.identity.sync} is being run by another process.",
-        hint="Wait until it has ended, or stop it, and run again.",
+def _fenced_out() -> IntegrityError:
+    return IntegrityError(
+        "fenced", "Another run took over this sync; this one changed nothing and stops."
     )
-
-
-def _number(session: SqlSession, query: str) -> int:
-    found = session.table(query).column("n")
-    return int(found[0].as_py()) if len(found) else -1

@@ -49,13 +49,20 @@ def batches_of(session: SqlSession, names: Names) -> tuple[BatchInfo, ...]:
     )
 
 
-def insert_codes(session: SqlSession, names: Names, batch: int, outcomes: Outcomes) -> None:
-    """Codes of rows not plainly accepted; what the intent said of a row stays."""
+def load_codes(session: SqlSession, batch: int, outcomes: Outcomes) -> None:
+    """Codes of rows not plainly accepted, to be inserted within a transaction that begins after it:
+    an engine may end one where a table is made.
+    """
     rows = outcomes.not_accepted()
-    if not rows:
+    if rows:
+        session.load("mf_codes", _codes_table(batch, outcomes, rows))
+
+
+def insert_codes(session: SqlSession, names: Names, outcomes: Outcomes) -> None:
+    """What `load_codes` has loaded; what the intent said of a row stays."""
+    if not outcomes.not_accepted():
         return
     codes = names.of("codes")
-    session.load("mf_codes", _codes_table(batch, outcomes, rows))
     kind = names.sql.integer
     numbers = ", ".join(names.sql.cast(f"m.{c}", kind) for c in ("batch", "pos", "code"))
     session.execute(

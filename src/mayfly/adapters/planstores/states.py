@@ -112,15 +112,7 @@ class SourceStates:
                 self._rename(session, found, spec, now_ms, alive)
             registry = self._names(sid).registry
             i = spec.identity
-            values = {
-                "sid": i.sid,
-                "workspace": i.workspace,
-                "target": i.target,
-                "sync": i.sync,
-                "destination": i.destination,
-                "owner": owner,
-            }
-            changes = {name: self._sql.literal(text) for name, text in values.items()}
+            changes = tables.whose(i, self._sql, owner)
             if i.sid != sid and tables.OBJECT_ID in self._columns(session, "states"):
                 # That the rows are where the sync now leads is what its operator has said.
                 changes[tables.OBJECT_ID] = "NULL"
@@ -315,12 +307,7 @@ def require_idle(row: dict[str, Any], now_ms: int, alive: Callable[[str], bool])
         PolicyError: `state_format`.
         TransientError: `run_active`.
     """
-    if row["format"] != tables.FORMAT:
-        raise PolicyError(
-            "state_format",
-            f"The state has format {row['format']}; this program knows {tables.FORMAT}.",
-            hint="Use the release of Mayfly that wrote it, or a newer one.",
-        )
+    tables.refuse_other_format(row)
     if row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"])):
         raise TransientError(
             "run_active",

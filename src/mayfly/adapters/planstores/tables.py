@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from mayfly.domain.batch import SyncMode
+from mayfly.domain.errors import PolicyError
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.planning.columns import key_names
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import OUT
-from mayfly.planning.spec import PlanField, PlanSpec, SuppressionColumn
+from mayfly.planning.spec import PlanField, PlanSpec, StateIdentity, SuppressionColumn
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
 from mayfly.privacy.gate import Form
@@ -135,7 +136,14 @@ def register(spec: PlanSpec, sql: SqlDialect, names: Names, owner: str) -> str:
     """The row of a new state, whose tables whoever gets its lease makes: nothing if there is one
     already.
     """
-    i = spec.identity
+    numbers = {"fence": 0, "lease_until": 0, "suppression": 0, "format": FORMAT}
+    values = whose(spec.identity, sql, owner) | {n: sql.literal(v) for n, v in numbers.items()}
+    return sql.insert_missing(names.registry, values, key="sid")
+
+
+def whose(identity: StateIdentity, sql: SqlDialect, owner: str) -> dict[str, str]:
+    """Literals of the columns that say whose a state is."""
+    i = identity
     texts = {
         "sid": i.sid,
         "workspace": i.workspace,
@@ -144,9 +152,21 @@ def register(spec: PlanSpec, sql: SqlDialect, names: Names, owner: str) -> str:
         "destination": i.destination,
         "owner": owner,
     }
-    numbers = {"fence": 0, "lease_until": 0, "suppression": 0, "format": FORMAT}
-    values = {name: sql.literal(v) for name, v in (texts | numbers).items()}
-    return sql.insert_missing(names.registry, values, key="sid")
+    return {name: sql.literal(text) for name, text in texts.items()}
+
+
+def refuse_other_format(row: Mapping[str, Any]) -> None:
+    """Refuse a state that another release wrote in a form this one does not know.
+
+    Raises:
+        PolicyError: `state_format`.
+    """
+    if row["format"] != FORMAT:
+        raise PolicyError(
+            "state_format",
+            f"The state has format {row['format']}; this program knows {FORMAT}.",
+            hint="Use the release of Mayfly that wrote it, or a newer one.",
+        )
 
 
 def keys_text(spec: PlanSpec) -> str:
