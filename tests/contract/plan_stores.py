@@ -16,6 +16,7 @@ import duckdb
 import psycopg
 import pytest
 
+from contract.committing import CommittingDialect, CommittingSource
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
@@ -28,7 +29,7 @@ from mayfly.testing.plan_world import ModelRow, Warehouse
 from spool_worlds import spool_in
 
 MakeWarehouse = Callable[[], AbstractContextManager[Warehouse]]
-STORES = ("duckdb", "postgres")
+STORES = ("duckdb", "postgres", "committing")
 
 
 def in_source(
@@ -67,6 +68,15 @@ def duckdb_file() -> Iterator[Warehouse]:
         path = Path(folder) / "shop.duckdb"
         source = DuckdbSource("shop", path)
         yield in_source(source, DuckdbDialect(), partial(write_duckdb, path), Path(folder))
+
+
+@contextmanager
+def committing_file() -> Iterator[Warehouse]:
+    """An empty DuckDB file, of an engine whose transactions undo no table."""
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        path = Path(folder) / "shop.duckdb"
+        source = CommittingSource("shop", path)
+        yield in_source(source, CommittingDialect(), partial(write_duckdb, path), Path(folder))
 
 
 class _Dsn:
@@ -116,4 +126,6 @@ def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with the plan store that a fixture is parametrised by."""
     if request.param == "duckdb":
         return duckdb_file
+    if request.param == "committing":
+        return committing_file
     return partial(postgres, request.getfixturevalue("postgres_database"))
