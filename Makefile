@@ -9,7 +9,7 @@ JOBS   ?= 2
 # Runs that are killed by `make soak`.
 KILLS  ?= 200
 
-.PHONY: demo test check bench soak engines emulators lock clean
+.PHONY: demo test check bench soak engines lock clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -46,20 +46,10 @@ soak: $(VENV)/dev.stamp
 engines: $(VENV)/dev.stamp
 	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
 
-# Warehouses that nobody can run at home, as servers on loopback. No test needs them yet. Each has an environment of its own:
-# what they need contradicts itself.
-emulators: $(VENV)/emulators/fakesnow.stamp $(VENV)/emulators/bqemulator.stamp
-
-$(VENV)/emulators/%.stamp: requirements/%.txt
-	test -x $(VENV)/emulators/$*/bin/python || $(PYTHON) -m venv $(VENV)/emulators/$*
-	$(VENV)/emulators/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
-
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra sandbox --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile requirements/engines.in --no-deps --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/engines.txt
-	for e in fakesnow bqemulator; do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
 
 clean:
 	rm -rf $(VENV) demo-project dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
