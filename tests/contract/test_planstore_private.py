@@ -15,7 +15,6 @@ from mayfly.ports.source import Source
 from mayfly.testing.plan_driver import Attempt
 from mayfly.testing.plan_world import World
 
-# Engines with roles.
 # Engines with roles, whose defaults may give others what one makes.
 SERVERS = ("postgres",)
 
