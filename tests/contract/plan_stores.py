@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 import psycopg
+import pyarrow as pa
 import pytest
 
 from contract.committing import CommittingDialect, CommittingSource
@@ -51,32 +52,37 @@ def in_source(
     )
 
 
-def write_duckdb(path: Path, rows: Sequence[ModelRow]) -> None:
-    """The model as a table of a DuckDB file."""
-    with duckdb.connect(str(path)) as con:
-        con.execute(
-            "CREATE OR REPLACE TABLE people (id BIGINT, email VARCHAR, city VARCHAR, ok BOOLEAN)"
+def write_duckdb(source: DuckdbSource, rows: Sequence[ModelRow]) -> None:
+    """The model as a table of a DuckDB file: in one statement, since each run has its own."""
+    columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+    kinds = (pa.int64(), pa.string(), pa.string(), pa.bool_())
+    given = [pa.array(c, k) for c, k in zip(columns, kinds, strict=True)]
+    with source.session(write=True) as session:
+        session.load("mf_given", pa.table(given, names=["id", "email", "city", "ok"]))
+        session.execute(
+            "CREATE OR REPLACE TABLE people AS SELECT id, email, city, ok FROM mf_given"
         )
-        for row in rows:
-            con.execute("INSERT INTO people VALUES (?, ?, ?, ?)", row)
+
+
+def _empty_file(folder: Path) -> Path:
+    duckdb.connect(str(folder / "shop.duckdb")).close()
+    return folder / "shop.duckdb"
 
 
 @contextmanager
 def duckdb_file() -> Iterator[Warehouse]:
     """An empty DuckDB file."""
     with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
-        path = Path(folder) / "shop.duckdb"
-        source = DuckdbSource("shop", path)
-        yield in_source(source, DuckdbDialect(), partial(write_duckdb, path), Path(folder))
+        source = DuckdbSource("shop", _empty_file(Path(folder)))
+        yield in_source(source, DuckdbDialect(), partial(write_duckdb, source), Path(folder))
 
 
 @contextmanager
 def committing_file() -> Iterator[Warehouse]:
     """An empty DuckDB file, of an engine whose transactions undo no table."""
     with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
-        path = Path(folder) / "shop.duckdb"
-        source = CommittingSource("shop", path)
-        yield in_source(source, CommittingDialect(), partial(write_duckdb, path), Path(folder))
+        source = CommittingSource("shop", _empty_file(Path(folder)))
+        yield in_source(source, CommittingDialect(), partial(write_duckdb, source), Path(folder))
 
 
 class _Dsn:
