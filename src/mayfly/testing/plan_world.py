@@ -25,7 +25,7 @@ from mayfly.planning.spec import (
     StateIdentity,
     SuppressionColumn,
 )
-from mayfly.planning.sql.dialect import SqlDialect, literal
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
@@ -79,7 +79,7 @@ _INSIDE = "({column} IS NULL OR {column} NOT LIKE 'x%')"
 def _world_fields(sql: SqlDialect, *, by_identifier: bool, salt: str) -> list[PlanField]:
     """E-mail and city, of which SQL leaves some e-mails to the worker."""
     email = sql.sha256("{column}")
-    sent = sql.sha256(f"{literal(salt)} || {{column}}") if salt else email
+    sent = sql.sha256(sql.joined([sql.literal(salt), "{column}"])) if salt else email
     return [
         PlanField(
             name="EMAIL",

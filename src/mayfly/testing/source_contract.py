@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
-from mayfly.planning.sql.dialect import SqlDialect, quote
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.ports.source import ColumnInfo, Source, SqlSession
 
 MARK = "marked-7f3a"
@@ -75,7 +76,7 @@ class SourceWorld:
     What an engine does not have is left out; its tests then have nothing to show.
 
     Args:
-        sql: the dialect of the engine.
+        sql: the dialect of the engine; without it DuckDB's.
         make: makes a table of a name from Arrow columns.
         odd_names: of a table's columns, as the engine can tell them apart.
         odd_tables: names of tables.
@@ -88,7 +89,7 @@ class SourceWorld:
 
     source: Source
     writable: bool
-    sql: SqlDialect | None = None
+    sql: SqlDialect = field(default_factory=DuckdbDialect)
     make: Callable[[str, pa.Table], None] | None = None
     odd_names: Sequence[str] = ODD_NAMES
     odd_tables: Sequence[str] = ('o"dd', "two words.é'; --", "select", "UPPER")
@@ -110,12 +111,15 @@ class SourceWorld:
 
     def of_types(self) -> str:
         """One row with every type."""
-        shown = ", ".join(f"{case.sql} AS {quote(name)}" for name, case in self.types.items())
+        shown = ", ".join(
+            f"{case.sql} AS {self.sql.quote(name)}" for name, case in self.types.items()
+        )
         return f"SELECT {shown}"
 
     def read(self, session: SqlSession, query: str) -> tuple[Sequence[ColumnInfo], pa.Table]:
         """The columns of a query, and its rows as they are read for a destination."""
         columns = self.source.describe(query)
+        quote = self.sql.quote
         shown = ", ".join(f"{self.source.readable(c)} AS {quote(c.name)}" for c in columns)
         return columns, pa.Table.from_batches(session.stream(f"SELECT {shown} FROM ({query}) AS q"))
 
@@ -136,6 +140,7 @@ class SourceContract:
     def test_described_types_are_streamed(self, world: SourceWorld) -> None:
         """What `readable` selects has the Arrow types `describe` told."""
         columns = world.source.describe(world.query())
+        quote = world.sql.quote
         shown = ", ".join(f"{world.source.readable(c)} AS {quote(c.name)}" for c in columns)
         with world.source.session(write=False) as session:
             batch = next(session.stream(f"SELECT {shown} FROM ({world.query()}) AS q"))
@@ -186,9 +191,10 @@ class SourceContract:
     def test_a_reading_session_makes_temporary_tables(self, world: SourceWorld) -> None:
         """A plan that writes nothing still needs working copies."""
         with world.source.session(write=False) as session:
-            session.execute(f'CREATE TEMPORARY TABLE "mf_scan" AS {world.query("id < 7")}')
-            assert session.execute('UPDATE "mf_scan" SET id = id + 1') == 7
-            assert session.table('SELECT count(*) AS n FROM "mf_scan"').to_pylist() == [{"n": 7}]
+            scan = world.sql.quote("mf_scan")
+            session.execute(world.sql.create_as(scan, world.query("id < 7"), temporary=True))
+            assert session.execute(world.sql.update(scan, {"id": "id + 1"}, "TRUE")) == 7
+            assert session.table(f"SELECT count(*) AS n FROM {scan}").to_pylist() == [{"n": 7}]
 
     def test_a_reading_session_refuses_writes(self, world: SourceWorld) -> None:
         """The engine itself refuses to create, and the table stays."""
@@ -260,8 +266,9 @@ class SourceContract:
             query = f"SELECT * FROM {world.source.relation(None, table)}"
             with world.source.session(write=False) as session:
                 columns, read = world.read(session, query)
-                session.execute(f"CREATE TEMPORARY TABLE mf_odd AS {query}")
-                kept = session.table(f"SELECT {', '.join(map(quote, names))} FROM mf_odd")
+                session.execute(world.sql.create_as("mf_odd", query, temporary=True))
+                shown = ", ".join(map(world.sql.quote, names))
+                kept = session.table(f"SELECT {shown} FROM mf_odd")
             assert [c.name for c in columns] == names
             assert read.to_pylist() == kept.to_pylist() == pa.table(rows).to_pylist()
 
@@ -289,15 +296,16 @@ class SourceContract:
         self, world: SourceWorld
     ) -> None:
         """Whatever a role or a database sets: what is read and what rows are judged by stays."""
-        if not world.types or world.sql is None:
+        if not world.types:
             return
 
         def look() -> list[object]:
-            assert world.sql is not None
             query = world.of_types()
             with world.source.session(write=False) as session:
                 columns, read = world.read(session, query)
-                rendered = [world.sql.render(quote(c.name), c.arrow_type) for c in columns]
+                rendered = [
+                    world.sql.render(world.sql.quote(c.name), c.arrow_type) for c in columns
+                ]
                 shown = ", ".join(f"{r} AS r{i}" for i, r in enumerate(rendered))
                 prints = session.table(
                     f"SELECT {world.sql.hex(world.sql.fingerprint(rendered))} AS fp, {shown} "
@@ -356,9 +364,9 @@ class SourceContract:
         with world.reduced() as role:
             for step in (
                 lambda: role.source.describe(role.query),
-                lambda: _use(role, write=False),
+                lambda: _use(world.sql, role, write=False),
                 lambda: role.source.check(write=world.writable),
-                lambda: _use(role, write=world.writable),
+                lambda: _use(world.sql, role, write=world.writable),
             ):
                 pasted = _until_it_works(step, role.paste)
                 assert len(pasted) == len(set(pasted)), "a statement did not give what it says"
@@ -389,16 +397,22 @@ class SourceContract:
             del stream
 
 
-def _use(role: Reduced, *, write: bool) -> None:
+def _use(sql: SqlDialect, role: Reduced, *, write: bool) -> None:
     """What a plan does with a source: working copies of the model, and our own schema."""
+    made = f"{sql.quote('_mayfly')}.{sql.quote('mf_right')}"
     with role.source.session(write=write) as session:
-        session.execute(f"CREATE TEMPORARY TABLE mf_right AS {role.query}")
+        session.execute(sql.create_as("mf_right", role.query, temporary=True))
         session.load("mf_load_right", pa.table({"n": pa.array([1], pa.int64())}))
-        if write:
+        if not write:
+            return
+        if sql.transactional_ddl:
             session.begin()
-            session.execute(f"CREATE SCHEMA IF NOT EXISTS {quote('_mayfly')}")
-            session.execute(f"CREATE TABLE {quote('_mayfly')}.{quote('mf_right')} (n integer)")
+        session.execute(sql.create_schema("_mayfly"))
+        session.execute(sql.create_table(made, f"n {sql.bigint}"))
+        if sql.transactional_ddl:
             session.rollback()
+        else:
+            session.execute(sql.drop_table(made))
 
 
 def _until_it_works(step: Callable[[], object], paste: Callable[[str], None]) -> Sequence[str]:
