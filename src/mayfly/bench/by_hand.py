@@ -22,21 +22,23 @@ _CHUNK_ROWS = 50_000
 _ENGINE: dict[str, str | bool | int | float | list[str]] = {
     "preserve_insertion_order": "false",
     "threads": "2",
-    "memory_limit": "2GB",
 }
 _NO_COMPRESSION = "SET GLOBAL disabled_compression_methods = 'dictionary,fsst,dict_fsst,zstd'"
 
 
-def statements(path: Path, noted: Sequence[tuple[str, str]]) -> dict[str, float]:
+def statements(
+    path: Path, noted: Sequence[tuple[str, str]], *, memory_limit: str = "2GB"
+) -> dict[str, float]:
     """Seconds of a run's own statements by call, one after the other on one connection, with the
     settings a run has.
 
     Args:
         path: the warehouse as it was before the run; changed.
         noted: every statement of the run, with the call it belongs to.
+        memory_limit: of the run's sessions.
     """
     seconds: dict[str, float] = defaultdict(float)
-    with duckdb.connect(str(path), config=_ENGINE) as connection:
+    with duckdb.connect(str(path), config={**_ENGINE, "memory_limit": memory_limit}) as connection:
         connection.execute(_NO_COMPRESSION)
         for call, sql in noted:
             started = time.perf_counter()
@@ -45,6 +47,26 @@ def statements(path: Path, noted: Sequence[tuple[str, str]]) -> dict[str, float]
             else:
                 connection.execute(sql).fetchall()
             seconds[call] += time.perf_counter() - started
+    return seconds
+
+
+def diff_duckdb(path: Path, noted: Sequence[tuple[str, str]], *, memory_limit: str) -> float:
+    """Seconds of the statements that made a plan, on the warehouse as it was before; changed."""
+    made = [(call, sql) for call, sql in noted if call == "create"]
+    return statements(path, made, memory_limit=memory_limit)["create"]
+
+
+def diff_postgres(dsn: str, noted: Sequence[tuple[str, str]]) -> float:
+    """As `diff_duckdb`, in a transaction that is undone."""
+    with psycopg.connect(dsn) as connection:
+        started = time.perf_counter()
+        for call, sql in noted:
+            if call == "create":
+                cursor = connection.execute(sql.encode())
+                if cursor.description is not None:
+                    cursor.fetchall()
+        seconds = time.perf_counter() - started
+        connection.rollback()
     return seconds
 
 

@@ -24,6 +24,10 @@ from mayfly.bench.server import ServerProcess
 from mayfly.domain.errors import ConfigError
 
 NAIVE_ROWS_MAX = 200_000
+DIFF_FACTOR = 10
+"""Rows of the table whose change is found in DuckDB, for each row of the others."""
+DIFF_MEMORY = "4GB"
+"""What that may use: 10,000,000 rows did not fit into 2 GB, and did into 3."""
 _DELIVERING = ("read", "intent", "submitted", "outcome")
 EXPECTED: dict[str, tuple[str, float]] = {
     "delivery_over_naive": ("at least", 4.0),
@@ -31,6 +35,8 @@ EXPECTED: dict[str, tuple[str, float]] = {
     "planning_over_its_statements": ("at most", 1.5),
     "first_run_over_naive": ("at least", 2.0),
     "second_over_first": ("at most", 0.25),
+    "diff_over_its_statements": ("at most", 1.5),
+    "postgres_diff_over_its_statements": ("at most", 1.5),
     "upsert_over_copy_and_merge": ("at most", 1.5),
     "peak_over_tenth": ("at most", 1.2),
 }
@@ -57,6 +63,9 @@ def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
         os.environ["MAYFLY_KEYS_DIR"] = str(folder / "keys")
         measured = _from_duckdb(folder, url, rows)
         ratios = measured.pop("ratios")
+        measured["diff"], ratios["diff_over_its_statements"] = _diff_in_duckdb(
+            folder / "diff", url, rows * DIFF_FACTOR
+        )
         if dsn is not None:
             os.environ["MAYFLY_BENCH_DSN"] = dsn
             with_postgres = _with_postgres(folder, url, dsn, rows)
@@ -101,7 +110,7 @@ def _from_duckdb(folder: Path, url: str, rows: int) -> dict[str, Any]:
     first, statements = _run(project, projects.TO_HTTP)
     naive = (naive + naive_run(before, url, naive_rows)) / (2 * naive_rows)
     with duckdb.connect(str(warehouse)) as connection:
-        connection.execute("UPDATE people SET email = 'n' || email WHERE id % 100 = 0")
+        connection.execute(projects.CHANGE)
     second, _ = _run(project, projects.TO_HTTP)
     alone = by_hand.statements(before, statements)
     planning = sum(alone.get(call, 0.0) for call in by_hand.PLANNING)
@@ -124,6 +133,32 @@ def _from_duckdb(folder: Path, url: str, rows: int) -> dict[str, Any]:
     }
 
 
+def _diff_in_duckdb(folder: Path, url: str, rows: int) -> tuple[dict[str, Any], float]:
+    """The second run of a table of which one row in a hundred changed; its plan over the same
+    statements by hand.
+    """
+    project = projects.from_duckdb(folder, url, rows, memory_limit=DIFF_MEMORY)
+    _run(project, projects.TO_HTTP)
+    warehouse, before = project / "shop.duckdb", folder / "before.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(projects.CHANGE)
+    shutil.copy(warehouse, before)
+    second, statements = _run(project, projects.TO_HTTP)
+    warehouse.unlink()
+    hand = by_hand.diff_duckdb(before, statements, memory_limit=DIFF_MEMORY)
+    before.unlink()
+    return second, second["stages"]["create"] / hand
+
+
+def _diff_in_postgres(project: Path, dsn: str) -> tuple[dict[str, Any], float]:
+    """As `_diff_in_duckdb`, after the first run of a project that reads PostgreSQL."""
+    _execute(dsn, projects.CHANGE, "ANALYZE people")
+    second, statements = _run(project, projects.TO_HTTP)
+    # The same work once more for the statements by hand, which do not change what is there.
+    _execute(dsn, projects.CHANGE, "ANALYZE people")
+    return second, second["stages"]["create"] / by_hand.diff_postgres(dsn, statements)
+
+
 def _with_postgres(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any]:
     """An upsert to PostgreSQL, and the worker's own memory, with the warehouse elsewhere."""
     upserting = projects.to_postgres(folder / "upsert", rows)
@@ -133,13 +168,16 @@ def _with_postgres(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any
     tenth, whole = (
         _peak(folder / f"memory{n}", url, dsn, n) for n in (max(rows // 10, 1_000), rows)
     )
+    diff, diff_ratio = _diff_in_postgres(folder / f"memory{rows}", dsn)
     return {
         "upsert": upsert,
         "copy_and_merge_seconds": hand,
         "tenth": tenth,
         "whole": whole,
+        "diff": diff,
         "ratios": {
             "upsert_over_copy_and_merge": upsert["delivery_seconds"] / hand,
+            "postgres_diff_over_its_statements": diff_ratio,
             "peak_over_tenth": whole["peak_bytes"] / tenth["peak_bytes"],
         },
     }
@@ -177,11 +215,13 @@ def _planning_seconds(run: dict[str, Any]) -> float:
 def _show(document: dict[str, Any]) -> None:
     console = Console(highlight=False)
     _show_run(console, "DuckDB to HTTP", document["first"])
+    _show_run(console, "DuckDB, one row in a hundred changed", document["diff"])
     if document["postgres"] is None:
         console.print(f"PostgreSQL was not measured: name one in ${VARIABLE}.\n")
     else:
         _show_run(console, "DuckDB to PostgreSQL, upsert", document["postgres"]["upsert"])
         _show_run(console, "PostgreSQL to HTTP", document["postgres"]["whole"])
+        _show_run(console, "PostgreSQL, one row in a hundred changed", document["postgres"]["diff"])
     table = Table("ratio", "measured", "expected", "", box=None)
     for found in document["ratios"]:
         if found["ratio"] is not None:

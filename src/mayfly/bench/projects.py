@@ -13,9 +13,11 @@ from mayfly.bootstrap import initialise
 TO_HTTP = "people_to_meta"
 TO_POSTGRES = "people_to_crm"
 TABLE = "crm_people"
+CHANGE = "UPDATE people SET email = 'n' || email WHERE id % 100 = 0"
+"""Another e-mail for one person in a hundred."""
 COLUMNS = ("id", "email", "phone", "first_name", "last_name", "zip", "city", "points")
 
-_DUCKDB = "{type: duckdb, path: shop.duckdb}"
+_DUCKDB = "{type: duckdb, path: shop.duckdb, memory_limit: LIMIT}"
 _POSTGRES = "{type: postgres, dsn: env:MAYFLY_BENCH_DSN}"
 _PROJECT = """version: 1
 workspace: {name: bench}
@@ -65,11 +67,12 @@ syncs:
 """
 
 
-def from_duckdb(folder: Path, url: str, rows: int) -> Path:
+def from_duckdb(folder: Path, url: str, rows: int, *, memory_limit: str = "2GB") -> Path:
     """A DuckDB file and a sync to the platform at `url`; approved."""
     folder.mkdir()
     _write_duckdb(folder / "shop.duckdb", rows)
-    return _approved(folder, _PROJECT.replace("SOURCE", _DUCKDB) + _HTTP.replace("URL", url))
+    source = _DUCKDB.replace("LIMIT", memory_limit)
+    return _approved(folder, _PROJECT.replace("SOURCE", source) + _HTTP.replace("URL", url))
 
 
 def from_postgres(folder: Path, url: str) -> Path:
@@ -82,7 +85,8 @@ def to_postgres(folder: Path, rows: int) -> Path:
     """A DuckDB file and an upsert to the PostgreSQL at $MAYFLY_BENCH_DSN; approved."""
     folder.mkdir()
     _write_duckdb(folder / "shop.duckdb", rows)
-    return _approved(folder, _PROJECT.replace("SOURCE", _DUCKDB) + _UPSERT)
+    source = _DUCKDB.replace("LIMIT", "2GB")
+    return _approved(folder, _PROJECT.replace("SOURCE", source) + _UPSERT)
 
 
 def postgres_people(rows: int) -> list[str]:

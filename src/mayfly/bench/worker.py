@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from mayfly.adapters.processes import peak_memory_bytes
 from mayfly.api import load
 from mayfly.connectors.sources.duckdb_session import DuckdbSession
+from mayfly.connectors.sources.postgres_session import PostgresSession
 from mayfly.services.compiled_sync import CompiledSync
 
 T = TypeVar("T")
@@ -23,13 +24,13 @@ _LOADED = re.compile("mf_(load_|codes)")
 
 
 class _Clock:
-    """Times the calls of plan stores, and notes the statements of DuckDB sessions by call.
+    """Times the calls of plan stores, and notes the statements of their sessions by call.
 
     Calls of several threads may overlap: each of them counts whole.
 
     Attributes:
         seconds: of each call's name.
-        statements: of a DuckDB source, with the call; one that names what was loaded is left out.
+        statements: of the source, with the call; one that names what was loaded is left out.
         spans: when the last call of a name began and ended.
     """
 
@@ -58,17 +59,21 @@ class _Clock:
     @contextmanager
     def noting(self) -> Iterator[None]:
         """Notes statements meanwhile."""
-        kept = {name: getattr(DuckdbSession, name) for name in ("execute", "table")}
-        for name, method in kept.items():
-            setattr(DuckdbSession, name, self._noted(method))
+        kept = [
+            (kind, name, getattr(kind, name))
+            for kind in (DuckdbSession, PostgresSession)
+            for name in ("execute", "table")
+        ]
+        for kind, name, method in kept:
+            setattr(kind, name, self._noted(method))
         try:
             yield
         finally:
-            for name, method in kept.items():
-                setattr(DuckdbSession, name, method)
+            for kind, name, method in kept:
+                setattr(kind, name, method)
 
-    def _noted(self, method: Callable[[DuckdbSession, str], T]) -> Callable[..., T]:
-        def execute(session: DuckdbSession, sql: str) -> T:
+    def _noted(self, method: Callable[[Any, str], T]) -> Callable[..., T]:
+        def execute(session: Any, sql: str) -> T:
             call = getattr(self._call, "name", None)
             if call is not None and not _LOADED.search(sql):
                 self.statements.append((call, sql))

@@ -33,7 +33,10 @@ def test_every_part_is_measured(
     assert [measured[name]["rows"] for name in ("tenth", "whole")] == [1_000, 10_000]
     # A changed row is added anew, and its earlier e-mail removed.
     assert document["second"]["rows"] == 200
+    assert document["diff"]["rows"] == 200 * main.DIFF_FACTOR
+    assert measured["diff"]["rows"] == 200
     out = capsys.readouterr().out
+    assert "postgres diff over its statements" in out
     assert "upsert over copy and merge" in out
 
 
