@@ -21,16 +21,19 @@ from contract.committing import CommittingDialect, CommittingSource
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.ports.source import Source
 from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.plan_world import ModelRow, Warehouse
 from spool_worlds import spool_in
+from sqlite_files import write_people
 
 MakeWarehouse = Callable[[], AbstractContextManager[Warehouse]]
-STORES = ("duckdb", "postgres", "committing")
+STORES = ("duckdb", "postgres", "committing", "sqlite")
 
 
 def in_source(
@@ -85,6 +88,16 @@ def committing_file() -> Iterator[Warehouse]:
         yield in_source(source, CommittingDialect(), partial(write_duckdb, source), Path(folder))
 
 
+@contextmanager
+def sqlite_file() -> Iterator[Warehouse]:
+    """An empty SQLite file."""
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        path = Path(folder) / "shop.sqlite"
+        path.touch()
+        source = SqliteSource("shop", path)
+        yield in_source(source, SqliteDialect(), partial(write_people, path), Path(folder))
+
+
 class _Dsn:
     """A dsn as a source takes it."""
 
@@ -132,6 +145,8 @@ def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with the plan store that a fixture is parametrised by."""
     if request.param == "duckdb":
         return duckdb_file
+    if request.param == "sqlite":
+        return sqlite_file
     if request.param == "committing":
         return committing_file
     return partial(postgres, request.getfixturevalue("postgres_database"))

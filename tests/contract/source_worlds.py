@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from contract.source_types import POSTGRES_TYPES
+from contract.source_types import POSTGRES_TYPES, SQLITE_COLUMNS, SQLITE_TYPES
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.ports.source import SqlSession
-from mayfly.testing.source_contract import ODD_NAMES, Reduced, SourceWorld
+from mayfly.testing.source_contract import MARK, ODD_NAMES, Reduced, SourceWorld
+from sqlite_files import as_owner as as_file_owner
+from sqlite_files import make_table as make_file_table
 
 WEAK = 'weak "role" é'
 _SETTINGS = {
@@ -147,4 +152,36 @@ def postgres_world(dsn: str) -> SourceWorld:
         cutter=partial(cutter, dsn),
         running=partial(running, dsn),
         reduced=partial(reduced, dsn),
+    )
+
+
+def sqlite_file(folder: Path) -> Path:
+    """An SQLite file with the people and a row of every type."""
+    path = folder / "shop.sqlite"
+    with as_file_owner(path) as connection:
+        connection.execute("CREATE TABLE people (id INTEGER, name TEXT)")
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO people VALUES (?, ?)", [(i, MARK) for i in range(1000)]
+        )
+        connection.execute("COMMIT")
+        defined = ", ".join(f"{quote(name)} {kind}" for name, (kind, _) in SQLITE_COLUMNS.items())
+        values = ", ".join(value for _, value in SQLITE_COLUMNS.values())
+        connection.execute(f"CREATE TABLE kinds ({defined})")
+        connection.execute(f"INSERT INTO kinds SELECT {values}")
+    return path
+
+
+def sqlite_world(folder: Path) -> SourceWorld:
+    """A file of its own."""
+    path = sqlite_file(folder)
+    return SourceWorld(
+        source=SqliteSource("shop", path, lock_wait_seconds=0),
+        writable=True,
+        sql=SqliteDialect(),
+        make=partial(make_file_table, path),
+        odd_names=(*ODD_NAMES, "É", "é"),
+        odd_tables=('o"dd', "two words.é'; --", "select", "UPPER", "tick`"),
+        types=SQLITE_TYPES,
+        checks_casts=False,
     )

@@ -14,7 +14,7 @@ import pytest
 from pyarrow import csv
 
 from contract.source_types import DUCKDB_TYPES
-from contract.source_worlds import Dsn, postgres_world
+from contract.source_worlds import Dsn, postgres_world, sqlite_world
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
@@ -116,6 +116,15 @@ class TestPostgres(SourceContract):
     def world(self, server_dsn: str) -> SourceWorld:
         """One server for the module."""
         return postgres_world(server_dsn)
+
+
+class TestSqlite(SourceContract):
+    """An SQLite file."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> SourceWorld:
+        """A file of its own."""
+        return sqlite_world(tmp_path)
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:

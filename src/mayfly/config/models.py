@@ -121,8 +121,24 @@ class PostgresSource(Part):
     )
 
 
-SourceFile = Annotated[DuckdbSource | FilesSource | PostgresSource, Field(discriminator="type")]
-AnySource = DuckdbSource | FilesSource | PostgresSource | SourcePart
+class SqliteSource(Part):
+    """An SQLite file."""
+
+    type: Literal["sqlite"] = Field(description="Kind of source.")
+    path: Line = Field(description="The file, from the project's folder.", examples=["shop.sqlite"])
+    state: Literal["source", "local"] = Field(default="source", description="Where state is kept.")
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="What the names of the state's tables in it begin with."
+    )
+    classify: bool | dict[str, object] | None = Field(
+        default=None, description="Accepted, not enforced by this release."
+    )
+
+
+SourceFile = Annotated[
+    DuckdbSource | FilesSource | PostgresSource | SqliteSource, Field(discriminator="type")
+]
+AnySource = DuckdbSource | FilesSource | PostgresSource | SqliteSource | SourcePart
 """Of the project's own or of a plug-in."""
 
 

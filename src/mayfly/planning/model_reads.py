@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_sql import Dialect, check_model_sql
+from mayfly.planning.model_sql import Dialect, check_model_sql, parser_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def reads_of_sql(sql: str, dialect: Dialect) -> Sequence[TableRead]:
     Raises:
         PolicyError: as `check_model_sql`; `model_sql_unreadable`, its names cannot be told apart.
     """
-    query = sqlglot.parse_one(check_model_sql(sql, dialect), read=dialect)
+    query = sqlglot.parse_one(check_model_sql(sql, dialect), read=parser_of(dialect))
     try:
         scopes = traverse_scope(query)
     except SqlglotError:

@@ -14,12 +14,30 @@ from typing import Literal
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.closed_logs import close_logs
 
-Dialect = Literal["duckdb", "postgres"]
+Dialect = Literal["duckdb", "postgres", "sqlite"]
+
+
+class _Sqlite(SQLite):
+    """Names are written in backticks: what stands in double quotes and is no column is a text to
+    SQLite.
+    """
+
+    class Tokenizer(SQLite.Tokenizer):
+        """Reads what SQLite reads; the first is written."""
+
+        IDENTIFIERS = ("`", '"', ("[", "]"))
+
+
+def parser_of(dialect: Dialect) -> str | type[SQLite]:
+    """What the parser is told of a dialect."""
+    return _Sqlite if dialect == "sqlite" else dialect
+
 
 # The parser logs statements it does not know, with the values in them.
 close_logs("sqlglot")
@@ -48,7 +66,7 @@ _FORBIDDEN_NODES: tuple[type[exp.Expr], ...] = (
 )
 _TABLE_FUNCTIONS = {
     "generate_series", "exploding_generate_series", "range", "unnest", "explode", "json_each",
-    "jsonb_each", "json_each_text", "jsonb_each_text", "json_array_elements",
+    "jsonb_each", "json_tree", "json_each_text", "jsonb_each_text", "json_array_elements",
     "jsonb_array_elements", "json_array_elements_text", "jsonb_array_elements_text",
     "regexp_split_to_table", "string_to_table",
 }  # fmt: skip
@@ -67,10 +85,10 @@ _NAMES = {
     "arrow_scan_dumb", "pandas_scan", "python_map_function", "test_all_types", "add_parquet_key",
     "repeat_row", "summary", "storage_info", "import_database", "export_database", "error",
     "crypt", "gen_salt", "loread", "lowrite", "postmaster_ping", "exec", "eval",
-    "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
+    "fts3_tokenizer", "fts5", "edit", "readfile", "writefile", "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
 }  # fmt: skip
 _CATALOGS = ("information_schema", "pg_catalog", "pg_toast", "pg_temp", "system", "temp")
-_CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_")
+_CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_", "dbstat", "fts5vocab", "bytecode")
 _FILE_LIKE = re.compile(
     r"[/\\*]|://|\.(csv|tsv|txt|json|jsonl|ndjson|parquet|db|duckdb|sqlite|xlsx|gz|zst|arrow)$",
     re.IGNORECASE,
@@ -96,7 +114,7 @@ def check_model_sql(sql: str, dialect: Dialect) -> str:
         )
     for node in query.walk():
         _check_node(node, dialect)
-    return str(query.sql(dialect=dialect, comments=False))
+    return str(query.sql(dialect=parser_of(dialect), comments=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +157,7 @@ def names_behind(sql: str, dialect: Dialect) -> NamesBehind:
 
 def _single(sql: str, dialect: Dialect) -> exp.Expr:
     try:
-        found = [s for s in sqlglot.parse(sql, read=dialect) if s is not None]
+        found = [s for s in sqlglot.parse(sql, read=parser_of(dialect)) if s is not None]
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         where = f"line {first.get('line', '?')}, column {first.get('col', '?')}"
@@ -198,13 +216,14 @@ def _check_table(table: exp.Table) -> None:
     schemas = {p.casefold() for p in parts[:-1]}
     if schemas & set(_CATALOGS) or parts[-1].casefold().startswith(_CATALOG_TABLES):
         raise _forbidden("a table of the engine's own catalog")
-    if "_mayfly" in schemas:
+    # Where there are no schemas, our tables bear its name.
+    if "_mayfly" in schemas or parts[-1].casefold().startswith("_mayfly."):
         raise _forbidden("a table of Mayfly's own schema")
 
 
 def _check_cast(node: exp.Cast, dialect: Dialect) -> None:
     """Casts to regclass and its like look into the catalog."""
-    kind = node.to.sql(dialect=dialect).casefold()
+    kind = node.to.sql(dialect=parser_of(dialect)).casefold()
     if dialect == "postgres" and kind.strip('"').startswith("reg"):
         raise _forbidden(f"a cast to {kind}")
 

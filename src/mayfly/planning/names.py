@@ -50,4 +50,4 @@ class Names:
         return self._ours("rejected")
 
     def _ours(self, table: str) -> str:
-        return f"{self.sql.quote(self.schema)}.{self.sql.quote(table)}"
+        return self.sql.ours(self.schema, table)

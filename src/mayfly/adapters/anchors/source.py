@@ -31,7 +31,7 @@ class SourceAnchor:
     def publish(self, note: str, *, size: int, at: datetime) -> None:
         """See `Anchor.publish`."""
         sql = self._sql
-        table = f"{sql.quote(self._schema)}.{sql.quote(TABLE)}"
+        table = sql.ours(self._schema, TABLE)
         columns = f"entries {sql.bigint} NOT NULL, published_at {sql.text} NOT NULL, "
         columns += f"note {sql.text} NOT NULL"
         row = pa.table({"size": [size], "at": [at.isoformat()], "note": [note]})

@@ -71,8 +71,7 @@ def drop_copies(session: SqlSession, sql: SqlDialect, names: Names, layout: str)
 def left_copies(session: SqlSession, sql: SqlDialect, names: Names) -> list[str]:
     """Quoted names of a state's working copies, of whatever plan, where each has a number."""
     found = session.table(sql.tables_of(names.schema)).column("name").to_pylist()
-    schema = sql.quote(names.schema)
-    return [f"{schema}.{sql.quote(name)}" for name in numbered_copies(found, names)]
+    return [sql.ours(names.schema, name) for name in numbered_copies(found, names)]
 
 
 def numbered_copies(found: Iterable[str], names: Names) -> list[str]:

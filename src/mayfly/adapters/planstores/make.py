@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mayfly.adapters.planstores.tables import indexes
 from mayfly.domain.batch import Operation
 from mayfly.domain.errors import PolicyError
 from mayfly.planning.columns import (
     counted_fields,
+    key_names,
     outside_columns,
     pseudonym_fields,
     unfit_fields,
@@ -99,6 +101,8 @@ class PlanMaker:
         """All statements of a plan, in order."""
         session = self._session
         session.execute(self._scan.create())
+        keys_of = key_names(self._spec)
+        self._index("scan", keys_of)
         keys = self._check_keys()
         if keys != PlanCounts():
             return Plan(counts=keys)
@@ -116,7 +120,10 @@ class PlanMaker:
             else:
                 self._settle()
         session.execute(numbering.create_plan())
+        held = [[f"v{i}"] for i, _ in identifiers(self._spec)]
+        self._index("plan", keys_of, ("batch", "pos"), *held)
         session.execute(numbering.create_drop())
+        self._index("drop", keys_of, ("batch", "pos"), ("field", "digest"))
         if self._spec.by_identifier:
             self._identifier_removals()
         removals = numbering.add_key_removals(self._number(numbering.last_batch("plan")) + 1)
@@ -124,6 +131,10 @@ class PlanMaker:
             session.execute(removals)
         session.execute(numbering.create_batches())
         return Plan(counts=self._counts(outside), batches=self._batches(), row_bytes=row_bytes)
+
+    def _index(self, kind: str, *columns: Sequence[str]) -> None:
+        for statement in indexes(self._sql, self._names, kind, *columns):
+            self._session.execute(statement)
 
     def _row_bytes(self) -> int:
         query = self._scan.row_bytes()
@@ -238,6 +249,7 @@ class PlanMaker:
     def _identifier_removals(self) -> None:
         session, numbering = self._session, self._numbering
         session.execute(numbering.create_gone())
+        self._index("gone", ("field", "digest"))
         if self._add_gone is not None:
             self._add_gone()
         next_batch = self._number(numbering.last_batch("plan")) + 1

@@ -139,4 +139,4 @@ class SourceSchema:
         return int(found.column("n")[0].as_py())
 
     def _named(self, name: str) -> str:
-        return f"{self._sql.quote(self._schema)}.{self._sql.quote(name)}"
+        return self._sql.ours(self._schema, name)

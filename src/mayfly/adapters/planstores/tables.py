@@ -22,6 +22,7 @@ from mayfly.privacy.gate import Form
 
 FORMAT = 1
 OBJECT_ID = "object_id"
+_PAIR = ("field", "digest")
 
 
 def make_schema(session: SqlSession, sql: SqlDialect, schema: str) -> None:
@@ -102,11 +103,19 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
         },
     }
     wanted = names.absent if names.temporary else columns.keys()
-    return [
-        sql.create_table(names.of(kind), _defined(columns[kind]), temporary=names.temporary)
-        for kind in columns
-        if kind in wanted
-    ]
+    made = []
+    for kind in columns:
+        if kind in wanted:
+            defined = _defined(columns[kind])
+            made.append(sql.create_table(names.of(kind), defined, temporary=names.temporary))
+            made += indexes(sql, names, kind, list(keys))
+    return [*made, *(indexes(sql, names, "pairs", _PAIR) if "pairs" in wanted else [])]
+
+
+def indexes(sql: SqlDialect, names: Names, kind: str, *columns: Sequence[str]) -> list[str]:
+    """Statements that make rows of a table findable, where an engine needs them."""
+    made = (sql.index(names.of(kind), each) for each in columns)
+    return [statement for statement in made if statement is not None]
 
 
 def create_journal(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
@@ -124,7 +133,8 @@ def create_journal(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
         },
     }
     made = [sql.create_table(names.of(kind), _defined(columns[kind])) for kind in columns]
-    return [*made, create_before(spec, sql, names)]
+    made += indexes(sql, names, "codes", ("batch", "pos"))
+    return [*made, create_before(spec, sql, names), *indexes(sql, names, "before", key_names(spec))]
 
 
 def create_before(spec: PlanSpec, sql: SqlDialect, names: Names) -> str:

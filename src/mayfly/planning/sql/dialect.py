@@ -41,6 +41,8 @@ class SqlDialect(ABC):
     such statement also ends the transaction that it stands in."""
     row_number = "row_number() OVER ()"
     """Number of a row from 1, in any order."""
+    has_times = True
+    """Whether there are types of days, times and exact decimals."""
     columnar = False
     """Whether columns that a query does not name cost it nothing."""
     ordinal = "n"
@@ -99,6 +101,10 @@ class SqlDialect(ABC):
         """A quoted identifier."""
         return quote(identifier)
 
+    def ours(self, schema: str, table: str) -> str:
+        """Quoted name of a table of ours."""
+        return f"{self.quote(schema)}.{self.quote(table)}"
+
     def literal(self, value: bool | int | str) -> str:
         """A literal of configuration. Values of rows never come here."""
         return literal(value)
@@ -145,6 +151,16 @@ class SqlDialect(ABC):
     def working_copy(self, name: str, query: str) -> str:
         """As `create_as`: a table that need not survive a crash of the engine."""
         return self.create_as(name, query)
+
+    def index(self, table: str, columns: Sequence[str]) -> str | None:
+        """Statement that lets rows of a table be found by columns; None where an engine needs none.
+
+        Args:
+            table: its quoted name.
+            columns: that need no quotes.
+        """
+        del table, columns
+        return None
 
     def drop_table(self, name: str) -> str:
         """Drop a table where it is there."""

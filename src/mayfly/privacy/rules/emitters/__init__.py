@@ -17,6 +17,7 @@ from mayfly.privacy.rules.emitters.duckdb import DuckdbEmitter
 from mayfly.privacy.rules.emitters.mariadb import MariadbEmitter
 from mayfly.privacy.rules.emitters.postgres import PostgresEmitter
 from mayfly.privacy.rules.emitters.spark import SparkEmitter
+from mayfly.privacy.rules.emitters.sqlite import SqliteEmitter
 
 __all__ = [
     "BASE64_DIGEST",
@@ -34,4 +35,5 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "clickhouse": ClickhouseEmitter,
     "mariadb": MariadbEmitter,
     "spark": SparkEmitter,
+    "sqlite": SqliteEmitter,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mayfly.privacy.rules import expression as e
@@ -165,6 +166,10 @@ class Emitter(ABC):
     def integer(self, text: str) -> str:
         """The number that a text of digits is."""
         return f"CAST({text} AS integer)"
+
+    def rows(self, rows: Sequence[str], name: str, columns: Sequence[str]) -> str:
+        """FROM item of given rows, each in its own brackets."""
+        return f"(VALUES {', '.join(rows)}) AS {name} ({', '.join(columns)})"
 
     @abstractmethod
     def remove(self, text: str, characters: str, *, looked_at: str) -> str:
