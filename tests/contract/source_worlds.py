@@ -161,9 +161,7 @@ def sqlite_file(folder: Path) -> Path:
     with as_file_owner(path) as connection:
         connection.execute("CREATE TABLE people (id INTEGER, name TEXT)")
         connection.execute("BEGIN")
-        connection.executemany(
-            "INSERT INTO people VALUES (?, ?)", [(i, MARK) for i in range(1000)]
-        )
+        connection.executemany("INSERT INTO people VALUES (?, ?)", [(i, MARK) for i in range(1000)])
         connection.execute("COMMIT")
         defined = ", ".join(f"{quote(name)} {kind}" for name, (kind, _) in SQLITE_COLUMNS.items())
         values = ", ".join(value for _, value in SQLITE_COLUMNS.values())
