@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import sqlglot
 from sqlglot import exp
@@ -31,7 +31,7 @@ class _Sqlite(SQLite):
     class Tokenizer(SQLite.Tokenizer):
         """Reads what SQLite reads; the first is written."""
 
-        IDENTIFIERS = ("`", '"', ("[", "]"))
+        IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"', ("[", "]")]
 
 
 def parser_of(dialect: Dialect) -> str | type[SQLite]:
@@ -85,7 +85,8 @@ _NAMES = {
     "arrow_scan_dumb", "pandas_scan", "python_map_function", "test_all_types", "add_parquet_key",
     "repeat_row", "summary", "storage_info", "import_database", "export_database", "error",
     "crypt", "gen_salt", "loread", "lowrite", "postmaster_ping", "exec", "eval",
-    "fts3_tokenizer", "fts5", "edit", "readfile", "writefile", "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
+    "fts3_tokenizer", "fts5", "edit", "readfile", "writefile", "dbstat",
+    "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
 }  # fmt: skip
 _CATALOGS = ("information_schema", "pg_catalog", "pg_toast", "pg_temp", "system", "temp")
 _CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_", "dbstat", "fts5vocab", "bytecode")

@@ -104,10 +104,10 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
     }
     wanted = names.absent if names.temporary else columns.keys()
     made = []
-    for kind in columns:
+    for kind, defined in columns.items():
         if kind in wanted:
-            defined = _defined(columns[kind])
-            made.append(sql.create_table(names.of(kind), defined, temporary=names.temporary))
+            table, temporary = names.of(kind), names.temporary
+            made.append(sql.create_table(table, _defined(defined), temporary=temporary))
             made += indexes(sql, names, kind, list(keys))
     return [*made, *(indexes(sql, names, "pairs", _PAIR) if "pairs" in wanted else [])]
 

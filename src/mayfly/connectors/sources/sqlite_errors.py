@@ -152,11 +152,17 @@ _BY_CODE: dict[int, Callable[[str], EngineError]] = {
     sqlite3.SQLITE_INTERRUPT: _interrupted,
 }
 _SYNTAX = _config("query_syntax", "The source cannot parse the query.")
+_TABLE = "A table or view the query names does not exist."
+_COLUMN = "A column the query names does not exist."
+_FUNCTION = "The query uses a function this engine lacks."
+_TWICE = "The query names a column that exists twice."
+_NO_FIT = "The types or names in the query do not fit together."
+_WIDE = "The query has more columns than this engine takes: 2,000."
 _BY_TEXT: tuple[tuple[str, Callable[[str], EngineError]], ...] = (
-    ("no such table", _config("table_missing", "A table or view the query names does not exist.", _LOOK)),
-    ("no such column", _config("column_missing", "A column the query names does not exist.", _LOOK)),
-    ("no such function", _config("function_missing", "The query uses a function this engine lacks.")),
-    ("ambiguous column", _config("column_ambiguous", "The query names a column that exists twice.")),
+    ("no such table", _config("table_missing", _TABLE, _LOOK)),
+    ("no such column", _config("column_missing", _COLUMN, _LOOK)),
+    ("no such function", _config("function_missing", _FUNCTION)),
+    ("ambiguous column", _config("column_ambiguous", _TWICE)),
     ("syntax error", _SYNTAX),
     ("incomplete input", _SYNTAX),
     ("unrecognized token", _SYNTAX),
@@ -164,6 +170,6 @@ _BY_TEXT: tuple[tuple[str, Callable[[str], EngineError]], ...] = (
     ("not authorized", _access),
     ("prohibited", _access),
     ("Could not decode", _value),
-    ("wrong number of arguments", _config("query_invalid", "The types or names in the query do not fit together.")),
-    ("too many columns", _config("query_invalid", "The query has more columns than this engine takes (2,000).")),
-)  # fmt: skip
+    ("wrong number of arguments", _config("query_invalid", _NO_FIT)),
+    ("too many columns", _config("query_invalid", _WIDE)),
+)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mayfly.connectors.sources.sqlite_errors import translated
 from mayfly.connectors.sources.sqlite_functions import lend
-from mayfly.connectors.sources.sqlite_types import arrow_type, array, sql_type
+from mayfly.connectors.sources.sqlite_types import array, arrow_type, sql_type
 from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.planning.sql.sqlite import backtick
 from mayfly.ports.source import ColumnInfo
