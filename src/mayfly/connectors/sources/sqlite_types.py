@@ -22,7 +22,12 @@ _ARROW = {
     "NUMERIC": pa.string(),
     "BOOLEAN": pa.bool_(),
 }
-_HELD: dict[str, set[type]] = {"INTEGER": {int}, "REAL": {float, int}, "TEXT": {str}, "BLOB": {bytes}}
+_HELD: dict[str, set[type]] = {
+    "INTEGER": {int},
+    "REAL": {float, int},
+    "TEXT": {str},
+    "BLOB": {bytes},
+}
 _CLASSES = {"INTEGER": "integer", "REAL": "real", "BLOB": "blob"}
 _NOTHING = type(None)
 
