@@ -121,8 +121,24 @@ class PostgresSource(Part):
     )
 
 
-SourceFile = Annotated[DuckdbSource | FilesSource | PostgresSource, Field(discriminator="type")]
-AnySource = DuckdbSource | FilesSource | PostgresSource | SourcePart
+class MysqlSource(Part):
+    """A MariaDB database."""
+
+    type: Literal["mysql"] = Field(description="Kind of source.")
+    dsn: Reference = Field(description="Reference to the dsn.", examples=["env:SHOP_DSN"])
+    state: Literal["source", "local"] = Field(default="source", description="Where state is kept.")
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="Database of state on the server."
+    )
+    classify: bool | dict[str, object] | None = Field(
+        default=None, description="Accepted, not enforced by this release."
+    )
+
+
+SourceFile = Annotated[
+    DuckdbSource | FilesSource | MysqlSource | PostgresSource, Field(discriminator="type")
+]
+AnySource = DuckdbSource | FilesSource | MysqlSource | PostgresSource | SourcePart
 """Of the project's own or of a plug-in."""
 
 

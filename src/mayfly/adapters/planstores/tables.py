@@ -58,7 +58,7 @@ def create_registry(sql: SqlDialect, names: Names) -> str:
         "state_keys": sql.text,
         OBJECT_ID: name,
     }
-    return sql.create_table(names.registry, _defined(columns))
+    return sql.create_table(names.registry, _defined(columns, sql.indexes(columns, unique="sid")))
 
 
 def add_object_id(sql: SqlDialect, names: Names) -> str:
@@ -70,7 +70,7 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
     """State, delivered pairs and remembered rejections of one sync; where names are temporary,
     those that are absent alone.
     """
-    keys, name, flag = _keys(spec), sql.varchar(64), f"{sql.boolean} NOT NULL"
+    keys, name, flag = _keys(spec, sql), sql.varchar(64), f"{sql.boolean} NOT NULL"
     time = f"{sql.bigint} NOT NULL"
     columns = {
         "state": {
@@ -85,7 +85,7 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
         },
         "pairs": {
             **keys,
-            "field": f"{sql.text} NOT NULL",
+            "field": f"{sql.short_text or sql.text} NOT NULL",
             "digest": f"{sql.blob} NOT NULL",
             "perhaps": flag,
             "stale": flag,
@@ -101,9 +101,15 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
             "noted_at": time,
         },
     }
+    indexed = {kind: [list(keys)] for kind in columns}
+    indexed["pairs"] = [list(keys), ["digest"]]
     wanted = names.absent if names.temporary else columns.keys()
     return [
-        sql.create_table(names.of(kind), _defined(columns[kind]), temporary=names.temporary)
+        sql.create_table(
+            names.of(kind),
+            _defined(columns[kind], sql.indexes(columns[kind], *indexed[kind])),
+            temporary=names.temporary,
+        )
         for kind in columns
         if kind in wanted
     ]
@@ -123,13 +129,19 @@ def create_journal(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
             "vendor": sql.text,
         },
     }
-    made = [sql.create_table(names.of(kind), _defined(columns[kind])) for kind in columns]
+    places = {"intents": ["batch"], "acks": ["batch"], "codes": ["batch", "pos"]}
+    made = [
+        sql.create_table(names.of(kind), _defined(own, sql.indexes(own, places[kind])))
+        for kind, own in columns.items()
+    ]
     return [*made, create_before(spec, sql, names)]
 
 
 def create_before(spec: PlanSpec, sql: SqlDialect, names: Names) -> str:
     """When rows that closing a plan puts in another's place were first delivered."""
-    return sql.create_table(names.of("before"), _defined({**_keys(spec), "first_at": sql.bigint}))
+    columns = {**_keys(spec, sql), "first_at": sql.bigint}
+    indexes = sql.indexes(columns, key_names(spec))
+    return sql.create_table(names.of("before"), _defined(columns, indexes))
 
 
 def register(spec: PlanSpec, sql: SqlDialect, names: Names, owner: str) -> str:
@@ -232,12 +244,12 @@ def _text(sql: SqlDialect, value: str) -> str:
     return sql.cast(value, sql.text)
 
 
-def _keys(spec: PlanSpec) -> dict[str, str]:
-    return {k: c.sql_type for k, c in zip(key_names(spec), spec.keys, strict=True)}
+def _keys(spec: PlanSpec, sql: SqlDialect) -> dict[str, str]:
+    return {k: sql.key_type(c.sql_type) for k, c in zip(key_names(spec), spec.keys, strict=True)}
 
 
-def _defined(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+def _defined(columns: Mapping[str, str], indexes: Sequence[str] = ()) -> str:
+    return ", ".join([*(f"{name} {kind}" for name, kind in columns.items()), *indexes])
 
 
 def layout_text(spec: PlanSpec, names: Names) -> str:

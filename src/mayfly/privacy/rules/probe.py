@@ -20,7 +20,7 @@ from mayfly.privacy.rules import (
     worker_canonical,
 )
 from mayfly.privacy.rules import expression as e
-from mayfly.privacy.rules.emitters import text_literal
+from mayfly.privacy.rules.emitters import EMITTERS
 
 _SINGLE = [*map(chr, range(0x09, 0x0E)), *map(chr, range(0x20, 0x7F)), e.NO_BREAK]
 _SINGLE += [*e.LATIN_1]
@@ -65,7 +65,7 @@ def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -
         dialect: of the server.
         text_sql: how the sync reads a text column, with `{column}` for its name.
     """
-    rows = ", ".join(f"({n}, {text_literal(s)})" for n, s in enumerate(STRINGS))
+    rows = EMITTERS[dialect]().rows("n", "v", STRINGS)
     made = []
     for n, use in enumerate(uses):
         sql = sql_digest(
@@ -76,7 +76,7 @@ def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -
         )
         canonical = sql.canonical if _suppresses(use) else "NULL"
         made.append(f"{sql.digest} AS d{n}, {sql.in_repertoire} AS i{n}, {canonical} AS c{n}")
-    return f"SELECT n, {', '.join(made)} FROM (VALUES {rows}) AS mf_probe (n, v) ORDER BY n"
+    return f"SELECT n, {', '.join(made)} FROM {rows} ORDER BY n"
 
 
 def differing(uses: Sequence[RuleUse], found: pa.Table) -> frozenset[RuleUse]:

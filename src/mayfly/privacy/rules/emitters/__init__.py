@@ -33,5 +33,6 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "postgres": PostgresEmitter,
     "clickhouse": ClickhouseEmitter,
     "mariadb": MariadbEmitter,
+    "mysql": MariadbEmitter,
     "spark": SparkEmitter,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mayfly.privacy.rules import expression as e
@@ -131,6 +132,11 @@ class Emitter(ABC):
     def literal(self, text: str) -> str:
         """A text of a rule's own characters."""
         return text_literal(text)
+
+    def rows(self, number: str, text: str, texts: Sequence[str]) -> str:
+        """FROM item of some texts with their places, in columns of two names."""
+        rows = ", ".join(f"({n}, {self.literal(t)})" for n, t in enumerate(texts))
+        return f"(VALUES {rows}) AS mf_probe ({number}, {text})"
 
     def joined(self, *parts: str) -> str:
         """Texts in a row."""
