@@ -69,6 +69,11 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def _memory() -> str | None:
+    """A folder in memory where there is one: tables are made and dropped a hundred times as fast."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
 @contextmanager
 def mariadb_server() -> Iterator[MariaDB]:
     """One that ends with the block."""
@@ -76,7 +81,9 @@ def mariadb_server() -> Iterator[MariaDB]:
     if program is None:
         pytest.skip("needs the system's MariaDB (apt-get install mariadb-server)")
     user = ["--user=root"] if os.getuid() == 0 else []
-    with tempfile.TemporaryDirectory(prefix="mayfly-my-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="mayfly-my-", dir=_memory(), ignore_cleanup_errors=True
+    ) as name:
         data, socket = Path(name) / "data", Path(name) / "s"
         subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db",
@@ -88,6 +95,7 @@ def mariadb_server() -> Iterator[MariaDB]:
         command += ["--bind-address=127.0.0.1", f"--port={port}", "--max-allowed-packet=64M"]
         # Nothing here outlives the server.
         command += ["--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite"]
+        command += ["--innodb-flush-method=nosync"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
             server = MariaDB(socket, port)
             ends = time.monotonic() + SECONDS

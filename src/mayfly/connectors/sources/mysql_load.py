@@ -61,7 +61,7 @@ def _texts(column: pa.Array) -> list[str]:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
 def _type(kind: pa.DataType) -> str:

@@ -132,9 +132,10 @@ def unfit(column: ColumnInfo) -> str | None:
     return None
 
 
-def batch_of(
-    columns: Sequence[ColumnInfo], rows: Sequence[Sequence[bytes | None]]
-) -> pa.RecordBatch:
+Values = Sequence[bytes | None]
+
+
+def batch_of(columns: Sequence[ColumnInfo], rows: Sequence[Values]) -> pa.RecordBatch:
     """Rows of the text protocol, column by column.
 
     Raises:
@@ -146,12 +147,12 @@ def batch_of(
     return pa.record_batch(arrays, schema=pa.schema(fields))
 
 
-def _array(kind: pa.DataType, values: Sequence[bytes | None]) -> pa.Array:
+def _array(kind: pa.DataType, values: Values) -> pa.Array:
     raw = pa.array(values, pa.binary())
     if pa.types.is_binary(kind):
         return raw
     if pa.types.is_boolean(kind):
-        return pa.array(map(_TRUTH.get, values), pa.bool_())
+        return pa.array([None if v is None else _TRUTH.get(v) for v in values], pa.bool_())
     text = raw.cast(pa.string())
     return text if pa.types.is_string(kind) else _cast(text, kind)
 
