@@ -49,7 +49,9 @@ def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
             "apart",
         ),
     }
-    columns = ", ".join(f"{sql.cast(c, sql.text)} AS {n}" for n, (c, _) in checks.items())
+    columns = ", ".join(
+        f"{sql.cast(c, sql.text)} AS {sql.quote(n)}" for n, (c, _) in checks.items()
+    )
     return f"SELECT {columns}", {n: want for n, (_, want) in checks.items()}
 
 
