@@ -70,7 +70,7 @@ def _free_port() -> int:
 
 
 def _memory() -> str | None:
-    """A folder in memory where there is one: tables are made and dropped a hundred times as fast."""
+    """Where there is one: there tables are made and dropped a hundred times as fast."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import duckdb
 import psycopg
-import pymysql
 import pyarrow as pa
+import pymysql
 import pytest
 
 from contract.committing import CommittingDialect, CommittingSource
@@ -142,6 +142,7 @@ def mysql(server: MariaDB) -> Iterator[Warehouse]:
     with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
         source = MysqlSource("shop", _Dsn(server.dsn("shop")))
         yield in_source(source, MysqlDialect(), partial(write_mysql, server), Path(folder))
+    server.query("DROP DATABASE IF EXISTS _mayfly; DROP DATABASE shop")
 
 
 def stranger(dsn: str) -> PostgresSource:

@@ -87,14 +87,17 @@ def test_rejected_rows_are_shown_by_their_key(warehouse: MakeWarehouse) -> None:
         store.acquire(other, holder="h", now_ms=0, alive=lambda _: False)
         store.release()
         view, _ = world.store(spec.identity).rejections()
-        assert view == '"_mayfly"."rejected"'
+        quote = made.sql.quote
+        assert view == f"{quote('_mayfly')}.{quote('rejected')}"
         with made.source.session(write=False) as session:
             found = session.table(
                 f"SELECT r.*, p.id FROM {view} r JOIN people p "
-                f"ON r.key_1 = CAST(p.id AS {made.sql.text}) WHERE r.sync = 'people'"
+                f"ON r.key_1 = {made.sql.cast('p.id', made.sql.text)} WHERE r.sync = 'people'"
             ).to_pylist()
     [row] = found
-    assert row.pop("noted_at") == datetime.fromtimestamp(world.now_ms / 1000, UTC)
+    noted_at = row.pop("noted_at")
+    noted_at = noted_at.replace(tzinfo=noted_at.tzinfo or UTC)
+    assert noted_at == datetime.fromtimestamp(world.now_ms / 1000, UTC)
     assert row == {
         "sync": "people",
         "target": "dev",

@@ -80,8 +80,12 @@ def test_mysql_to_meta_and_a_table(
     """First everything, then nothing, then only what changed; who withdrew is taken back."""
     server = mariadb_session
     server.query(PEOPLE)
-    server.query("CREATE OR REPLACE USER owner@'%' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO owner@'%'")
-    monkeypatch.setenv("WAREHOUSE_DSN", server.dsn("warehouse", "owner" if tcp else "root", tcp=tcp))
+    server.query(
+        "CREATE OR REPLACE USER owner@'%' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO owner@'%'"
+    )
+    monkeypatch.setenv(
+        "WAREHOUSE_DSN", server.dsn("warehouse", "owner" if tcp else "root", tcp=tcp)
+    )
     monkeypatch.setenv("META_TOKEN", "t0ken")
     with SandboxServer(port=0) as sandbox:
         (tmp_path / "mayfly.yml").write_text(FILES.replace("URL", sandbox.url))

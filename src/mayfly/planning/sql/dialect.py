@@ -89,7 +89,7 @@ class SqlDialect(ABC):
 
     @abstractmethod
     def from_ms(self, number_sql: str) -> str:
-        """Milliseconds since 1970 as a time with zone."""
+        """Milliseconds since 1970 as a time with zone; in UTC where an engine knows no zones."""
 
     @abstractmethod
     def div(self, left: str, right: int) -> str:
