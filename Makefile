@@ -42,14 +42,21 @@ bench: $(VENV)/dev.stamp
 soak: $(VENV)/dev.stamp
 	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
 
-# Databases that rules are held against and that weigh more than all else: not for every machine.
-engines: $(VENV)/dev.stamp
+# Databases that rules and sources are held against and that weigh more than all else: not for every
+# machine. Emulators of warehouses have an environment each: what they need contradicts itself.
+engines: $(VENV)/dev.stamp $(VENV)/emulators/fakesnow.stamp $(VENV)/emulators/bqemulator.stamp
 	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
+
+$(VENV)/emulators/%.stamp: requirements/%.txt
+	test -x $(VENV)/emulators/$*/bin/python || $(PYTHON) -m venv $(VENV)/emulators/$*
+	$(VENV)/emulators/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
 
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra sandbox --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile requirements/engines.in --no-deps --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/engines.txt
+	for e in fakesnow bqemulator; do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
 
 clean:
 	rm -rf $(VENV) demo-project dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from mariadb import MariaDB, mariadb_server
+
 ALL = os.environ.get("MAYFLY_TESTS") == "all"
 _SKIPPED: list[str] = []
 
@@ -91,3 +93,10 @@ def postgres_module_database(postgres_server_dsn: str) -> Iterator[str]:
     """The dsn of a fresh database for the tests of one module."""
     with fresh_database(postgres_server_dsn) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def mariadb_session() -> Iterator[MariaDB]:
+    """A real MariaDB, one for each test process."""
+    with mariadb_server() as made:
+        yield made

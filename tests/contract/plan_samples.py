@@ -19,4 +19,5 @@ def check_sample(world: World) -> None:
     shown = [text for row in plan.sample for cell in row for text in (cell.before, cell.after)]
     assert all("…" in text or text == "–" for text in shown)
     assert not any(email in text for email in EMAILS for text in shown)
-    assert store.count(spec, world.worker, sampled=9).sample[:2] == plan.sample
+    # Which two is the engine's choice.
+    assert set(plan.sample) < set(store.count(spec, world.worker, sampled=9).sample)

@@ -15,15 +15,19 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pyarrow as pa
+import pymysql
 import pytest
 
 from contract.committing import CommittingDialect, CommittingSource
+from mariadb import MariaDB
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.mysql import MysqlSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
+from mayfly.planning.sql.mysql import MysqlDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.ports.source import Source
@@ -33,7 +37,7 @@ from spool_worlds import spool_in
 from sqlite_files import write_people
 
 MakeWarehouse = Callable[[], AbstractContextManager[Warehouse]]
-STORES = ("duckdb", "postgres", "committing", "sqlite")
+STORES = ("duckdb", "postgres", "committing", "mysql", "sqlite")
 
 
 def in_source(
@@ -130,6 +134,30 @@ def postgres(dsn: str) -> Iterator[Warehouse]:
         yield replace(made, stranger=partial(stranger, dsn))
 
 
+def write_mysql(server: MariaDB, rows: Sequence[ModelRow]) -> None:
+    """The model as a table of a real MariaDB."""
+    with pymysql.connect(
+        unix_socket=str(server.socket), user="root", database="shop", charset="utf8mb4"
+    ) as con:
+        con.cursor().execute("DELETE FROM people")
+        con.cursor().executemany("INSERT INTO people VALUES (%s, %s, %s, %s)", rows)
+        con.commit()
+
+
+@contextmanager
+def mysql(server: MariaDB) -> Iterator[Warehouse]:
+    """A real MariaDB without a state."""
+    server.query(
+        "DROP DATABASE IF EXISTS _mayfly; DROP DATABASE IF EXISTS shop; CREATE DATABASE shop "
+        "CHARACTER SET utf8mb4; CREATE TABLE shop.people (id bigint, email varchar(100), "
+        "city varchar(100), ok boolean)"
+    )
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        source = MysqlSource("shop", _Dsn(server.dsn("shop")))
+        yield in_source(source, MysqlDialect(), partial(write_mysql, server), Path(folder))
+    server.query("DROP DATABASE IF EXISTS _mayfly; DROP DATABASE shop")
+
+
 def stranger(dsn: str) -> PostgresSource:
     """A role to whom, and to everybody, the owner gives all tables he will make."""
     with psycopg.connect(dsn, autocommit=True) as con:
@@ -149,4 +177,6 @@ def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
         return sqlite_file
     if request.param == "committing":
         return committing_file
+    if request.param == "mysql":
+        return partial(mysql, request.getfixturevalue("mariadb_session"))
     return partial(postgres, request.getfixturevalue("postgres_database"))

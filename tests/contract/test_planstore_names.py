@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -13,7 +13,6 @@ from contract.plan_stores import STORES, MakeWarehouse
 from contract.plan_stories import E0, E1, E2, become, die, settled
 from mayfly.domain.batch import SyncMode
 from mayfly.planning.spec import PlanSpec
-from mayfly.planning.sql.dialect import quote
 from mayfly.testing.plan_world import World
 
 COLUMNS = ("id", "email", "city", "ok")
@@ -41,10 +40,10 @@ class Renamed(World):
 
     def spec(self, run: str) -> PlanSpec:
         """See `World.spec`."""
-        return renamed(super().spec(run), self.names)
+        return renamed(super().spec(run), self.names, self.warehouse.sql.quote)
 
 
-def renamed(spec: PlanSpec, names: Mapping[str, str]) -> PlanSpec:
+def renamed(spec: PlanSpec, names: Mapping[str, str], quote: Callable[[str], str]) -> PlanSpec:
     """The same sync over a model with other names."""
     shown = ", ".join(f"q.{column} AS {quote(name)}" for column, name in names.items())
     assert spec.consent is not None
@@ -69,10 +68,11 @@ def test_names_of_columns_are_only_names(
     """In the scan, its numbering, what the worker hashes, reads, removals, the close after a crash
     and the view of rejected rows.
     """
+    store = request.node.callspec.params["warehouse"]
+    # MariaDB has no names with characters beyond 16 bits.
+    given = [n.replace("😀", "é") if store == "mysql" else n for n in NAMES[names]]
     with warehouse() as made:
-        world = Renamed(
-            warehouse=made, mode=mode, names=dict(zip(COLUMNS, NAMES[names], strict=True))
-        )
+        world = Renamed(warehouse=made, mode=mode, names=dict(zip(COLUMNS, given, strict=True)))
         become(world, {1: (E0, "c0"), 2: (E1, "c0"), 3: ("x1@example.com", "c1")})
         world.reject(EMAILS[5])
         world.suppress(E1)
@@ -81,7 +81,7 @@ def test_names_of_columns_are_only_names(
         become(world, people)
         view, found = world.store(world.spec("r").identity).rejections()
         assert [row["rows"] for row in found] == [1]
-        if request.node.callspec.params["warehouse"] in STORES:
+        if store in STORES:
             with made.source.session(write=False) as session:
                 [row] = session.table(f"SELECT key_columns, key_1 FROM {view}").to_pylist()
             assert row == {"key_columns": NAMES[names][0], "key_1": "4"}

@@ -91,11 +91,12 @@ def test_rejected_rows_are_shown_by_their_key(warehouse: MakeWarehouse) -> None:
         with made.source.session(write=False) as session:
             found = session.table(
                 f"SELECT r.*, p.id FROM {view} r JOIN people p "
-                f"ON r.key_1 = CAST(p.id AS {made.sql.text}) WHERE r.sync = 'people'"
+                f"ON r.key_1 = {made.sql.cast('p.id', made.sql.text)} WHERE r.sync = 'people'"
             ).to_pylist()
     [row] = found
     noted = row.pop("noted_at")
     noted = noted if made.sql.has_times else datetime.fromisoformat(noted)
+    noted = noted.replace(tzinfo=noted.tzinfo or UTC)
     assert noted == datetime.fromtimestamp(world.now_ms / 1000, UTC)
     assert row == {
         "sync": "people",

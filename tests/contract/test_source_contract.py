@@ -13,8 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
+from contract.mysql_world import make_people, mysql_world
 from contract.source_types import DUCKDB_TYPES
+from contract.source_types_mysql import MAKE_TYPED
 from contract.source_worlds import Dsn, postgres_world, sqlite_world
+from mariadb import MariaDB
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
@@ -125,6 +128,23 @@ class TestSqlite(SourceContract):
     def world(self, tmp_path: Path) -> SourceWorld:
         """A file of its own."""
         return sqlite_world(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def mysql(mariadb_session: MariaDB) -> MariaDB:
+    """A real MariaDB, with the people and a row of every type."""
+    make_people(mariadb_session, "crm")
+    mariadb_session.query(MAKE_TYPED, "crm")
+    return mariadb_session
+
+
+class TestMysql(SourceContract):
+    """A real MariaDB."""
+
+    @pytest.fixture
+    def world(self, mysql: MariaDB) -> SourceWorld:
+        """One server for the module."""
+        return mysql_world(mysql, "crm")
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:

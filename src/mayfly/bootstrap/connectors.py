@@ -21,6 +21,7 @@ from mayfly.connectors.destinations import (
 from mayfly.connectors.postgres_connect import hosts_of
 from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
+from mayfly.connectors.sources import mysql as mysql_source
 from mayfly.connectors.sources import postgres as postgres_source
 from mayfly.connectors.sources import sqlite as sqlite_source
 from mayfly.domain.errors import ConfigError
@@ -46,7 +47,13 @@ SPECS: dict[str, DestinationSpec] = {
 
 SOURCES: dict[str, SourceSpec] = {
     spec.type: spec
-    for spec in (duckdb_source.SPEC, files_source.SPEC, postgres_source.SPEC, sqlite_source.SPEC)
+    for spec in (
+        duckdb_source.SPEC,
+        files_source.SPEC,
+        mysql_source.SPEC,
+        postgres_source.SPEC,
+        sqlite_source.SPEC,
+    )
 }
 """Every kind of source by its `type`; a test holds them against those of the project files."""
 

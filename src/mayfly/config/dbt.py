@@ -298,6 +298,7 @@ class _Reader:
 _DIALECTS: Mapping[str, Dialect] = {
     "duckdb": "duckdb",
     "files": "duckdb",
+    "mysql": "mysql",
     "postgres": "postgres",
     "sqlite": "sqlite",
 }

@@ -121,6 +121,20 @@ class PostgresSource(Part):
     )
 
 
+class MysqlSource(Part):
+    """A MariaDB database."""
+
+    type: Literal["mysql"] = Field(description="Kind of source.")
+    dsn: Reference = Field(description="Reference to the dsn.", examples=["env:SHOP_DSN"])
+    state: Literal["source", "local"] = Field(default="source", description="Where state is kept.")
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="Database of state on the server."
+    )
+    classify: bool | dict[str, object] | None = Field(
+        default=None, description="Accepted, not enforced by this release."
+    )
+
+
 class SqliteSource(Part):
     """An SQLite file."""
 
@@ -136,9 +150,10 @@ class SqliteSource(Part):
 
 
 SourceFile = Annotated[
-    DuckdbSource | FilesSource | PostgresSource | SqliteSource, Field(discriminator="type")
+    DuckdbSource | FilesSource | MysqlSource | PostgresSource | SqliteSource,
+    Field(discriminator="type"),
 ]
-AnySource = DuckdbSource | FilesSource | PostgresSource | SqliteSource | SourcePart
+AnySource = DuckdbSource | FilesSource | MysqlSource | PostgresSource | SqliteSource | SourcePart
 """Of the project's own or of a plug-in."""
 
 

@@ -16,6 +16,11 @@ def key_names(spec: PlanSpec) -> list[str]:
     return [f"k{i}" for i in range(len(spec.keys))]
 
 
+def model_keys(spec: PlanSpec, sql: SqlDialect) -> list[str]:
+    """The key columns over the model's own."""
+    return [f"{sql.key(sql.quote(k.name), k.arrow_type)} AS k{i}" for i, k in enumerate(spec.keys)]
+
+
 def same_key(spec: PlanSpec, left: str, right: str) -> str:
     """Join condition over the key columns."""
     return " AND ".join(f"{left}.{k} = {right}.{k}" for k in key_names(spec))
@@ -105,15 +110,13 @@ def consent_state(spec: PlanSpec, sql: SqlDialect, column_sql: str) -> str:
     """1 granted, 0 refused, null unknown."""
     if spec.consent is None:
         return "1"
-    values = ", ".join(sql.literal(v) for v in spec.consent.values)
-    granted = f"WHEN {column_sql} IN ({values}) THEN 1 ELSE 0"
+    granted = f"WHEN {sql.is_one_of(column_sql, spec.consent.values)} THEN 1 ELSE 0"
     return f"CASE WHEN {column_sql} IS NULL THEN NULL {granted} END"
 
 
 def granted_model(spec: PlanSpec, sql: SqlDialect, columns: Sequence[str]) -> str:
     """The model's rows whose consent is granted now, with key columns k0… and some columns."""
-    keys = [f"{sql.quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
-    wanted = ", ".join([*keys, *columns])
+    wanted = ", ".join([*model_keys(spec, sql), *columns])
     where = ""
     if spec.consent is not None:
         column = sql.quote(spec.consent.column)

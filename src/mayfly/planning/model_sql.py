@@ -20,7 +20,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.closed_logs import close_logs
 
-Dialect = Literal["duckdb", "postgres", "sqlite"]
+Dialect = Literal["duckdb", "mysql", "postgres", "sqlite"]
 
 
 class _Sqlite(SQLite):

@@ -52,7 +52,9 @@ def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
     }
     if not sql.has_times:
         checks = {name: check for name, check in checks.items() if name not in _TIMES}
-    columns = ", ".join(f"{sql.cast(c, sql.text)} AS {n}" for n, (c, _) in checks.items())
+    columns = ", ".join(
+        f"{sql.cast(c, sql.text)} AS {sql.quote(n)}" for n, (c, _) in checks.items()
+    )
     return f"SELECT {columns}", {n: want for n, (_, want) in checks.items()}
 
 

@@ -18,6 +18,7 @@ from mayfly.planning.columns import (
     key_list,
     key_names,
     model_columns,
+    model_keys,
     outside_columns,
     pseudonym_fields,
     same_key,
@@ -240,14 +241,19 @@ class ScanSql:
                 f"AND r.fp = m.fp AND r.versions = {self._sql.literal(spec.versions)}"
             )
         state = f"{self._names.of('state')} s"
-        both = self._sql.full_join(f"({self._model()}) m", state, same_key(spec, "m", "s"))
-        return f"SELECT {', '.join(columns)} FROM {both}{rejected}"
+        return self._sql.all_of_both(
+            ", ".join(columns),
+            f"({self._model()}) m",
+            state,
+            same_key(spec, "m", "s"),
+            beside=rejected,
+            gap="m.here",
+        )
 
     def _model(self) -> str:
         """The model with fingerprint and consent state; `here` tells a row from a gap."""
         spec, sql = self._spec, self._sql
-        columns = [f"{sql.quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys)]
-        columns += [f"{source_fingerprint(spec, sql)} AS fp", "TRUE AS here"]
+        columns = [*model_keys(spec, sql), f"{source_fingerprint(spec, sql)} AS fp", "TRUE AS here"]
         consent = sql.quote(spec.consent.column) if spec.consent else "NULL"
         columns.append(f"{consent_state(spec, sql, consent)} AS g")
         columns += [f"{sql.quote(c)} AS x{i}" for i, c in enumerate(model_columns(spec))]

@@ -81,6 +81,7 @@ class SourceWorld:
         odd_names: of a table's columns, as the engine can tell them apart.
         odd_tables: names of tables.
         types: every type of the engine.
+        types_of: FROM clause of the one row that their expressions are over, where they need one.
         other_settings: within it, sessions of the role begin with other settings.
         cutter: what ends the connection of an idle session at the server, then or later.
         running: how many statements of ours the server works on.
@@ -95,6 +96,7 @@ class SourceWorld:
     odd_names: Sequence[str] = ODD_NAMES
     odd_tables: Sequence[str] = ('o"dd', "two words.é'; --", "select", "UPPER")
     types: Mapping[str, TypeCase] = field(default_factory=dict)
+    types_of: str = ""
     other_settings: Callable[[], AbstractContextManager[object]] = nullcontext
     cutter: Callable[[SqlSession], Callable[[], None]] | None = None
     running: Callable[[], int] | None = None
@@ -116,7 +118,7 @@ class SourceWorld:
         shown = ", ".join(
             f"{case.sql} AS {self.sql.quote(name)}" for name, case in self.types.items()
         )
-        return f"SELECT {shown}"
+        return f"SELECT {shown}{self.types_of}"
 
     def read(self, session: SqlSession, query: str) -> tuple[Sequence[ColumnInfo], pa.Table]:
         """The columns of a query, and its rows as they are read for a destination."""

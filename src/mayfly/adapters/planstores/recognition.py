@@ -16,7 +16,7 @@ from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.make import PlanPlace, pages
 from mayfly.domain.errors import IntegrityError, PolicyError
-from mayfly.planning.columns import key_list, key_names, source_fingerprint
+from mayfly.planning.columns import key_list, key_names, model_keys, source_fingerprint
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import OUT, SETTLED, NumberingSql
 from mayfly.planning.spec import PlanSpec, RowClass
@@ -71,12 +71,13 @@ def keeps_keys(spec: PlanSpec) -> bool:
 
 def key_texts(spec: PlanSpec, sql: SqlDialect) -> list[str]:
     """The primary key as texts t0, t1 … that cast back to themselves."""
-    return [f"{sql.cast(k, sql.text)} AS t{i}" for i, k in enumerate(key_names(spec))]
+    return [f"{sql.key_text(f'k{i}', k.sql_type)} AS t{i}" for i, k in enumerate(spec.keys)]
 
 
 def keys_of_texts(spec: PlanSpec, sql: SqlDialect) -> str:
     """The primary key k0, k1 … of those texts."""
-    return ", ".join(f"{sql.cast(f't{i}', k.sql_type)} AS k{i}" for i, k in enumerate(spec.keys))
+    parts = (f"{sql.key_of_text(f't{i}', k.sql_type)} AS k{i}" for i, k in enumerate(spec.keys))
+    return ", ".join(parts)
 
 
 def key_digest(spec: PlanSpec, sql: SqlDialect) -> str:
@@ -194,7 +195,7 @@ class Recognition:
 
     def _create_known(self) -> str:
         spec, sql = self._spec, self._sql
-        keys = ", ".join(f"{sql.quote(k.name)} AS k{i}" for i, k in enumerate(spec.keys))
+        keys = ", ".join(model_keys(spec, sql))
         there = " AND ".join(f"{k} IS NOT NULL" for k in key_names(spec))
         model = (
             f"SELECT {keys}, {source_fingerprint(spec, sql)} AS fp FROM ({spec.model_sql}) AS mf_m"

@@ -22,7 +22,6 @@ from mayfly.privacy.gate import Form
 
 FORMAT = 1
 OBJECT_ID = "object_id"
-_PAIR = ("field", "digest")
 
 
 def make_schema(session: SqlSession, sql: SqlDialect, schema: str) -> None:
@@ -59,7 +58,7 @@ def create_registry(sql: SqlDialect, names: Names) -> str:
         "state_keys": sql.text,
         OBJECT_ID: name,
     }
-    return sql.create_table(names.registry, _defined(columns))
+    return sql.create_table(names.registry, _defined(columns, sql.indexes(columns, unique="sid")))
 
 
 def add_object_id(sql: SqlDialect, names: Names) -> str:
@@ -71,7 +70,7 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
     """State, delivered pairs and remembered rejections of one sync; where names are temporary,
     those that are absent alone.
     """
-    keys, name, flag = _keys(spec), sql.varchar(64), f"{sql.boolean} NOT NULL"
+    keys, name, flag = _keys(spec, sql), sql.varchar(64), f"{sql.boolean} NOT NULL"
     time = f"{sql.bigint} NOT NULL"
     columns = {
         "state": {
@@ -86,7 +85,7 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
         },
         "pairs": {
             **keys,
-            "field": f"{sql.text} NOT NULL",
+            "field": f"{sql.short_text or sql.text} NOT NULL",
             "digest": f"{sql.blob} NOT NULL",
             "perhaps": flag,
             "stale": flag,
@@ -102,14 +101,16 @@ def create_state(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
             "noted_at": time,
         },
     }
+    indexed = {kind: [list(keys)] for kind in columns}
+    indexed["pairs"] = [list(keys), ["digest", "field"]]
     wanted = names.absent if names.temporary else columns.keys()
     made = []
-    for kind, defined in columns.items():
+    for kind, own in columns.items():
         if kind in wanted:
-            table, temporary = names.of(kind), names.temporary
-            made.append(sql.create_table(table, _defined(defined), temporary=temporary))
-            made += indexes(sql, names, kind, list(keys))
-    return [*made, *(indexes(sql, names, "pairs", _PAIR) if "pairs" in wanted else [])]
+            defined = _defined(own, sql.indexes(own, *indexed[kind]))
+            made.append(sql.create_table(names.of(kind), defined, temporary=names.temporary))
+            made += indexes(sql, names, kind, *indexed[kind])
+    return made
 
 
 def indexes(sql: SqlDialect, names: Names, kind: str, *columns: Sequence[str]) -> list[str]:
@@ -132,14 +133,20 @@ def create_journal(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
             "vendor": sql.text,
         },
     }
-    made = [sql.create_table(names.of(kind), _defined(columns[kind])) for kind in columns]
-    made += indexes(sql, names, "codes", ("batch", "pos"))
+    places = {"intents": ["batch"], "acks": ["batch"], "codes": ["batch", "pos"]}
+    made = []
+    for kind, own in columns.items():
+        defined = _defined(own, sql.indexes(own, places[kind]))
+        made.append(sql.create_table(names.of(kind), defined))
+        made += indexes(sql, names, kind, places[kind])
     return [*made, create_before(spec, sql, names), *indexes(sql, names, "before", key_names(spec))]
 
 
 def create_before(spec: PlanSpec, sql: SqlDialect, names: Names) -> str:
     """When rows that closing a plan puts in another's place were first delivered."""
-    return sql.create_table(names.of("before"), _defined({**_keys(spec), "first_at": sql.bigint}))
+    columns = {**_keys(spec, sql), "first_at": sql.bigint}
+    indexes = sql.indexes(columns, key_names(spec))
+    return sql.create_table(names.of("before"), _defined(columns, indexes))
 
 
 def register(spec: PlanSpec, sql: SqlDialect, names: Names, owner: str) -> str:
@@ -242,12 +249,12 @@ def _text(sql: SqlDialect, value: str) -> str:
     return sql.cast(value, sql.text)
 
 
-def _keys(spec: PlanSpec) -> dict[str, str]:
-    return {k: c.sql_type for k, c in zip(key_names(spec), spec.keys, strict=True)}
+def _keys(spec: PlanSpec, sql: SqlDialect) -> dict[str, str]:
+    return {k: sql.key_type(c.sql_type) for k, c in zip(key_names(spec), spec.keys, strict=True)}
 
 
-def _defined(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+def _defined(columns: Mapping[str, str], indexes: Sequence[str] = ()) -> str:
+    return ", ".join([*(f"{name} {kind}" for name, kind in columns.items()), *indexes])
 
 
 def layout_text(spec: PlanSpec, names: Names) -> str:

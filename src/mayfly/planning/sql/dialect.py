@@ -32,6 +32,8 @@ class SqlDialect(ABC):
 
     blob: str
     text: str
+    short_text = ""
+    """Type of names of ours; `text` where it says nothing."""
     boolean = "boolean"
     smallint = "smallint"
     integer = "integer"
@@ -89,7 +91,7 @@ class SqlDialect(ABC):
 
     @abstractmethod
     def from_ms(self, number_sql: str) -> str:
-        """Milliseconds since 1970 as a time with zone."""
+        """Milliseconds since 1970 as a time with zone; in UTC where an engine knows no zones."""
 
     @abstractmethod
     def div(self, left: str, right: int) -> str:
@@ -129,6 +131,28 @@ class SqlDialect(ABC):
         """Rest of an integer division."""
         return f"({left}) % {right}"
 
+    def key(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """A column of the model's as a part of its primary key, told from others as rows are."""
+        del arrow_type
+        return column_sql
+
+    def key_type(self, sql_type: str) -> str:
+        """Type of a column of ours that holds primary keys of a type."""
+        return sql_type
+
+    def key_text(self, key_sql: str, sql_type: str) -> str:
+        """A part of a primary key as a text that `key_of_text` reads."""
+        del sql_type
+        return self.cast(key_sql, self.text)
+
+    def key_of_text(self, text_sql: str, sql_type: str) -> str:
+        """The part of a primary key that `key_text` wrote."""
+        return self.cast(text_sql, sql_type)
+
+    def is_one_of(self, column_sql: str, values: Sequence[bool | int | str]) -> str:
+        """Whether a column, which is not null, has one of some values of the configuration."""
+        return f"{column_sql} IN ({', '.join(self.literal(v) for v in values)})"
+
     # -- statements -----------------------------------------------------------------------------
 
     def create_schema(self, schema: str) -> str:
@@ -143,6 +167,19 @@ class SqlDialect(ABC):
         """Make a table where it is not there: `columns` are definitions, comma-separated."""
         kind = "TEMPORARY TABLE" if temporary else "TABLE"
         return f"CREATE {kind} IF NOT EXISTS {name} ({columns})"
+
+    def indexes(
+        self, columns: Mapping[str, str], *indexed: Sequence[str], unique: str | None = None
+    ) -> Sequence[str]:
+        """Definitions of indexes beside those of columns, where an engine gains by them.
+
+        Args:
+            columns: of the table, with their types.
+            indexed: columns of each index.
+            unique: the column that tells its rows apart.
+        """
+        del columns, indexed, unique
+        return ()
 
     def create_as(self, name: str, query: str, *, temporary: bool = False) -> str:
         """Make a table of a query's result."""
@@ -214,9 +251,21 @@ class SqlDialect(ABC):
         """Delete rows; in the condition the table is called `TARGET`."""
         return f"DELETE FROM {table} AS {TARGET} WHERE {where}"
 
-    def full_join(self, left: str, right: str, on: str) -> str:
-        """FROM items of all rows of two items, with their aliases, side by side."""
-        return f"{left} FULL OUTER JOIN {right} ON {on}"
+    def all_of_both(
+        self, columns: str, left: str, right: str, on: str, *, beside: str, gap: str
+    ) -> str:
+        """Query of all rows of two FROM items, side by side where they meet.
+
+        Args:
+            columns: of the result.
+            left: with its alias.
+            right: with its alias.
+            on: where they meet.
+            beside: further joins.
+            gap: a column of the left one that is never null in a row of its own.
+        """
+        del gap
+        return f"SELECT {columns} FROM {left} FULL OUTER JOIN {right} ON {on}{beside}"
 
     def has_schema(self, schema: str) -> str:
         """Query of one number `n`: 1 where a schema is there, 0 where not."""

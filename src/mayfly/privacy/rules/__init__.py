@@ -43,7 +43,7 @@ __all__ = [
     "worker_digest",
 ]
 
-SqlDialectName = Literal["duckdb", "postgres", "clickhouse", "mariadb", "spark", "sqlite"]
+SqlDialectName = Literal["duckdb", "postgres", "clickhouse", "mariadb", "mysql", "spark", "sqlite"]
 
 
 @dataclass(frozen=True, kw_only=True)

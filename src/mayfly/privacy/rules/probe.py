@@ -65,9 +65,7 @@ def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -
         dialect: of the server.
         text_sql: how the sync reads a text column, with `{column}` for its name.
     """
-    emitter = EMITTERS[dialect]()
-    rows = [f"({n}, {emitter.literal(s)})" for n, s in enumerate(STRINGS)]
-    given = emitter.rows(rows, "mf_probe", ("n", "v"))
+    rows = EMITTERS[dialect]().rows("n", "v", STRINGS)
     made = []
     for n, use in enumerate(uses):
         sql = sql_digest(
@@ -78,7 +76,7 @@ def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -
         )
         canonical = sql.canonical if _suppresses(use) else "NULL"
         made.append(f"{sql.digest} AS d{n}, {sql.in_repertoire} AS i{n}, {canonical} AS c{n}")
-    return f"SELECT n, {', '.join(made)} FROM {given} ORDER BY n"
+    return f"SELECT n, {', '.join(made)} FROM {rows} ORDER BY n"
 
 
 def differing(uses: Sequence[RuleUse], found: pa.Table) -> frozenset[RuleUse]:

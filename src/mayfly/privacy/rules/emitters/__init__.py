@@ -34,6 +34,7 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "postgres": PostgresEmitter,
     "clickhouse": ClickhouseEmitter,
     "mariadb": MariadbEmitter,
+    "mysql": MariadbEmitter,
     "spark": SparkEmitter,
     "sqlite": SqliteEmitter,
 }

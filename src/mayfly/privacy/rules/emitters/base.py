@@ -133,6 +133,11 @@ class Emitter(ABC):
         """A text of a rule's own characters."""
         return text_literal(text)
 
+    def rows(self, number: str, text: str, texts: Sequence[str]) -> str:
+        """FROM item of some texts with their places, in columns of two names."""
+        rows = ", ".join(f"({n}, {self.literal(t)})" for n, t in enumerate(texts))
+        return f"(VALUES {rows}) AS mf_probe ({number}, {text})"
+
     def joined(self, *parts: str) -> str:
         """Texts in a row."""
         return "(" + " || ".join(parts) + ")"
@@ -166,10 +171,6 @@ class Emitter(ABC):
     def integer(self, text: str) -> str:
         """The number that a text of digits is."""
         return f"CAST({text} AS integer)"
-
-    def rows(self, rows: Sequence[str], name: str, columns: Sequence[str]) -> str:
-        """FROM item of given rows, each in its own brackets."""
-        return f"(VALUES {', '.join(rows)}) AS {name} ({', '.join(columns)})"
 
     @abstractmethod
     def remove(self, text: str, characters: str, *, looked_at: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mayfly.privacy.rules.emitters.base import Emitter, anchored, pattern_class
 
 _FOLDING = "utf8mb4_uca1400_ai_ci"
@@ -17,6 +19,13 @@ class MariadbEmitter(Emitter):
     def literal(self, text: str) -> str:
         """A backslash begins an escape; control characters stand as they are."""
         return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+    def rows(self, number: str, text: str, texts: Sequence[str]) -> str:
+        """No columns of VALUES can be named."""
+        first, *others = (f"{n}, {self.literal(t)}" for n, t in enumerate(texts))
+        names = f"SELECT 0 AS {number}, '' AS {text} FROM (SELECT 1 AS one) AS mf_no WHERE FALSE"
+        selects = " UNION ALL ".join(f"SELECT {row}" for row in (first, *others))
+        return f"({names} UNION ALL {selects}) AS mf_probe"
 
     def joined(self, *parts: str) -> str:
         """As a function."""

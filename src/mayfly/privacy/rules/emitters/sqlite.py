@@ -55,7 +55,7 @@ class SqliteEmitter(Emitter):
         zeros = self.literal("0" * length)
         return f"substr({zeros}, 1, max(0, {length} - length({text}))) || {text}"
 
-    def rows(self, rows: Sequence[str], name: str, columns: Sequence[str]) -> str:
+    def rows(self, number: str, text: str, texts: Sequence[str]) -> str:
         """Its VALUES have columns of their own names."""
-        named = ", ".join(f"column{i + 1} AS {column}" for i, column in enumerate(columns))
-        return f"(SELECT {named} FROM (VALUES {', '.join(rows)})) AS {name}"
+        rows = ", ".join(f"({n}, {self.literal(t)})" for n, t in enumerate(texts))
+        return f"(SELECT column1 AS {number}, column2 AS {text} FROM (VALUES {rows})) AS mf_probe"
