@@ -15,10 +15,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from mariadb import MariaDB, mariadb_server
 
 ALL = os.environ.get("MAYFLY_TESTS") == "all"
+# A busy machine is no fault of an example's.
+settings.register_profile("mayfly", deadline=None)
+settings.load_profile("mayfly")
 _SKIPPED: list[str] = []
 
 
