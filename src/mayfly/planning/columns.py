@@ -17,8 +17,9 @@ def key_names(spec: PlanSpec) -> list[str]:
 
 
 def model_keys(spec: PlanSpec, sql: SqlDialect) -> list[str]:
-    """The key columns over the model's own."""
-    return [f"{sql.key(sql.quote(k.name), k.arrow_type)} AS k{i}" for i, k in enumerate(spec.keys)]
+    """The key columns of the model under our names."""
+    columns = (sql.key(sql.quote(k.name), k.sql_type, k.arrow_type) for k in spec.keys)
+    return [f"{column} AS k{i}" for i, column in enumerate(columns)]
 
 
 def same_key(spec: PlanSpec, left: str, right: str) -> str:

@@ -222,7 +222,10 @@ class ScanSql:
     def _classified(self) -> str:
         """Model and state side by side, with a class."""
         spec = self._spec
-        keys = [f"coalesce(m.{k}, s.{k}) AS {k}" for k in key_names(spec)]
+        keys = [
+            f"{self._sql.key_value(f'coalesce(m.{k}, s.{k})', key.sql_type)} AS {k}"
+            for k, key in zip(key_names(spec), spec.keys, strict=True)
+        ]
         columns = [f"{self._class_case()} AS c", *keys, "m.fp AS fp", "s.out AS s_out"]
         columns += ["coalesce(s.redo, FALSE) AS redo"]
         columns += [f"m.x{i} AS x{i}" for i in range(len(model_columns(spec)))]

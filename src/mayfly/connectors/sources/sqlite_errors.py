@@ -157,6 +157,7 @@ _COLUMN = "A column the query names does not exist."
 _FUNCTION = "The query uses a function this engine lacks."
 _TWICE = "The query names a column that exists twice."
 _NO_FIT = "The types or names in the query do not fit together."
+_DEEP = "The query is nested deeper than this engine reads."
 _WIDE = "The query has more columns than this engine takes: 2,000."
 _BY_TEXT: tuple[tuple[str, Callable[[str], EngineError]], ...] = (
     ("no such table", _config("table_missing", _TABLE, _LOOK)),
@@ -171,5 +172,6 @@ _BY_TEXT: tuple[tuple[str, Callable[[str], EngineError]], ...] = (
     ("prohibited", _access),
     ("Could not decode", _value),
     ("wrong number of arguments", _config("query_invalid", _NO_FIT)),
+    ("stack overflow", _config("query_invalid", _DEEP)),
     ("too many columns", _config("query_invalid", _WIDE)),
 )

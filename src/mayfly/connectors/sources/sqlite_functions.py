@@ -12,11 +12,14 @@ _CODE = re.compile(r"\\x\{([0-9a-f]+)\}")
 
 
 def lend(connection: sqlite3.Connection) -> None:
-    """Make them known to a connection. Null gives null, but for `mf_digests`."""
+    """Make them known to a connection. Null gives null, but for those that list."""
     for name, arguments, function in (
         ("mf_md5", 1, _md5),
         ("mf_md5_of", -1, _md5_of),
         ("mf_digests", -1, _digests),
+        ("mf_texts", -1, _texts),
+        ("mf_lengths", -1, _lengths),
+        ("mf_listed", -1, _listed),
         ("mf_sha256", 1, _sha256),
         ("mf_unhex", 1, _unhex),
         ("mf_lower", 1, _lower),
@@ -42,6 +45,18 @@ def _md5_of(*blobs: bytes) -> bytes:
 
 def _digests(*blobs: bytes | None) -> bytes:
     return b"".join(bytes(_DIGEST_BYTES) if b is None else b for b in blobs)
+
+
+def _texts(*texts: object) -> str:
+    return "".join("" if text is None else str(text) for text in texts)
+
+
+def _lengths(*texts: object) -> str:
+    return ";".join("n" if text is None else str(len(_bytes(text))) for text in texts)
+
+
+def _listed(*texts: object) -> str:
+    return _texts(*texts) + _lengths(*texts)
 
 
 def _sha256(value: object) -> bytes | None:

@@ -13,7 +13,7 @@ from mayfly.connectors.sources.sqlite_errors import translated
 from mayfly.connectors.sources.sqlite_functions import lend
 from mayfly.connectors.sources.sqlite_types import array, arrow_type, sql_type
 from mayfly.domain.errors import ConfigError, EngineError
-from mayfly.planning.sql.sqlite import backtick
+from mayfly.planning.sql.sqlite import UNTYPED, backtick
 from mayfly.ports.source import ColumnInfo
 
 _VIEW, _EMPTY = "temp.mf_described", "temp.mf_described_as"
@@ -180,7 +180,7 @@ class SqliteSession:
             )
         return tuple(
             ColumnInfo(name=name, sql_type=kind, arrow_type=arrow_type(kind))
-            for name, kind in ((name, kind or "TEXT") for name, kind in found)
+            for name, kind in ((name, kind or UNTYPED) for name, kind in found)
         )
 
     def _kinds(self, sql: str) -> list[str | None]:

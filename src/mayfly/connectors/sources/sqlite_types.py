@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mayfly.planning.sql.sqlite import backtick, exact_text
+from mayfly.planning.sql.sqlite import UNTYPED, backtick, exact_text
 from mayfly.ports.source import ColumnInfo
 
 _ARROW = {
@@ -19,9 +19,10 @@ _ARROW = {
     "REAL": pa.float64(),
     "TEXT": pa.string(),
     "BLOB": pa.binary(),
-    "NUMERIC": pa.string(),
+    UNTYPED: pa.string(),
     "BOOLEAN": pa.bool_(),
 }
+_TEXTS = ("TEXT", UNTYPED)
 _HELD: dict[str, set[type]] = {
     "INTEGER": {int},
     "REAL": {float, int},
@@ -33,7 +34,7 @@ _NOTHING = type(None)
 
 
 def sql_type(declared: str, affinity: str) -> str:
-    """One of six names for what a column declares; TEXT where it declares nothing.
+    """One of six names for what a column declares; numbers of any kind are untyped.
 
     Args:
         declared: the type in the table's definition, '' for an expression.
@@ -43,7 +44,7 @@ def sql_type(declared: str, affinity: str) -> str:
     if "BOOL" in name:
         return "BOOLEAN"
     if name in ("", "ANY"):
-        return "TEXT"
+        return UNTYPED
     # In this order: SQLite takes POINT for a whole number.
     for marks, kind in (
         (("INT",), "INTEGER"),
@@ -53,7 +54,7 @@ def sql_type(declared: str, affinity: str) -> str:
     ):
         if any(mark in name for mark in marks):
             return kind
-    return "NUMERIC"
+    return UNTYPED
 
 
 def arrow_type(kind: str) -> pa.DataType:
@@ -64,13 +65,13 @@ def arrow_type(kind: str) -> pa.DataType:
 def readable(column: ColumnInfo) -> str:
     """See `Source.readable`. The session itself turns values of a plain column."""
     name = backtick(column.name)
-    return exact_text(name) if column.sql_type in ("TEXT", "NUMERIC") else name
+    return exact_text(name) if column.sql_type in _TEXTS else name
 
 
 def unfit(column: ColumnInfo) -> str:
     """See `Source.unfit`."""
     name = backtick(column.name)
-    if column.sql_type in ("TEXT", "NUMERIC"):
+    if column.sql_type in _TEXTS:
         return f"typeof({name}) = 'blob'"
     if column.sql_type == "BOOLEAN":
         return f"typeof({name}) NOT IN ('integer', 'null') OR {name} NOT IN (0, 1)"
@@ -83,7 +84,7 @@ def array(values: Sequence[Any], kind: str | None) -> pa.Array:
     if kind == "BOOLEAN":
         fits = {0: False, 1: True}
         return pa.array([fits.get(v) if type(v) is int else None for v in values], pa.bool_())
-    if kind is None or kind == "NUMERIC":
+    if kind is None or kind == UNTYPED:
         return _as_they_are(values, classes)
     if not classes <= _HELD[kind]:
         values = [v if type(v) in _HELD[kind] else None for v in values]

@@ -131,10 +131,17 @@ class SqlDialect(ABC):
         """Rest of an integer division."""
         return f"({left}) % {right}"
 
-    def key(self, column_sql: str, arrow_type: pa.DataType) -> str:
-        """A column of the model's as a part of its primary key, told from others as rows are."""
-        del arrow_type
+    def key(self, column_sql: str, sql_type: str, arrow_type: pa.DataType) -> str:
+        """A column of the model's as a part of its primary key: told from others as rows are, and
+        comparable with that of our tables.
+        """
+        del sql_type, arrow_type
         return column_sql
+
+    def key_value(self, value_sql: str, sql_type: str) -> str:
+        """One of two parts of primary keys, of their type; a value of another is null."""
+        del sql_type
+        return value_sql
 
     def key_type(self, sql_type: str) -> str:
         """Type of a column of ours that holds primary keys of a type."""

@@ -65,8 +65,9 @@ class MysqlDialect(SqlDialect):
         """In one character set, without regard to blanks at an end."""
         return f"(CONVERT({column_sql} USING utf8mb4) COLLATE {BYTES})"
 
-    def key(self, column_sql: str, arrow_type: pa.DataType) -> str:
+    def key(self, column_sql: str, sql_type: str, arrow_type: pa.DataType) -> str:
         """A text of a primary key is told from others by its bytes."""
+        del sql_type
         return self.as_text(column_sql) if pa.types.is_string(arrow_type) else column_sql
 
     def key_type(self, sql_type: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -9,6 +10,16 @@ import pyarrow as pa
 from mayfly.planning.sql.dialect import SqlDialect, literal
 
 _ARGUMENTS_MAX = 100
+UNTYPED = "ANY TEXT"
+"""Of a column that may hold texts and numbers alike: each is taken for its text."""
+_CLASSES = {
+    "INTEGER": "integer",
+    "BOOLEAN": "integer",
+    "REAL": "real",
+    "TEXT": "text",
+    UNTYPED: "text",
+}
+_LIMITED = re.compile(r" LIMIT [0-9]+$")
 _BOOLEANS = {"true": 1, "1": 1, "false": 0, "0": 0}
 
 
@@ -118,12 +129,39 @@ class SqliteDialect(SqlDialect):
         whens = " ".join(f"WHEN '{text}' THEN {n}" for text, n in _BOOLEANS.items())
         return f"CASE CAST({value_sql} AS TEXT) {whens} END"
 
+    def key(self, column_sql: str, sql_type: str, arrow_type: pa.DataType) -> str:
+        """A search by an index wants the affinity and the collation that the index has."""
+        del arrow_type
+        if sql_type == UNTYPED:
+            return exact_text(column_sql)
+        return f"({column_sql} COLLATE BINARY)" if sql_type == self.text else column_sql
+
+    def key_value(self, value_sql: str, sql_type: str) -> str:
+        """A cast has the affinity that a function has not; alone it would make 0 of a text."""
+        held = _CLASSES.get(sql_type)
+        if held is None:
+            return value_sql
+        return f"CAST(CASE typeof({value_sql}) WHEN '{held}' THEN {value_sql} END AS {sql_type})"
+
     def joined(self, texts_sql: Sequence[str]) -> str:
         """In halves: an expression may be 1,000 operators deep."""
         if len(texts_sql) == 1:
             return texts_sql[0]
         half = len(texts_sql) // 2
         return f"({self.joined(texts_sql[:half])} || {self.joined(texts_sql[half:])})"
+
+    def _listed(self, rendered: Sequence[str]) -> str:
+        """Lent, in as many calls as arguments ask for: the parser's stack has room for 100 symbols,
+        and 2,000 columns side by side would be deeper.
+        """
+        if len(rendered) <= _ARGUMENTS_MAX:
+            return f"mf_listed({', '.join(rendered)})"
+        parts = [
+            ", ".join(rendered[i : i + _ARGUMENTS_MAX])
+            for i in range(0, len(rendered), _ARGUMENTS_MAX)
+        ]
+        lengths = " || ';' || ".join(f"mf_lengths({part})" for part in parts)
+        return f"{' || '.join(f'mf_texts({part})' for part in parts)} || {lengths}"
 
     # -- statements -----------------------------------------------------------------------------
 
@@ -156,6 +194,15 @@ class SqliteDialect(SqlDialect):
     def replace_view(self, name: str, query: str) -> str:
         """In two statements; there are no grants."""
         return f"DROP VIEW IF EXISTS {name}; CREATE VIEW {name} AS {query}"
+
+    def all_of_both(
+        self, columns: str, left: str, right: str, on: str, *, beside: str, gap: str
+    ) -> str:
+        """What the first item works out is worked out once for each of its rows."""
+        query, _, alias = left.rpartition(")")
+        fence = "" if _LIMITED.search(query) else self.fence
+        once = f"{query}{fence}){alias}"
+        return super().all_of_both(columns, once, right, on, beside=beside, gap=gap)
 
     def has_schema(self, schema: str) -> str:
         """Where a table bears its name."""
