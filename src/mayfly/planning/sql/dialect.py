@@ -198,6 +198,28 @@ class SqlDialect(ABC):
         """Delete rows; in the condition the table is called `TARGET`."""
         return f"DELETE FROM {table} AS {TARGET} WHERE {where}"
 
+    def update_matched(
+        self,
+        table: str,
+        changes: Mapping[str, str],
+        matches: Sequence[tuple[str, str]],
+        where: str | None = None,
+    ) -> str:
+        """As `update`, of rows for which each of some FROM items has a row.
+
+        Args:
+            table: its quoted name.
+            changes: new value by column, of no item.
+            matches: FROM item with its alias, and which of its rows.
+            where: beside that.
+        """
+        conditions = [*([where] if where else []), *(_exists(*match) for match in matches)]
+        return self.update(table, changes, " AND ".join(conditions))
+
+    def delete_matched(self, table: str, matches: Sequence[tuple[str, str]]) -> str:
+        """As `delete`, of rows for which each of some FROM items has a row; see `update_matched`."""
+        return self.delete(table, " AND ".join(_exists(*match) for match in matches))
+
     def full_join(self, left: str, right: str, on: str) -> str:
         """FROM items of all rows of two items, with their aliases, side by side."""
         return f"{left} FULL OUTER JOIN {right} ON {on}"
@@ -261,6 +283,10 @@ class SqlDialect(ABC):
             length = self.cast(self.octets(text), self.text)
             parts.append(f"coalesce({length}, 'n')")
         return self.joined(parts)
+
+
+def _exists(item: str, where: str) -> str:
+    return f"EXISTS (SELECT 1 FROM {item} WHERE {where})"
 
 
 def refuse_key_type(name: str, arrow_type: pa.DataType) -> None:
