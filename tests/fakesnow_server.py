@@ -48,23 +48,24 @@ server = sys.modules["fakesnow.server"]
 trim = transforms.trim_cast_varchar
 
 
+MISSING = ("FUNCTIONS", "PROCEDURES", "SEQUENCES", "STAGES", "FILE_FORMATS", "PIPES")
+
+
 def spelled(node):
     if isinstance(node, exp.Trim) and node.expression:
         return exp.Anonymous(this="trim", expressions=[node.this, node.expression])
-    if isinstance(node, exp.Pad) and not isinstance(node.expression, exp.Cast):
-        node.set("expression", exp.cast(node.expression.copy(), "INT"))
-        return node
-    if isinstance(node, (exp.Anonymous, exp.ByteLength)):
-        name = node.name.upper() if isinstance(node, exp.Anonymous) else "OCTET_LENGTH"
-        given = node.expressions if isinstance(node, exp.Anonymous) else [node.this]
-        if name == "OCTET_LENGTH":
-            return exp.Anonymous(this="mf_octets", expressions=given)
-        if name in ("CURRENT_WAREHOUSE", "CURRENT_ROLE"):
-            return exp.Literal.string(name[8:])
-    if isinstance(node, exp.Properties):
-        kept = [p for p in node.expressions if "DATA_RETENTION" not in p.sql().upper()]
-        if len(kept) != len(node.expressions):
-            return exp.Properties(expressions=kept) if kept else None
+    if isinstance(node, exp.Pad):
+        given = [node.this, node.expression, node.args["fill_pattern"]]
+        return exp.Anonymous(this="mf_lpad", expressions=given)
+    if isinstance(node, exp.ByteLength):
+        return exp.Anonymous(this="mf_octets", expressions=[node.this])
+    if isinstance(node, (exp.CurrentWarehouse, exp.CurrentRole)):
+        return exp.Literal.string("mayfly")
+    if isinstance(node, exp.Column) and node.name.upper() == "DATETIME_PRECISION":
+        return exp.cast(exp.Literal.number(9), "BIGINT")
+    if isinstance(node, exp.Table) and node.name.upper() in MISSING and not node.args.get("alias"):
+        kind = node.name.lower()[:-1]
+        return exp.select(exp.Null().as_(f"{kind}_schema")).where("FALSE").subquery("mf_none")
     if isinstance(node, exp.AlterRename):
         # The engine below renames within a schema only.
         node.set("this", exp.Table(this=node.this.this.copy()))
@@ -94,13 +95,18 @@ def executed(self, *args, **kwargs):
 cursor.FakeSnowflakeCursor.execute = executed
 
 
+bound = server.from_binding
+server.from_binding = lambda given: None if given["value"] is None else bound(given)
+
+
 async def login(request):
     answer = json.loads((await server.login_request(request)).body)
     token = answer["data"]["token"]
     server.sessions[token]._duck_conn.execute(
         "CREATE TEMPORARY MACRO IF NOT EXISTS mf_octets(x) AS "
         "CASE WHEN typeof(x) = 'BLOB' THEN octet_length(CAST(x AS BLOB)) "
-        "ELSE strlen(CAST(x AS VARCHAR)) END"
+        "ELSE strlen(CAST(x AS VARCHAR)) END; CREATE TEMPORARY MACRO IF NOT EXISTS "
+        "mf_lpad(x, n, c) AS lpad(x, CAST(n AS INTEGER), c)"
     )
     answer["data"] |= {
         "masterToken": token, "validityInSeconds": 3600, "masterValidityInSeconds": 14400,

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mayfly.connectors.sources.snowflake_connect import driver
-from mayfly.connectors.sources.snowflake_errors import from_number, unfit_value
+from mayfly.connectors.sources.snowflake_errors import from_number, lost, unfit_value
 from mayfly.connectors.sources.snowflake_types import columns_of, plain, schema_of
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
 from mayfly.planning.sql.snowflake import KEEPS_NOTHING, literal, quote
@@ -197,6 +197,9 @@ class SnowflakeSession:
         try:
             cursor = self._connection.cursor()
             yield cursor
+        except self._errors.OperationalError as error:
+            # Of the way to the server: what the server itself refuses is another kind.
+            raise (from_number(error.errno, None) if error.sqlstate else lost()) from None
         except self._errors.Error as error:
             raise from_number(error.errno, error.sqlstate) from None
         except pa.ArrowException:
