@@ -93,6 +93,8 @@ def executed(self, *args, **kwargs):
 
 
 cursor.FakeSnowflakeCursor.execute = executed
+# It would look for a variable behind a dollar within a text, too.
+cursor.FakeSnowflakeCursor._inline_variables = lambda self, sql: sql
 
 
 bound = server.from_binding
