@@ -10,7 +10,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from contract.source_types import POSTGRES_TYPES
+from contract.source_types import POSTGRES_TYPES, SNOWFLAKE_TYPES
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.planning.sql.dialect import quote
@@ -159,7 +159,9 @@ class SnowflakeWorld(SourceWorld):
     def endless(self) -> str:
         """As many rows as are read."""
         people = self.source.relation(None, "people")
-        return f"SELECT p0.id AS a, p1.id AS b, p0.id AS c, p1.id AS d FROM {people} p0, {people} p1"
+        return (
+            f"SELECT p0.id AS a, p1.id AS b, p0.id AS c, p1.id AS d FROM {people} p0, {people} p1"
+        )
 
 
 def make_snowflake(source: SnowflakeSource, name: str, rows: pa.Table) -> None:
@@ -184,4 +186,5 @@ def snowflake_world(source: SnowflakeSource) -> SourceWorld:
         writable=True,
         sql=SnowflakeDialect(),
         make=partial(make_snowflake, source),
+        types=SNOWFLAKE_TYPES,
     )

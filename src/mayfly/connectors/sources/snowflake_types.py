@@ -14,9 +14,9 @@ from mayfly.ports.source import ColumnInfo
 DIGITS_OF_BIGINT = 19
 _INT64_MAX = 2**63 - 1
 _NAMES = (
-    ("NUMBER", "FLOAT", "VARCHAR", "DATE", "TIMESTAMP_NTZ", "VARIANT")
-    + ("TIMESTAMP_LTZ", "TIMESTAMP_TZ", "TIMESTAMP_NTZ", "OBJECT", "ARRAY", "BINARY", "TIME")
-    + ("BOOLEAN", "GEOGRAPHY", "GEOMETRY", "VECTOR", "MAP", "FILE", "INTERVAL", "INTERVAL")
+    *("NUMBER", "FLOAT", "VARCHAR", "DATE", "TIMESTAMP_NTZ", "VARIANT"),
+    *("TIMESTAMP_LTZ", "TIMESTAMP_TZ", "TIMESTAMP_NTZ", "OBJECT", "ARRAY", "BINARY", "TIME"),
+    *("BOOLEAN", "GEOGRAPHY", "GEOMETRY", "VECTOR", "MAP", "FILE", "INTERVAL", "INTERVAL"),
 )
 """By the driver's number of a type."""
 _PLAIN: dict[str, pa.DataType] = {

@@ -217,7 +217,7 @@ class SqlDialect(ABC):
         return self.update(table, changes, " AND ".join(conditions))
 
     def delete_matched(self, table: str, matches: Sequence[tuple[str, str]]) -> str:
-        """As `delete`, of rows for which each of some FROM items has a row; see `update_matched`."""
+        """As `delete`, of rows for which each of some FROM items has a row."""
         return self.delete(table, " AND ".join(_exists(*match) for match in matches))
 
     def full_join(self, left: str, right: str, on: str) -> str:
