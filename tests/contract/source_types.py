@@ -225,3 +225,43 @@ SQLITE_TYPES = {
     "expression": TypeCase("1 + 1", "string", "2"),
     "nothing": TypeCase("NULL", "string"),
 }
+
+
+SNOWFLAKE_TYPES = {
+    "boolean": TypeCase("TRUE", "bool", value=True),
+    "small": TypeCase("CAST(-7 AS NUMBER(4, 0))", "int64", -7),
+    "big": TypeCase("CAST(9223372036854775807 AS NUMBER(19, 0))", "int64", 2**63 - 1),
+    "too big": TypeCase("CAST(9999999999999999999 AS NUMBER(19, 0))", "int64", unfit=True),
+    "integer": TypeCase("CAST(7 AS NUMBER(38, 0))", "decimal128(38, 0)", Decimal(7)),
+    "fixed": TypeCase("CAST(1.5 AS NUMBER(10, 2))", "decimal128(10, 2)", Decimal("1.50")),
+    "widest": TypeCase(
+        "CAST('9" + "0" * 37 + "' AS NUMBER(38, 0))", "decimal128(38, 0)", Decimal("9" + "0" * 37)
+    ),
+    "double": TypeCase("CAST(0.1 AS FLOAT) + CAST(0.2 AS FLOAT)", "double", 0.30000000000000004),
+    "endless": TypeCase("CAST('-inf' AS FLOAT)", "double", float("-inf")),
+    "text": TypeCase("'é😀\"''\\\\'", "string", "é😀\"'\\"),
+    "varying": TypeCase("CAST('x' AS VARCHAR(3))", "string", "x"),
+    "bytes": TypeCase("TO_BINARY('00ff5c', 'HEX')", "binary", b"\x00\xff\\"),
+    "day": TypeCase("DATE '2026-01-02'", "date32[day]", dt.date(2026, 1, 2)),
+    "old day": TypeCase("DATE '0001-01-01'", "date32[day]", dt.date(1, 1, 1)),
+    "time": TypeCase("CAST('10:00:00.000001' AS TIME(6))", "time64[us]", dt.time(10, 0, 0, 1)),
+    "moment": TypeCase(
+        "CAST('2026-01-02 03:04:05.000006' AS TIMESTAMP_NTZ(6))",
+        "timestamp[us]",
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+    ),
+    "far moment": TypeCase(
+        "CAST('9999-12-31 23:59:59.999999' AS TIMESTAMP_NTZ(6))",
+        "timestamp[us]",
+        dt.datetime(9999, 12, 31, 23, 59, 59, 999999),
+    ),
+    "zoned": TypeCase(
+        "CAST('2026-01-02 03:04:05.000006 +0100' AS TIMESTAMP_TZ(6))",
+        "timestamp[us, tz=UTC]",
+        dt.datetime(2026, 1, 2, 2, 4, 5, 6, tzinfo=_UTC),
+    ),
+    "variant": TypeCase("PARSE_JSON('{\"a\":[1,null]}')", "string", '{"a":[1,null]}'),
+    "numbers": TypeCase("ARRAY_CONSTRUCT(1, 2)", "string", "[1,2]"),
+    "nothing": TypeCase("CAST(NULL AS VARCHAR)", "string"),
+}
+"""What an emulator has of them: not decimal floats, geography, vectors, maps, nanoseconds."""

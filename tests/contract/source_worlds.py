@@ -11,11 +11,14 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from contract.source_types import POSTGRES_TYPES, SQLITE_COLUMNS, SQLITE_TYPES
+from contract.source_types import POSTGRES_TYPES, SNOWFLAKE_TYPES, SQLITE_COLUMNS, SQLITE_TYPES
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.snowflake import SnowflakeDialect
+from mayfly.planning.sql.snowflake import quote as snowflake_quote
 from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.ports.source import SqlSession
 from mayfly.testing.source_contract import MARK, ODD_NAMES, Reduced, SourceWorld
@@ -182,4 +185,41 @@ def sqlite_world(folder: Path) -> SourceWorld:
         odd_tables=('o"dd', "two words.é'; --", "select", "UPPER", "tick`"),
         types=SQLITE_TYPES,
         checks_casts=False,
+    )
+
+
+class SnowflakeWorld(SourceWorld):
+    """An engine that has worked out a result before it gives any of it."""
+
+    def endless(self) -> str:
+        """As many rows as are read."""
+        people = self.source.relation(None, "people")
+        return (
+            f"SELECT p0.id AS a, p1.id AS b, p0.id AS c, p1.id AS d FROM {people} p0, {people} p1"
+        )
+
+
+def make_snowflake(source: SnowflakeSource, name: str, rows: pa.Table) -> None:
+    """A table of whole numbers."""
+    columns = ", ".join(f"{snowflake_quote(n)} NUMBER(19, 0)" for n in rows.column_names)
+    values = ", ".join(str(v) for v in rows.to_pylist()[0].values())
+    table = source.relation(None, name)
+    with source.session(write=True) as session:
+        session.execute(f"CREATE TABLE {table} ({columns})")
+        session.execute(f"INSERT INTO {table} VALUES ({values})")
+
+
+def snowflake_world(source: SnowflakeSource) -> SourceWorld:
+    """An emulator of Snowflake with the people in schema public."""
+    with source.session(write=True) as session:
+        session.execute(
+            f"CREATE TABLE people AS SELECT CAST(SEQ8() AS NUMBER(9, 0)) AS id, '{MARK}' AS name "
+            "FROM TABLE(GENERATOR(ROWCOUNT => 1000))"
+        )
+    return SnowflakeWorld(
+        source=source,
+        writable=True,
+        sql=SnowflakeDialect(),
+        make=partial(make_snowflake, source),
+        types=SNOWFLAKE_TYPES,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from contract.plan_machine import EMAILS
-from contract.plan_stores import committing_file
+from contract.plan_stores import MakeWarehouse, committing_file, maker_of
 from contract.plan_stories import E0, E1, become, die, settled
 from mayfly.adapters.planstores.schema import SourceSchema
 from mayfly.adapters.planstores.states import SourceStates
@@ -15,6 +15,12 @@ from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError
 from mayfly.planning.names import WORKING_COPIES
 from mayfly.testing.plan_world import Warehouse, World
+
+
+@pytest.fixture(params=["committing", pytest.param("snowflake", marks=pytest.mark.slow)])
+def committing(request: pytest.FixtureRequest) -> MakeWarehouse:
+    """A maker of empty warehouses of such an engine."""
+    return maker_of(request)
 
 
 def copies(made: Warehouse) -> Sequence[str]:
@@ -25,9 +31,11 @@ def copies(made: Warehouse) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
-def test_a_history_ends_in_the_truth_and_leaves_no_copy(mode: SyncMode) -> None:
+def test_a_history_ends_in_the_truth_and_leaves_no_copy(
+    committing: MakeWarehouse, mode: SyncMode
+) -> None:
     """Changes, a rejected row, who leaves."""
-    with committing_file() as made:
+    with committing() as made:
         world = World(warehouse=made, mode=mode)
         world.reject(EMAILS[5])
         become(world, {1: (E0, "c0"), 2: (EMAILS[5], "c0")})
@@ -54,9 +62,9 @@ def test_a_run_that_dies_is_closed_by_the_next(step: str) -> None:
         settled(world)
 
 
-def test_a_plan_that_was_refused_belongs_to_nobody_and_goes() -> None:
+def test_a_plan_that_was_refused_belongs_to_nobody_and_goes(committing: MakeWarehouse) -> None:
     """Its tables were made, since nothing undoes them; it was never opened."""
-    with committing_file() as made:
+    with committing() as made:
         world = World(warehouse=made, mode=SyncMode.AUDIENCE)
         world.people = {1: (E0, "c0")}
         world.edited()
@@ -76,14 +84,15 @@ def test_a_plan_that_was_refused_belongs_to_nobody_and_goes() -> None:
         assert copies(made) == []
 
 
-def test_what_a_dropped_state_left_is_not_the_next_ones() -> None:
+def test_what_a_dropped_state_left_is_not_the_next_ones(committing: MakeWarehouse) -> None:
     """A process died after the state's line went and before its tables did."""
-    with committing_file() as made:
+    with committing() as made:
         world = World(warehouse=made, mode=SyncMode.AUDIENCE)
         become(world, {1: (E0, "c0")})
         sid = world.spec("r").identity.sid
         with made.source.session(write=True) as session:
-            session.execute(made.sql.delete('"_mayfly"."states"', f"sid = '{sid}'"))
+            states = f"{made.sql.quote('_mayfly')}.{made.sql.quote('states')}"
+            session.execute(made.sql.delete(states, f"sid = '{sid}'"))
         spec = world.spec("again")
         store = world.store(spec.identity)
         assert store.count(spec, world.worker).counts.added == 1
@@ -91,9 +100,9 @@ def test_what_a_dropped_state_left_is_not_the_next_ones() -> None:
         assert store.create(spec, world.worker, check=lambda _: None).counts.added == 1
 
 
-def test_states_are_listed_dropped_and_uninstalled() -> None:
+def test_states_are_listed_dropped_and_uninstalled(committing: MakeWarehouse) -> None:
     """With an open plan, too."""
-    with committing_file() as made:
+    with committing() as made:
         world = World(warehouse=made, mode=SyncMode.AUDIENCE)
         die(world, ("after create", 1), {1: (E0, "c0")})
         states = SourceStates(made.source, made.sql)

@@ -16,7 +16,8 @@ from pyarrow import csv
 from contract.mysql_world import make_people, mysql_world
 from contract.source_types import DUCKDB_TYPES
 from contract.source_types_mysql import MAKE_TYPED
-from contract.source_worlds import Dsn, postgres_world, sqlite_world
+from contract.source_worlds import Dsn, postgres_world, snowflake_world, sqlite_world
+from fakesnow_server import Fakesnow
 from mariadb import MariaDB
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
@@ -145,6 +146,21 @@ class TestMysql(SourceContract):
     def world(self, mysql: MariaDB) -> SourceWorld:
         """One server for the module."""
         return mysql_world(mysql, "crm")
+
+
+@pytest.fixture(scope="module")
+def snowflake(fakesnow: Fakesnow) -> SourceWorld:
+    """A database of an emulator, with the people."""
+    return snowflake_world(fakesnow.source())
+
+
+class TestSnowflake(SourceContract):
+    """An emulator of Snowflake: its protocol and syntax, not its functions."""
+
+    @pytest.fixture
+    def world(self, snowflake: SourceWorld) -> SourceWorld:
+        """One database for the module."""
+        return snowflake
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:

@@ -23,6 +23,7 @@ from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
 from mayfly.connectors.sources import mysql as mysql_source
 from mayfly.connectors.sources import postgres as postgres_source
+from mayfly.connectors.sources import snowflake as snowflake_source
 from mayfly.connectors.sources import sqlite as sqlite_source
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import (
@@ -52,6 +53,7 @@ SOURCES: dict[str, SourceSpec] = {
         files_source.SPEC,
         mysql_source.SPEC,
         postgres_source.SPEC,
+        snowflake_source.SPEC,
         sqlite_source.SPEC,
     )
 }

@@ -300,6 +300,7 @@ _DIALECTS: Mapping[str, Dialect] = {
     "files": "duckdb",
     "mysql": "mysql",
     "postgres": "postgres",
+    "snowflake": "snowflake",
     "sqlite": "sqlite",
 }
 

@@ -7,11 +7,13 @@ a manifest that is half understood would be a model read from the wrong table, o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
 import orjson
+
+from mayfly.planning.sql.snowflake import exchanged
 
 BYTES_MAX = 200_000_000
 VERSIONS = ("v9", "v10", "v11", "v12")
@@ -195,7 +197,9 @@ def _is_ephemeral(config: Mapping[str, object]) -> bool:
 def _relation(
     kind: Kind, raw: Mapping[str, object], head: _Head, place: str
 ) -> tuple[str, str, str]:
-    """Names as the warehouse has them: PostgreSQL writes small what dbt did not quote."""
+    """Names as Mayfly has them: PostgreSQL writes small what dbt did not quote, and Mayfly what
+    Snowflake writes in capitals.
+    """
     last = "identifier" if kind == "source" else "alias"
     parts = (
         _name(raw, "database", place) if raw.get("database") else "",
@@ -203,10 +207,15 @@ def _relation(
         _name(raw, last, place),
     )
     rendered = raw.get("relation_name")
-    if head.adapter != "postgres" or not isinstance(rendered, str):
+    if head.adapter not in _FOLDING or not isinstance(rendered, str):
         return parts
-    database, schema, name = (p if f'"{p}"' in rendered else p.lower() for p in parts)
+    as_quoted = _FOLDING[head.adapter]
+    database, schema, name = (as_quoted(p) if f'"{p}"' in rendered else p.lower() for p in parts)
     return database, schema, name
+
+
+_FOLDING: Mapping[str, Callable[[str], str]] = {"postgres": str, "snowflake": exchanged}
+"""What a quoted name is called, by adapter."""
 
 
 def _names(raw: object, place: str) -> tuple[str, ...]:

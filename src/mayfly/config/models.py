@@ -18,11 +18,13 @@ from mayfly.config.fields import (
     Endpoint,
     Line,
     Login,
+    Loopback,
     Memory,
     Name,
     Part,
     Reference,
     Scalar,
+    SnowflakeAccount,
     StateSchema,
     StoreUrl,
     WebhookUrl,
@@ -149,11 +151,54 @@ class SqliteSource(Part):
     )
 
 
+class SnowflakeSource(Part):
+    """A database of a Snowflake account."""
+
+    type: Literal["snowflake"] = Field(description="Kind of source.")
+    account: SnowflakeAccount = Field(
+        description="The account, as its address begins.", examples=["myorg-shop"]
+    )
+    user: Line = Field(description="The user that logs in.", examples=["mayfly"])
+    private_key: Reference = Field(
+        description="Reference to the PEM text of the user's private key.",
+        examples=["env:SNOWFLAKE_KEY"],
+    )
+    private_key_passphrase: Reference | None = Field(
+        default=None, description="Reference to the passphrase of an encrypted key."
+    )
+    role: Line = Field(description="The session's role.", examples=["mayfly"])
+    warehouse: Line = Field(description="The warehouse that does the work.", examples=["mayfly"])
+    database: Line = Field(description="The database that is read.", examples=["shop"])
+    schema_: Line = Field(
+        default="public", alias="schema", description="Schema of unqualified tables."
+    )
+    endpoint: Loopback | None = Field(
+        default=None,
+        description="An emulator on this machine, which the key is not shown to.",
+        examples=["http://127.0.0.1:8085"],
+    )
+    state: Literal["source", "local"] = Field(default="source", description="Where state is kept.")
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="Schema of state in the source."
+    )
+    classify: bool | dict[str, object] | None = Field(
+        default=None, description="Accepted, not enforced by this release."
+    )
+
+
 SourceFile = Annotated[
-    DuckdbSource | FilesSource | MysqlSource | PostgresSource | SqliteSource,
+    DuckdbSource | FilesSource | MysqlSource | PostgresSource | SnowflakeSource | SqliteSource,
     Field(discriminator="type"),
 ]
-AnySource = DuckdbSource | FilesSource | MysqlSource | PostgresSource | SqliteSource | SourcePart
+AnySource = (
+    DuckdbSource
+    | FilesSource
+    | MysqlSource
+    | PostgresSource
+    | SnowflakeSource
+    | SqliteSource
+    | SourcePart
+)
 """Of the project's own or of a plug-in."""
 
 

@@ -98,9 +98,7 @@ class ClosingSql:
             f"INSERT INTO {before} ({key_list(spec)}, first_at) "
             f"SELECT {key_list(spec, 't')}, t.first_at FROM {state} t "
             f"JOIN ({query}) q ON {same_key(spec, 't', 'q')}",
-            self._sql.delete(
-                state, f"EXISTS (SELECT 1 FROM {before} b WHERE {same_key(spec, 'b', TARGET)})"
-            ),
+            self._sql.delete_matched(state, [(f"{before} b", same_key(spec, "b", TARGET))]),
             f"INSERT INTO {state} ({key_list(spec)}, fp, {out_column}, redo, present, first_at, "
             f"last_at{digests}) SELECT {key_list(spec, 'q')}, {fp}, {out}, {redo}, TRUE, "
             f"coalesce(t.first_at, {now_ms}), {now_ms}{canonical} "
@@ -133,10 +131,11 @@ class ClosingSql:
         else:
             changes = {"perhaps": "FALSE", "stale": "FALSE"}
             same = f"{same_value} AND {same_key(self._spec, TARGET, 'q')}"
-        return self._sql.update(
+        return self._sql.update_matched(
             self._names.of("pairs"),
             changes,
-            f"{TARGET}.field = {name} AND EXISTS (SELECT 1 FROM ({query}) q WHERE {same})",
+            [(f"({query}) q", same)],
+            f"{TARGET}.field = {name}",
         )
 
     def _pairs_added(self, query: str, position: int, field: str, *, perhaps: bool) -> str:
@@ -152,11 +151,13 @@ class ClosingSql:
 
     def _pairs_removed(self) -> str:
         """An accepted removal deletes every pair of that identifier."""
-        return self._sql.delete(self._names.of("pairs"), _identified_by(self.accepted("drop")))
+        return self._sql.delete_matched(
+            self._names.of("pairs"), [_identified_by(self.accepted("drop"))]
+        )
 
     def _pairs_doubted_by_removal(self) -> str:
-        return self._sql.update(
-            self._names.of("pairs"), {"perhaps": "TRUE"}, _identified_by(self.doubtful("drop"))
+        return self._sql.update_matched(
+            self._names.of("pairs"), {"perhaps": "TRUE"}, [_identified_by(self.doubtful("drop"))]
         )
 
     def _pairs_outdated(self) -> str:
@@ -166,19 +167,21 @@ class ClosingSql:
         """
         spec = self._spec
         other = f"{same_key(spec, TARGET, 'a')} AND {differs(spec, self._sql, TARGET, 'a')}"
-        return self._sql.update(
+        return self._sql.update_matched(
             self._names.of("pairs"),
             {"stale": "TRUE"},
-            f"EXISTS (SELECT 1 FROM ({self.accepted('plan')}) a WHERE {other})",
+            [(f"({self.accepted('plan')}) a", other)],
         )
 
     def _forget(self) -> str:
         """A pair that its row no longer wants, once another row's delivered pair holds it."""
         same = same_pair(self._spec, TARGET, "g")
-        return self._sql.delete(
+        return self._sql.delete_matched(
             self._names.of("pairs"),
-            f"EXISTS (SELECT 1 FROM {self._names.of('gone')} g WHERE {same}) "
-            f"AND {_identified_by(still_held(self._spec, self._names))}",
+            [
+                (f"{self._names.of('gone')} g", same),
+                _identified_by(still_held(self._spec, self._names)),
+            ],
         )
 
     def _redo(self) -> list[str]:
@@ -189,10 +192,10 @@ class ClosingSql:
         same = same_key(self._spec, TARGET, "p")
         return [
             self._sql.update(state, {"redo": "FALSE"}, "redo"),
-            self._sql.update(
+            self._sql.update_matched(
                 state,
                 {"redo": "TRUE"},
-                f"EXISTS (SELECT 1 FROM {pairs} p WHERE p.perhaps AND NOT p.stale AND {same})",
+                [(f"{pairs} p", f"p.perhaps AND NOT p.stale AND {same}")],
             ),
         ]
 
@@ -212,8 +215,8 @@ class ClosingSql:
             )
         else:
             source = f"SELECT {key_list(spec, 'a')} FROM ({self.accepted('drop')}) a"
-        gone = f"EXISTS (SELECT 1 FROM ({source}) q WHERE {same_key(spec, TARGET, 'q')})"
-        return [self._sql.update(state, {"present": "FALSE"}, gone)]
+        gone = (f"({source}) q", same_key(spec, TARGET, "q"))
+        return [self._sql.update_matched(state, {"present": "FALSE"}, [gone])]
 
     def _rejections(self, now_ms: int) -> list[str]:
         """Rejected and withheld rows are remembered with their fingerprint, not their values."""
@@ -225,7 +228,7 @@ class ClosingSql:
         )
         same, literal = same_key(spec, "q", TARGET), self._sql.literal
         return [
-            self._sql.delete(rejected, f"EXISTS (SELECT 1 FROM ({answered}) q WHERE {same})"),
+            self._sql.delete_matched(rejected, [(f"({answered}) q", same)]),
             f"INSERT INTO {rejected} ({key_list(spec)}, fp, versions, code, reason, vendor, run, "
             f"noted_at) SELECT {key_list(spec, 'q')}, q.fp, {literal(spec.versions)}, o.code, "
             f"o.reason, "
@@ -235,9 +238,6 @@ class ClosingSql:
         ]
 
 
-def _identified_by(query: str) -> str:
-    """Condition for pairs whose field and digest a query of these two gives."""
-    return (
-        f"EXISTS (SELECT 1 FROM ({query}) k "
-        f"WHERE k.field = {TARGET}.field AND k.digest = {TARGET}.digest)"
-    )
+def _identified_by(query: str) -> tuple[str, str]:
+    """FROM item and condition for pairs whose field and digest a query of these two gives."""
+    return f"({query}) k", f"k.field = {TARGET}.field AND k.digest = {TARGET}.digest"

@@ -16,6 +16,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from mayfly.domain.errors import PolicyError
 from mayfly.planning.model_sql import Dialect, check_model_sql, parser_of
+from mayfly.planning.sql.snowflake import exchanged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,10 @@ def reads_of_sql(sql: str, dialect: Dialect) -> Sequence[TableRead]:
         PolicyError: as `check_model_sql`; `model_sql_unreadable`, its names cannot be told apart.
     """
     query = sqlglot.parse_one(check_model_sql(sql, dialect), read=parser_of(dialect))
+    if dialect == "snowflake":
+        for identifier in query.find_all(exp.Identifier):
+            if identifier.args.get("quoted"):
+                identifier.set("this", exchanged(identifier.name))
     try:
         scopes = traverse_scope(query)
     except SqlglotError:
@@ -137,6 +142,8 @@ def _read(table: exp.Table, columns: tuple[str, ...] | None) -> TableRead | None
 
 
 def _name(identifier: exp.Expr) -> str:
-    """As the catalog has it: PostgreSQL writes names without quotes small."""
+    """As the catalog has it: PostgreSQL writes names without quotes small, and so does Mayfly those
+    of Snowflake.
+    """
     quoted = bool(identifier.args.get("quoted"))
     return str(identifier.name) if quoted else str(identifier.name).lower()

@@ -18,9 +18,10 @@ from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from mayfly.domain.errors import PolicyError
+from mayfly.planning.model_snowflake import forbidden_in_snowflake
 from mayfly.privacy.closed_logs import close_logs
 
-Dialect = Literal["duckdb", "mysql", "postgres", "sqlite"]
+Dialect = Literal["duckdb", "mysql", "postgres", "snowflake", "sqlite"]
 
 
 class _Sqlite(SQLite):
@@ -181,6 +182,9 @@ def _single(sql: str, dialect: Dialect) -> exp.Expr:
 def _check_node(node: exp.Expr, dialect: Dialect) -> None:
     if isinstance(node, _FORBIDDEN_NODES) and not isinstance(node, exp.Query):
         raise _forbidden(type(node).__name__.upper())
+    special = forbidden_in_snowflake(node) if dialect == "snowflake" else None
+    if special is not None:
+        raise _forbidden(special)
     if isinstance(node, exp.Table):
         _check_table(node)
     elif isinstance(node, exp.Cast):

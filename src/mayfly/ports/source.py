@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
-Dialect = Literal["duckdb", "mysql", "postgres", "sqlite"]
+Dialect = Literal["duckdb", "mysql", "postgres", "snowflake", "sqlite"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,17 @@ LIBRARIES = (
     *("cryptography", "duckdb", "fsspec", "google", "grpc", "httpcore", "httpx", "hvac"),
     *("multipart", "obstore", "orjson", "phonenumbers", "pkcs11", "polars", "polars_hash"),
     *("psycopg", "pyarrow", "pydantic", "python_multipart", "requests", "rfc8785", "rich"),
-    *("ruamel", "s3transfer", "sniffio", "sqlalchemy", "sqlglot", "tenacity", "typer", "urllib3"),
+    *(
+        "ruamel",
+        "s3transfer",
+        "snowflake",
+        "sniffio",
+        "sqlalchemy",
+        "sqlglot",
+        "tenacity",
+        "typer",
+        "urllib3",
+    ),
     *("uvicorn", "starlette"),
 )
 """First names of the loggers of every library that runs on Mayfly's behalf."""

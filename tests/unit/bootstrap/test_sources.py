@@ -23,6 +23,15 @@ sources:
   shop: {type: duckdb, path: shop.duckdb}
   exports: {type: files, path: exports}
   crm: {type: postgres, dsn: env:CRM_DSN, schema: sales}
+  lake:
+    type: snowflake
+    account: my_org-shop
+    user: svc
+    private_key: env:LAKE_KEY
+    role: MAYFLY
+    warehouse: 'odd "w"'
+    database: shop
+    schema: PUBLIC
 """
 
 
@@ -65,12 +74,15 @@ def test_sources_are_opened_by_their_settings(
         "shop": "duckdb",
         "exports": "duckdb",
         "crm": "postgres",
+        "lake": "snowflake",
     }
     assert opened["crm"].relation(None, "people") == '"sales"."people"'
+    assert opened["lake"].relation(None, "people") == '"PUBLIC"."PEOPLE"'
     assert {n: source_hosts(project, n) for n in opened} == {
         "shop": frozenset(),
         "exports": frozenset(),
         "crm": {"db.example.com", "127.0.0.1"},
+        "lake": {"my-org-shop.snowflakecomputing.com"},
     }
 
 
@@ -109,6 +121,26 @@ def test_postgres_grants_quote_every_name(project: Project) -> None:
         'GRANT SELECT ("x", "y""") ON "a""b"."T" TO "o\'x";',
         'CREATE SCHEMA IF NOT EXISTS "_mayfly" AUTHORIZATION "o\'x";',
         'GRANT USAGE, CREATE ON SCHEMA "_mayfly" TO "o\'x";',
+    ]
+
+
+def test_snowflake_grants_are_of_a_role(project: Project) -> None:
+    """Names are quoted as Snowflake has them; of a state no more than making tables and views."""
+    reads = [
+        TableRead(schema=None, name="people", columns=("email",)),
+        TableRead(schema="Crm", name="T", columns=None),
+    ]
+    assert _grants(project, "lake", *reads) == [
+        'CREATE ROLE IF NOT EXISTS "MAYFLY";',
+        'GRANT ROLE "MAYFLY" TO USER "SVC";',
+        'GRANT USAGE ON WAREHOUSE "odd ""w""" TO ROLE "MAYFLY";',
+        'GRANT USAGE ON DATABASE "SHOP" TO ROLE "MAYFLY";',
+        'GRANT USAGE ON SCHEMA "SHOP"."PUBLIC" TO ROLE "MAYFLY";',
+        'GRANT USAGE ON SCHEMA "SHOP"."Crm" TO ROLE "MAYFLY";',
+        'GRANT SELECT ON TABLE "SHOP"."PUBLIC"."PEOPLE" TO ROLE "MAYFLY";  -- of a view: ON VIEW',
+        'GRANT SELECT ON TABLE "SHOP"."Crm"."t" TO ROLE "MAYFLY";  -- of a view: ON VIEW',
+        'CREATE TRANSIENT SCHEMA IF NOT EXISTS "SHOP"."_MAYFLY" DATA_RETENTION_TIME_IN_DAYS = 0;',
+        'GRANT USAGE, CREATE TABLE, CREATE VIEW ON SCHEMA "SHOP"."_MAYFLY" TO ROLE "MAYFLY";',
     ]
 
 

@@ -274,6 +274,28 @@ class SqlDialect(ABC):
         del gap
         return f"SELECT {columns} FROM {left} FULL OUTER JOIN {right} ON {on}{beside}"
 
+    def update_matched(
+        self,
+        table: str,
+        changes: Mapping[str, str],
+        matches: Sequence[tuple[str, str]],
+        where: str | None = None,
+    ) -> str:
+        """As `update`, of rows for which each of some FROM items has a row.
+
+        Args:
+            table: its quoted name.
+            changes: new value by column, of no item.
+            matches: FROM item with its alias, and which of its rows.
+            where: beside that.
+        """
+        conditions = [*([where] if where else []), *(_exists(*match) for match in matches)]
+        return self.update(table, changes, " AND ".join(conditions))
+
+    def delete_matched(self, table: str, matches: Sequence[tuple[str, str]]) -> str:
+        """As `delete`, of rows for which each of some FROM items has a row."""
+        return self.delete(table, " AND ".join(_exists(*match) for match in matches))
+
     def has_schema(self, schema: str) -> str:
         """Query of one number `n`: 1 where a schema is there, 0 where not."""
         return (
@@ -333,6 +355,10 @@ class SqlDialect(ABC):
             length = self.cast(self.octets(text), self.text)
             parts.append(f"coalesce({length}, 'n')")
         return self.joined(parts)
+
+
+def _exists(item: str, where: str) -> str:
+    return f"EXISTS (SELECT 1 FROM {item} WHERE {where})"
 
 
 def refuse_key_type(name: str, arrow_type: pa.DataType) -> None:

@@ -43,7 +43,16 @@ __all__ = [
     "worker_digest",
 ]
 
-SqlDialectName = Literal["duckdb", "postgres", "clickhouse", "mariadb", "mysql", "spark", "sqlite"]
+SqlDialectName = Literal[
+    "duckdb",
+    "postgres",
+    "clickhouse",
+    "mariadb",
+    "mysql",
+    "snowflake",
+    "spark",
+    "sqlite",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from mayfly.privacy.rules.emitters.clickhouse import ClickhouseEmitter
 from mayfly.privacy.rules.emitters.duckdb import DuckdbEmitter
 from mayfly.privacy.rules.emitters.mariadb import MariadbEmitter
 from mayfly.privacy.rules.emitters.postgres import PostgresEmitter
+from mayfly.privacy.rules.emitters.snowflake import SnowflakeEmitter
 from mayfly.privacy.rules.emitters.spark import SparkEmitter
 from mayfly.privacy.rules.emitters.sqlite import SqliteEmitter
 
@@ -35,6 +36,7 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "clickhouse": ClickhouseEmitter,
     "mariadb": MariadbEmitter,
     "mysql": MariadbEmitter,
+    "snowflake": SnowflakeEmitter,
     "spark": SparkEmitter,
     "sqlite": SqliteEmitter,
 }
