@@ -16,6 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bigquery_emulator import Emulator, bigquery_server
+
 ALL = os.environ.get("MAYFLY_TESTS") == "all"
 _SKIPPED: list[str] = []
 
@@ -77,6 +79,13 @@ def fresh_database(server_dsn: str) -> Iterator[str]:
     yield server_dsn.replace("/postgres?", f"/{name}?", 1)
     with psycopg.connect(server_dsn, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator() -> Iterator[Emulator]:
+    """The emulator of BigQuery, one for each test process."""
+    with bigquery_server() as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
+from bigquery_emulator import Emulator
 from contract.source_types import DUCKDB_TYPES
-from contract.source_worlds import Dsn, postgres_world
+from contract.source_worlds import Dsn, bigquery_world, postgres_world
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.postgres import PostgresSource
@@ -116,6 +118,28 @@ class TestPostgres(SourceContract):
     def world(self, server_dsn: str) -> SourceWorld:
         """One server for the module."""
         return postgres_world(server_dsn)
+
+
+@pytest.fixture(scope="module")
+def people_dataset(bigquery_emulator: Emulator) -> Iterator[tuple[Emulator, str]]:
+    """A dataset of the emulator, with the people."""
+    name = bigquery_emulator.dataset()
+    bigquery_emulator.run(
+        f"CREATE TABLE people AS SELECT i AS id, '{MARK}' AS name "
+        "FROM UNNEST(GENERATE_ARRAY(0, 999)) AS i",
+        dataset=name,
+    )
+    yield bigquery_emulator, name
+    bigquery_emulator.drop(name)
+
+
+class TestBigquery(SourceContract):
+    """The emulator of BigQuery."""
+
+    @pytest.fixture
+    def world(self, people_dataset: tuple[Emulator, str]) -> SourceWorld:
+        """One dataset for the module."""
+        return bigquery_world(*people_dataset)
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:

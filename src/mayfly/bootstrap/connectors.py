@@ -19,6 +19,7 @@ from mayfly.connectors.destinations import (
     files as files_destination,
 )
 from mayfly.connectors.postgres_connect import hosts_of
+from mayfly.connectors.sources import bigquery as bigquery_source
 from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
 from mayfly.connectors.sources import postgres as postgres_source
@@ -44,7 +45,13 @@ SPECS: dict[str, DestinationSpec] = {
 
 
 SOURCES: dict[str, SourceSpec] = {
-    spec.type: spec for spec in (duckdb_source.SPEC, files_source.SPEC, postgres_source.SPEC)
+    spec.type: spec
+    for spec in (
+        duckdb_source.SPEC,
+        files_source.SPEC,
+        postgres_source.SPEC,
+        bigquery_source.SPEC,
+    )
 }
 """Every kind of source by its `type`; a test holds them against those of the project files."""
 

@@ -295,7 +295,12 @@ class _Reader:
         return database.casefold() in (Path(file).stem, file.partition(".")[0])
 
 
-_DIALECTS: Mapping[str, Dialect] = {"duckdb": "duckdb", "files": "duckdb", "postgres": "postgres"}
+_DIALECTS: Mapping[str, Dialect] = {
+    "duckdb": "duckdb",
+    "files": "duckdb",
+    "postgres": "postgres",
+    "bigquery": "bigquery",
+}
 
 
 def _adapter(source: SourceSettings) -> str:

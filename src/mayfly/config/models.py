@@ -18,6 +18,7 @@ from mayfly.config.fields import (
     Endpoint,
     Line,
     Login,
+    Loopback,
     Memory,
     Name,
     Part,
@@ -121,8 +122,37 @@ class PostgresSource(Part):
     )
 
 
-SourceFile = Annotated[DuckdbSource | FilesSource | PostgresSource, Field(discriminator="type")]
-AnySource = DuckdbSource | FilesSource | PostgresSource | SourcePart
+class BigquerySource(Part):
+    """A dataset of BigQuery."""
+
+    type: Literal["bigquery"] = Field(description="Kind of source.")
+    project: Line = Field(
+        description="Project of Google Cloud: billed for queries.", examples=["acme-data"]
+    )
+    dataset: Line = Field(description="Dataset of unqualified tables.", examples=["shop"])
+    location: Line = Field(default="EU", description="Where its datasets are.")
+    credentials: Reference | None = Field(
+        default=None,
+        description="Reference to the JSON key of a service account; without it the application "
+        "default credentials are taken.",
+        examples=["env:BIGQUERY_KEY"],
+    )
+    endpoint: Loopback | None = Field(
+        default=None, description="An emulator on this machine, asked without credentials."
+    )
+    state: Literal["source", "local"] = Field(default="source", description="Where state is kept.")
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="Dataset of state in the source."
+    )
+    classify: bool | dict[str, object] | None = Field(
+        default=None, description="Accepted, not enforced by this release."
+    )
+
+
+SourceFile = Annotated[
+    DuckdbSource | FilesSource | PostgresSource | BigquerySource, Field(discriminator="type")
+]
+AnySource = DuckdbSource | FilesSource | PostgresSource | BigquerySource | SourcePart
 """Of the project's own or of a plug-in."""
 
 

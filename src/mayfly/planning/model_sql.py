@@ -19,7 +19,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.closed_logs import close_logs
 
-Dialect = Literal["duckdb", "postgres"]
+Dialect = Literal["duckdb", "postgres", "bigquery"]
 
 # The parser logs statements it does not know, with the values in them.
 close_logs("sqlglot")

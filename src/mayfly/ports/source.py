@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
-Dialect = Literal["duckdb", "postgres"]
+Dialect = Literal["duckdb", "postgres", "bigquery"]
 
 
 @dataclass(frozen=True, kw_only=True)

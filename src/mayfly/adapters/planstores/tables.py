@@ -123,13 +123,13 @@ def create_journal(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
             "vendor": sql.text,
         },
     }
-    made = [sql.create_table(names.of(kind), _defined(columns[kind])) for kind in columns]
+    made = [sql.journal_table(names.of(kind), _defined(columns[kind])) for kind in columns]
     return [*made, create_before(spec, sql, names)]
 
 
 def create_before(spec: PlanSpec, sql: SqlDialect, names: Names) -> str:
     """When rows that closing a plan puts in another's place were first delivered."""
-    return sql.create_table(names.of("before"), _defined({**_keys(spec), "first_at": sql.bigint}))
+    return sql.journal_table(names.of("before"), _defined({**_keys(spec), "first_at": sql.bigint}))
 
 
 def register(spec: PlanSpec, sql: SqlDialect, names: Names, owner: str) -> str:

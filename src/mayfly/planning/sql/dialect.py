@@ -146,6 +146,10 @@ class SqlDialect(ABC):
         """As `create_as`: a table that need not survive a crash of the engine."""
         return self.create_as(name, query)
 
+    def journal_table(self, name: str, columns: str) -> str:
+        """As `create_table`: a table that goes with the plan it belongs to."""
+        return self.create_table(name, columns)
+
     def drop_table(self, name: str) -> str:
         """Drop a table where it is there."""
         return f"DROP TABLE IF EXISTS {name}"

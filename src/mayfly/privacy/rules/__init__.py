@@ -43,7 +43,7 @@ __all__ = [
     "worker_digest",
 ]
 
-SqlDialectName = Literal["duckdb", "postgres", "clickhouse", "mariadb", "spark"]
+SqlDialectName = Literal["duckdb", "postgres", "clickhouse", "mariadb", "spark", "bigquery"]
 
 
 @dataclass(frozen=True, kw_only=True)
