@@ -20,9 +20,9 @@ _CLUSTERED = frozenset(
 )  # what tables can be clustered by
 
 
-def escaped(text: str) -> str:
-    """The inside of a quoted identifier or literal: a backslash begins an escape."""
-    made = text.replace("\\", "\\\\").replace("'", "\\'").replace("`", "\\`")
+def _escaped(text: str, mark: str) -> str:
+    """The inside of what stands between two marks: a backslash begins an escape."""
+    made = text.replace("\\", "\\\\").replace(mark, "\\" + mark)
     return "".join(c if c >= " " and c != "\x7f" else f"\\x{ord(c):02x}" for c in made)
 
 
@@ -99,11 +99,13 @@ class BigqueryDialect(SqlDialect):
 
     def quote(self, identifier: str) -> str:
         """In backticks."""
-        return f"`{escaped(identifier)}`"
+        return f"`{_escaped(identifier, '`')}`"
 
     def literal(self, value: bool | int | str) -> str:
         """Two quotes are no quote."""
-        return f"'{escaped(value)}'" if isinstance(value, str) else super().literal(value)
+        if not isinstance(value, str):
+            return super().literal(value)
+        return "'" + _escaped(value, "'") + "'"
 
     def varchar(self, length: int) -> str:
         """In characters."""
