@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextvars
 import re
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -191,8 +192,21 @@ def _expanded(bq_sql: str, project_id: str, catalog: Any) -> str:
     for dataset in _CATALOG.findall(bq_sql):
         if catalog.get_dataset(project_id, dataset) is None:
             raise NotFoundError(f"Not found: Dataset {project_id}:{dataset} was not found")
+    asked = re.search(r"table_name = '(\w+)'", bq_sql)
+    _ASKED.set(asked.group(1) if asked else None)
     plain = re.sub(r"`INFORMATION_SCHEMA\.(\w+)`", r"INFORMATION_SCHEMA.\1", bq_sql)
     return _expand(plain, project_id, catalog)
+
+
+_columns_as_values = information_schema._columns_as_values
+_ASKED: contextvars.ContextVar[str | None] = contextvars.ContextVar("asked", default=None)
+
+
+def _asked_columns(tables: Any, *names: str) -> str:
+    """Of the one table that is asked for: the list of all of them takes long to read."""
+    asked = _ASKED.get()
+    wanted = tuple(t for t in tables if asked in {None, t.table_id})
+    return str(_columns_as_values(wanted, *names))
 
 
 def _literal(value: str | None) -> str:
@@ -214,6 +228,21 @@ def _cast_sql(generator: Any, expression: exp.Cast, *rest: Any, **named: Any) ->
     return whole
 
 
+_parse_one = sqlglot.parse_one
+
+
+@lru_cache(maxsize=32)
+def _tree(sql: str, dialect: str) -> exp.Expression:
+    return _parse_one(sql, read=dialect)
+
+
+def _parsed(sql: str, read: Any = None, **rest: Any) -> exp.Expression:
+    """Each statement is parsed many times over on its way."""
+    if rest or not isinstance(read, str):
+        return _parse_one(sql, read=read, **rest)
+    return _tree(sql, read).copy()
+
+
 def _without_spatial(engine: DuckDBEngine) -> None:
     del engine
 
@@ -233,5 +262,7 @@ if __name__ == "__main__":
     executor.sync_created_table = _synced
     default_dataset._qualify_tables = _qualify
     information_schema._sql_literal = _literal
+    information_schema._columns_as_values = _asked_columns
+    sqlglot.parse_one = _parsed
     inner_query.expand_information_schema = _expanded
     main()

@@ -127,13 +127,15 @@ class Clients:
         """
         bigquery = driver()
         import requests
-        from google.auth.transport.requests import AuthorizedSession, Request
+        from google.auth.transport import requests as transport
 
         plain = requests.Session()
         plain.trust_env, plain.max_redirects = False, 0
+        library: Any = transport
+        request = library.Request(plain)
         if self._credentials is None:
-            self._credentials = self._found(Request(plain))
-        session = AuthorizedSession(self._credentials, auth_request=Request(plain))
+            self._credentials = self._found(request)
+        session = library.AuthorizedSession(self._credentials, auth_request=request)
         session.trust_env, session.max_redirects = False, 0
         return bigquery.Client(
             project=self._project,
@@ -145,16 +147,18 @@ class Clients:
 
     def _found(self, request: Any) -> Any:
         import google.auth
-        from google.auth.credentials import AnonymousCredentials
+        from google.auth import credentials
         from google.auth.exceptions import GoogleAuthError
-        from google.oauth2.service_account import Credentials
+        from google.oauth2 import service_account
 
+        anonymous: Any = credentials.AnonymousCredentials
+        of_account: Any = service_account.Credentials
         if self._endpoint is not None:
-            return AnonymousCredentials()
+            return anonymous()
         try:
             if self._given is not None:
                 key = key_of(self._source, self._given)
-                return Credentials.from_service_account_info(key, scopes=_SCOPES)
+                return of_account.from_service_account_info(key, scopes=_SCOPES)
             found, _ = google.auth.default(scopes=_SCOPES, request=request)
         except (GoogleAuthError, ValueError):
             raise ConfigError(
