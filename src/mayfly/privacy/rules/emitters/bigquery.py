@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from mayfly.privacy.rules.emitters.base import Emitter, character_class
 
+_ESCAPES = {
+    "\\": "\\\\", "'": "\\'", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f", "\v": "\\v",
+    **{chr(n): f"\\x{n:02x}" for n in (*range(9), *range(14, 32), 127)},
+}  # fmt: skip
+
 
 class BigqueryEmitter(Emitter):
     """RE2 classes; `LOWER` and `UPPER` follow Unicode, whatever the locale."""
 
     def literal(self, text: str) -> str:
         """A backslash begins an escape, and two quotes are no quote."""
-        made = text.replace("\\", "\\\\").replace("'", "\\'")
-        return "'" + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in made) + "'"
+        return "'" + "".join(_ESCAPES.get(c, c) for c in text) + "'"
 
     def joined(self, *parts: str) -> str:
         """As a function."""
@@ -59,3 +63,7 @@ class BigqueryEmitter(Emitter):
     def unhex(self, text: str) -> str:
         """Of hex digits in whatever case."""
         return f"FROM_HEX({text})"
+
+    def pad(self, text: str, length: int) -> str:
+        """Of zeros, no fewer than none."""
+        return f"CONCAT(REPEAT('0', GREATEST(0, {length} - {self.length(text)})), {text})"
