@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from bigquery_emulator import Emulator, bigquery_server
 from fakesnow_server import Fakesnow, fakesnow_server
 from mariadb import MariaDB, mariadb_server
 
@@ -91,6 +92,13 @@ def fresh_database(server_dsn: str) -> Iterator[str]:
     yield server_dsn.replace("/postgres?", f"/{name}?", 1)
     with psycopg.connect(server_dsn, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator() -> Iterator[Emulator]:
+    """The emulator of BigQuery, one for each test process."""
+    with bigquery_server() as made:
+        yield made
 
 
 @pytest.fixture

@@ -18,15 +18,18 @@ import pyarrow as pa
 import pymysql
 import pytest
 
+from bigquery_emulator import PROJECT, Emulator
 from contract.committing import CommittingDialect, CommittingSource
 from fakesnow_server import Fakesnow
 from mariadb import MariaDB
 from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.mysql import MysqlSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.connectors.sources.sqlite import SqliteSource
+from mayfly.planning.sql.bigquery import BigqueryDialect
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.mysql import MysqlDialect
@@ -62,8 +65,8 @@ def in_source(
     )
 
 
-def write_duckdb(source: DuckdbSource, rows: Sequence[ModelRow]) -> None:
-    """The model as a table of a DuckDB file: in one statement, since each run has its own."""
+def write_loaded(source: Source, rows: Sequence[ModelRow]) -> None:
+    """The model as a table of the source: in one statement, since each run has its own."""
     columns = zip(*rows, strict=True) if rows else ((), (), (), ())
     kinds = (pa.int64(), pa.string(), pa.string(), pa.bool_())
     given = [pa.array(c, k) for c, k in zip(columns, kinds, strict=True)]
@@ -84,7 +87,7 @@ def duckdb_file() -> Iterator[Warehouse]:
     """An empty DuckDB file."""
     with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
         source = DuckdbSource("shop", _empty_file(Path(folder)))
-        yield in_source(source, DuckdbDialect(), partial(write_duckdb, source), Path(folder))
+        yield in_source(source, DuckdbDialect(), partial(write_loaded, source), Path(folder))
 
 
 @contextmanager
@@ -92,7 +95,20 @@ def committing_file() -> Iterator[Warehouse]:
     """An empty DuckDB file, of an engine whose transactions undo no table."""
     with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
         source = CommittingSource("shop", _empty_file(Path(folder)))
-        yield in_source(source, CommittingDialect(), partial(write_duckdb, source), Path(folder))
+        yield in_source(source, CommittingDialect(), partial(write_loaded, source), Path(folder))
+
+
+@contextmanager
+def bigquery(emulator: Emulator) -> Iterator[Warehouse]:
+    """A new dataset of the BigQuery emulator, without a state."""
+    emulator.drop("_mayfly")
+    dataset = emulator.dataset()
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        source = BigquerySource(
+            "shop", project=PROJECT, dataset=dataset, endpoint=emulator.endpoint
+        )
+        yield in_source(source, BigqueryDialect(), partial(write_loaded, source), Path(folder))
+    emulator.drop(dataset)
 
 
 @contextmanager

@@ -265,3 +265,30 @@ SNOWFLAKE_TYPES = {
     "nothing": TypeCase("CAST(NULL AS VARCHAR)", "string"),
 }
 """What an emulator has of them: not decimal floats, geography, vectors, maps, nanoseconds."""
+
+
+BIGQUERY_TYPES = {
+    "boolean": TypeCase("TRUE", "bool", value=True),
+    "big": TypeCase("-9223372036854775808", "int64", -(2**63)),
+    "double": TypeCase("0.1 + 0.2", "double", 0.30000000000000004),
+    "endless": TypeCase("CAST('-inf' AS FLOAT64)", "double", float("-inf")),
+    "fixed": TypeCase("CAST('1.5' AS NUMERIC)", "decimal128(38, 9)", Decimal("1.500000000")),
+    "text": TypeCase("'é😀\"\\'\\\\'", "string", "é😀\"'\\"),
+    "bytes": TypeCase("FROM_HEX('00ff5c')", "binary", b"\x00\xff\\"),
+    "day": TypeCase("DATE '2026-01-02'", "date32[day]", dt.date(2026, 1, 2)),
+    "time": TypeCase("TIME '10:00:00.000001'", "time64[us]", dt.time(10, 0, 0, 1)),
+    "local": TypeCase(
+        "DATETIME '2026-01-02 03:04:05.000006'",
+        "timestamp[us]",
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+    ),
+    "moment": TypeCase(
+        "TIMESTAMP '2026-01-02 03:04:05+01'",
+        "timestamp[us, tz=UTC]",
+        dt.datetime(2026, 1, 2, 2, 4, 5, tzinfo=_UTC),
+    ),
+    "json": TypeCase("JSON '{\"a\":1}'", "string", '{"a":1}'),
+    "numbers": TypeCase("[1, 2]", "string", "[1,2]"),
+    "row": TypeCase("STRUCT(1 AS a, 'x' AS b)", "string", '{"a":1,"b":"x"}'),
+    "nothing": TypeCase("CAST(NULL AS STRING)", "string"),
+}

@@ -11,10 +11,19 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from contract.source_types import POSTGRES_TYPES, SNOWFLAKE_TYPES, SQLITE_COLUMNS, SQLITE_TYPES
+from bigquery_emulator import PROJECT, Emulator
+from contract.source_types import (
+    BIGQUERY_TYPES,
+    POSTGRES_TYPES,
+    SNOWFLAKE_TYPES,
+    SQLITE_COLUMNS,
+    SQLITE_TYPES,
+)
+from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.connectors.sources.sqlite import SqliteSource
+from mayfly.planning.sql.bigquery import BigqueryDialect
 from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.planning.sql.snowflake import SnowflakeDialect
@@ -222,4 +231,32 @@ def snowflake_world(source: SnowflakeSource) -> SourceWorld:
         sql=SnowflakeDialect(),
         make=partial(make_snowflake, source),
         types=SNOWFLAKE_TYPES,
+    )
+
+
+def make_bigquery_table(emulator: Emulator, dataset: str, name: str, rows: pa.Table) -> None:
+    """A table of whole numbers in the dataset."""
+    quote_ = BigqueryDialect().quote
+    [row] = rows.to_pylist()
+    columns = ", ".join(f"{value} AS {quote_(n)}" for n, value in row.items())
+    emulator.run(f"CREATE OR REPLACE TABLE {quote_(name)} AS SELECT {columns}", dataset=dataset)
+
+
+def bigquery_world(emulator: Emulator, dataset: str) -> SourceWorld:
+    """The emulator of BigQuery, with the people in a dataset.
+
+    Its names are of letters, digits and a few marks; it tells no two apart by case; and it works
+    out the whole of a result before it gives a row.
+    """
+    own = ("k0", "fp", "c", "n", "batch", "pos", "x0", "v0", "s0", "w", "here", "dk", "unfit", "m")
+    return SourceWorld(
+        source=BigquerySource("shop", project=PROJECT, dataset=dataset, endpoint=emulator.endpoint),
+        writable=True,
+        sql=BigqueryDialect(),
+        make=partial(make_bigquery_table, emulator, dataset),
+        odd_names=("two words", "select", "naïve 名前", "it's", "UPPER", "x" * 63, *own),
+        odd_tables=("select", "UPPER", "two-words", "y" * 63),
+        types=BIGQUERY_TYPES,
+        pairs=2,
+        pieces=5,
     )

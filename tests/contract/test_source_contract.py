@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
+from bigquery_emulator import Emulator
 from contract.mysql_world import make_people, mysql_world
 from contract.source_types import DUCKDB_TYPES
 from contract.source_types_mysql import MAKE_TYPED
-from contract.source_worlds import Dsn, postgres_world, snowflake_world, sqlite_world
+from contract.source_worlds import (
+    Dsn,
+    bigquery_world,
+    postgres_world,
+    snowflake_world,
+    sqlite_world,
+)
 from fakesnow_server import Fakesnow
 from mariadb import MariaDB
 from mayfly.connectors.sources.duckdb import DuckdbSource
@@ -161,6 +169,28 @@ class TestSnowflake(SourceContract):
     def world(self, snowflake: SourceWorld) -> SourceWorld:
         """One database for the module."""
         return snowflake
+
+
+@pytest.fixture(scope="module")
+def people_dataset(bigquery_emulator: Emulator) -> Iterator[tuple[Emulator, str]]:
+    """A dataset of the emulator, with the people."""
+    name = bigquery_emulator.dataset()
+    bigquery_emulator.run(
+        f"CREATE TABLE people AS SELECT i AS id, '{MARK}' AS name "
+        "FROM UNNEST(GENERATE_ARRAY(0, 999)) AS i",
+        dataset=name,
+    )
+    yield bigquery_emulator, name
+    bigquery_emulator.drop(name)
+
+
+class TestBigquery(SourceContract):
+    """The emulator of BigQuery."""
+
+    @pytest.fixture
+    def world(self, people_dataset: tuple[Emulator, str]) -> SourceWorld:
+        """One dataset for the module."""
+        return bigquery_world(*people_dataset)
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:

@@ -19,6 +19,7 @@ from mayfly.connectors.destinations import (
     files as files_destination,
 )
 from mayfly.connectors.postgres_connect import hosts_of
+from mayfly.connectors.sources import bigquery as bigquery_source
 from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
 from mayfly.connectors.sources import mysql as mysql_source
@@ -49,6 +50,7 @@ SPECS: dict[str, DestinationSpec] = {
 SOURCES: dict[str, SourceSpec] = {
     spec.type: spec
     for spec in (
+        bigquery_source.SPEC,
         duckdb_source.SPEC,
         files_source.SPEC,
         mysql_source.SPEC,

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from mayfly.adapters.egress import allow_hosts
-from mayfly.ports.source import ColumnInfo, ServerFacts, Source, SqlSession, TableInfo
+from mayfly.ports.source import (
+    ColumnInfo,
+    ServerFacts,
+    Source,
+    SqlSession,
+    TableInfo,
+    bytes_scanned,
+)
 
 
 class GuardedSource:
@@ -56,6 +63,11 @@ class GuardedSource:
         """See `Source.check`."""
         with allow_hosts(self._hosts):
             self._source.check(write=write)
+
+    def estimate(self, query: str) -> int | None:
+        """See `bytes_scanned`."""
+        with allow_hosts(self._hosts):
+            return bytes_scanned(self._source, query)
 
     def facts(self) -> ServerFacts:
         """See `Source.facts`."""

@@ -298,6 +298,7 @@ class _Reader:
 _DIALECTS: Mapping[str, Dialect] = {
     "duckdb": "duckdb",
     "files": "duckdb",
+    "bigquery": "bigquery",
     "mysql": "mysql",
     "postgres": "postgres",
     "snowflake": "snowflake",

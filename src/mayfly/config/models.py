@@ -186,12 +186,46 @@ class SnowflakeSource(Part):
     )
 
 
+class BigquerySource(Part):
+    """A dataset of BigQuery."""
+
+    type: Literal["bigquery"] = Field(description="Kind of source.")
+    project: Line = Field(
+        description="Project of Google Cloud: billed for queries.", examples=["acme-data"]
+    )
+    dataset: Line = Field(description="Dataset of unqualified tables.", examples=["shop"])
+    location: Line = Field(default="EU", description="Where its datasets are.")
+    credentials: Reference | None = Field(
+        default=None,
+        description="Reference to the JSON key of a service account; without it the application "
+        "default credentials are taken.",
+        examples=["env:BIGQUERY_KEY"],
+    )
+    endpoint: Loopback | None = Field(
+        default=None, description="An emulator on this machine, asked without credentials."
+    )
+    state: Literal["source", "local"] = Field(default="source", description="Where state is kept.")
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="Dataset of state in the source."
+    )
+    classify: bool | dict[str, object] | None = Field(
+        default=None, description="Accepted, not enforced by this release."
+    )
+
+
 SourceFile = Annotated[
-    DuckdbSource | FilesSource | MysqlSource | PostgresSource | SnowflakeSource | SqliteSource,
+    BigquerySource
+    | DuckdbSource
+    | FilesSource
+    | MysqlSource
+    | PostgresSource
+    | SnowflakeSource
+    | SqliteSource,
     Field(discriminator="type"),
 ]
 AnySource = (
-    DuckdbSource
+    BigquerySource
+    | DuckdbSource
     | FilesSource
     | MysqlSource
     | PostgresSource

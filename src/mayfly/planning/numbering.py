@@ -215,8 +215,9 @@ class NumberingSql:
         if not spec.removes or spec.by_identifier:
             return None
         batch, pos = self._places(first_batch)
+        nothing = ", ".join(self._sql.cast("NULL", k) for k in (self._sql.text, self._sql.blob))
         return (
-            f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, NULL, NULL, {key_list(spec)} "
+            f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {nothing}, {key_list(spec)} "
             f"FROM (SELECT {self._sql.row_number} - 1 AS rn, {key_list(spec, 's')} "
             f"FROM {names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
             f"WHERE t.present AND s.c IN {_numbers(spec.removes)}) AS mf_n"

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-Dialect = Literal["duckdb", "mysql", "postgres", "snowflake", "sqlite"]
+Dialect = Literal["bigquery", "duckdb", "mysql", "postgres", "snowflake", "sqlite"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +110,16 @@ class Source(Protocol):
 
     def facts(self) -> ServerFacts:
         """Version and clock of the engine, asked now."""
+
+
+@runtime_checkable
+class EstimatingSource(Protocol):
+    """What a source may promise beside `Source`: its engine tells what a query would read."""
+
+    def estimate(self, query: str) -> int | None:
+        """Bytes that a query would read, found without running it; None where nobody can tell."""
+
+
+def bytes_scanned(source: Source, query: str) -> int | None:
+    """Bytes that a query would read; None of a source that does not tell."""
+    return source.estimate(query) if isinstance(source, EstimatingSource) else None

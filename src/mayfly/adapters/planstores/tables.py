@@ -137,7 +137,7 @@ def create_journal(spec: PlanSpec, sql: SqlDialect, names: Names) -> list[str]:
     made = []
     for kind, own in columns.items():
         defined = _defined(own, sql.indexes(own, places[kind]))
-        made.append(sql.create_table(names.of(kind), defined))
+        made.append(sql.journal_table(names.of(kind), defined))
         made += indexes(sql, names, kind, places[kind])
     return [*made, create_before(spec, sql, names), *indexes(sql, names, "before", key_names(spec))]
 
@@ -146,7 +146,7 @@ def create_before(spec: PlanSpec, sql: SqlDialect, names: Names) -> str:
     """When rows that closing a plan puts in another's place were first delivered."""
     columns = {**_keys(spec, sql), "first_at": sql.bigint}
     indexes = sql.indexes(columns, key_names(spec))
-    return sql.create_table(names.of("before"), _defined(columns, indexes))
+    return sql.journal_table(names.of("before"), _defined(columns, indexes))
 
 
 def register(spec: PlanSpec, sql: SqlDialect, names: Names, owner: str) -> str:

@@ -206,6 +206,10 @@ class SqlDialect(ABC):
         del table, columns
         return None
 
+    def journal_table(self, name: str, columns: str) -> str:
+        """As `create_table`: a table that goes with the plan it belongs to."""
+        return self.create_table(name, columns)
+
     def drop_table(self, name: str) -> str:
         """Drop a table where it is there."""
         return f"DROP TABLE IF EXISTS {name}"

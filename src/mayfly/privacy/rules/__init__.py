@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 SqlDialectName = Literal[
+    "bigquery",
     "duckdb",
     "postgres",
     "clickhouse",

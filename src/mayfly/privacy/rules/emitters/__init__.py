@@ -12,6 +12,7 @@ from mayfly.privacy.rules.emitters.base import (
     Emitter,
     text_literal,
 )
+from mayfly.privacy.rules.emitters.bigquery import BigqueryEmitter
 from mayfly.privacy.rules.emitters.clickhouse import ClickhouseEmitter
 from mayfly.privacy.rules.emitters.duckdb import DuckdbEmitter
 from mayfly.privacy.rules.emitters.mariadb import MariadbEmitter
@@ -39,4 +40,5 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "snowflake": SnowflakeEmitter,
     "spark": SparkEmitter,
     "sqlite": SqliteEmitter,
+    "bigquery": BigqueryEmitter,
 }
