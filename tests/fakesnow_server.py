@@ -136,9 +136,15 @@ class _NoKey:
 
 @dataclass(frozen=True)
 class Fakesnow:
-    """One that runs."""
+    """One that runs.
+
+    Args:
+        port: on loopback.
+        process: its own.
+    """
 
     port: int
+    process: subprocess.Popen[bytes]
 
     @property
     def endpoint(self) -> str:
@@ -176,7 +182,7 @@ def fakesnow_server() -> Iterator[Fakesnow]:
         ):
             _wait(port, run, log)
             try:
-                yield Fakesnow(port)
+                yield Fakesnow(port, run)
             finally:
                 run.kill()
 

@@ -186,4 +186,4 @@ SNOWFLAKE_TYPES = {
     "variant": TypeCase("PARSE_JSON('{\"a\":[1,null]}')", "string", '{"a":[1,null]}'),
     "nothing": TypeCase("CAST(NULL AS VARCHAR)", "string"),
 }
-"""What an emulator has of them: no decimal floats, geography, arrays, vectors, maps, nanoseconds."""
+"""What an emulator has: no decimal floats, geography, arrays, vectors, maps, nanoseconds."""

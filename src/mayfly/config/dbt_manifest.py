@@ -7,7 +7,7 @@ a manifest that is half understood would be a model read from the wrong table, o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
@@ -214,7 +214,7 @@ def _relation(
     return database, schema, name
 
 
-_FOLDING = {"postgres": str, "snowflake": exchanged}
+_FOLDING: Mapping[str, Callable[[str], str]] = {"postgres": str, "snowflake": exchanged}
 """What a quoted name is called, by adapter."""
 
 

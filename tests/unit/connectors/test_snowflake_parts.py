@@ -171,15 +171,33 @@ class _Connection:
 @pytest.mark.parametrize(
     "sql",
     [
-        "DELETE FROM t", "/* mayfly */ UPDATE s.t SET a = 1", "DROP TABLE t", "CREATE TABLE x (n int)",
-        "CREATE OR REPLACE TEMPORARY TABLE t (n int)", "CREATE TEMPORARY TABLE s.t (n int)",
-        "CREATE SCHEMA x", "MERGE INTO t USING u ON TRUE WHEN MATCHED THEN DELETE", "CALL p()",
-        "PUT file:///etc/passwd @~", "GET @~ file:///tmp", "COPY INTO t FROM @s", "GRANT ROLE a TO ROLE b",
-        "ALTER SESSION SET TIMEZONE = 'x'", "EXECUTE IMMEDIATE 'x'", "TRUNCATE TABLE t", "USE ROLE x",
-        "INSERT OVERWRITE INTO mf_a SELECT 1", "BEGIN", 'DELETE FROM "MF_A".t', "UPDATE mf_a.t SET a = 1",
-        "INSERT INTO mf_abc SELECT 1", "", "-- SELECT\nDROP TABLE t", "/* a */ /* b */ DROP TABLE mf_b",
+        "DELETE FROM t",
+        "/* mayfly */ UPDATE s.t SET a = 1",
+        "DROP TABLE t",
+        "CREATE TABLE x (n int)",
+        "CREATE OR REPLACE TEMPORARY TABLE t (n int)",
+        "CREATE TEMPORARY TABLE s.t (n int)",
+        "CREATE SCHEMA x",
+        "MERGE INTO t USING u ON TRUE WHEN MATCHED THEN DELETE",
+        "CALL p()",
+        "PUT file:///etc/passwd @~",
+        "GET @~ file:///tmp",
+        "COPY INTO t FROM @s",
+        "GRANT ROLE a TO ROLE b",
+        "ALTER SESSION SET TIMEZONE = 'x'",
+        "EXECUTE IMMEDIATE 'x'",
+        "TRUNCATE TABLE t",
+        "USE ROLE x",
+        "INSERT OVERWRITE INTO mf_a SELECT 1",
+        "BEGIN",
+        'DELETE FROM "MF_A".t',
+        "UPDATE mf_a.t SET a = 1",
+        "INSERT INTO mf_abc SELECT 1",
+        "",
+        "-- SELECT\nDROP TABLE t",
+        "/* a */ /* b */ DROP TABLE mf_b",
     ],
-)  # fmt: skip
+)
 def test_a_session_that_reads_passes_no_change(sql: str) -> None:
     """By how a statement begins, behind its comments."""
     connection = _Connection()
