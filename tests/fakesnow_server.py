@@ -57,6 +57,8 @@ def spelled(node):
     if isinstance(node, exp.Pad):
         given = [node.this, node.expression, node.args["fill_pattern"]]
         return exp.Anonymous(this="mf_lpad", expressions=given)
+    if isinstance(node, exp.Extract) and node.name.upper() == "NANOSECOND":
+        return exp.Anonymous(this="mf_nanoseconds", expressions=[node.expression])
     if isinstance(node, exp.ByteLength):
         return exp.Anonymous(this="mf_octets", expressions=[node.this])
     if isinstance(node, (exp.CurrentWarehouse, exp.CurrentRole)):
@@ -108,7 +110,9 @@ async def login(request):
         "CREATE TEMPORARY MACRO IF NOT EXISTS mf_octets(x) AS "
         "CASE WHEN typeof(x) = 'BLOB' THEN octet_length(CAST(x AS BLOB)) "
         "ELSE strlen(CAST(x AS VARCHAR)) END; CREATE TEMPORARY MACRO IF NOT EXISTS "
-        "mf_lpad(x, n, c) AS lpad(x, CAST(n AS INTEGER), c)"
+        "mf_lpad(x, n, c) AS lpad(x, CAST(n AS INTEGER), c); "
+        "CREATE TEMPORARY MACRO IF NOT EXISTS "
+        "mf_nanoseconds(x) AS date_part('microsecond', x) % 1000000 * 1000"
     )
     answer["data"] |= {
         "masterToken": token, "validityInSeconds": 3600, "masterValidityInSeconds": 14400,
@@ -132,9 +136,15 @@ class _NoKey:
 
 @dataclass(frozen=True)
 class Fakesnow:
-    """One that runs."""
+    """One that runs.
+
+    Args:
+        port: on loopback.
+        process: its own.
+    """
 
     port: int
+    process: subprocess.Popen[bytes]
 
     @property
     def endpoint(self) -> str:
@@ -172,7 +182,7 @@ def fakesnow_server() -> Iterator[Fakesnow]:
         ):
             _wait(port, run, log)
             try:
-                yield Fakesnow(port)
+                yield Fakesnow(port, run)
             finally:
                 run.kill()
 

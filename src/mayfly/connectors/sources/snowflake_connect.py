@@ -178,11 +178,13 @@ def _loopback(endpoint: str) -> tuple[str, int]:
 
 
 def driver() -> Any:
-    """The driver's module, its logs closed: at DEBUG they hold statements.
+    """The driver's module, its logs closed: at DEBUG they hold statements. It begins to write at
+    its import.
 
     Raises:
         ConfigError: `driver_missing`.
     """
+    close_logs("snowflake")
     try:
         module = import_module("snowflake.connector")
     except ImportError:
