@@ -8,13 +8,15 @@ lists below passes. The engine's own locks (read-only session, no external acces
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.mysql import MySQL
 from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.generators.mysql import MySQLGenerator
 
 from mayfly.domain.errors import PolicyError
 from mayfly.privacy.closed_logs import close_logs
@@ -24,6 +26,20 @@ Dialect = Literal["duckdb", "mysql", "postgres"]
 # The parser logs statements it does not know, with the values in them.
 close_logs("sqlglot")
 
+
+class MariaDb(MySQL):
+    """MySQL as MariaDB reads it: it has no function for what REGEXP does."""
+
+    class Generator(MySQLGenerator):
+        """Writes the operator."""
+
+        TRANSFORMS: ClassVar[Mapping[type[exp.Expr], Callable[..., str]]] = {
+            **MySQLGenerator.TRANSFORMS,
+            exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
+        }
+
+
+_WRITERS: Mapping[str, type[MariaDb]] = {"mysql": MariaDb}
 _FORBIDDEN_NODES: tuple[type[exp.Expr], ...] = (
     exp.DDL,
     exp.DML,
@@ -69,6 +85,24 @@ _NAMES = {
     "crypt", "gen_salt", "loread", "lowrite", "postmaster_ping", "exec", "eval",
     "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
 }  # fmt: skip
+# Of one engine alone: elsewhere a table or function may be called so.
+_OWN_NAMES: Mapping[str, frozenset[str]] = {
+    "mysql": frozenset(
+        {
+            "benchmark", "get_lock", "release_lock", "release_all_locks", "is_free_lock",
+            "is_used_lock", "last_insert_id", "master_pos_wait", "master_gtid_wait",
+            "binlog_gtid_pos", "sys_exec", "sys_eval", "sys_get", "sys_set", "found_rows",
+            "row_count", "connection_id", "current_version", "current_user", "session_user", "system_user", "user",
+            "current_role", "version", "database", "schema", "lastval", "next_value_for",
+        }
+    ),
+}  # fmt: skip
+_OWN_PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "mysql": ("spider_", "des_", "sys_", "lib_", "wsrep_", "mroonga_", "sformat_file"),
+}
+_OWN_CATALOGS: Mapping[str, frozenset[str]] = {
+    "mysql": frozenset({"mysql", "performance_schema", "sys"}),
+}
 _CATALOGS = ("information_schema", "pg_catalog", "pg_toast", "pg_temp", "system", "temp")
 _CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_")
 _FILE_LIKE = re.compile(
@@ -96,7 +130,7 @@ def check_model_sql(sql: str, dialect: Dialect) -> str:
         )
     for node in query.walk():
         _check_node(node, dialect)
-    return str(query.sql(dialect=dialect, comments=False))
+    return str(query.sql(dialect=_WRITERS.get(dialect, dialect), comments=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +196,20 @@ def _single(sql: str, dialect: Dialect) -> exp.Expr:
 def _check_node(node: exp.Expr, dialect: Dialect) -> None:
     if isinstance(node, _FORBIDDEN_NODES) and not isinstance(node, exp.Query):
         raise _forbidden(type(node).__name__.upper())
+    if dialect == "mysql":
+        _check_mysql(node)
     if isinstance(node, exp.Table):
-        _check_table(node)
+        _check_table(node, dialect)
     elif isinstance(node, exp.Cast):
         _check_cast(node, dialect)
     elif isinstance(node, exp.Func):
-        _check_function(_function_name(node))
+        _check_function(_function_name(node), dialect)
+
+
+def _check_mysql(node: exp.Expr) -> None:
+    """Variables of the server or the session, and hints, which may set some."""
+    if isinstance(node, exp.SessionParameter | exp.Hint | exp.NextValueFor | exp.PropertyEQ):
+        raise _forbidden(type(node).__name__.upper())
 
 
 def _function_name(node: exp.Func) -> str:
@@ -176,12 +218,13 @@ def _function_name(node: exp.Func) -> str:
     return str(node.sql_name()).casefold()
 
 
-def _check_function(name: str) -> None:
-    if name in _NAMES or name.startswith(_PREFIXES):
+def _check_function(name: str, dialect: Dialect) -> None:
+    own = _OWN_NAMES.get(dialect, frozenset()), _OWN_PREFIXES.get(dialect, ())
+    if name in _NAMES | own[0] or name.startswith(_PREFIXES + own[1]):
         raise _forbidden(f"the function {name}")
 
 
-def _check_table(table: exp.Table) -> None:
+def _check_table(table: exp.Table, dialect: Dialect) -> None:
     inner = table.this
     if isinstance(inner, exp.Func | exp.Anonymous):
         name = _function_name(inner)
@@ -196,7 +239,8 @@ def _check_table(table: exp.Table) -> None:
     if any(_FILE_LIKE.search(p) for p in parts[-1:]):
         raise _forbidden("a file in place of a table")
     schemas = {p.casefold() for p in parts[:-1]}
-    if schemas & set(_CATALOGS) or parts[-1].casefold().startswith(_CATALOG_TABLES):
+    catalogs = set(_CATALOGS) | _OWN_CATALOGS.get(dialect, frozenset())
+    if schemas & catalogs or parts[-1].casefold().startswith(_CATALOG_TABLES):
         raise _forbidden("a table of the engine's own catalog")
     if "_mayfly" in schemas:
         raise _forbidden("a table of Mayfly's own schema")
