@@ -41,6 +41,10 @@ def reads_of_sql(sql: str, dialect: Dialect) -> Sequence[TableRead]:
         PolicyError: as `check_model_sql`; `model_sql_unreadable`, its names cannot be told apart.
     """
     query = sqlglot.parse_one(check_model_sql(sql, dialect), read=dialect)
+    if dialect == "mysql":
+        # There a table is called as it is written, quoted or not.
+        for identifier in query.find_all(exp.Identifier):
+            identifier.set("quoted", True)
     try:
         scopes = traverse_scope(query)
     except SqlglotError:

@@ -33,7 +33,7 @@ class MariaDb(MySQL):
     class Generator(MySQLGenerator):
         """Writes the operator."""
 
-        TRANSFORMS: ClassVar[Mapping[type[exp.Expr], Callable[..., str]]] = {
+        TRANSFORMS: ClassVar[dict[type[exp.Expr], Callable[..., str]]] = {
             **MySQLGenerator.TRANSFORMS,
             exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
         }
@@ -92,8 +92,8 @@ _OWN_NAMES: Mapping[str, frozenset[str]] = {
             "benchmark", "get_lock", "release_lock", "release_all_locks", "is_free_lock",
             "is_used_lock", "last_insert_id", "master_pos_wait", "master_gtid_wait",
             "binlog_gtid_pos", "sys_exec", "sys_eval", "sys_get", "sys_set", "found_rows",
-            "row_count", "connection_id", "current_version", "current_user", "session_user", "system_user", "user",
-            "current_role", "version", "database", "schema", "lastval", "next_value_for",
+            "row_count", "connection_id", "current_version", "current_user",
+            "session_user", "system_user", "user", "current_role", "version", "database", "schema", "lastval", "next_value_for",
         }
     ),
 }  # fmt: skip
