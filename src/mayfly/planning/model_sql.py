@@ -93,7 +93,8 @@ _OWN_NAMES: Mapping[str, frozenset[str]] = {
             "is_used_lock", "last_insert_id", "master_pos_wait", "master_gtid_wait",
             "binlog_gtid_pos", "sys_exec", "sys_eval", "sys_get", "sys_set", "found_rows",
             "row_count", "connection_id", "current_version", "current_user",
-            "session_user", "system_user", "user", "current_role", "version", "database", "schema", "lastval", "next_value_for",
+            "session_user", "system_user", "user", "current_role", "version", "database", "schema",
+            "lastval", "next_value_for",
         }
     ),
 }  # fmt: skip
