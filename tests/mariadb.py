@@ -75,8 +75,8 @@ def _memory() -> str | None:
 
 
 @contextmanager
-def mariadb_server() -> Iterator[MariaDB]:
-    """One that ends with the block."""
+def mariadb_server(*options: str) -> Iterator[MariaDB]:
+    """One that ends with the block; options come after those it has."""
     program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
     if program is None:
         pytest.skip("needs the system's MariaDB (apt-get install mariadb-server)")
@@ -96,6 +96,7 @@ def mariadb_server() -> Iterator[MariaDB]:
         # Nothing here outlives the server.
         command += ["--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite"]
         command += ["--innodb-flush-method=nosync"]
+        command += options
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
             server = MariaDB(socket, port)
             ends = time.monotonic() + SECONDS

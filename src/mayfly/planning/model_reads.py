@@ -15,7 +15,8 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_sql import Dialect, check_model_sql, parser_of
+from mayfly.planning.model_dialects import Dialect, parser_of
+from mayfly.planning.model_sql import check_model_sql
 from mayfly.planning.sql.snowflake import exchanged
 
 
@@ -42,10 +43,12 @@ def reads_of_sql(sql: str, dialect: Dialect) -> Sequence[TableRead]:
         PolicyError: as `check_model_sql`; `model_sql_unreadable`, its names cannot be told apart.
     """
     query = sqlglot.parse_one(check_model_sql(sql, dialect), read=parser_of(dialect))
-    if dialect == "snowflake":
-        for identifier in query.find_all(exp.Identifier):
-            if identifier.args.get("quoted"):
-                identifier.set("this", exchanged(identifier.name))
+    for identifier in query.find_all(exp.Identifier):
+        if dialect == "mysql":
+            # There a table is called as it is written, quoted or not.
+            identifier.set("quoted", True)
+        elif dialect == "snowflake" and identifier.args.get("quoted"):
+            identifier.set("this", exchanged(identifier.name))
     try:
         scopes = traverse_scope(query)
     except SqlglotError:

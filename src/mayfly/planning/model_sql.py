@@ -10,35 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_snowflake import forbidden_in_snowflake
+from mayfly.planning.model_dialects import FORBIDDEN_THERE, Dialect, parser_of
 from mayfly.privacy.closed_logs import close_logs
-
-Dialect = Literal["bigquery", "duckdb", "mysql", "postgres", "snowflake", "sqlite"]
-
-
-class _Sqlite(SQLite):
-    """Names are written in backticks: what stands in double quotes and is no column is a text to
-    SQLite.
-    """
-
-    class Tokenizer(SQLite.Tokenizer):
-        """Reads what SQLite reads; the first is written."""
-
-        IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"', ("[", "]")]
-
-
-def parser_of(dialect: Dialect) -> str | type[SQLite]:
-    """What the parser is told of a dialect."""
-    return _Sqlite if dialect == "sqlite" else dialect
-
 
 # The parser logs statements it does not know, with the values in them.
 close_logs("sqlglot")
@@ -89,12 +68,6 @@ _NAMES = {
     "fts3_tokenizer", "fts5", "edit", "readfile", "writefile", "dbstat",
     "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
 }  # fmt: skip
-_BIGQUERY_NAMES = {
-    "external_query", "session_user", "external_object_transform", "append", "vector_search",
-    "appends", "changes", "gap_fill",
-}  # fmt: skip
-_BIGQUERY_PREFIXES = ("ml.", "ai.", "ml_", "ai_", "keys.", "aead.", "bq.", "deterministic_", "obj.")
-_BIGQUERY_CATALOGS = ("_session", "region-")
 _CATALOGS = ("information_schema", "pg_catalog", "pg_toast", "pg_temp", "system", "temp")
 _CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_", "dbstat", "fts5vocab", "bytecode")
 _FILE_LIKE = re.compile(
@@ -188,17 +161,16 @@ def _single(sql: str, dialect: Dialect) -> exp.Expr:
 def _check_node(node: exp.Expr, dialect: Dialect) -> None:
     if isinstance(node, _FORBIDDEN_NODES) and not isinstance(node, exp.Query):
         raise _forbidden(type(node).__name__.upper())
-    special = forbidden_in_snowflake(node) if dialect == "snowflake" else None
+    there = FORBIDDEN_THERE.get(dialect)
+    special = there(node) if there else None
     if special is not None:
         raise _forbidden(special)
     if isinstance(node, exp.Table):
-        _check_table(node, dialect)
+        _check_table(node)
     elif isinstance(node, exp.Cast):
         _check_cast(node, dialect)
     elif isinstance(node, exp.Func):
-        _check_function(_function_name(node), dialect)
-    elif dialect == "bigquery" and isinstance(node, exp.Dot):
-        _check_dotted(node)
+        _check_function(_function_name(node))
 
 
 def _function_name(node: exp.Func) -> str:
@@ -207,23 +179,12 @@ def _function_name(node: exp.Func) -> str:
     return str(node.sql_name()).casefold()
 
 
-def _check_function(name: str, dialect: Dialect) -> None:
-    forbidden = name in _NAMES or name.startswith(_PREFIXES)
-    if dialect == "bigquery":
-        forbidden = forbidden or name in _BIGQUERY_NAMES or name.startswith(_BIGQUERY_PREFIXES)
-        # A function of a dataset may be one that runs elsewhere, on another's machine.
-        forbidden = forbidden or "." in name
-    if forbidden:
+def _check_function(name: str) -> None:
+    if name in _NAMES or name.startswith(_PREFIXES):
         raise _forbidden(f"the function {name}")
 
 
-def _check_dotted(node: exp.Dot) -> None:
-    """A function that is named with its dataset, or its family."""
-    if isinstance(node.expression, exp.Func):
-        raise _forbidden(f"the function {node.sql(dialect='bigquery').partition('(')[0].lower()}")
-
-
-def _check_table(table: exp.Table, dialect: Dialect) -> None:
+def _check_table(table: exp.Table) -> None:
     inner = table.this
     if isinstance(inner, exp.Func | exp.Anonymous):
         name = _function_name(inner)
@@ -235,8 +196,6 @@ def _check_table(table: exp.Table, dialect: Dialect) -> None:
     parts = [p.name for p in table.parts] if inner is not None else []
     if not parts:
         raise _forbidden("ROWS FROM or another table form it cannot check")
-    if dialect == "bigquery":
-        _check_bigquery_table(table, parts)
     if any(_FILE_LIKE.search(p) for p in parts[-1:]):
         raise _forbidden("a file in place of a table")
     schemas = {p.casefold() for p in parts[:-1]}
@@ -245,19 +204,6 @@ def _check_table(table: exp.Table, dialect: Dialect) -> None:
     # Where there are no schemas, our tables bear its name.
     if "_mayfly" in schemas or parts[-1].casefold().startswith("_mayfly."):
         raise _forbidden("a table of Mayfly's own schema")
-
-
-def _check_bigquery_table(table: exp.Table, parts: list[str]) -> None:
-    """One name in backticks may hold several; a star stands for many tables."""
-    names = [n.casefold() for part in parts for n in part.split(".")]
-    if "information_schema" in names or any(n.startswith(_BIGQUERY_CATALOGS) for n in names):
-        raise _forbidden("a table of the engine's own catalog")
-    if "_mayfly" in names[:-1]:
-        raise _forbidden("a table of Mayfly's own schema")
-    if any("*" in n for n in names) or "$" in names[-1] or names[-1].startswith("__"):
-        raise _forbidden("a name that stands for other tables")
-    if table.args.get("version") or table.args.get("when"):
-        raise _forbidden("FOR SYSTEM_TIME: what a table held before")
 
 
 def _check_cast(node: exp.Cast, dialect: Dialect) -> None:

@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_sql import Dialect, check_model_sql, names_behind
+from mayfly.planning.model_dialects import Dialect
+from mayfly.planning.model_sql import check_model_sql, names_behind
 
 READS = [
     ("duckdb", "SELECT a, lower(b) FROM t WHERE c > 1"),

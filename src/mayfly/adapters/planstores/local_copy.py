@@ -23,7 +23,7 @@ from mayfly.adapters.planstores.recognition import (
 )
 from mayfly.domain.batch import Operation, SyncMode
 from mayfly.planning.columns import value_fields
-from mayfly.planning.numbering import identifiers
+from mayfly.planning.numbering import OUT, identifiers
 from mayfly.planning.spec import BatchInfo, Plan, RowClass
 from mayfly.planning.sql.dialect import literal
 
@@ -113,7 +113,7 @@ class LocalCopy:
         spec = self._spec
         values = [f"v{i}" for i, _ in value_fields(spec)]
         columns = ["pos", *key_texts(spec, self._sql), *values]
-        columns += [f"{key_digest(spec, self._sql)} AS kd", "fp", "out"]
+        columns += [f"{key_digest(spec, self._sql)} AS kd", "fp", self._sql.quote(OUT)]
         columns += [f"{value} AS {name}" for name, (_, value) in self._compared.items()]
         found = self._session.table(
             f"SELECT {', '.join(columns)} FROM {self._names.of('plan')} WHERE batch = {info.number}"
@@ -171,7 +171,7 @@ class LocalCopy:
         for _, field in identifiers(self._spec):
             query = (
                 f"SELECT {keys} AS kd, digest FROM {gone} "
-                f"WHERE field = {literal(field.name)} AND k0 IS NOT NULL"
+                f"WHERE field = {self._sql.literal(field.name)} AND k0 IS NOT NULL"
             )
             for piece in self._session.stream(query):
                 made = {

@@ -125,7 +125,8 @@ def mysql_grants(request: GrantRequest) -> Sequence[str]:
     dsn = parse_dsn(settings.name, request.source.dsn())
     role = f"{_SQL.quote(dsn.user)}@{_SQL.quote('localhost' if dsn.socket else '%')}"
     lines = [
-        f"CREATE USER IF NOT EXISTS {role};  -- with a password of your own: IDENTIFIED BY '…'",
+        f"CREATE USER IF NOT EXISTS {role} ACCOUNT LOCK;  -- a new one then needs: "
+        f"ALTER USER {role} IDENTIFIED BY '…' ACCOUNT UNLOCK",
         f"GRANT {TEMPORARY} ON {of_schema(dsn.database)} TO {role};",
         *(_select(read, dsn.database, role) for read in request.reads),
     ]

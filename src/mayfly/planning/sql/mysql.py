@@ -182,7 +182,9 @@ class MysqlDialect(SqlDialect):
         """DROP DATABASE would take everything in it along."""
         return (
             "BEGIN NOT ATOMIC IF EXISTS (SELECT 1 FROM information_schema.tables "
-            f"WHERE table_schema = {self.literal(schema)}) THEN SIGNAL SQLSTATE '45000' "
+            f"WHERE table_schema = {self.literal(schema)}) OR EXISTS (SELECT 1 FROM "
+            f"information_schema.routines WHERE routine_schema = {self.literal(schema)}) THEN "
+            "SIGNAL SQLSTATE '45000' "
             "SET MESSAGE_TEXT = 'the database is not empty', MYSQL_ERRNO = 3730; "
             f"ELSE DROP DATABASE {self.quote(schema)}; END IF; END"
         )
