@@ -63,6 +63,8 @@ class BigquerySession:
             self._finished(job)
         if asked.kind == "temporary" and asked.name is not None:
             self._temporary.add(asked.name)
+        elif asked.kind == "table" and asked.name is not None:
+            self._temporary.discard(asked.name)
         return int(job.num_dml_affected_rows or 0)
 
     def table(self, sql: str) -> pa.Table:
