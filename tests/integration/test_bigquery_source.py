@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 
 from bigquery_emulator import PROJECT, Emulator
+from contract.plan_stores import bigquery
 from mayfly.bootstrap.guarded_source import GuardedSource
 from mayfly.connectors.sources.bigquery import BigquerySource
+from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ConfigError, TransientError
 from mayfly.planning.sql.bigquery import BigqueryDialect
 from mayfly.ports.source import bytes_scanned
+from mayfly.testing.plan_world import World
 
 
 @dataclass(frozen=True)
@@ -124,3 +128,23 @@ def test_bytes_are_estimated_behind_the_guard(shop: Shop) -> None:
     assert bytes_scanned(guarded, "SELECT id FROM people") == 0
     with pytest.raises(ConfigError, match="table_missing"):
         guarded.estimate("SELECT id FROM nowhere")
+
+
+def test_a_sync_waits_while_another_changes_the_registry(bigquery_emulator: Emulator) -> None:
+    """BigQuery ends one of two transactions on a table (the emulator: on a column of a row); what
+    began with the lease begins again.
+    """
+    with bigquery(bigquery_emulator) as made:
+        world = World(warehouse=made, mode=SyncMode.UPSERT)
+        made.write_model([(1, "a@example.com", "Lyon", True)])
+        spec = world.spec("r1")
+        store = made.make_store(spec.identity, lambda: 0)
+        store.acquire(spec, holder="me", now_ms=0, alive=lambda _: False)
+        with made.source.session(write=True) as other:
+            other.begin()
+            other.execute("UPDATE `_mayfly`.`states` SET lease_until = 1 WHERE TRUE")
+            ends = threading.Timer(0.5, other.commit)
+            ends.start()
+            store.bind("here")
+            ends.join()
+        assert store.object_id() == "here"
