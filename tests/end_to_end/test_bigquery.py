@@ -97,11 +97,11 @@ def test_first_everything_then_what_changed(
         assert members(sandbox) == {_digest(i) for i in range(1, 101) if i % 10}
         assert _run(project)["delivered"] == 0
         bigquery_emulator.run(
-            "UPDATE people SET email = 'new@example.com' WHERE id = 5", dataset=dataset
+            "UPDATE people SET email = 'new@example.com' WHERE id = 5",
+            "UPDATE people SET ads = FALSE WHERE id = 7",
+            dataset=dataset,
         )
         assert _run(project)["delivered"] == 1
-        bigquery_emulator.run("UPDATE people SET ads = FALSE WHERE id = 7", dataset=dataset)
-        _run(project)
         assert _digest(7) not in members(sandbox)
         assert _digest(5) not in members(sandbox)
         assert len(members(sandbox)) == 89

@@ -16,7 +16,6 @@ from mayfly.adapters.planstores.closing_plan import close_open_plan, drop_copies
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import allowed_positions, inspect_batches, read_batches
 from mayfly.adapters.planstores.registry import (
-    LEASE_MS,
     StateLine,
     number,
     refuse_other_key,
@@ -375,10 +374,7 @@ class SourcePlanStore:
         with self._writing, self._source.session(write=True) as session:
             if codes is not None:
                 journal.load_codes(session, batch, codes)
-            if is_whole:
-                session.begin()
-            until = {"lease_until": str(self._clock_ms() + LEASE_MS)}
-            session.execute(self._line.change(until, fence=self._fence))
+            self._line.renew(session, self._fence, self._clock_ms, begins=is_whole)
             yield session, self._require_fence(session)
             if is_whole:
                 session.commit()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mayfly.adapters.planstores import tables
@@ -13,6 +14,7 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
 
 LEASE_MS = 120_000
+_WAITS_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 
 
 class StateLine:
@@ -91,6 +93,27 @@ class StateLine:
         if session.execute(self.change(taken, fence=fence)) != 1:
             raise run_active(spec)
         return fence + 1
+
+    def renew(
+        self, session: SqlSession, fence: int, clock_ms: Callable[[], int], *, begins: bool
+    ) -> None:
+        """Renew the lease, as the first statement of a transaction where one `begins`. Where an
+        engine lets one transaction at a time change the registry, that of another sync is waited
+        for: nothing else was done yet.
+        """
+        for wait_seconds in (*_WAITS_SECONDS, None):
+            if begins:
+                session.begin()
+            until = {"lease_until": str(clock_ms() + LEASE_MS)}
+            try:
+                session.execute(self.change(until, fence=fence))
+            except TransientError as error:
+                if error.code != "transaction_conflict" or wait_seconds is None:
+                    raise
+                session.rollback()
+                time.sleep(wait_seconds)
+            else:
+                return
 
     def columns(self, session: SqlSession, table: str) -> list[str]:
         """Columns of a table or view of ours; none where there is none."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from mayfly.connectors.sources.bigquery_errors import translated
 from mayfly.connectors.sources.bigquery_statements import labels, statement
 from mayfly.connectors.sources.bigquery_types import column, type_of_field
-from mayfly.domain.errors import ConfigError, ContractError, EngineError
+from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.planning.sql.bigquery import CATALOG
 from mayfly.ports.source import ColumnInfo
 
@@ -58,11 +58,20 @@ class BigquerySession:
             raise ConfigError("read_only_session", "The session may not change the source.")
         if asked.kind == "table" and not of_session:
             self.commit()
-        with translated(self._member):
-            job = self._run(sql)
-            self._finished(job)
+        try:
+            with translated(self._member):
+                job = self._run(sql)
+                self._finished(job)
+        except TransientError as error:
+            if error.code == "transaction_conflict" and self._open:
+                # BigQuery has ended it already, or does so now.
+                with suppress(EngineError):
+                    self.rollback()
+            raise
         if asked.kind == "temporary" and asked.name is not None:
             self._temporary.add(asked.name)
+        elif asked.kind == "table" and asked.name is not None:
+            self._temporary.discard(asked.name)
         return int(job.num_dml_affected_rows or 0)
 
     def table(self, sql: str) -> pa.Table:

@@ -1,0 +1,150 @@
+"""The BigQuery source on its emulator: what the suite of all sources does not ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from bigquery_emulator import PROJECT, Emulator
+from contract.plan_stores import bigquery
+from mayfly.bootstrap.guarded_source import GuardedSource
+from mayfly.connectors.sources.bigquery import BigquerySource
+from mayfly.domain.batch import SyncMode
+from mayfly.domain.errors import ConfigError, TransientError
+from mayfly.planning.sql.bigquery import BigqueryDialect
+from mayfly.ports.source import bytes_scanned
+from mayfly.testing.plan_world import World
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A dataset with ten people."""
+
+    emulator: Emulator
+    dataset: str
+    location: str = "EU"
+
+    def source(self) -> BigquerySource:
+        """Over it, with its state beside it."""
+        return BigquerySource(
+            "shop",
+            project=PROJECT,
+            dataset=self.dataset,
+            location=self.location,
+            endpoint=self.emulator.endpoint,
+            state_schema=f"_{self.dataset}",
+        )
+
+
+@pytest.fixture
+def shop(bigquery_emulator: Emulator) -> Iterator[Shop]:
+    """A dataset of its own."""
+    name = bigquery_emulator.dataset()
+    bigquery_emulator.run(
+        "CREATE TABLE people AS SELECT i AS id FROM UNNEST(GENERATE_ARRAY(1, 10)) AS i",
+        dataset=name,
+    )
+    yield Shop(bigquery_emulator, name)
+    for made in (name, f"_{name}"):
+        bigquery_emulator.drop(made)
+
+
+def test_of_two_that_change_a_table_at_once_one_is_told_to_try_again(shop: Shop) -> None:
+    """BigQuery lets the first one win; the other has changed nothing."""
+    source = shop.source()
+    with source.session(write=True) as first, source.session(write=True) as second:
+        first.begin()
+        second.begin()
+        assert first.execute("UPDATE people SET id = 0 WHERE id = 1") == 1
+        with pytest.raises(TransientError, match="transaction_conflict"):
+            second.execute("UPDATE people SET id = 5 WHERE id = 1")
+        first.commit()
+    assert shop.emulator.run("SELECT min(id) AS n FROM people", dataset=shop.dataset) == [{"n": 0}]
+
+
+def test_a_lasting_table_ends_the_transaction_it_is_made_in(shop: Shop) -> None:
+    """BigQuery would refuse it inside; what came before it is committed."""
+    with shop.source().session(write=True) as session:
+        session.begin()
+        session.execute("DELETE FROM people WHERE id = 1")
+        session.execute(BigqueryDialect().create_table("other", "n INT64"))
+        session.rollback()
+        assert session.table("SELECT count(*) AS n FROM people").to_pylist() == [{"n": 9}]
+
+
+def test_what_is_temporary_ends_with_its_session(shop: Shop) -> None:
+    """And another session never saw it."""
+    source = shop.source()
+    made = BigqueryDialect().create_as("mf_scan", "SELECT id FROM people", temporary=True)
+    with source.session(write=False) as session:
+        session.execute(made)
+        with source.session(write=False) as other, pytest.raises(ConfigError, match="table_miss"):
+            other.table("SELECT * FROM mf_scan")
+    with source.session(write=False) as session:
+        session.execute(made)
+
+
+def test_a_reading_session_changes_nothing_that_lasts(shop: Shop) -> None:
+    """Also where a statement stands behind a query, or a table has the name of a temporary one."""
+    with shop.source().session(write=False) as session:
+        session.execute("CREATE TEMP TABLE mf_scan AS SELECT 1 AS id")
+        for sql in (
+            "CREATE TABLE mf_scan AS SELECT 1 AS id",
+            f"UPDATE `{shop.dataset}`.`people` SET id = 1 WHERE TRUE",
+            "SELECT 1; DELETE FROM people WHERE TRUE",
+            f"DROP SCHEMA `{shop.dataset}`",
+        ):
+            with pytest.raises(ConfigError, match="read_only_session"):
+                session.execute(sql)
+        session.execute("DROP TABLE mf_scan")
+        with pytest.raises(ConfigError, match="read_only_session"):
+            session.execute("DROP TABLE mf_scan")
+        with pytest.raises(ConfigError, match="query_syntax"):
+            session.table("SELECT 1; DELETE FROM people WHERE TRUE")
+
+
+def test_checking_says_what_is_not_as_the_source_says(shop: Shop) -> None:
+    """A dataset that is not there, or elsewhere; one of state is made by a run, not by a check."""
+    shop.source().check(write=True)
+    assert shop.source().facts().engine == "BigQuery"
+    with pytest.raises(ConfigError, match="schema_missing"):
+        replace(shop, dataset="nowhere").source().check(write=False)
+    with pytest.raises(ConfigError, match="location_differs"):
+        replace(shop, location="asia-east1").source().check(write=False)
+    shop.emulator.run(f"CREATE SCHEMA `_{shop.dataset}`")
+    shop.source().check(write=True)
+    found = shop.emulator.run(
+        f"SELECT count(*) AS n FROM `_{shop.dataset}`.INFORMATION_SCHEMA.TABLES"
+    )
+    assert found == [{"n": 0}]
+
+
+def test_bytes_are_estimated_behind_the_guard(shop: Shop) -> None:
+    """By a dry run; the emulator counts none. A source that cannot tell says so."""
+    guarded = GuardedSource(shop.source(), frozenset({"127.0.0.1"}))
+    assert bytes_scanned(guarded, "SELECT id FROM people") == 0
+    with pytest.raises(ConfigError, match="table_missing"):
+        guarded.estimate("SELECT id FROM nowhere")
+
+
+def test_a_sync_waits_while_another_changes_the_registry(bigquery_emulator: Emulator) -> None:
+    """BigQuery ends one of two transactions on a table (the emulator: on a column of a row); what
+    began with the lease begins again.
+    """
+    with bigquery(bigquery_emulator) as made:
+        world = World(warehouse=made, mode=SyncMode.UPSERT)
+        made.write_model([(1, "a@example.com", "Lyon", True)])
+        spec = world.spec("r1")
+        store = made.make_store(spec.identity, lambda: 0)
+        store.acquire(spec, holder="me", now_ms=0, alive=lambda _: False)
+        with made.source.session(write=True) as other:
+            other.begin()
+            other.execute("UPDATE `_mayfly`.`states` SET lease_until = 1 WHERE TRUE")
+            ends = threading.Timer(0.5, other.commit)
+            ends.start()
+            store.bind("here")
+            ends.join()
+        assert store.object_id() == "here"
