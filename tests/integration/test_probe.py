@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import pytest
 from integration.test_rules_conformance import FIELDS, check, corpus
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.privacy.rules import RULES, sql_digest
 from mayfly.privacy.rules.probe import STRINGS, RuleUse, differing
 from mayfly.services.probe_source import probe_source
@@ -75,6 +78,19 @@ def test_the_wheels_postgres_computes_every_rule_as_python(postgres_database: st
     """No rule of any platform differs."""
     source = PostgresSource("crm", _Dsn(postgres_database))
     assert probe_source(source, PostgresDialect(), USES) == frozenset()
+
+
+def test_sqlite_computes_every_rule_as_python(tmp_path: Path) -> None:
+    """No rule of any platform differs; a file in UTF-16 is refused."""
+    file = tmp_path / "shop.sqlite"
+    file.touch()
+    assert probe_source(SqliteSource("shop", file), SqliteDialect(), USES) == frozenset()
+    with sqlite3.connect(tmp_path / "wide.sqlite") as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16'")
+        connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    with pytest.raises(ConfigError, match="server_differs"):
+        probe_source(SqliteSource("shop", tmp_path / "wide.sqlite"), SqliteDialect(), META)
 
 
 @pytest.mark.parametrize("name", DATABASES)

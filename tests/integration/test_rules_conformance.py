@@ -1,11 +1,12 @@
-"""One rule on each engine: DuckDB, PostgreSQL, ClickHouse, MariaDB and Spark give Python's digest,
-or SQL stands aside and says so.
+"""One rule on each engine: DuckDB, PostgreSQL, SQLite, ClickHouse, MariaDB and Spark give Python's
+digest, or SQL stands aside and says so.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -19,9 +20,11 @@ from engine_process import EngineProcess
 from mariadb import MariaDB, mariadb_server
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.bigquery_session import BigquerySession
+from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.planning.shared import Shared
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.privacy.rules import (
     RULES,
     Rule,
@@ -214,7 +217,8 @@ def query(
     they share worked out first.
     """
     made = sql_digest(rule, dialect, "v", default_country=country)
-    fence = PostgresDialect.fence if dialect == "postgres" else DuckdbDialect.fence
+    fences = {"postgres": PostgresDialect.fence, "sqlite": SqliteDialect.fence}
+    fence = fences.get(dialect, DuckdbDialect.fence)
     parts = Shared(fence, needed="TRUE")
     if shared:
         parts.add_parts([made.shared])
@@ -425,6 +429,23 @@ def equal_python(
     oracle = python_digest(RULES[key], pa.array(values, pa.string()), default_country=country)
     for value, want, (got, inside, _) in zip(values, oracle.to_pylist(), rows, strict=True):
         assert got == (want if inside else None), (key, value)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("country", [None, "FR"])
+@pytest.mark.parametrize("key", sorted(k for k in RULES if not RULES[k].prehashed_only))
+def test_sqlite_equals_python(
+    key: tuple[str, str], country: str | None, *, shared: bool, tmp_path: Path
+) -> None:
+    """With the functions that its sessions lend it SQLite gives Python's digest or none."""
+    file = tmp_path / "t.sqlite"
+    file.touch()
+    values = [None, *corpus(), *STRINGS]
+    with SqliteSource("shop", file).session(write=False) as session:
+        session.load("t", numbered(values))
+        found = session.table(query(RULES[key], "sqlite", country, shared=shared)).to_pylist()
+    rows = [(r["d"], {0: False, 1: True}.get(r["i"]), r["c"]) for r in found]
+    equal_python(key, country, rows)
 
 
 def _unhexed(text: str | None) -> bytes | None:

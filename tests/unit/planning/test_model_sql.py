@@ -38,6 +38,13 @@ READS += [
     ("bigquery", "SELECT SAFE_CAST(a AS INT64), x.y.z FROM people AS x QUALIFY TRUE"),
 ]
 
+READS += [
+    ("sqlite", 'SELECT "a", [b], `c` FROM "t t" WHERE a = 1 ORDER BY b LIMIT 2'),
+    ("sqlite", "WITH x AS (SELECT 1 AS a) SELECT a FROM x UNION ALL SELECT 2"),
+    ("sqlite", "SELECT j.value ->> 'c' FROM t, json_each(t.a) AS j"),
+    ("sqlite", "SELECT CAST(a AS TEXT) || b, strftime('%Y', c) FROM main.t"),
+]
+
 FORBIDDEN = [
     ("bigquery", "SELECT * FROM EXTERNAL_QUERY('acme.eu.c', 'SELECT 1')", "external_query"),
     ("bigquery", "SELECT shop.remote_function(a) FROM people", "remote_function"),
@@ -136,6 +143,20 @@ FORBIDDEN = [
     ("snowflake", "SELECT * FROM t AT(OFFSET => -60)", "AT, BEFORE"),
     ("snowflake", "SELECT * FROM t BEFORE(STATEMENT => 'x')", "AT, BEFORE"),
     ("snowflake", "SELECT * FROM t CHANGES(INFORMATION => DEFAULT) AT(OFFSET => -60)", "CHANGES"),
+    ("sqlite", "SELECT * FROM sqlite_master", "catalog"),
+    ("sqlite", "SELECT * FROM main.sqlite_schema", "catalog"),
+    ("sqlite", "SELECT * FROM temp.mf_scan", "catalog"),
+    ("sqlite", "SELECT * FROM pragma_table_info('t')", "pragma_table_info"),
+    ("sqlite", 'SELECT * FROM "_mayfly.states"', "own schema"),
+    ("sqlite", "SELECT * FROM [_MAYFLY.states]", "own schema"),
+    ("sqlite", "SELECT load_extension('x')", "load_extension"),
+    ("sqlite", "SELECT fts3_tokenizer('simple')", "fts3_tokenizer"),
+    ("sqlite", "SELECT readfile('/etc/passwd')", "readfile"),
+    ("sqlite", "SELECT writefile('x', 'y')", "writefile"),
+    ("sqlite", "SELECT edit('x')", "edit"),
+    ("sqlite", "SELECT * FROM dbstat", "catalog"),
+    ("sqlite", "SELECT ?", "PLACEHOLDER"),
+    ("sqlite", "SELECT :a", "PLACEHOLDER"),
 ]
 
 NOT_QUERIES = [
@@ -242,6 +263,11 @@ def test_names_behind_a_query_are_told(dialect: Dialect) -> None:
     assert {"t", "Tel", "n"} <= found.columns["whole"]
     assert found.columns["n"] == {"n"}
     assert names_behind("SELECT * FROM phones", dialect).tables == {"phones"}
+
+
+def test_a_name_of_sqlite_is_never_a_text() -> None:
+    """What stands in double quotes and is no column would be one; in backticks it is not."""
+    assert check_model_sql('SELECT "a""b`c" FROM "t"', "sqlite") == 'SELECT `a"b``c` FROM `t`'
 
 
 def test_names_that_go_in_circles_end() -> None:
