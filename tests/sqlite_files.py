@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -40,3 +42,40 @@ def make_table(path: Path, name: str, rows: pa.Table) -> None:
         connection.execute(f"DROP TABLE IF EXISTS {backtick(name)}")
         connection.execute(f"CREATE TABLE {backtick(name)} ({columns})")
         connection.execute(f"INSERT INTO {backtick(name)} VALUES ({values})")
+
+
+_CATALOG = (
+    "CREATE TEMP VIEW information_schema_tables AS SELECT '_mayfly' AS table_schema, "
+    "substr(name, 9) AS table_name FROM sqlite_master "
+    "WHERE type IN ('table', 'view') AND name LIKE '\\_mayfly.%' ESCAPE '\\'",
+    "CREATE TEMP VIEW information_schema_schemata AS "
+    "SELECT DISTINCT table_schema AS schema_name FROM information_schema_tables",
+)
+
+
+def ask(path: Path, *statements: str) -> list[tuple[Any, ...]]:
+    """The last one's rows, of statements as tests of other engines write them: with a schema of
+    ours, the standard's catalog, and people made of numbers.
+    """
+    found: list[tuple[Any, ...]] = []
+    with as_owner(path) as connection:
+        connection.create_function("lpad", 3, lambda text, length, fill: text.rjust(length, fill))
+        for view in _CATALOG:
+            connection.execute(view)
+        for statement in statements:
+            spelled = re.sub(r"\binformation_schema\.", "information_schema_", statement)
+            spelled = re.sub(r"\b_mayfly\.(\w+)", r'"_mayfly.\1"', spelled)
+            if spelled.startswith("CREATE TABLE people AS SELECT"):
+                connection.execute(
+                    "CREATE TABLE people (id INTEGER, email TEXT, phone TEXT, city TEXT, "
+                    "ads BOOLEAN)"
+                )
+                spelled = spelled.replace("CREATE TABLE people AS", "INSERT INTO people", 1)
+            found = connection.execute(spelled).fetchall()
+    return found
+
+
+def numbers(rows: int) -> str:
+    """FROM item of numbers `i` from 0."""
+    counted = f"SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < {rows - 1}"
+    return f"FROM (WITH RECURSIVE r(i) AS ({counted}) SELECT i FROM r)"

@@ -27,6 +27,7 @@ from mayfly.adapters.anchors.webhook import WebhookAnchor
 from mayfly.adapters.buckets import open_bucket
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.domain.errors import (
     ConfigError,
     EngineError,
@@ -37,7 +38,9 @@ from mayfly.domain.errors import (
 from mayfly.domain.settings import BucketSettings, SecretRef
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.ports.anchor import Anchor
+from sqlite_files import ask
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy0="
@@ -125,7 +128,7 @@ def bucket_anchor(kind: Literal["s3", "gcs"], bucket: Bucket, *, name: str = BUC
     return BucketAnchor(opened, workspace_id="w")
 
 
-@pytest.fixture(params=["folder", "duckdb", "postgres", "webhook", "s3", "gcs"])
+@pytest.fixture(params=["folder", "duckdb", "sqlite", "postgres", "webhook", "s3", "gcs"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each in turn, empty."""
     if request.param == "folder":
@@ -158,6 +161,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         source = DuckdbSource("shop", path)
         return Place(
             SourceAnchor(source, DuckdbDialect(), schema="_mayfly"), in_duckdb, keeps_all=True
+        )
+    if request.param == "sqlite":
+        lite = tmp_path / "shop.sqlite"
+        lite.touch()
+        return Place(
+            SourceAnchor(SqliteSource("shop", lite), SqliteDialect(), schema="_mayfly"),
+            lambda: [note for (note,) in ask(lite, query)],
+            keeps_all=True,
         )
     dsn = request.getfixturevalue("postgres_database")
 

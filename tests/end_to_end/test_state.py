@@ -1,4 +1,4 @@
-"""`mayfly state`: seen, forgotten, taken over, in a DuckDB file and in a real PostgreSQL."""
+"""`mayfly state`: seen, forgotten, taken over, in DuckDB and SQLite files and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from mayfly.cli.commands import app
 from mayfly.domain.errors import PolicyError, TransientError, UsageError
 from mayfly.ledger.verify import verify_ledger
 from mayfly.sandbox.server import SandboxServer
+from sqlite_files import ask
+from sqlite_files import numbers as range_of
 
 ROWS = 20
 PEOPLE = (
@@ -39,9 +41,12 @@ class Shop:
 
     root: Path
     dsn: str | None
+    lite: bool = False
 
     def execute(self, *statements: str) -> list[tuple[Any, ...]]:
         """The last statement's rows."""
+        if self.lite:
+            return ask(self.root / "shop.db", *statements)
         if self.dsn is None:
             with duckdb.connect(str(self.root / "shop.duckdb")) as file:
                 return [file.execute(s).fetchall() for s in statements][-1]
@@ -52,6 +57,8 @@ class Shop:
     def text(self, url: str) -> str:
         """The project file; its paths are absolute, so that a copy means the same places."""
         source = f"{{type: duckdb, path: '{self.root / 'shop.duckdb'}'}}"
+        if self.lite:
+            source = f"{{type: sqlite, path: '{self.root / 'shop.db'}'}}"
         if self.dsn is not None:
             source = '{type: postgres, dsn: "env:WAREHOUSE_DSN"}'
         text = FILES.replace("{type: duckdb, path: shop.duckdb}", source)
@@ -66,7 +73,9 @@ class Shop:
         return [name for (name,) in found]
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=["duckdb", *(pytest.param(p, marks=pytest.mark.slow) for p in ("postgres", "sqlite"))]
+)
 def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Twenty people."""
     dsn = None
@@ -75,10 +84,11 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         dsn = request.getfixturevalue("postgres_database")
         monkeypatch.setenv("WAREHOUSE_DSN", dsn)
         numbers = f"FROM generate_series(0, {ROWS - 1}) AS i"
+    lite = request.param == "sqlite"
     root = tmp_path / "shop"
     root.mkdir()
-    made = Shop(root=root, dsn=dsn)
-    made.execute(PEOPLE + numbers)
+    made = Shop(root=root, dsn=dsn, lite=lite)
+    made.execute(PEOPLE + (range_of(ROWS) if lite else numbers))
     return made
 
 

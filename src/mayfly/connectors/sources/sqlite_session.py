@@ -94,7 +94,7 @@ class SqliteSession:
         return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
     def execute(self, sql: str) -> int:
-        """See `SqlSession.execute`. A view is replaced by two statements."""
+        """See `SqlSession.execute`. A view is replaced, or goes, in a statement before."""
         self._dropped = self._dropped or sql.startswith("DROP TABLE")
         if sql.startswith(_REPLACED):
             dropped, _, sql = sql.partition("; ")

@@ -183,9 +183,13 @@ class SqliteDialect(SqlDialect):
         return f"CREATE INDEX IF NOT EXISTS {self.quote(name)} ON {bare} ({named})"
 
     def rename_table(self, name: str, new: str) -> str:
-        """The schema is part of the name."""
+        """The schema is part of the name. The view that reads the table goes and is made anew: with
+        it the engine would look through every view of the file, and stop at a broken one.
+        """
         schema = _unquoted(name).partition(".")[0]
-        return f"ALTER TABLE {name} RENAME TO {self.quote(f'{schema}.{new}')}"
+        view = self.ours(schema, "rejected")
+        renamed = f"ALTER TABLE {name} RENAME TO {self.quote(f'{schema}.{new}')}"
+        return f"DROP VIEW IF EXISTS {view}; {renamed}"
 
     def add_column(self, table: str, column: str, kind: str) -> str:
         """Only asked for where it is not there."""
