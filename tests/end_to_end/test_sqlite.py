@@ -107,3 +107,82 @@ def test_a_missing_column_is_not_taken_for_a_text(
     )
     found = [p["code"] for p in examine(tmp_path, target="dev")]
     assert "column_missing" in found
+
+
+_KINDS = {
+    "EMAIL": "{class: email}",
+    "PHONE": "{class: phone, default_country: FR}",
+    **dict.fromkeys(("FN", "LN", "FI", "CT", "ST", "ZIP", "COUNTRY", "GEN"), "{}"),
+    **dict.fromkeys(("DOBY", "DOBM", "DOBD"), "{}"),
+}
+
+
+_SLOW = [("NUMERIC", "local"), ("", "source"), ("INTEGER", "local"), ("TEXT", "local")]
+
+
+@pytest.mark.parametrize(
+    ("key", "state"),
+    [
+        ("TEXT COLLATE NOCASE", "source"),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in _SLOW),
+    ],
+)
+def test_every_field_and_any_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, state: str
+) -> None:
+    """The parser's stack has room for all fields of a platform; a row is known again by a key of
+    whatever type, which a query computes, too.
+    """
+    monkeypatch.setenv("META_TOKEN", "t0ken")
+    with SandboxServer(port=0) as sandbox:
+        file = tmp_path / "shop.db"
+        names = [n.lower() for n in _KINDS]
+        with as_owner(file) as owner:
+            owner.execute(f"CREATE TABLE base (k {key}, n INTEGER, {', '.join(names)})")
+            rows = [
+                [i, i, f"p{i}@example.com", f"06 39 98 00 {i:02}", *["1"] * 11] for i in range(50)
+            ]
+            marks = ", ".join("?" * len(rows[0]))
+            owner.executemany(f"INSERT INTO base VALUES ({marks})", rows)
+        (tmp_path / "mayfly.yml").write_text(_every_field(sandbox.url, state), encoding="utf-8")
+        initialise(tmp_path)
+        project = approved(tmp_path)
+        assert _run(project)["to_meta"]["delivered"] == 50
+        assert _run(project)["to_meta"]["delivered"] == 0
+        with as_owner(file) as owner:
+            owner.execute("UPDATE base SET email = 'new@example.com' WHERE n = 5")
+            owner.execute("DELETE FROM base WHERE n = 6")
+        assert _run(project)["to_meta"]["delivered"] == 1
+        assert _digest("new@example.com") in members(sandbox)
+        assert not {_digest(f"p{i}@example.com") for i in (5, 6)} & members(sandbox)
+
+
+def _every_field(url: str, state: str) -> str:
+    columns = ", ".join(f"{n.lower()}: {c}" for n, c in _KINDS.items())
+    mapping = ", ".join(f"{n}: {n.lower()}" for n in _KINDS)
+    shown = ", ".join(n.lower() for n in _KINDS)
+    return f"""
+version: 1
+workspace: {{name: shop}}
+sources:
+  shop: {{type: sqlite, path: shop.db, state: {state}}}
+models:
+  people:
+    source: shop
+    sql: SELECT k, n + 0 AS line, TRUE AS ads, {shown} FROM base
+    primary_key: [k, line]
+    columns: {{k: {{}}, line: {{}}, {columns}}}
+    consent:
+      ads: {{column: ads, equals: true, lawful_basis: consent}}
+destinations:
+  meta: {{type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "{url}"}}
+syncs:
+  to_meta:
+    id: to_meta
+    model: people
+    destination: meta
+    mode: audience
+    audience: People
+    purpose: ads
+    mapping: {{{mapping}}}
+"""
