@@ -158,6 +158,7 @@ _FUNCTION = "The query uses a function this engine lacks."
 _TWICE = "The query names a column that exists twice."
 _NO_FIT = "The types or names in the query do not fit together."
 _DEEP = "The query is nested deeper than this engine reads."
+_AS_VIEW = "Make the model's query a view of the file, and let the model read that view."
 _WIDE = "The query has more columns than this engine takes: 2,000."
 _BY_TEXT: tuple[tuple[str, Callable[[str], EngineError]], ...] = (
     ("no such table", _config("table_missing", _TABLE, _LOOK)),
@@ -172,6 +173,6 @@ _BY_TEXT: tuple[tuple[str, Callable[[str], EngineError]], ...] = (
     ("prohibited", _access),
     ("Could not decode", _value),
     ("wrong number of arguments", _config("query_invalid", _NO_FIT)),
-    ("stack overflow", _config("query_invalid", _DEEP)),
+    ("stack overflow", _config("query_invalid", _DEEP, _AS_VIEW)),
     ("too many columns", _config("query_invalid", _WIDE)),
 )
