@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -26,6 +27,7 @@ from end_to_end.projects import FILES
 from mayfly.privacy.scan import scan_bytes
 from mayfly.services.scan_paths import Finding, scan_paths
 from mayfly.testing.plan_world import digest
+from sqlite_files import as_owner
 
 BATCH = 20
 # Never as a literal in a source: a traceback quotes those.
@@ -54,6 +56,7 @@ HELD = (
 HELD_POSTGRES = HELD.replace(
     "{type: duckdb, path: shop.duckdb}", '{type: postgres, dsn: "env:SHOP"}'
 )
+HELD_SQLITE = HELD.replace("{type: duckdb, path: shop.duckdb}", "{type: sqlite, path: shop.db}")
 SYNCS = ("to_meta", "to_crm", "to_log")
 # Answers do not keep a run for longer than they must, retries follow at once, and of what goes to
 # a table, too, a share is not taken and of a share the answer is lost. It is the program for the
@@ -311,3 +314,24 @@ class PostgresWarehouse(Warehouse):
         with psycopg.connect(self._place, autocommit=True) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
+
+
+class SqliteWarehouse(Warehouse):
+    """The same in an SQLite file, which is written by whoever is killed."""
+
+    whole_writes = False
+    tables = (
+        "SELECT substr(name, 9) FROM sqlite_master WHERE type = 'table' AND name GLOB '_mayfly.*'"
+    )
+
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+        counted = r"(WITH RECURSIVE r(i) AS (SELECT \1 UNION ALL SELECT i + 1 FROM r WHERE i < \2) "
+        for pattern, spelled in (
+            (r"\(([^()]*)\)(?:::INTEGER)?::VARCHAR", r"CAST(\1 AS TEXT)"),
+            (r"generate_series\((\d+), (\d+)\) AS r\(i\)", counted + "SELECT i FROM r)"),
+            (r'_mayfly\."(\w+)"', r'"_mayfly.\1"'),
+        ):
+            sql = re.sub(pattern, spelled, sql)
+        with as_owner(Path(self._place)) as connection:
+            connection.create_function("lpad", 3, lambda text, length, by: text.rjust(length, by))
+            return connection.execute(sql).fetchall()

@@ -17,11 +17,13 @@ from end_to_end.projects import members
 from killed import (
     HELD,
     HELD_POSTGRES,
+    HELD_SQLITE,
     MARKER,
     SYNCS,
     TOKEN,
     Place,
     PostgresWarehouse,
+    SqliteWarehouse,
     Warehouse,
     digests_found,
     leaks,
@@ -39,6 +41,7 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("MAYFLY_KILLS", "25"))
 DOZEN = 13
 SEED = int(os.environ.get("MAYFLY_SEED", "11"))
+SQLITE_KILLS = 5
 SHARE = 0.2
 AWAY = 0.4
 LANES = 2
@@ -48,7 +51,8 @@ def parts() -> list[tuple[str, int, int]]:
     """Warehouse, seed and kills of each test."""
     tests = -(-KILLS // DOZEN)
     sizes = [KILLS // tests + (n < KILLS % tests) for n in range(tests)]
-    return [(("duckdb", "postgres")[n % 2], SEED + n, size) for n, size in enumerate(sizes)]
+    found = [(("duckdb", "postgres")[n % 2], SEED + n, size) for n, size in enumerate(sizes)]
+    return [*found, ("sqlite", SEED + tests, min(SQLITE_KILLS, KILLS))]
 
 
 @pytest.fixture
@@ -80,6 +84,8 @@ def made(
         dsn = request.getfixturevalue("postgres_database")
         monkeypatch.setenv("SHOP", dsn)
         text, shop = HELD_POSTGRES, PostgresWarehouse(dsn, chance)
+    if request.node.callspec.params["warehouse"] == "sqlite":
+        text, shop = HELD_SQLITE, SqliteWarehouse(str(place.root / "shop.db"), chance)
     place.root.mkdir()
     (place.root / "mayfly.yml").write_text(text.replace("URL", url))
     shop.make()
