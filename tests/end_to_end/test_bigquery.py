@@ -13,6 +13,7 @@ from bigquery_emulator import PROJECT, Emulator
 from end_to_end.projects import _no_sleep, members
 from mayfly.api import load
 from mayfly.bootstrap import initialise
+from mayfly.cli.render import plan_text
 from mayfly.sandbox.server import SandboxServer
 
 FILES = """
@@ -80,6 +81,7 @@ def test_first_everything_then_what_changed(
     bigquery_emulator: Emulator,
     dataset: str,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A second run sends nothing, a change one row, and who withdraws is removed; no working copy
     is left.
@@ -93,6 +95,11 @@ def test_first_everything_then_what_changed(
         project = load(tmp_path)
         project.app.sleep = _no_sleep
         project.approve(actor="tester")
+        planned = project.plan()
+        # The emulator counts no bytes; a source that does not tell has null.
+        assert planned.to_dict()["syncs"][0]["bytes_scanned"] == 0
+        plan_text(planned)
+        assert "one reading of the model scans 0 bytes" in capsys.readouterr().out
         assert _run(project)["delivered"] == 90
         assert members(sandbox) == {_digest(i) for i in range(1, 101) if i % 10}
         assert _run(project)["delivered"] == 0

@@ -25,6 +25,7 @@ from mayfly.ledger.entry import EntryType
 from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.destination import Destination
 from mayfly.ports.planstore import PlanStore
+from mayfly.ports.source import bytes_scanned
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
@@ -82,7 +83,9 @@ class Project:
         counts: PlanCounts | None = None
         rows: tuple[tuple[SampleCell, ...], ...] = ()
         found = ObjectFound()
+        scanned = None
         if not refusals and compiled.spec is not None:
+            scanned = bytes_scanned(self.app.source(compiled.model.source), compiled.spec.model_sql)
             try:
                 require_approved(self.app, compiled)
             except EngineError as error:
@@ -112,6 +115,7 @@ class Project:
             refusals=tuple(refusals),
             found=found,
             sample=rows,
+            bytes_scanned=scanned,
         )
 
     def _find_object(self, compiled: CompiledSync, store: PlanStore) -> ObjectFound:

@@ -17,7 +17,11 @@ RUN_AGAIN = "what was in doubt is looked at first."
 
 @dataclass(frozen=True, kw_only=True)
 class SyncPlan:
-    """What one sync would do, as a bill."""
+    """What one sync would do, as a bill.
+
+    `bytes_scanned` is what the source says that one reading of the model costs; None where it does
+    not tell.
+    """
 
     compiled: CompiledSync
     destination: Mapping[str, Any]
@@ -25,6 +29,7 @@ class SyncPlan:
     refusals: tuple[Refusal, ...]
     found: ObjectFound = field(default_factory=ObjectFound)
     sample: tuple[tuple[SampleCell, ...], ...] = ()
+    bytes_scanned: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As `mayfly plan --output json` prints one sync: counts, and nothing of a value."""
@@ -37,6 +42,7 @@ class SyncPlan:
             "columns": [self._column(c) for c in self.compiled.columns],
             "rows": counts.to_dict(),
             "object": self.found.to_dict(),
+            "bytes_scanned": self.bytes_scanned,
             "refusals": [r.to_dict() for r in self.refusals],
         }
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
@@ -93,6 +94,9 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     extra = ("in_doubt", "resend", "rejected_before", "no_identifier", "outside")
     shown += [name for name in extra if rows[name]]
     _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
+    if document["bytes_scanned"] is not None:
+        size = decimal(document["bytes_scanned"])
+        to.print(f"one reading of the model scans {size}, as the source says")
     clear = [c["to"] for c in document["columns"] if c["rule"] == "clear"]
     if where["kind"] == "external" and clear:
         to.print(f"[yellow]in clear[/yellow] to a third party: {', '.join(clear)}")
