@@ -26,6 +26,7 @@ with Fakesnow(int(sys.argv[1]), None).source("homes").session(write=False) as se
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_can_be_tried_again() -> None:
     """In the midst of a session, and for the next one."""
     with fakesnow_server() as server:

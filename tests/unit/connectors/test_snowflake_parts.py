@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mayfly.connectors.sources.snowflake_connect import PINNED, SnowflakeAccess
+from mayfly.connectors.sources.snowflake_connect import PINNED, SnowflakeAccess, driver
 from mayfly.connectors.sources.snowflake_errors import from_number, not_connected
 from mayfly.connectors.sources.snowflake_session import SnowflakeSession
 from mayfly.connectors.sources.snowflake_types import arrow_type, readable, type_name, unfit
@@ -222,6 +222,34 @@ def test_a_session_that_reads_changes_its_own_temporary_tables() -> None:
     ):
         session.execute(sql)
     assert len(connection.ran) == 6
+
+
+class _Refusing(_Connection):
+    def cursor(self) -> Any:
+        class Refused(_Cursor):
+            def execute(self, sql: str, _: object = None) -> None:
+                raise driver().errors.ProgrammingError(
+                    msg=f"no {sql}", errno=3001, sqlstate="42501"
+                )
+
+        return Refused(self.ran)
+
+
+def test_a_missing_right_is_told_with_the_statement_that_gives_it() -> None:
+    """And without the statement that was refused."""
+    sql, given = SnowflakeDialect(), {"SCHEMA": "GRANT s;", "TABLE": "GRANT t;", "VIEW": "GRANT v;"}
+    session = SnowflakeSession(_Refusing(), write=True, schema='"PUBLIC"', grants=given)
+    for statement, hint in (
+        (sql.create_schema("_mayfly"), "GRANT s;"),
+        (sql.create_table("t", "n int"), "GRANT t;"),
+        (f"/* mayfly */ {sql.create_as('t', 'SELECT 1')}", "GRANT t;"),
+        (sql.replace_view("v", "SELECT 1"), "GRANT v;"),
+        ("SELECT secret FROM t", "`mayfly doctor --grants`"),
+    ):
+        with pytest.raises(ConfigError, match="missing_grant") as caught:
+            session.execute(statement)
+        assert caught.value.hint.startswith(hint)
+        assert "secret" not in str(caught.value)
 
 
 def test_a_schema_that_is_made_does_not_become_the_sessions() -> None:

@@ -106,8 +106,7 @@ class SourceSchema:
                 raise ConfigError(
                     "missing_grant",
                     f"Schema {self._schema} is not this role's to drop; nothing was dropped.",
-                    hint=f"Let its owner run: ALTER SCHEMA {self._sql.quote(self._schema)} OWNER "
-                    "TO the role of the source's dsn.",
+                    hint=f"Let its owner run: {self._sql.give_schema(self._schema)}",
                 ) from None
             raise foreign_tables() from None
 

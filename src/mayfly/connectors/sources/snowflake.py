@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -47,7 +47,9 @@ class SnowflakeSource:
             ConfigError: Snowflake refuses the user, the key or the role.
         """
         connection = self._access.connect(self.name)
-        session = SnowflakeSession(connection, write=write, schema=quote(self._schema))
+        session = SnowflakeSession(
+            connection, write=write, schema=quote(self._schema), grants=self._grants()
+        )
         try:
             yield session
         finally:
@@ -115,6 +117,15 @@ class SnowflakeSource:
 
     def _has(self, session: SnowflakeSession, schema: str) -> bool:
         return bool(session.table(self._sql.has_schema(schema)).column("n")[0].as_py())
+
+    def _grants(self) -> Mapping[str, str]:
+        base, role = quote(plainly(self._access.database)), quote(plainly(self._access.role))
+        schema = f"{base}.{quote(self._state_schema)}"
+        return {
+            "SCHEMA": f"GRANT CREATE SCHEMA ON DATABASE {base} TO ROLE {role};",
+            "TABLE": f"GRANT USAGE, CREATE TABLE ON SCHEMA {schema} TO ROLE {role};",
+            "VIEW": f"GRANT USAGE, CREATE VIEW ON SCHEMA {schema} TO ROLE {role};",
+        }
 
     def _require(self, found: object, kind: str, name: str) -> None:
         if found:

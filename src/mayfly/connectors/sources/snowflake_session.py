@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -31,6 +32,9 @@ _CHANGES = re.compile(
 )
 _COUNTED = re.compile(r"(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 _MAKES_SCHEMA = re.compile(r"CREATE\s+(?:TRANSIENT\s+)?SCHEMA\b", re.IGNORECASE)
+_MAKES_OURS = re.compile(
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TRANSIENT\s+)?(?P<kind>SCHEMA|TABLE|VIEW)\b", re.IGNORECASE
+)
 _DROPS_SCHEMA = re.compile(r'DROP\s+SCHEMA\s+"(?P<name>(?:[^"]|"")+)"\s*$', re.IGNORECASE)
 _IN_SCHEMA = {
     "tables": "table_schema",
@@ -60,12 +64,21 @@ class SnowflakeSession:
         connection: of the driver, of this session alone.
         write: whether the source may be changed.
         schema: the quoted one that it begins in.
+        grants: statement that gives the right to make a SCHEMA, TABLE or VIEW of ours.
     """
 
-    def __init__(self, connection: Any, *, write: bool, schema: str) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        *,
+        write: bool,
+        schema: str,
+        grants: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._connection = connection
         self._write = write
         self._schema = schema
+        self._grants = grants
         self._temporary: set[str] = set()
         self._open = False
         self._errors = driver().errors
@@ -85,7 +98,7 @@ class SnowflakeSession:
                 cursor.execute(sql)
                 count = int(cursor.rowcount or 0) if _COUNTED.match(body) else 0
         except ConfigError as error:
-            raise _with_grant(error, body) from None
+            raise self._with_grant(error, body) from None
         if _MAKES_SCHEMA.match(body):
             with self._cursor() as cursor:
                 cursor.execute(f"USE SCHEMA {self._schema}")
@@ -182,6 +195,14 @@ class SnowflakeSession:
             raise ConfigError("read_only_session", "The session may not change the source.")
         return body
 
+    def _with_grant(self, error: ConfigError, body: str) -> ConfigError:
+        """The same error with the statement that gives a right to make what is made."""
+        made = _MAKES_OURS.match(body)
+        grant = self._grants.get(made.group("kind").upper()) if made is not None else None
+        if error.code != "missing_grant" or grant is None:
+            return error
+        return ConfigError(error.code, error.message, hint=grant)
+
     def _require_empty(self, schema: str) -> None:
         counts = " + ".join(
             f"(SELECT count(*) FROM information_schema.{view} WHERE {column} = {literal(schema)})"
@@ -216,19 +237,3 @@ def _pieces(cursor: Any) -> Iterator[pa.Table]:
 def _folded(name: str) -> str:
     """One spelling of a name, quoted or not."""
     return name if name.startswith('"') else f'"{name.upper()}"'
-
-
-def _with_grant(error: ConfigError, body: str) -> ConfigError:
-    """The same error with the kind of right that a statement on schemas needs."""
-    if error.code != "missing_grant":
-        return error
-    grant = None
-    if _MAKES_SCHEMA.match(body):
-        grant = "GRANT CREATE SCHEMA ON DATABASE … TO ROLE …;"
-    elif re.match(r"CREATE\s+OR\s+REPLACE\s+VIEW\b", body, re.IGNORECASE):
-        grant = "GRANT CREATE VIEW ON SCHEMA … TO ROLE …;"
-    elif re.match(r"CREATE\s+TRANSIENT\s+TABLE\b", body, re.IGNORECASE):
-        grant = "GRANT CREATE TABLE ON SCHEMA … TO ROLE …;"
-    if grant is None:
-        return error
-    return ConfigError(error.code, error.message, hint=f"{grant} {error.hint}")

@@ -170,6 +170,10 @@ class SqlDialect(ABC):
         """Drop a schema that nothing is in; refused where anything is."""
         return f"DROP SCHEMA {self.quote(schema)}"
 
+    def give_schema(self, schema: str) -> str:
+        """Statement of a schema's owner that makes the source's role its owner, for a person."""
+        return f"ALTER SCHEMA {self.quote(schema)} OWNER TO the role of the source's dsn."
+
     def create_table(self, name: str, columns: str, *, temporary: bool = False) -> str:
         """Make a table where it is not there: `columns` are definitions, comma-separated."""
         kind = "TEMPORARY TABLE" if temporary else "TABLE"

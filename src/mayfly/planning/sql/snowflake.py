@@ -145,6 +145,11 @@ class SnowflakeDialect(SqlDialect):
         """What is made in it is transient, too, and keeps nothing."""
         return f"CREATE TRANSIENT SCHEMA IF NOT EXISTS {self.quote(schema)} {KEEPS_NOTHING}"
 
+    def give_schema(self, schema: str) -> str:
+        """Without the word what was granted on it would have to go first."""
+        name = self.quote(schema)
+        return f"GRANT OWNERSHIP ON SCHEMA {name} TO ROLE the source's role COPY CURRENT GRANTS."
+
     def create_table(self, name: str, columns: str, *, temporary: bool = False) -> str:
         """Transient, without Time Travel and Fail-safe: what is deleted is gone."""
         kind = "TEMPORARY" if temporary else "TRANSIENT"
