@@ -17,7 +17,6 @@ from contract.test_planstore_crashes import (  # noqa: F401
 from contract.test_planstore_stories import (  # noqa: F401
     test_a_plan_is_closed_by_its_own_mapping,
     test_a_row_that_takes_a_value_nothing_may_hash_is_withheld,
-    test_who_is_suppressed_is_removed_once,
 )
 
 pytestmark = pytest.mark.slow

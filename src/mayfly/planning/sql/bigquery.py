@@ -144,7 +144,9 @@ class BigqueryDialect(SqlDialect):
         return f"CREATE TABLE IF NOT EXISTS {name} ({columns}) {_expires()}"
 
     def insert_missing(self, table: str, values: Mapping[str, str], *, key: str) -> str:
-        """No key is enforced, and inserts do not conflict; merges of one table do."""
+        """No key is enforced: two at the same moment may both insert. A lease then changes two
+        lines, and is refused.
+        """
         given = ", ".join(f"{value} AS {name}" for name, value in values.items())
         names = ", ".join(values)
         taken = ", ".join(f"mf_s.{name}" for name in values)
