@@ -100,7 +100,7 @@ FAULTS: Faults = {
         7,
         33,
         "key_of_other_type",
-        "no key of type duckdb, but of postgres",
+        "no key of type duckdb, but of mysql, postgres",
     ),
     "an ad platform is not internal": (
         swap("    account_id:", "    kind: internal\n    account_id:"),

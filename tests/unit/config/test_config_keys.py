@@ -47,7 +47,13 @@ FAULTS: Faults = {
         "`account_id` is missing The ad account, quoted. For instance 1234567890.",
     ),
     "missing version": (swap("version: 1\n", ""), 1, 1, "missing_key", "`version`"),
-    "missing type": (swap("type: duckdb, ", ""), 7, 3, "missing_key", "duckdb, files, postgres"),
+    "missing type": (
+        swap("type: duckdb, ", ""),
+        7,
+        3,
+        "missing_key",
+        "duckdb, files, mysql, postgres",
+    ),
     "another version": (swap("version: 1", "version: 2"), 1, 10, "not_allowed", "Allowed: 1"),
     "value not allowed": (
         swap("mode: audience", "mode: audiance"),
