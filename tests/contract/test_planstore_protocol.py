@@ -41,7 +41,9 @@ def test_many_histories_end_in_the_truth(
     request: pytest.FixtureRequest,
 ) -> None:
     """The same, more often and longer."""
-    play(machine(warehouse, mode, **more), request.node.name, examples=2)
+    name = request.node.name
+    # A server's own tables take their time.
+    play(machine(warehouse, mode, **more), name, examples=1 if "mysql" in name else 2)
 
 
 def test_a_rejected_row_keeps_what_it_still_shares_with_its_earlier_values(

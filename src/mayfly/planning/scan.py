@@ -244,14 +244,8 @@ class ScanSql:
                 f"AND r.fp = m.fp AND r.versions = {self._sql.literal(spec.versions)}"
             )
         state = f"{self._names.of('state')} s"
-        return self._sql.all_of_both(
-            ", ".join(columns),
-            f"({self._model()}) m",
-            state,
-            same_key(spec, "m", "s"),
-            beside=rejected,
-            gap="m.here",
-        )
+        both = f"({self._model()}) m", state, same_key(spec, "m", "s")
+        return self._sql.all_of_both(", ".join(columns), *both, beside=rejected, gap="m.here")
 
     def _model(self) -> str:
         """The model with fingerprint and consent state; `here` tells a row from a gap."""
