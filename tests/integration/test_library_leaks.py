@@ -27,6 +27,7 @@ import sqlglot
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from bigquery_emulator import PROJECT
 from buckets import bucket_service
 from contract.key_fixtures import only_these_credentials
 from end_to_end.projects import SHOP, TO_LOG, approved, make_project
@@ -38,7 +39,9 @@ from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.cli.commands import app
 from mayfly.config.load import load_project
 from mayfly.connectors.destinations.meta_ads_answers import answer
+from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
+from mayfly.connectors.sources.mysql import MysqlSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.crypto.aead import new_key, seal, unseal
 from mayfly.domain.errors import EngineError, TransientError
@@ -59,15 +62,19 @@ __all__ = ["only_these_credentials"]
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src/mayfly"
-EXTRAS = ("aws", "gcp", "objects", "pkcs11", "sandbox", "vault")
+EXTRAS = (
+    *("aws", "bigquery", "gcp", "mysql", "objects", "pkcs11", "sandbox", "snowflake", "vault"),
+)
 # Where a distribution's module has another name.
 MODULES = {
+    "google_cloud_bigquery": "google",
     "google_cloud_kms": "google",
     "polars_hash": "polars_hash",
     "psycopg[binary]": "psycopg",
     "python_multipart": "multipart",
     "python_pkcs11": "pkcs11",
     "ruamel_yaml": "ruamel",
+    "snowflake_connector_python": "snowflake",
 }
 NEVER_CALLED = {
     "certifi": "a file of certificates",
@@ -93,6 +100,10 @@ class Ground:
     def dsn(self) -> str:
         """A fresh PostgreSQL database."""
         return str(self._request.getfixturevalue("postgres_database"))
+
+    def server(self, fixture: str) -> Any:
+        """A server or an emulator of the tests."""
+        return self._request.getfixturevalue(fixture)
 
 
 def case(name: str, code: str, *libraries: str) -> Callable[[Run], Run]:
@@ -121,6 +132,28 @@ def _postgres_source(ground: Ground) -> object:
         connection.execute(f"CREATE TABLE people AS SELECT '{MARK}'::text AS name".encode())
     with PostgresSource("crm", Dsn(ground.dsn)).session(write=False) as session:
         return session.table("SELECT CAST(name AS INTEGER) AS n FROM people")
+
+
+@case("mysql source", "value_conversion", "pymysql")
+def _mysql_source(ground: Ground) -> object:
+    server = ground.server("mariadb_session")
+    with MysqlSource("crm", Dsn(server.dsn("mysql"))).session(write=False) as session:
+        return session.table(f"SELECT CAST('{MARK}' AS signed) AS n")
+
+
+@case("snowflake source", "value_conversion", "snowflake")
+def _snowflake_source(ground: Ground) -> object:
+    with ground.server("fakesnow").source().session(write=False) as session:
+        return session.table(f"SELECT CAST('{MARK}' AS NUMBER) AS n")
+
+
+@case("bigquery source", "value_conversion", "google")
+def _bigquery_source(ground: Ground) -> object:
+    emulator = ground.server("bigquery_emulator")
+    dataset = emulator.dataset()
+    source = BigquerySource("crm", project=PROJECT, dataset=dataset, endpoint=emulator.endpoint)
+    with source.session(write=False) as session:
+        return session.table(f"SELECT CAST('{MARK}' AS INT64) AS n")
 
 
 def _table(kind: str) -> Run:

@@ -60,7 +60,7 @@ def test_texts_and_consent_are_told_apart_by_their_bytes(source: MysqlSource) ->
     not one that is rounded to it.
     """
     asked = {
-        "keys": f"count(DISTINCT {SQL.key('k', pa.string())})",
+        "keys": f"count(DISTINCT {SQL.key('k', 'varchar', pa.string())})",
         "word": f"sum({SQL.is_one_of('yes', ['yes'])})",
         "number": f"sum({SQL.is_one_of('yes', [1])})",
         "truth": f"sum({SQL.is_one_of('one', [True])})",
