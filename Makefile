@@ -8,6 +8,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JOBS   ?= 2
 # Runs that are killed by `make soak`.
 KILLS  ?= 200
+# Which of the slow tests `make soak` plays.
+SLOW   ?= slow
 
 .PHONY: demo test check bench soak engines lock clean
 
@@ -40,7 +42,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/mayfly bench
 
 soak: $(VENV)/dev.stamp
-	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
+	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "$(SLOW)"
 
 # Databases that rules and sources are held against and that weigh more than all else: not for every
 # machine. Emulators of warehouses have an environment each: what they need contradicts itself.

@@ -375,6 +375,7 @@ def bigquery(bigquery_emulator: Emulator) -> Iterator[BigquerySession]:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("key", sorted(k for k in RULES if not RULES[k].prehashed_only))
 def test_bigquery_reads_and_computes_each_rule(
     bigquery: BigquerySession, key: tuple[str, str]
