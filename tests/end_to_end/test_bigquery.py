@@ -76,6 +76,7 @@ def _run(project: Any) -> dict[str, Any]:
     return dict(sync["rows"])
 
 
+@pytest.mark.slow
 def test_first_everything_then_what_changed(
     tmp_path: Path,
     bigquery_emulator: Emulator,
