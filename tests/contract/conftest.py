@@ -13,6 +13,7 @@ __all__ = ["make_world", "only_these_credentials", "warehouse"]
 
 _PLAYED_IN_CI = "test_planstore_protocol.py"
 _IN_A_SOAK = ("mysql", "sqlite")
+_ON_AN_EMULATOR = "test_planstore_bigquery.py", "test_whom_a_dying_run_reached_is_taken_back"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in (item for item in items if item.path.parent == here):
         call = getattr(item, "callspec", None)
         engine = call.params.get("warehouse") if call is not None else None
-        if engine in _IN_A_SOAK and item.path.name != _PLAYED_IN_CI:
+        slow = (item.path.name, getattr(item, "originalname", "")) == _ON_AN_EMULATOR
+        if slow or (engine in _IN_A_SOAK and item.path.name != _PLAYED_IN_CI):
             item.add_marker(pytest.mark.soak)
 
 
