@@ -449,7 +449,7 @@ def imported() -> set[str]:
         if "testing" in path.relative_to(SRC).parts:
             continue
         text = path.read_text(encoding="utf-8")
-        found.update(re.findall(r'\bdriver\("([a-z0-9_]+)', text))
+        found.update(re.findall(r'\b(?:\w*_)?driver\("([a-z0-9_]+)', text))
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
                 found.update(alias.name.split(".")[0] for alias in node.names)

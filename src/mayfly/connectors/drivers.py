@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 import psycopg
+
+from mayfly.domain.errors import ConfigError
+from mayfly.privacy.closed_logs import close_logs
 
 OLDEST: Mapping[str, str] = {
     "adbc-driver-postgresql": "1.9",
@@ -14,6 +19,30 @@ OLDEST: Mapping[str, str] = {
 }
 OLDEST_LIBPQ = 16
 """The first that knows the authorities of the system (sslrootcert=system)."""
+
+
+def source_driver(module: str, *, kind: str, logs: Sequence[str]) -> Any:
+    """A library that only one kind of source needs, its logs closed: at DEBUG they hold statements.
+
+    Args:
+        module: that is imported; some begin to write at their import.
+        kind: `type` of the source, and the extra that installs it.
+        logs: first names of the library's loggers.
+
+    Raises:
+        ConfigError: `driver_missing`.
+    """
+    close_logs(*logs)
+    try:
+        found = import_module(module)
+    except ImportError:
+        raise ConfigError(
+            "driver_missing",
+            f"Sources of type {kind} need a library that is not installed.",
+            hint=f'pip install "mayfly-data[{kind}]"',
+        ) from None
+    close_logs(*logs)
+    return found
 
 
 def installed() -> dict[str, str]:

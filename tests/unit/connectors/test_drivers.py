@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mayfly.connectors.drivers import OLDEST, installed, too_old
 from mayfly.connectors.postgres_connect import failure
+from mayfly.connectors.sources import bigquery_connect, mysql_connect, snowflake_connect
 from mayfly.connectors.sources.postgres import require_version
 from mayfly.domain.errors import ConfigError
 
@@ -56,3 +59,21 @@ def test_an_old_server_is_refused() -> None:
 def test_a_failure_to_connect_is_told_apart(text: str, said: str) -> None:
     """A lost connection may be tried again, also under TLS; a certificate may not."""
     assert failure(text) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "driver"),
+    [
+        ("bigquery", "google.cloud.bigquery", bigquery_connect.driver),
+        ("mysql", "pymysql", mysql_connect.driver),
+        ("snowflake", "snowflake.connector", snowflake_connect.driver),
+    ],
+)
+def test_a_missing_library_is_named_by_its_extra(
+    monkeypatch: pytest.MonkeyPatch, kind: str, module: str, driver: Callable[[], object]
+) -> None:
+    """All kinds of sources say it alike."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=f"driver_missing.*{kind}") as caught:
+        driver()
+    assert caught.value.hint == f'pip install "mayfly-data[{kind}]"'

@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
+from mayfly.connectors.drivers import source_driver
 from mayfly.domain.errors import ConfigError
 from mayfly.ports.source_spec import Revealed, SourceRequest
-from mayfly.privacy.closed_logs import close_logs
 
 HOST = "bigquery.googleapis.com"
 TOKENS = "oauth2.googleapis.com"
@@ -123,7 +123,7 @@ class Clients:
         application's own credentials.
 
         Raises:
-            ConfigError: `extra_missing`; `credentials_invalid`; `source_refused`.
+            ConfigError: `driver_missing`; `credentials_invalid`; `source_refused`.
         """
         bigquery = driver()
         import requests
@@ -170,18 +170,6 @@ class Clients:
 
 
 def driver() -> Any:
-    """The client's module.
-
-    Raises:
-        ConfigError: `driver_missing`.
-    """
-    try:
-        from google.cloud import bigquery
-    except ImportError:
-        raise ConfigError(
-            "driver_missing",
-            "A source of type bigquery needs a driver that is not installed.",
-            hint='pip install "mayfly-data[bigquery]"',
-        ) from None
-    close_logs("google", "urllib3", "requests")
-    return bigquery
+    """See `source_driver`."""
+    names = ["google", "urllib3", "requests"]
+    return source_driver("google.cloud.bigquery", kind="bigquery", logs=names)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from mayfly.connectors.drivers import source_driver
 from mayfly.connectors.sources.mysql_errors import not_connected
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.mysql import BYTES
@@ -86,20 +87,8 @@ def hosts_of(source: str, dsn: Revealed) -> frozenset[str]:
 
 
 def driver() -> Any:
-    """The driver.
-
-    Raises:
-        ConfigError: `extra_missing`.
-    """
-    try:
-        import pymysql
-    except ImportError:
-        raise ConfigError(
-            "extra_missing",
-            "Sources of type mysql need a driver that is not installed.",
-            hint='pip install "mayfly-data[mysql]"',
-        ) from None
-    return pymysql
+    """See `source_driver`."""
+    return source_driver("pymysql", kind="mysql", logs=["pymysql"])
 
 
 def connect(source: str, dsn: Dsn, *, timeout_seconds: int) -> Any:
@@ -107,7 +96,7 @@ def connect(source: str, dsn: Dsn, *, timeout_seconds: int) -> Any:
 
     Raises:
         TransientError: `source_away`.
-        ConfigError: `source_refused`; `tls_not_verified`; `extra_missing`.
+        ConfigError: `source_refused`; `tls_not_verified`; `driver_missing`.
     """
     pymysql = driver()
     flags = pymysql.constants.CLIENT

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from mayfly.connectors.drivers import source_driver
 from mayfly.connectors.sources.snowflake_errors import not_connected
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.snowflake import quote
 from mayfly.ports.source_spec import Revealed
-from mayfly.privacy.closed_logs import close_logs
 
 DOMAIN = "snowflakecomputing.com"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -178,20 +177,5 @@ def _loopback(endpoint: str) -> tuple[str, int]:
 
 
 def driver() -> Any:
-    """The driver's module, its logs closed: at DEBUG they hold statements. It begins to write at
-    its import.
-
-    Raises:
-        ConfigError: `driver_missing`.
-    """
-    close_logs("snowflake")
-    try:
-        module = import_module("snowflake.connector")
-    except ImportError:
-        raise ConfigError(
-            "driver_missing",
-            "The library of Snowflake sources is not installed.",
-            hint='pip install "mayfly-data[snowflake]"',
-        ) from None
-    close_logs("snowflake")
-    return module
+    """See `source_driver`."""
+    return source_driver("snowflake.connector", kind="snowflake", logs=["snowflake"])
