@@ -17,6 +17,7 @@ from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
 from mayfly.config.parse import Parsed
 from mayfly.config.secrets import parse_reference
+from mayfly.config.source_models import AnySource
 from mayfly.domain import settings as s
 
 
@@ -149,7 +150,7 @@ def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
     )
 
 
-def _source(root: Path, name: str, source: m.AnySource) -> s.SourceSettings:
+def _source(root: Path, name: str, source: AnySource) -> s.SourceSettings:
     """Keys that `SourceSettings` has no field for go to its options."""
     given = source.model_dump(by_alias=True, exclude_none=True)
     for key in secret_keys(type(source)) & given.keys():

@@ -21,11 +21,9 @@ from mayfly.config.dbt_marks import Mark, Marks, stricter_class
 from mayfly.config.files import Merged, read_content
 from mayfly.config.findings import Findings, Spot, shown
 from mayfly.config.parse import Parsed
-from mayfly.config.plugins import SourcePart
+from mayfly.config.source_models import AnySource
 from mayfly.domain.errors import PolicyError
 from mayfly.ports.source import Dialect
-
-SourceSettings = m.SourceFile | SourcePart
 
 # dbt's word for each type of source, where it is another than ours; a folder has none.
 _ADAPTERS = {"files": ""}
@@ -149,7 +147,7 @@ class _Reader:
         self._findings.add(spot, "mark_blocked", message, hint)
 
     def _model(
-        self, name: str, model: m.ModelFile, source: SourceSettings, sql: str | None
+        self, name: str, model: m.ModelFile, source: AnySource, sql: str | None
     ) -> frozenset[str]:
         """Find the model's nodes and take over their marks; which columns are blocked."""
         marks, behind, nodes = Marks(), _Behind(), list[Node]()
@@ -199,9 +197,7 @@ class _Reader:
         self._found.marks[name] = kept
         return frozenset(blocked)
 
-    def _referred(
-        self, name: str, ref: str, source_name: str, source: SourceSettings
-    ) -> Node | None:
+    def _referred(self, name: str, ref: str, source_name: str, source: AnySource) -> Node | None:
         """The one node that a `ref` means; None (and a finding) where it cannot be read."""
         label, spot = f"models.{name}.ref", self._spots.value("models", name, "ref")
         adapter = _adapter(source)
@@ -242,7 +238,7 @@ class _Reader:
         spot: Spot,
         node: Node,
         source_name: str,
-        source: SourceSettings,
+        source: AnySource,
         name: str,
     ) -> Node | None:
         if node.relation is None:
@@ -267,7 +263,7 @@ class _Reader:
         self._found.tables[name] = (schema, table)
         return node
 
-    def _of_table(self, table: str, name: str, source: SourceSettings) -> Iterator[Node]:
+    def _of_table(self, table: str, name: str, source: AnySource) -> Iterator[Node]:
         """A mark holds of a table by whatever way a model names it."""
         schema, _, last = table.rpartition(".")
         if not schema:
@@ -276,12 +272,12 @@ class _Reader:
             if self._is_of(node, name, source):
                 yield node
 
-    def _is_of(self, node: Node, name: str, source: SourceSettings) -> bool:
+    def _is_of(self, node: Node, name: str, source: AnySource) -> bool:
         database = node.relation[0] if node.relation is not None else ""
         is_there = _adapter(source) == self._manifest.adapter
         return is_there and self._is_in(database, name, source) is not False
 
-    def _is_in(self, database: str, name: str, source: SourceSettings) -> bool | None:
+    def _is_in(self, database: str, name: str, source: AnySource) -> bool | None:
         """Whether dbt's database is the source's: by the project's word, or by the file's name. Of
         a server, whose address is a secret, None where dbt builds in several.
         """
@@ -306,7 +302,7 @@ _DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-def _adapter(source: SourceSettings) -> str:
+def _adapter(source: AnySource) -> str:
     return _ADAPTERS.get(source.type, source.type)
 
 
@@ -328,7 +324,7 @@ class _Behind:
         return self.columns.get(column.casefold(), self.others)
 
 
-def _behind(sql: str, source: SourceSettings) -> _Behind:
+def _behind(sql: str, source: AnySource) -> _Behind:
     """See `_Behind`; nothing where the SQL is refused, which a plan says, or where the dialect of a
     kind of source that another distribution adds is not known here.
     """

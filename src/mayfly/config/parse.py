@@ -19,11 +19,12 @@ from mayfly.config.files import SECTIONS, Merged
 from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
 from mayfly.config.keys import KeysFile
 from mayfly.config.plugins import PluginFile, offering
+from mayfly.config.source_models import AnySource, SourceFile
 from mayfly.domain.names import is_name
 
 NAME_HINT = "Use a-z, 0-9 and _, begin with a letter, at most 63 characters."
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    "sources": TypeAdapter(m.SourceFile),
+    "sources": TypeAdapter(SourceFile),
     "models": TypeAdapter(m.ModelFile),
     "destinations": TypeAdapter(m.DestinationFile),
     "syncs": TypeAdapter(m.SyncFile),
@@ -58,7 +59,7 @@ class Parsed:
     """What could be read; `complete` is None where the project as a whole is faulty."""
 
     complete: m.ProjectFile | None = None
-    sources: dict[str, m.AnySource] = field(default_factory=dict)
+    sources: dict[str, AnySource] = field(default_factory=dict)
     models: dict[str, m.ModelFile] = field(default_factory=dict)
     destinations: dict[str, m.DestinationFile] = field(default_factory=dict)
     syncs: dict[str, m.SyncFile] = field(default_factory=dict)
@@ -271,7 +272,7 @@ def _owners(path: Path, key: str, merged: Merged) -> list[str]:
 # where none is named; the others hold parts by name.
 _SINGLE = {"keys": "local", "spool": "folder"}
 _TAGGED: dict[str, Any] = {
-    "sources": m.SourceFile,
+    "sources": SourceFile,
     "destinations": m.DestinationFile,
     "anchors": m.AnchorFile,
     "keys": KeysFile,

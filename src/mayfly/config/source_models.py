@@ -1,0 +1,160 @@
+"""The kinds of sources in the project files, as pydantic models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mayfly.config.fields import (
+    Line,
+    Loopback,
+    Memory,
+    Part,
+    Reference,
+    SnowflakeAccount,
+    StateSchema,
+)
+from mayfly.config.plugins import SourcePart
+
+State = Annotated[Literal["source", "local"], Field(description="Where state is kept.")]
+Limit = Annotated[Memory | None, Field(description="Memory of a session.", examples=["2GB"])]
+Schema = Annotated[Line, Field(alias="schema", description="Schema of unqualified tables.")]
+OurSchema = Annotated[StateSchema, Field(description="Schema of state in the source.")]
+Classify = Annotated[
+    bool | dict[str, object] | None,
+    Field(description="Accepted, not enforced by this release."),
+]
+
+
+class DuckdbSource(Part):
+    """A DuckDB file."""
+
+    type: Literal["duckdb"] = Field(description="Kind of source.")
+    path: Line = Field(description="The file, from the project's folder.", examples=["shop.duckdb"])
+    state: State = "source"
+    state_schema: OurSchema = "_mayfly"
+    memory_limit: Limit = None
+    classify: Classify = None
+
+
+class FilesSource(Part):
+    """A folder of Parquet and CSV files; a table is a file's name without its ending."""
+
+    type: Literal["files"] = Field(description="Kind of source.")
+    path: Line = Field(description="The folder, from the project's folder.", examples=["exports"])
+    state: Literal["local"] = Field(default="local", description="A folder takes no writes.")
+    memory_limit: Limit = None
+    classify: Classify = None
+
+
+class PostgresSource(Part):
+    """A PostgreSQL database."""
+
+    type: Literal["postgres"] = Field(description="Kind of source.")
+    dsn: Reference = Field(description="Reference to the dsn.", examples=["env:CRM_DSN"])
+    schema_: Schema = "public"
+    state: State = "source"
+    state_schema: OurSchema = "_mayfly"
+    classify: Classify = None
+
+
+class MysqlSource(Part):
+    """A MariaDB database."""
+
+    type: Literal["mysql"] = Field(description="Kind of source.")
+    dsn: Reference = Field(description="Reference to the dsn.", examples=["env:SHOP_DSN"])
+    state: State = "source"
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="Database of state on the server."
+    )
+    classify: Classify = None
+
+
+class SqliteSource(Part):
+    """An SQLite file."""
+
+    type: Literal["sqlite"] = Field(description="Kind of source.")
+    path: Line = Field(description="The file, from the project's folder.", examples=["shop.sqlite"])
+    state: State = "source"
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="What the names of the state's tables in it begin with."
+    )
+    classify: Classify = None
+
+
+class SnowflakeSource(Part):
+    """A database of a Snowflake account."""
+
+    type: Literal["snowflake"] = Field(description="Kind of source.")
+    account: SnowflakeAccount = Field(
+        description="The account, as its address begins.", examples=["myorg-shop"]
+    )
+    user: Line = Field(description="The user that logs in.", examples=["mayfly"])
+    private_key: Reference = Field(
+        description="Reference to the PEM text of the user's private key.",
+        examples=["env:SNOWFLAKE_KEY"],
+    )
+    private_key_passphrase: Reference | None = Field(
+        default=None, description="Reference to the passphrase of an encrypted key."
+    )
+    role: Line = Field(description="The session's role.", examples=["mayfly"])
+    warehouse: Line = Field(description="The warehouse that does the work.", examples=["mayfly"])
+    database: Line = Field(description="The database that is read.", examples=["shop"])
+    schema_: Schema = "public"
+    endpoint: Loopback | None = Field(
+        default=None,
+        description="An emulator on this machine, which the key is not shown to.",
+        examples=["http://127.0.0.1:8085"],
+    )
+    state: State = "source"
+    state_schema: OurSchema = "_mayfly"
+    classify: Classify = None
+
+
+class BigquerySource(Part):
+    """A dataset of BigQuery."""
+
+    type: Literal["bigquery"] = Field(description="Kind of source.")
+    project: Line = Field(
+        description="Project of Google Cloud: billed for queries.", examples=["acme-data"]
+    )
+    dataset: Line = Field(description="Dataset of unqualified tables.", examples=["shop"])
+    location: Line = Field(default="EU", description="Where its datasets are.")
+    credentials: Reference | None = Field(
+        default=None,
+        description="Reference to the JSON key of a service account; without it the application "
+        "default credentials are taken.",
+        examples=["env:BIGQUERY_KEY"],
+    )
+    endpoint: Loopback | None = Field(
+        default=None, description="An emulator on this machine, asked without credentials."
+    )
+    state: State = "source"
+    state_schema: StateSchema = Field(
+        default="_mayfly", description="Dataset of state in the source."
+    )
+    classify: Classify = None
+
+
+SourceFile = Annotated[
+    BigquerySource
+    | DuckdbSource
+    | FilesSource
+    | MysqlSource
+    | PostgresSource
+    | SnowflakeSource
+    | SqliteSource,
+    Field(discriminator="type"),
+]
+AnySource = (
+    BigquerySource
+    | DuckdbSource
+    | FilesSource
+    | MysqlSource
+    | PostgresSource
+    | SnowflakeSource
+    | SqliteSource
+    | SourcePart
+)
+"""Of the project's own or of a plug-in."""
