@@ -9,37 +9,53 @@ from typing import Any
 
 import pyarrow as pa
 
+from mayfly.connectors.sources.refusals import (
+    COLUMN_MISSING,
+    COLUMN_TWICE,
+    FUNCTION_MISSING,
+    SEE,
+    SYNTAX,
+    TABLE_EXISTS,
+    TABLE_MISSING,
+    Refused,
+    refusal,
+    value_conversion,
+)
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 
-_SEE = "Run `mayfly discover` to see what the source has."
 _DENIED = re.compile(
     r"Access Denied: (Table|View|Dataset) ([\w-]+):(\w+)(?:\.(\w+))?", re.IGNORECASE
 )
 _WRITES = re.compile(r"bigquery\.(tables\.(create|update|delete)|datasets\.(create|update))")
 _BUSY = ("ratelimitexceeded", "quotaexceeded", "backenderror", "jobbackenderror", "internalerror")
 # Of a refused query, in the order they are looked for.
-_QUERY: tuple[tuple[str, str, str, str], ...] = (
-    ("syntax error|unclosed |unexpected end|illegal ", "query_syntax",
-     "The source cannot parse the query.", ""),
-    ("function not found|unknown function", "function_missing",
-     "The query uses a function this engine lacks.", ""),
-    ("duplicate column names|ambiguous", "column_ambiguous",
-     "The query names a column that exists twice.",
-     "Give each column of the query its own name with AS."),
-    (r"unrecognized name|not found inside|referenced column|not found in from", "column_missing",
-     "A column the query names does not exist.", _SEE),
-    ("not found: table|table .* was not found|must be qualified with a dataset", "table_missing",
-     "A table or view the query names does not exist.", _SEE),
-    ("already exists", "table_exists", "A table of this name exists already.", ""),
-    ("resources exceeded|memory", "memory_limit",
-     "The query needs more memory than BigQuery gives it.",
-     "Let the model read fewer columns, or aggregate less."),
-    ("bad |could not cast|invalid |cannot parse|could not parse|out of range|overflow|conversion"
-     "|no matching signature|division by zero", "value_conversion",
-     "A value of the source does not fit the type the query gives it.",
-     "Use SAFE_CAST, or filter such rows in the model."),
-    ("not supported in transactions|ddl", "query_invalid", "The source refuses the statement.", ""),
-)  # fmt: skip
+_QUERY: tuple[tuple[str, Refused], ...] = (
+    ("syntax error|unclosed |unexpected end|illegal ", SYNTAX),
+    ("function not found|unknown function", FUNCTION_MISSING),
+    (
+        "duplicate column names|ambiguous",
+        (*COLUMN_TWICE[:2], "Give each column of the query its own name with AS."),
+    ),
+    (
+        "unrecognized name|not found inside|referenced column|not found in from",
+        COLUMN_MISSING,
+    ),
+    ("not found: table|table .* was not found|must be qualified with a dataset", TABLE_MISSING),
+    ("already exists", TABLE_EXISTS),
+    (
+        "resources exceeded|memory",
+        (
+            "memory_limit",
+            "The query needs more memory than BigQuery gives it.",
+            "Let the model read fewer columns, or aggregate less.",
+        ),
+    ),
+)
+_VALUES = re.compile(
+    "bad |could not cast|invalid |cannot parse|could not parse|out of range|overflow|conversion"
+    "|no matching signature|division by zero",
+    re.IGNORECASE,
+)
 _CONFLICT = re.compile(
     r"aborted due to concurrent|could not serialize|concurrent update|transaction is aborted",
     re.IGNORECASE,
@@ -99,15 +115,15 @@ def ours(error: Any, member: str) -> EngineError:
 
 def _of_query(status: int, text: str) -> EngineError:
     if status == 404 and re.search(r"not found: dataset", text, re.IGNORECASE):
-        return ConfigError("table_missing", "A dataset the query names does not exist.", hint=_SEE)
+        return ConfigError("table_missing", "A dataset the query names does not exist.", hint=SEE)
     if status == 404:
-        return ConfigError(
-            "table_missing", "A table or view the query names does not exist.", hint=_SEE
-        )
-    for pattern, code, message, hint in _QUERY:
+        return refusal(TABLE_MISSING)
+    for pattern, known in _QUERY:
         if re.search(pattern, text, re.IGNORECASE):
-            return ConfigError(code, message, hint=hint)
-    if status in {400, 409}:
+            return refusal(known)
+    if _VALUES.search(text):
+        return value_conversion("Use SAFE_CAST, or filter such rows in the model.")
+    if status in {400, 409} or re.search("not supported in transactions|ddl", text, re.IGNORECASE):
         return ConfigError("query_invalid", "The source refuses the query.")
     return ContractError("query_failed", f"The source refused a statement (HTTP {status}).")
 

@@ -9,6 +9,17 @@ from contextlib import contextmanager
 import duckdb
 import pyarrow as pa
 
+from mayfly.connectors.sources.refusals import (
+    COLUMN_MISSING,
+    COLUMN_TWICE,
+    FUNCTION_MISSING,
+    NO_FIT,
+    SYNTAX,
+    TABLE_EXISTS,
+    TABLE_MISSING,
+    refusal,
+    value_conversion,
+)
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.planning.sql.dialect import quote
 from mayfly.ports.source import ColumnInfo
@@ -322,26 +333,16 @@ def _disk_full() -> ConfigError:
 
 def _catalog(text: str) -> EngineError:
     if "already exists" in text:
-        return ConfigError("table_exists", "A table of this name exists already.")
+        return refusal(TABLE_EXISTS)
     if "Function" in text:
-        return ConfigError("function_missing", "The query uses a function this engine lacks.")
-    return ConfigError(
-        "table_missing",
-        "A table or view the query names does not exist.",
-        hint="Run `mayfly discover` to see what the source has.",
-    )
+        return refusal(FUNCTION_MISSING)
+    return refusal(TABLE_MISSING)
 
 
 def _binder(text: str) -> EngineError:
     if "not found in FROM" in text or "does not have a column" in text or "Referenced" in text:
-        return ConfigError(
-            "column_missing",
-            "A column the query names does not exist.",
-            hint="Run `mayfly discover` to see what the source has.",
-        )
-    if "mbiguous" in text:
-        return ConfigError("column_ambiguous", "The query names a column that exists twice.")
-    return ConfigError("query_invalid", "The types or names in the query do not fit together.")
+        return refusal(COLUMN_MISSING)
+    return refusal(COLUMN_TWICE if "mbiguous" in text else NO_FIT)
 
 
 def _io(text: str) -> EngineError:
@@ -358,11 +359,7 @@ def _memory(_: str) -> EngineError:
 
 
 def _conversion(_: str) -> EngineError:
-    return ConfigError(
-        "value_conversion",
-        "A value of the source does not fit the type the query gives it.",
-        hint="Use try_cast, or filter such rows in the model.",
-    )
+    return value_conversion("Use try_cast, or filter such rows in the model.")
 
 
 _TRANSLATIONS: tuple[tuple[type[duckdb.Error], Callable[[str], EngineError]], ...] = (
@@ -375,10 +372,7 @@ _TRANSLATIONS: tuple[tuple[type[duckdb.Error], Callable[[str], EngineError]], ..
     ),
     (duckdb.CatalogException, _catalog),
     (duckdb.BinderException, _binder),
-    (
-        duckdb.ParserException,
-        lambda _: ConfigError("query_syntax", "The source cannot parse the query."),
-    ),
+    (duckdb.ParserException, lambda _: refusal(SYNTAX)),
     (
         duckdb.TransactionException,
         lambda _: TransientError(

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from mayfly.connectors.sources.refusals import (
+    COLUMN_MISSING,
+    COLUMN_TWICE,
+    DISK_FULL,
+    READ_ONLY,
+    SEE,
+    SYNTAX,
+    TABLE_EXISTS,
+    TABLE_MISSING,
+    Refused,
+    refusal,
+    value_conversion,
+)
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 
 LOST = frozenset({0, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2027, 2055})
@@ -9,14 +22,13 @@ MISSING_RIGHT = frozenset({1044, 1142, 1143, 1227, 1370, 1345, 1419})
 _BUSY = frozenset({1040, 1203, 1205, 1213, 1226, 1317, 1412, 1969, 3024})
 _VALUES = frozenset({1264, 1265, 1292, 1300, 1301, 1366, 1406, 1411, 1690, 1918, 4038})
 _REFUSED = frozenset({1044, 1045, 1049, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 4151})
-_SEE = "Run `mayfly discover` to see what the source has."
-_CONFIG: dict[int, tuple[str, str, str]] = {
-    1146: ("table_missing", "A table or view the query names does not exist.", _SEE),
-    1051: ("table_missing", "A table or view the query names does not exist.", _SEE),
-    1347: ("table_missing", "A table or view the query names does not exist.", _SEE),
-    1049: ("schema_missing", "A database the query names does not exist.", _SEE),
-    1054: ("column_missing", "A column the query names does not exist.", _SEE),
-    1052: ("column_ambiguous", "The query names a column that exists twice.", ""),
+_CONFIG: dict[int, Refused] = {
+    1146: TABLE_MISSING,
+    1051: TABLE_MISSING,
+    1347: TABLE_MISSING,
+    1049: ("schema_missing", "A database the query names does not exist.", SEE),
+    1054: COLUMN_MISSING,
+    1052: COLUMN_TWICE,
     1060: (
         "column_ambiguous",
         "Columns of the query have the name of another.",
@@ -24,17 +36,17 @@ _CONFIG: dict[int, tuple[str, str, str]] = {
         "the same.",
     ),
     1305: ("function_missing", "The query uses a function that is missing.", ""),
-    1064: ("query_syntax", "The source cannot parse the query.", ""),
-    1149: ("query_syntax", "The source cannot parse the query.", ""),
-    1050: ("table_exists", "A table of this name exists already.", ""),
-    1792: ("read_only_session", "The session may not change the source.", ""),
+    1064: SYNTAX,
+    1149: SYNTAX,
+    1050: TABLE_EXISTS,
+    1792: READ_ONLY,
     1290: (
         "read_only_source",
         "The server of the source takes no writes.",
         "Connect to the primary server; with `state: local` nothing lasting is written to it.",
     ),
-    1021: ("disk_full", "The disk of the source is full; nothing was changed.", "Make room there."),
-    1114: ("disk_full", "The disk of the source is full; nothing was changed.", "Make room there."),
+    1021: DISK_FULL,
+    1114: DISK_FULL,
     1037: ("memory_limit", "The source is out of memory.", ""),
     1038: ("memory_limit", "The source is out of memory.", ""),
     1041: ("memory_limit", "The source is out of memory.", ""),
@@ -65,11 +77,7 @@ def lost() -> TransientError:
 
 def unfit() -> ConfigError:
     """A value that its type does not take."""
-    return ConfigError(
-        "value_conversion",
-        "A value of the source does not fit the type the query gives it.",
-        hint="Filter such rows in the model, or cast the column to text.",
-    )
+    return value_conversion("Filter such rows in the model, or cast the column to text.")
 
 
 def from_number(number: int) -> EngineError:
@@ -83,8 +91,7 @@ def from_number(number: int) -> EngineError:
             hint="See the rights of the role with SHOW GRANTS.",
         )
     if number in _CONFIG:
-        code, message, hint = _CONFIG[number]
-        return ConfigError(code, message, hint=hint)
+        return refusal(_CONFIG[number])
     if number in _BUSY:
         return TransientError(
             "source_busy",

@@ -12,6 +12,19 @@ import pyarrow as pa
 
 from mayfly.connectors.sources.postgres_rights import OPENS, QueryFacts, facts_of, private
 from mayfly.connectors.sources.postgres_types import column_of, plain
+from mayfly.connectors.sources.refusals import (
+    COLUMN_MISSING,
+    COLUMN_TWICE,
+    DISK_FULL,
+    READ_ONLY,
+    SEE,
+    SYNTAX,
+    TABLE_EXISTS,
+    TABLE_MISSING,
+    Refused,
+    refusal,
+    value_conversion,
+)
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal
 from mayfly.ports.source import ColumnInfo
@@ -260,11 +273,7 @@ class PostgresSession:
 
 
 def _unfit() -> ConfigError:
-    return ConfigError(
-        "value_conversion",
-        "A value of the source does not fit the type the query gives it.",
-        hint="Filter such rows in the model, or cast the column to text.",
-    )
+    return value_conversion("Filter such rows in the model, or cast the column to text.")
 
 
 def from_state(state: str | None) -> EngineError:
@@ -279,8 +288,7 @@ def from_state(state: str | None) -> EngineError:
         )
     config = _CONFIG.get(state)
     if config is not None:
-        code, message, hint = config
-        return ConfigError(code, message, hint=hint)
+        return refusal(config)
     busy = _BUSY.get(state)
     if busy is not None:
         code, message, hint = busy
@@ -319,28 +327,23 @@ _BUSY: dict[str, tuple[str, str, str]] = {
     "25P04": _ENDED,
     "57P05": _ENDED,
 }
-_SEE = "Run `mayfly discover` to see what the source has."
-_CONFIG: dict[str, tuple[str, str, str]] = {
-    "42P01": ("table_missing", "A table or view the query names does not exist.", _SEE),
-    "3F000": ("schema_missing", "A schema the query names does not exist.", _SEE),
-    "42703": ("column_missing", "A column the query names does not exist.", _SEE),
-    "42702": ("column_ambiguous", "The query names a column that exists twice.", ""),
+_CONFIG: dict[str, Refused] = {
+    "42P01": TABLE_MISSING,
+    "3F000": ("schema_missing", "A schema the query names does not exist.", SEE),
+    "42703": COLUMN_MISSING,
+    "42702": COLUMN_TWICE,
     "42701": ("column_ambiguous", "A column is named twice.", ""),
     "42883": ("function_missing", "The query uses a function or operator that is missing.", ""),
-    "42P07": ("table_exists", "A table of this name exists already.", ""),
-    "42601": ("query_syntax", "The source cannot parse the query.", ""),
+    "42P07": TABLE_EXISTS,
+    "42601": SYNTAX,
     "42501": (
         "missing_grant",
         "The role may not read or write a table the statement names.",
         "See the rights of the role on it. A table with row-level security needs BYPASSRLS, or a "
         "view of the table's owner.",
     ),
-    "25006": ("read_only_session", "The session may not change the source.", ""),
-    "53100": (
-        "disk_full",
-        "The disk of the source is full; nothing was changed.",
-        "Make room there and run again: what was delivered by then is remembered.",
-    ),
+    "25006": READ_ONLY,
+    "53100": DISK_FULL,
     "53200": ("memory_limit", "The source is out of memory.", ""),
 }
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from mayfly.connectors.sources.refusals import (
+    COLUMN_TWICE,
+    SEE,
+    SYNTAX,
+    TABLE_EXISTS,
+    Refused,
+    refusal,
+    value_conversion,
+)
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 
-_SEE = (
-    "Run `mayfly discover` to see what the source has. Snowflake says the same of what the role "
+_SEE = SEE + (
+    " Snowflake says the same of what the role "
     "may not see: `mayfly doctor --grants` prints the GRANT statements. Names that are not quoted "
     "there are written small here."
 )
-_CONFIG: dict[int, tuple[str, str, str]] = {
+_CONFIG: dict[int, Refused] = {
     2003: ("table_missing", "A table or view the query names does not exist.", _SEE),
     2043: ("table_missing", "A table, schema or database does not exist.", _SEE),
     904: ("column_missing", "A column the query names does not exist.", _SEE),
-    2002: ("table_exists", "A table of this name exists already.", ""),
-    1003: ("query_syntax", "The source cannot parse the query.", ""),
+    2002: TABLE_EXISTS,
+    1003: SYNTAX,
     2140: ("function_missing", "The query uses a function that is missing.", ""),
     2141: ("function_missing", "The query uses a function that is missing.", ""),
-    1065: ("column_ambiguous", "The query names a column that exists twice.", ""),
+    1065: COLUMN_TWICE,
     2025: ("column_ambiguous", "A column is named twice.", ""),
-    2028: ("column_ambiguous", "The query names a column that exists twice.", ""),
+    2028: COLUMN_TWICE,
     2031: ("query_invalid", "The query uses a subquery in a way Snowflake does not support.", ""),
     606: (
         "warehouse_missing",
@@ -54,8 +63,7 @@ def from_number(number: int | None, state: str | None) -> EngineError:
     """Our error for an error's number and SQLSTATE."""
     number = -1 if number is None else number
     if number in _CONFIG:
-        code, message, hint = _CONFIG[number]
-        return ConfigError(code, message, hint=hint)
+        return refusal(_CONFIG[number])
     if number in _BUSY:
         return TransientError("source_busy", _BUSY[number])
     if number in _SESSION_GONE or number in _NETWORK or (state or "").startswith("08"):
@@ -81,11 +89,7 @@ def lost() -> TransientError:
 
 def unfit_value() -> ConfigError:
     """A cast failed."""
-    return ConfigError(
-        "value_conversion",
-        "A value of the source does not fit the type the query gives it.",
-        hint="Use TRY_CAST, or filter such rows in the model.",
-    )
+    return value_conversion("Use TRY_CAST, or filter such rows in the model.")
 
 
 def not_connected(source: str, number: int | None, text: str) -> EngineError:
