@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect as Parser
@@ -14,8 +14,7 @@ from sqlglot.generators.mysql import MySQLGenerator
 from mayfly.planning.model_bigquery import forbidden_in_bigquery
 from mayfly.planning.model_mysql import forbidden_in_mysql
 from mayfly.planning.model_snowflake import forbidden_in_snowflake
-
-Dialect = Literal["bigquery", "duckdb", "mysql", "postgres", "snowflake", "sqlite"]
+from mayfly.planning.sql.dialect import DialectName
 
 FORBIDDEN_THERE: Mapping[str, Callable[[exp.Expr], str | None]] = {
     "bigquery": forbidden_in_bigquery,
@@ -51,6 +50,6 @@ class _MariaDb(MySQL):
 _PARSERS: Mapping[str, type[Parser]] = {"mysql": _MariaDb, "sqlite": _Sqlite}
 
 
-def parser_of(dialect: Dialect) -> str | type[Parser]:
+def parser_of(dialect: DialectName) -> str | type[Parser]:
     """What the parser is told of a dialect."""
     return _PARSERS.get(dialect, dialect)

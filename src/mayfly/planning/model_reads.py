@@ -15,8 +15,9 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_dialects import Dialect, parser_of
+from mayfly.planning.model_dialects import parser_of
 from mayfly.planning.model_sql import check_model_sql
+from mayfly.planning.sql.dialect import DialectName
 from mayfly.planning.sql.snowflake import exchanged
 
 
@@ -36,7 +37,7 @@ class TableRead:
     columns: tuple[str, ...] | None
 
 
-def reads_of_sql(sql: str, dialect: Dialect) -> Sequence[TableRead]:
+def reads_of_sql(sql: str, dialect: DialectName) -> Sequence[TableRead]:
     """What a model's query reads.
 
     Raises:

@@ -16,7 +16,8 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_dialects import FORBIDDEN_THERE, Dialect, parser_of
+from mayfly.planning.model_dialects import FORBIDDEN_THERE, parser_of
+from mayfly.planning.sql.dialect import DialectName
 from mayfly.privacy.closed_logs import close_logs
 
 # The parser logs statements it does not know, with the values in them.
@@ -76,7 +77,7 @@ _FILE_LIKE = re.compile(
 )
 
 
-def check_model_sql(sql: str, dialect: Dialect) -> str:
+def check_model_sql(sql: str, dialect: DialectName) -> str:
     """The one query of a model, without comments or a closing semicolon.
 
     The text returned is written anew from what was parsed, so that what was checked is what runs.
@@ -111,7 +112,7 @@ class NamesBehind:
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def names_behind(sql: str, dialect: Dialect) -> NamesBehind:
+def names_behind(sql: str, dialect: DialectName) -> NamesBehind:
     """The names in a query that `check_model_sql` has passed.
 
     A column that comes through subqueries counts with the names of each of them that is called so.
@@ -136,7 +137,7 @@ def names_behind(sql: str, dialect: Dialect) -> NamesBehind:
     return NamesBehind(tables=tables, columns=columns)
 
 
-def _single(sql: str, dialect: Dialect) -> exp.Expr:
+def _single(sql: str, dialect: DialectName) -> exp.Expr:
     try:
         found = [s for s in sqlglot.parse(sql, read=parser_of(dialect)) if s is not None]
     except ParseError as error:
@@ -158,7 +159,7 @@ def _single(sql: str, dialect: Dialect) -> exp.Expr:
     return found[0]
 
 
-def _check_node(node: exp.Expr, dialect: Dialect) -> None:
+def _check_node(node: exp.Expr, dialect: DialectName) -> None:
     if isinstance(node, _FORBIDDEN_NODES) and not isinstance(node, exp.Query):
         raise _forbidden(type(node).__name__.upper())
     there = FORBIDDEN_THERE.get(dialect)
@@ -206,7 +207,7 @@ def _check_table(table: exp.Table) -> None:
         raise _forbidden("a table of Mayfly's own schema")
 
 
-def _check_cast(node: exp.Cast, dialect: Dialect) -> None:
+def _check_cast(node: exp.Cast, dialect: DialectName) -> None:
     """Casts to regclass and its like look into the catalog."""
     kind = node.to.sql(dialect=parser_of(dialect)).casefold()
     if dialect == "postgres" and kind.strip('"').startswith("reg"):

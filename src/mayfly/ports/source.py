@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
-Dialect = Literal["bigquery", "duckdb", "mysql", "postgres", "snowflake", "sqlite"]
+from mayfly.planning.sql.dialect import DialectName
+
+Dialect = DialectName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_dialects import Dialect
 from mayfly.planning.model_sql import check_model_sql, names_behind
+from mayfly.planning.sql.dialect import DialectName
 
 READS = [
     ("duckdb", "SELECT a, lower(b) FROM t WHERE c > 1"),
@@ -182,14 +182,16 @@ NOT_QUERIES = [
 
 
 @pytest.mark.parametrize(("dialect", "sql"), READS)
-def test_a_query_that_reads_tables_passes(dialect: Dialect, sql: str) -> None:
+def test_a_query_that_reads_tables_passes(dialect: DialectName, sql: str) -> None:
     """Ordinary queries pass, and what comes out passes again unchanged."""
     once = check_model_sql(sql, dialect)
     assert check_model_sql(once, dialect) == once
 
 
 @pytest.mark.parametrize(("dialect", "sql", "named"), FORBIDDEN)
-def test_a_query_that_reaches_further_is_refused(dialect: Dialect, sql: str, named: str) -> None:
+def test_a_query_that_reaches_further_is_refused(
+    dialect: DialectName, sql: str, named: str
+) -> None:
     """Files, settings, catalog and other sessions are closed; the message names the way."""
     with pytest.raises(PolicyError) as caught:
         check_model_sql(sql, dialect)
@@ -202,7 +204,7 @@ def test_a_query_that_reaches_further_is_refused(dialect: Dialect, sql: str, nam
 @pytest.mark.parametrize("sql", NOT_QUERIES)
 def test_what_is_not_a_query_is_refused(sql: str) -> None:
     """Statements that change or command are refused in every dialect."""
-    for dialect in get_args(Dialect):
+    for dialect in get_args(DialectName):
         with pytest.raises(PolicyError) as caught:
             check_model_sql(sql, dialect)
         assert caught.value.exit_code == 3
@@ -252,7 +254,7 @@ def test_the_parser_logs_no_statement(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
-def test_names_behind_a_query_are_told(dialect: Dialect) -> None:
+def test_names_behind_a_query_are_told(dialect: DialectName) -> None:
     """Tables wherever they stand, and of each column all it is made of."""
     found = names_behind(
         "WITH a AS (SELECT p.Tel AS t, q.n FROM phones p JOIN s.calls q ON p.id = q.id) "

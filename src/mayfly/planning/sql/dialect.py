@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pyarrow as pa
 
 from mayfly.domain.errors import PolicyError
 
+DialectName = Literal["bigquery", "duckdb", "mysql", "postgres", "snowflake", "sqlite"]
+"""The SQL of a source, as the parser of model SQL calls it."""
 TARGET = "mf_t"
 """Alias of the table that an UPDATE or DELETE changes, in its conditions."""
 
