@@ -28,6 +28,30 @@ models:
     consent:
       ads: {column: ads, equals: true, lawful_basis: consent}
 """
+PEOPLE_TO_META = """models:
+  people:
+    source: warehouse
+    table: people
+    primary_key: [id]
+    columns:
+      id: {}
+      email: {class: email}
+      first_name: {class: first_name}
+    consent:
+      ads: {column: ads, equals: true, lawful_basis: consent}
+destinations:
+  meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
+syncs:
+  to_meta:
+    id: to_meta
+    model: people
+    destination: meta
+    mode: audience
+    audience: People
+    purpose: ads
+    mapping: {EMAIL: email, FN: first_name}
+"""
+"""What follows a source called `warehouse`; `URL` is the sandbox's."""
 TO_LOG = """
 destinations:
   log: {type: sqlite, path: log.sqlite, kind: internal, owner: care, reason: answers}

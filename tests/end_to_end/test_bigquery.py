@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bigquery_emulator import PROJECT, Emulator
-from end_to_end.projects import _no_sleep, members
+from end_to_end.projects import PEOPLE_TO_META, _no_sleep, members
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.render import plan_text
@@ -26,28 +26,6 @@ sources:
     dataset: DATASET
     endpoint: "EMULATOR"
     state_schema: STATE
-models:
-  people:
-    source: warehouse
-    table: people
-    primary_key: [id]
-    columns:
-      id: {}
-      email: {class: email}
-      first_name: {class: first_name}
-    consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
-destinations:
-  meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
-syncs:
-  to_meta:
-    id: to_meta
-    model: people
-    destination: meta
-    mode: audience
-    audience: People
-    purpose: ads
-    mapping: {EMAIL: email, FN: first_name}
 """
 PEOPLE = (
     "CREATE TABLE people AS SELECT i AS id, CONCAT(' P', CAST(i AS STRING), '@Example.com') AS "
@@ -88,7 +66,7 @@ def test_first_everything_then_what_changed(
     is left.
     """
     monkeypatch.setenv("META_TOKEN", "t0ken")
-    text = FILES.replace("DATASET", dataset).replace("STATE", f"_{dataset}")
+    text = (FILES + PEOPLE_TO_META).replace("DATASET", dataset).replace("STATE", f"_{dataset}")
     text = text.replace("EMULATOR", bigquery_emulator.endpoint).replace("PROJECT", PROJECT)
     with SandboxServer(port=0) as sandbox:
         (tmp_path / "mayfly.yml").write_text(text.replace("URL", sandbox.url))

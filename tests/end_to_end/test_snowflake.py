@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from end_to_end.projects import _no_sleep
+from end_to_end.projects import PEOPLE_TO_META, _no_sleep
 from fakesnow_server import Fakesnow
 from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
@@ -27,28 +27,6 @@ sources:
     warehouse: MAYFLY
     database: DATABASE
     endpoint: "ENDPOINT"
-models:
-  people:
-    source: warehouse
-    table: people
-    primary_key: [id]
-    columns:
-      id: {}
-      email: {class: email}
-      first_name: {class: first_name}
-    consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
-destinations:
-  meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
-syncs:
-  to_meta:
-    id: to_meta
-    model: people
-    destination: meta
-    mode: audience
-    audience: People
-    purpose: ads
-    mapping: {EMAIL: email, FN: first_name}
 """
 
 
@@ -64,7 +42,11 @@ def project(tmp_path: Path, fakesnow: Fakesnow) -> Iterator[tuple[Project, Any]]
         people = ", ".join(f"({i}, ' P{i}@Example.com', 'Zoë', {i > 1})" for i in range(1, 11))
         session.execute(f"INSERT INTO people VALUES {people}")
     with SandboxServer(port=0) as sandbox:
-        text = FILES.replace("ENDPOINT", fakesnow.endpoint).replace("DATABASE", "end_to_end")
+        text = (
+            (FILES + PEOPLE_TO_META)
+            .replace("ENDPOINT", fakesnow.endpoint)
+            .replace("DATABASE", "end_to_end")
+        )
         (tmp_path / "mayfly.yml").write_text(text.replace("URL", sandbox.url))
         initialise(tmp_path)
         loaded = load(tmp_path)
