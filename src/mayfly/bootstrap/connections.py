@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 
 from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.http import HttpxClient
-from mayfly.bootstrap.connectors import SPECS, Opened, Revealable
+from mayfly.bootstrap.connectors import SPECS, Opened
 from mayfly.config.secrets import CONNECTION, Secret, resolve
 from mayfly.domain.credentials import ConnectionKey
 from mayfly.domain.errors import ConfigError, UsageError
 from mayfly.domain.settings import DestinationSettings, Project, SecretRef
 from mayfly.ports.http import HttpClient
+from mayfly.ports.source_spec import Revealed
 from mayfly.services.credentials import AccessTokens, CredentialVault, Place
 from mayfly.services.oauth import Login, OAuthClient, Tokens, exchange, refresh
 
@@ -97,7 +98,7 @@ class Connections:
         key = ConnectionKey(target=self.project.target, name=name)
         return Place(key=key, where=f"{settings.type} {settings.endpoint or 'vendor'}")
 
-    def _open(self, settings: DestinationSettings, place: Place) -> Revealable:
+    def _open(self, settings: DestinationSettings, place: Place) -> Revealed:
         credential = self.vault.get(place)
         if not credential.refreshes:
             return Secret(credential.secret)

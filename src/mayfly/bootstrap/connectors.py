@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from mayfly.adapters.http import HttpxClient
 from mayfly.bootstrap.guarded_source import GuardedSource
@@ -18,7 +19,6 @@ from mayfly.connectors.destinations import (
 from mayfly.connectors.destinations import (
     files as files_destination,
 )
-from mayfly.connectors.postgres_connect import hosts_of
 from mayfly.connectors.sources import bigquery as bigquery_source
 from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
@@ -34,17 +34,24 @@ from mayfly.domain.settings import (
     SyncSettings,
 )
 from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.ports.connector import Connector, DestinationRequest, HostsRequest
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
 from mayfly.ports.source import Source
-from mayfly.ports.source_spec import SourceRequest, SourceSpec
+from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
-SPECS: dict[str, DestinationSpec] = {
-    "meta_ads": meta_ads.SPEC,
-    "postgres": database_postgres.SPEC_POSTGRES,
-    "duckdb": database_duckdb.SPEC_DUCKDB,
-    "sqlite": database_sqlite.SPEC_SQLITE,
-    "files": files_destination.SPEC,
+CONNECTORS: dict[str, Connector] = {
+    connector.spec.name: connector
+    for connector in (
+        meta_ads.CONNECTOR,
+        database_postgres.CONNECTOR,
+        database_duckdb.CONNECTOR,
+        database_sqlite.CONNECTOR,
+        files_destination.CONNECTOR,
+    )
 }
+"""Every kind of destination by its `type`; a test holds them against those of the project files."""
+
+SPECS: dict[str, DestinationSpec] = {name: made.spec for name, made in CONNECTORS.items()}
 
 
 SOURCES: dict[str, SourceSpec] = {
@@ -65,25 +72,21 @@ SOURCES: dict[str, SourceSpec] = {
 def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...]:
     """What tells one destination from another; part of the state's identity and the approval."""
     options = settings.options
-    parts = [settings.endpoint or ""]
-    parts += [str(options.get(k, "")) for k in ("account_id", "dsn", "schema", "path", "format")]
-    return (*parts, sync.audience or sync.table or "")
-
-
-Revealable = meta_ads.Revealable
+    parts = [str(options.get(key, "")) for key in CONNECTORS[settings.type].address]
+    return (settings.endpoint or "", *parts, sync.audience or sync.table or "")
 
 
 class Opened:
     """In place of a reference to a connection: opens it when the connector is made."""
 
-    def __init__(self, open_: Callable[[], Revealable]) -> None:
+    def __init__(self, open_: Callable[[], Revealed]) -> None:
         self.open = open_
 
     def __repr__(self) -> str:
         return "Opened()"
 
 
-def _secret(reference: object) -> Revealable:
+def _secret(reference: object) -> Revealed:
     """The secret behind a reference of a destination's options."""
     if isinstance(reference, Opened):
         return reference.open()
@@ -121,12 +124,12 @@ def dialect_of(project: Project, name: str) -> SqlDialect:
 
 def destination_hosts(settings: DestinationSettings) -> frozenset[str]:
     """Hosts a destination needs."""
+    connector = CONNECTORS[settings.type]
     if settings.endpoint:
         return frozenset({"127.0.0.1"})
-    spec = SPECS[settings.type]
-    if settings.type == "postgres":
-        return hosts_of(_secret(settings.options["dsn"]))
-    return spec.hosts
+    if connector.hosts is not None:
+        return connector.hosts(HostsRequest(settings=settings, reveal=_secret))
+    return connector.spec.hosts
 
 
 def source_hosts(project: Project, name: str) -> frozenset[str]:
@@ -141,38 +144,16 @@ def make_destination(
     sync: SyncSettings,
 ) -> Destination:
     """A connector, on the running loop."""
-    options = settings.options
-    match settings.type:
-        case "meta_ads":
-            secret = options.get("app_secret")
-            endpoint = settings.endpoint or f"https://{meta_ads.HOST}"
-            return meta_ads.MetaAds(
-                meta_ads.MetaAdsSettings(
-                    account_id=str(options["account_id"]),
-                    access_token=_secret(options["access_token"]),
-                    app_secret=_secret(secret) if secret else None,
-                    audience=sync.audience or "",
-                    api_version=str(options.get("api_version") or meta_ads.API_VERSION),
-                    endpoint=endpoint,
-                ),
-                HttpxClient(destination_hosts(settings)),
-                context,
-            )
-        case "postgres":
-            return database_postgres.make(
-                dsn=_secret(options["dsn"]),
-                schema=str(options.get("schema") or "public"),
-                context=context,
-            )
-        case "duckdb":
-            return database_duckdb.make(path=project.root / str(options["path"]), context=context)
-        case "sqlite":
-            return database_sqlite.make(path=project.root / str(options["path"]), context=context)
-        case "files":
-            return files_destination.make(
-                path=project.root / str(options["path"]),
-                file_format=str(options.get("format") or "parquet"),
-                context=context,
-            )
-        case other:
-            raise ConfigError("destination_type", f"There is no connector for {other}.")
+    rooted = settings
+    if "path" in settings.options:
+        path = project.root / str(settings.options["path"])
+        rooted = replace(settings, options={**settings.options, "path": path})
+    return CONNECTORS[settings.type].open(
+        DestinationRequest(
+            settings=rooted,
+            sync=sync,
+            context=context,
+            reveal=_secret,
+            connect=lambda: HttpxClient(destination_hosts(settings)),
+        )
+    )

@@ -11,7 +11,8 @@ from mayfly.config import models as m
 from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket
 from mayfly.config.dbt import Found
 from mayfly.config.dbt_marks import Mark, stricter_class
-from mayfly.config.fields import SANDBOX, VENDOR_ENDPOINTS, secret_keys
+from mayfly.config.destination_models import DestinationPart, Owned
+from mayfly.config.fields import SANDBOX, login_keys, secret_keys
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
@@ -201,22 +202,23 @@ def _column(name: str, column: m.ColumnFile, mark: Mark) -> s.ColumnSettings:
     return s.ColumnSettings(name=name, **(column.model_dump() | own))
 
 
-_SECRETS = ("access_token", "app_secret", "client_secret", "dsn")
 _COMMON = ("type", "kind", "owner", "reason", "endpoint")
 
 
-def _destination(root: Path, name: str, d: m.DestinationFile) -> s.DestinationSettings:
+def _destination(root: Path, name: str, d: DestinationPart) -> s.DestinationSettings:
     options: dict[str, object] = {}
-    for key, value in d.model_dump(by_alias=True, exclude_none=True).items():
-        if key in _SECRETS:
+    secrets = secret_keys(type(d)) | login_keys(type(d))
+    given = d.model_dump(by_alias=True, exclude_none=True)
+    for key, value in given.items():
+        if key in secrets:
             options[key] = parse_reference(value)
         elif key not in _COMMON:
             options[key] = root / value if key == "path" else value
-    owned = d if isinstance(d, m.Owned) else None
+    owned = d if isinstance(d, Owned) else None
     return s.DestinationSettings(
         name=name,
-        type=d.type,
-        kind=d.kind,
+        type=given["type"],
+        kind=given["kind"],
         owner=owned.owner if owned else None,
         reason=owned.reason if owned else None,
         endpoint=_endpoint(d),
@@ -224,11 +226,12 @@ def _destination(root: Path, name: str, d: m.DestinationFile) -> s.DestinationSe
     )
 
 
-def _endpoint(d: m.DestinationFile) -> str | None:
+def _endpoint(d: DestinationPart) -> str | None:
     """The loopback address chosen; None is the vendor's own."""
-    if not isinstance(d, m.MetaAdsDestination) or d.endpoint in VENDOR_ENDPOINTS.values():
+    endpoint: str | None = getattr(d, "endpoint", None)
+    if endpoint is None or endpoint == d.vendor:
         return None
-    return SANDBOX if d.endpoint == "sandbox" else d.endpoint
+    return SANDBOX if endpoint == "sandbox" else endpoint
 
 
 def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:

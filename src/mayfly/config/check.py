@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mayfly.config import models as m
 from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket, SpoolFile
+from mayfly.config.destination_models import AnyDestination, DestinationPart, Owned
+from mayfly.config.fields import login_keys
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
 from mayfly.config.parse import Parsed
@@ -13,17 +15,8 @@ from mayfly.config.residency import expected_region
 from mayfly.config.secrets import CONNECTION
 from mayfly.domain.names import is_name
 
-_MODES = {
-    "meta_ads": ("audience", "upsert"),
-    "postgres": ("upsert", "mirror", "append"),
-    "duckdb": ("upsert", "mirror", "append"),
-    "sqlite": ("upsert", "mirror", "append"),
-    "files": ("upsert", "mirror", "append"),
-}
-_DATABASES = ("postgres", "duckdb", "sqlite")
 
-
-def _endpoint(destination: m.DestinationFile) -> object:
+def _endpoint(destination: DestinationPart) -> object:
     return getattr(destination, "endpoint", None)
 
 
@@ -172,20 +165,20 @@ class Checker:
             message = f"{label}: minimum is above maximum"
             self._findings.add(self._spots.value(*at, "minimum"), "out_of_range", message)
 
-    def _destination(self, name: str, destination: m.DestinationFile) -> None:
+    def _destination(self, name: str, destination: AnyDestination) -> None:
         at = ("destinations", name)
-        if isinstance(destination, m.Owned) and destination.kind == "internal":
+        if isinstance(destination, Owned) and destination.kind == "internal":
             for key in ("owner", "reason"):
                 if getattr(destination, key) is None:
                     message = f"destinations.{name}: kind internal needs `{key}`"
                     hint = "Say who answers for it, and why it is your own system."
                     self._findings.add(self._spots.key(*at, "kind"), "missing_key", message, hint)
-        for key in ("access_token", "dsn"):
+        for key in sorted(login_keys(type(destination))):
             kind, _, other = str(getattr(destination, key, "")).partition(":")
             if kind == CONNECTION:
                 self._connection(name, destination, key, other)
 
-    def _connection(self, name: str, destination: m.DestinationFile, key: str, other: str) -> None:
+    def _connection(self, name: str, destination: AnyDestination, key: str, other: str) -> None:
         """It is this destination's own, or that of one which goes to the same place."""
         at = ("destinations", name, key)
         self._reference("destinations", other, *at)
@@ -218,7 +211,7 @@ class Checker:
             self._key_field(name, sync, index, field)
         destination = self._parsed.destinations.get(sync.destination)
         if destination is not None:
-            self._fit(name, sync, destination.type)
+            self._fit(name, sync, destination)
 
     def _key_field(self, name: str, sync: m.SyncFile, index: int, field: str) -> None:
         spot = self._spots.value("syncs", name, "key", index)
@@ -229,19 +222,19 @@ class Checker:
             message = f"syncs.{name}.key: field {shown(field)} stands twice"
             self._findings.add(spot, "duplicate_column", message)
 
-    def _fit(self, name: str, sync: m.SyncFile, kind: str) -> None:
+    def _fit(self, name: str, sync: m.SyncFile, destination: AnyDestination) -> None:
         """The sync's own keys are those its destination's type needs."""
-        at = ("syncs", name)
-        modes = _MODES[kind]
+        at, kind = ("syncs", name), destination.type
+        modes = destination.modes
         if sync.mode not in modes:
             message = f"syncs.{name}.mode: a destination of type {kind} has no such mode"
             self._findings.add_unknown(
                 self._spots.value(*at, "mode"), "mode_not_supported", message, "", modes
             )
-        needed = {"meta_ads": ("audience",), "files": ()}.get(kind, ("table",))
-        if kind in _DATABASES and sync.mode in ("upsert", "mirror"):
+        needed: tuple[str, ...] = destination.needs
+        if sync.mode in destination.keyed:
             needed = (*needed, "key")
-        useful = {"meta_ads": ("audience",), "files": ("key",)}.get(kind, ("table", "key"))
+        useful = {*needed, *destination.needs, *destination.takes}
         for key in ("audience", "table", "key"):
             given = getattr(sync, key) not in (None, [])
             if key in needed and not given:
@@ -250,7 +243,7 @@ class Checker:
             elif given and key not in useful:
                 message = f"syncs.{name}: `{key}` means nothing to destination type {kind}"
                 self._findings.add(self._spots.key(*at, key), "key_of_other_type", message)
-        if sync.table is not None and kind in _DATABASES:
+        if sync.table is not None and destination.table_name:
             self._table(f"syncs.{name}.table", sync.table, *at, "table")
 
     def _ids(self) -> None:

@@ -23,7 +23,6 @@ from mayfly.config.secrets import CONNECTION, KINDS, parse_reference
 from mayfly.domain.names import NAME_PATTERN, is_name
 
 SANDBOX = "http://127.0.0.1:8765"
-VENDOR_ENDPOINTS = {"meta_ads": "https://graph.facebook.com"}
 _PASSWORD = re.compile(r"(^|[?&\s;])(ssl)?password\s*=", re.IGNORECASE)
 
 
@@ -100,12 +99,6 @@ def _store_url(text: str) -> str:
     return text
 
 
-def _endpoint(text: str) -> str:
-    if text == "sandbox" or text in VENDOR_ENDPOINTS.values():
-        return text
-    return _loopback(text)
-
-
 def _loopback(text: str) -> str:
     found = re.fullmatch(r"http://127\.0\.0\.1:([0-9]{1,5})", text)
     if found is None or not 1 <= int(found[1]) <= 65535:
@@ -173,16 +166,6 @@ StoreUrl = Annotated[
         {"type": "string", "pattern": r"^(sqlite|postgresql\+psycopg://.*|[a-z-]+:.+)$"}
     ),
 ]
-Endpoint = Annotated[
-    str,
-    AfterValidator(_endpoint),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^(sandbox|http://127\.0\.0\.1:[0-9]{1,5}|https://graph\.facebook\.com)$",
-        }
-    ),
-]
 Loopback = Annotated[
     str,
     AfterValidator(_loopback),
@@ -235,6 +218,32 @@ Scalar = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class VendorEndpoint:
+    """An address at which a vendor's service is called: its own, the sandbox, or loopback.
+
+    Args:
+        vendor: the vendor's own, `https`.
+    """
+
+    vendor: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        own = re.escape(self.vendor)
+        pattern = rf"^(sandbox|http://127\.0\.0\.1:[0-9]{{1,5}}|{own})$"
+        return {**handler(schema), "pattern": pattern}
+
+    def _check(self, text: str) -> str:
+        return text if text in ("sandbox", self.vendor) else _loopback(text)
+
+
 class Part(BaseModel):
     """Base: frozen, no unknown key, no coercion."""
 
@@ -243,10 +252,19 @@ class Part(BaseModel):
 
 def secret_keys(part: type[Part]) -> set[str]:
     """Keys of a part that hold a `Reference`, as they are written."""
+    return _keys_of(part, _reference)
+
+
+def login_keys(part: type[Part]) -> set[str]:
+    """Keys of a part that hold a `Login`, as they are written."""
+    return _keys_of(part, _login)
+
+
+def _keys_of(part: type[Part], check: object) -> set[str]:
     return {
         info.alias or name
         for name, info in part.model_fields.items()
-        if any(getattr(check, "func", None) is _reference for check in _checks(info))
+        if any(getattr(found, "func", None) is check for found in _checks(info))
     }
 
 

@@ -11,13 +11,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from mayfly.config.buckets import FolderSpool, GcsAnchor, S3Anchor, SpoolFile
+from mayfly.config.destination_models import DestinationFile
 from mayfly.config.fields import (
-    Account,
-    ApiVersion,
     Country,
-    Endpoint,
     Line,
-    Login,
     Name,
     Part,
     Reference,
@@ -145,82 +142,6 @@ class ModelFile(Part):
         min_length=1, description="Columns that may be used; any other is blocked."
     )
     consent: dict[Name, ConsentFile] = Field(default={}, description="Consent by purpose.")
-
-
-class MetaAdsDestination(Part):
-    """Custom audiences of a Meta ad account."""
-
-    type: Literal["meta_ads"] = Field(description="Kind of destination.")
-    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
-    account_id: Account = Field(description="The ad account, quoted.", examples=["1234567890"])
-    access_token: Login = Field(
-        description="Reference to the token, or `connection:NAME`, see `mayfly connect`."
-    )
-    app_secret: Reference | None = Field(default=None, description="Reference to the app secret.")
-    api_version: ApiVersion | None = Field(
-        default=None, description="Of the Graph API.", examples=["v26.0"]
-    )
-    endpoint: Endpoint | None = Field(
-        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default Meta's own."
-    )
-
-
-class Owned(Part):
-    """What every database and file destination declares."""
-
-    kind: Literal["internal", "external"] = Field(
-        default="external",
-        description="`internal` where it is your own; then `owner` and `reason` stand.",
-    )
-    owner: Line | None = Field(
-        default=None, description="Who answers for it.", examples=["Data team"]
-    )
-    reason: Line | None = Field(default=None, description="Why it is internal.")
-
-
-class PostgresDestination(Owned):
-    """Tables of a PostgreSQL database."""
-
-    type: Literal["postgres"] = Field(description="Kind of destination.")
-    dsn: Login = Field(
-        description="Reference to the dsn, or `connection:NAME`, see `mayfly connect`.",
-        examples=["env:CRM_DSN"],
-    )
-    schema_: Line | None = Field(
-        default=None, alias="schema", description="Schema; `public` by default."
-    )
-
-
-class DuckdbDestination(Owned):
-    """Tables of a DuckDB file."""
-
-    type: Literal["duckdb"] = Field(description="Kind of destination.")
-    path: Line = Field(description="The file, from the project's folder.")
-
-
-class SqliteDestination(Owned):
-    """Tables of a SQLite file."""
-
-    type: Literal["sqlite"] = Field(description="Kind of destination.")
-    path: Line = Field(description="The file, from the project's folder.")
-
-
-class FilesDestination(Owned):
-    """A folder that gets one file for each run."""
-
-    type: Literal["files"] = Field(description="Kind of destination.")
-    path: Line = Field(description="The folder, from the project's folder.")
-    format: Literal["parquet", "csv", "jsonl"] = Field(description="Format of the files.")
-
-
-DestinationFile = Annotated[
-    MetaAdsDestination
-    | PostgresDestination
-    | DuckdbDestination
-    | SqliteDestination
-    | FilesDestination,
-    Field(discriminator="type"),
-]
 
 
 class SyncFile(Part):

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from mayfly.config import models as m
 from mayfly.config.buckets import SpoolFile
 from mayfly.config.codes import CODES
+from mayfly.config.destination_models import DestinationFile
 from mayfly.config.fields import Part
 from mayfly.config.files import SECTIONS, Merged
 from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
@@ -26,7 +27,7 @@ NAME_HINT = "Use a-z, 0-9 and _, begin with a letter, at most 63 characters."
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "sources": TypeAdapter(SourceFile),
     "models": TypeAdapter(m.ModelFile),
-    "destinations": TypeAdapter(m.DestinationFile),
+    "destinations": TypeAdapter(DestinationFile),
     "syncs": TypeAdapter(m.SyncFile),
 }
 _REFERENCE_HINT = "Use env:NAME or file:/PATH (vault:, gcp-sm: and aws-sm: are known, too)."
@@ -61,7 +62,7 @@ class Parsed:
     complete: m.ProjectFile | None = None
     sources: dict[str, AnySource] = field(default_factory=dict)
     models: dict[str, m.ModelFile] = field(default_factory=dict)
-    destinations: dict[str, m.DestinationFile] = field(default_factory=dict)
+    destinations: dict[str, DestinationFile] = field(default_factory=dict)
     syncs: dict[str, m.SyncFile] = field(default_factory=dict)
 
 
@@ -273,7 +274,7 @@ def _owners(path: Path, key: str, merged: Merged) -> list[str]:
 _SINGLE = {"keys": "local", "spool": "folder"}
 _TAGGED: dict[str, Any] = {
     "sources": SourceFile,
-    "destinations": m.DestinationFile,
+    "destinations": DestinationFile,
     "anchors": m.AnchorFile,
     "keys": KeysFile,
     "spool": SpoolFile,

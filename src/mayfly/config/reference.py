@@ -29,7 +29,6 @@ _WORDS: dict[object, str] = {
     f.Reference: "secret reference",
     f.Login: "secret reference or connection",
     f.StoreUrl: "address",
-    f.Endpoint: "address",
     f.Country: "country code",
     f.StateSchema: "name",
     f.Account: "text",
@@ -157,6 +156,8 @@ def _annotated(kind: Any, inner: tuple[Any, ...]) -> str:
         return "text"
     if kind == f.Scalar:
         return "true, false, whole number or text"
+    if any(isinstance(x, f.VendorEndpoint) for x in inner[1:]):
+        return "address"
     checks = _checks(inner)
     for known, word in _WORDS.items():
         if get_origin(known) is Annotated:

@@ -169,7 +169,7 @@ class DestinationSettings:
     """One place rows are sent to; `options` holds what its type alone has."""
 
     name: str
-    type: Literal["meta_ads", "postgres", "duckdb", "sqlite", "files"]
+    type: str
     kind: Literal["internal", "external"] = "external"
     owner: str | None = None
     reason: str | None = None

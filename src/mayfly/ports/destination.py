@@ -35,6 +35,7 @@ class FieldSpec:
         form: the only form it may leave in at an external destination.
         rule: (platform, field) of the match-hash rule for `Form.DIGEST`, else of the clear rule.
         identifier: whether it matches a person, so that delivered pairs are kept for it.
+        shape: pattern that a value of `Form.CLEAR` must match whole; by default a device's id.
     """
 
     name: str
@@ -42,6 +43,7 @@ class FieldSpec:
     form: Form
     rule: tuple[str, str] | None = None
     identifier: bool = False
+    shape: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

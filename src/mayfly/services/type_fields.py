@@ -125,7 +125,8 @@ class FieldTyper:
                 return None
             return self._pseudonym(spec.name, info, column, identifier=spec.identifier)
         if spec.form is Form.CLEAR:
-            return self._shaped(spec.name, info, column, MADID, identifier=spec.identifier)
+            shape = spec.shape or MADID
+            return self._shaped(spec.name, info, column, shape, identifier=spec.identifier)
         return self._digest(spec, info, column)
 
     def _digest(

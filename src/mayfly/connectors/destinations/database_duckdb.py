@@ -21,6 +21,7 @@ from mayfly.connectors.destinations.databases import (
 )
 from mayfly.connectors.private_files import as_private_as
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.ports.connector import FIRST_ADDRESS, Connector, DestinationRequest
 from mayfly.ports.destination import DestinationContext
 
 SPEC_DUCKDB = table_spec("duckdb")
@@ -213,3 +214,10 @@ def make(*, path: Path, context: DestinationContext) -> TableDestination:
     """The connector for one table of a DuckDB file."""
     refuse_fields(context, DuckdbEngine.kind)
     return TableDestination(DuckdbEngine(path, context.object_name), context)
+
+
+def _open(request: DestinationRequest) -> TableDestination:
+    return make(path=request.path(), context=request.context)
+
+
+CONNECTOR = Connector(spec=SPEC_DUCKDB, open=_open, address=FIRST_ADDRESS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -29,7 +29,14 @@ from mayfly.connectors.destinations.values import (
 )
 from mayfly.connectors.postgres_connect import TLS_HINT, failure, hosts_of
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.ports.connector import (
+    FIRST_ADDRESS,
+    Connector,
+    DestinationRequest,
+    HostsRequest,
+)
 from mayfly.ports.destination import DestinationContext
+from mayfly.ports.source_spec import Revealed
 
 SPEC_POSTGRES = table_spec("postgres")
 _COLUMNS_MAX = 1_600
@@ -40,14 +47,7 @@ _OPTIONS = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=3"
 LOCK_WAIT_SECONDS = 60.0
 
 
-class Revealable(Protocol):
-    """A secret; only what connects asks for its text."""
-
-    def reveal(self) -> str:
-        """The secret's text."""
-
-
-def verified_tls(dsn: Revealable) -> dict[str, str]:
+def verified_tls(dsn: Revealed) -> dict[str, str]:
     """Settings that verify the server's certificate off loopback; none for loopback or sockets.
 
     Raises:
@@ -74,7 +74,7 @@ class PostgresEngine(Engine):
 
     def __init__(
         self,
-        dsn: Revealable,
+        dsn: Revealed,
         schema: str,
         context: DestinationContext,
         *,
@@ -330,7 +330,7 @@ def _away() -> TransientError:
     )
 
 
-def make(*, dsn: Revealable, schema: str, context: DestinationContext) -> TableDestination:
+def make(*, dsn: Revealed, schema: str, context: DestinationContext) -> TableDestination:
     """The connector for one table of PostgreSQL."""
     refuse_fields(
         context,
@@ -340,3 +340,18 @@ def make(*, dsn: Revealable, schema: str, context: DestinationContext) -> TableD
         case_matters=True,
     )
     return TableDestination(PostgresEngine(dsn, schema, context), context)
+
+
+def _open(request: DestinationRequest) -> TableDestination:
+    return make(
+        dsn=request.secret("dsn"),
+        schema=request.text("schema", "public"),
+        context=request.context,
+    )
+
+
+def _hosts(request: HostsRequest) -> frozenset[str]:
+    return hosts_of(request.reveal(request.settings.options.get("dsn")))
+
+
+CONNECTOR = Connector(spec=SPEC_POSTGRES, open=_open, address=FIRST_ADDRESS, hosts=_hosts)

@@ -29,6 +29,7 @@ from mayfly.connectors.destinations.values import (
 )
 from mayfly.connectors.private_files import as_private_as
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.ports.connector import FIRST_ADDRESS, Connector, DestinationRequest
 from mayfly.ports.destination import DestinationContext
 
 SPEC_SQLITE = table_spec("sqlite")
@@ -194,3 +195,10 @@ def make(*, path: Path, context: DestinationContext) -> TableDestination:
     """The connector for one table of an SQLite file."""
     refuse_fields(context, SqliteEngine.kind, columns_max=_COLUMNS_MAX)
     return TableDestination(SqliteEngine(path, context.object_name), context)
+
+
+def _open(request: DestinationRequest) -> TableDestination:
+    return make(path=request.path(), context=request.context)
+
+
+CONNECTOR = Connector(spec=SPEC_SQLITE, open=_open, address=FIRST_ADDRESS)

@@ -27,6 +27,7 @@ from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.checks import require_protected
+from mayfly.ports.connector import FIRST_ADDRESS, Connector, DestinationRequest
 from mayfly.ports.destination import (
     DestinationContext,
     DestinationSpec,
@@ -267,3 +268,14 @@ def _translated() -> Iterator[None]:
 def make(*, path: Path, file_format: str, context: DestinationContext) -> Files:
     """The connector for one folder."""
     return Files(path, file_format, context)
+
+
+def _open(request: DestinationRequest) -> Files:
+    return make(
+        path=request.path(),
+        file_format=request.text("format", "parquet"),
+        context=request.context,
+    )
+
+
+CONNECTOR = Connector(spec=SPEC, open=_open, address=FIRST_ADDRESS)

@@ -12,7 +12,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -36,6 +36,7 @@ from mayfly.domain.errors import (
     TransientError,
 )
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.ports.connector import FIRST_ADDRESS, Connector, DestinationRequest
 from mayfly.ports.destination import (
     DestinationContext,
     DestinationSpec,
@@ -48,6 +49,7 @@ from mayfly.ports.destination import (
     Submitted,
 )
 from mayfly.ports.http import HttpClient
+from mayfly.ports.source_spec import Revealed
 from mayfly.privacy.gate import ProtectedBatch
 
 HOST = "graph.facebook.com"
@@ -71,13 +73,6 @@ SPEC = DestinationSpec(
 )
 
 
-class Revealable(Protocol):
-    """A secret; only the connector that sends it asks for its text."""
-
-    def reveal(self) -> str:
-        """The secret's text."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class MetaAdsSettings:
     """Which ad account and audience receive people.
@@ -95,9 +90,9 @@ class MetaAdsSettings:
     """
 
     account_id: str
-    access_token: Revealable = field(repr=False)
+    access_token: Revealed = field(repr=False)
     audience: str
-    app_secret: Revealable | None = field(default=None, repr=False)
+    app_secret: Revealed | None = field(default=None, repr=False)
     api_version: str = API_VERSION
     endpoint: str = f"https://{HOST}"
 
@@ -371,3 +366,18 @@ def _is_address(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _open(request: DestinationRequest) -> MetaAds:
+    settings = MetaAdsSettings(
+        account_id=request.text("account_id"),
+        access_token=request.secret("access_token"),
+        app_secret=request.secret_if("app_secret"),
+        audience=request.sync.audience or "",
+        api_version=request.text("api_version", API_VERSION),
+        endpoint=request.settings.endpoint or f"https://{HOST}",
+    )
+    return MetaAds(settings, request.connect(), request.context)
+
+
+CONNECTOR = Connector(spec=SPEC, open=_open, address=FIRST_ADDRESS)

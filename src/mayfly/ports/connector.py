@@ -1,0 +1,91 @@
+"""What a kind of destination says of itself: its specification, and how one is opened.
+
+One `CONNECTOR` stands in each connector's file; a table of them is all that the rest of the program
+knows of kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mayfly.domain.settings import DestinationSettings, SyncSettings
+from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
+from mayfly.ports.http import HttpClient
+from mayfly.ports.source_spec import Revealed
+
+FIRST_ADDRESS = ("account_id", "dsn", "schema", "path", "format")
+"""`Connector.address` of the kinds that once shared one, whose states it names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationRequest:
+    """One destination of a project, as its connector is given it.
+
+    Args:
+        settings: as the project files have them; paths are absolute.
+        sync: that it serves.
+        context: what of the sync a connector may know.
+        reveal: the secret that a reference of the settings names.
+        connect: a client that connects to the destination's hosts and to no other.
+    """
+
+    settings: DestinationSettings
+    sync: SyncSettings
+    context: DestinationContext
+    reveal: Callable[[object], Revealed]
+    connect: Callable[[], HttpClient]
+
+    def text(self, option: str, default: str = "") -> str:
+        """An option as text."""
+        value = self.settings.options.get(option)
+        return default if value is None else str(value)
+
+    def path(self) -> Path:
+        """The option `path`."""
+        return Path(self.text("path"))
+
+    def secret(self, option: str) -> Revealed:
+        """The secret that an option refers to.
+
+        Raises:
+            ConfigError: `secret_missing`.
+        """
+        return self.reveal(self.settings.options.get(option))
+
+    def secret_if(self, option: str) -> Revealed | None:
+        """The same, None where the project does not give it."""
+        return self.secret(option) if self.settings.options.get(option) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostsRequest:
+    """What the hosts of a destination follow from.
+
+    Args:
+        settings: of the destination.
+        reveal: the secret that a reference of the settings names.
+    """
+
+    settings: DestinationSettings
+    reveal: Callable[[object], Revealed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connector:
+    """One kind of destination.
+
+    Args:
+        spec: what it can do.
+        open: makes one, on the running loop; connects to nothing yet.
+        address: options that, with endpoint and object, tell one destination from another. Part of
+            a state's identity: neither their names nor their order may change.
+        hosts: those that it connects to, where they follow from its settings; else the
+            specification's.
+    """
+
+    spec: DestinationSpec
+    open: Callable[[DestinationRequest], Destination]
+    address: tuple[str, ...]
+    hosts: Callable[[HostsRequest], frozenset[str]] | None = None

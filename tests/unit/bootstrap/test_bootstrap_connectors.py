@@ -1,0 +1,36 @@
+"""Kinds of destinations: those of the project files are those that have a connector."""
+
+from __future__ import annotations
+
+from mayfly.bootstrap.connectors import CONNECTORS, SOURCES
+from mayfly.config.destination_models import DestinationPart
+from mayfly.config.parse import variants
+
+
+def test_every_kind_of_the_project_files_has_a_connector_and_no_other() -> None:
+    assert set(variants("destinations")) == set(CONNECTORS)
+    assert set(variants("sources")) == set(SOURCES)
+
+
+def test_a_sync_may_have_every_mode_that_its_connector_has() -> None:
+    for name, model in variants("destinations").items():
+        assert issubclass(model, DestinationPart)
+        assert {mode.value for mode in CONNECTORS[name].spec.modes} <= set(model.modes), name
+
+
+def test_an_endpoint_of_ones_own_choice_is_offered_only_where_the_vendor_has_one() -> None:
+    for name, model in variants("destinations").items():
+        assert issubclass(model, DestinationPart)
+        assert ("endpoint" in model.model_fields) == (model.vendor is not None), name
+        if model.vendor is not None and CONNECTORS[name].hosts is None:
+            assert model.vendor.removeprefix("https://") in CONNECTORS[name].spec.hosts
+
+
+def test_what_tells_one_destination_from_another_are_options_that_it_has() -> None:
+    """An option that is not part of the address may change without a new state: never where rows
+    go.
+    """
+    known = {"account_id", "dsn", "schema", "path", "format"}
+    for name, model in variants("destinations").items():
+        keys = {info.alias or key for key, info in model.model_fields.items()}
+        assert set(CONNECTORS[name].address) <= keys | known, name
