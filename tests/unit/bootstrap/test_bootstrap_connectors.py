@@ -8,17 +8,20 @@ from mayfly.config.parse import variants
 
 
 def test_every_kind_of_the_project_files_has_a_connector_and_no_other() -> None:
+    """Whoever adds one adds both."""
     assert set(variants("destinations")) == set(CONNECTORS)
     assert set(variants("sources")) == set(SOURCES)
 
 
 def test_a_sync_may_have_every_mode_that_its_connector_has() -> None:
+    """The project files refuse no mode that works."""
     for name, model in variants("destinations").items():
         assert issubclass(model, DestinationPart)
         assert {mode.value for mode in CONNECTORS[name].spec.modes} <= set(model.modes), name
 
 
 def test_an_endpoint_of_ones_own_choice_is_offered_only_where_the_vendor_has_one() -> None:
+    """And the vendor's own address is one that the connector may call."""
     for name, model in variants("destinations").items():
         assert issubclass(model, DestinationPart)
         assert ("endpoint" in model.model_fields) == (model.vendor is not None), name
