@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from mayfly.connectors.destinations.meta_ads_requests import (
     Session,
     spread,
 )
+from mayfly.connectors.http_replies import check_endpoint
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
@@ -103,7 +103,7 @@ class MetaAdsSettings:
             raise ConfigError("bad_api_version", "api_version must look like v26.0.")
         if not 1 <= len(self.audience.strip()) <= 200:
             raise ConfigError("bad_audience", "audience must be a name of 1 to 200 characters.")
-        _check_endpoint(self.endpoint)
+        check_endpoint(self.endpoint, HOST)
 
     @property
     def account(self) -> str:
@@ -347,25 +347,6 @@ def _number(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,32}", value):
         raise ContractError("unknown_answer", "The id of an audience is not a number.")
     return value
-
-
-def _check_endpoint(endpoint: str) -> None:
-    """Meta's own host over TLS, or a literal loopback address over plain HTTP, nothing else."""
-    if endpoint == f"https://{HOST}":
-        return
-    loopback = re.fullmatch(r"http://(127(?:\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", endpoint)
-    if loopback is None or not _is_address(loopback[1].strip("[]")):
-        raise ConfigError(
-            "bad_endpoint",
-            f"endpoint must be https://{HOST} or a literal loopback address over http.",
-        )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _open(request: DestinationRequest) -> MetaAds:
