@@ -1,8 +1,13 @@
-"""Whole columns as JSON text, without a Python object per value where none needs an escape."""
+"""Whole columns as JSON text: one pass for all rows that have the same fields.
+
+A shape says how one row looks; `rows_of` writes it for every row. What a row has no value for is
+left out, and so is an object or list that nothing is left of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import orjson
 import pyarrow as pa
@@ -10,84 +15,195 @@ import pyarrow.compute as pc
 
 # Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
 # looking for a module on the disk.
-_EMPTY, _QUOTE, _COMMA, _OPEN, _CLOSE, _BEGIN, _END = (
-    pa.scalar(text, pa.string()) for text in ("", '"', ",", "{", "}", "[", "]")
-)
-# What JSON escapes: control characters, the quote and the backslash. DEL and others may stand.
-_ESCAPED = r"[\x00-\x1f\"\\]"
+_NOTHING, _COMMA = (pa.scalar(text, pa.string()) for text in ("", ","))
+_CELLS_MAX = 60
 
 
-def texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Text as JSON strings, nulls kept. Pure.
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One value a row, as JSON between the quotes where it has some; null where it has none."""
+
+    column: pa.Array
+    is_quoted: bool
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same JSON in every row."""
+
+    value: object
+
+
+@dataclass(frozen=True, eq=False)
+class Object:
+    """An object of those fields that are there.
 
     Args:
-        column: of strings.
+        fields: by key.
+        is_whole: left out, too, where one of its fields is.
     """
+
+    fields: Mapping[str, Shape]
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """A list of those items that are there."""
+
+    items: Sequence[Shape]
+
+
+Shape = Cell | Constant | Object | Items
+
+
+def plain(column: pa.Array | pa.ChunkedArray) -> Cell:
+    """Text that needs no escape, such as digests."""
+    return Cell(_flat(column).cast(pa.string()), is_quoted=True)
+
+
+def text(column: pa.Array | pa.ChunkedArray) -> Cell:
+    """Any text."""
     flat = _flat(column).cast(pa.string())
-    if pc.any(pc.match_substring_regex(flat, _ESCAPED)).as_py():
-        values = flat.to_pylist()
-        made = [None if v is None else orjson.dumps(v).decode() for v in values]
-        return pa.array(made, pa.string())
-    return _joined(_QUOTE, flat, _QUOTE)
+    if _needs_escape(flat):
+        values = (
+            orjson.dumps(v)[1:-1].decode() if v is not None else None for v in flat.to_pylist()
+        )
+        flat = pa.array(values, pa.string())
+    return Cell(flat, is_quoted=True)
 
 
-def numbers(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Whole numbers and truth values as JSON, nulls kept. Pure."""
-    return _flat(column).cast(pa.string())
+def number(column: pa.Array | pa.ChunkedArray) -> Cell:
+    """Whole numbers and truth values."""
+    return Cell(_flat(column).cast(pa.string()), is_quoted=False)
 
 
-def objects(fields: Mapping[str, pa.Array]) -> pa.Array:
-    """One JSON object a row, of those fields that are not null. Pure.
-
-    Args:
-        fields: JSON text by key; columns of one length, at least one.
-    """
-    pieces = [
-        _joined(pa.scalar(orjson.dumps(name).decode() + ":", pa.string()), column)
-        for name, column in fields.items()
-    ]
-    return _joined(_OPEN, _listed(pieces), _CLOSE)
+def raw(column: pa.Array | pa.ChunkedArray) -> Cell:
+    """What is JSON already."""
+    return Cell(_flat(column), is_quoted=False)
 
 
-def arrays(items: Sequence[pa.Array]) -> pa.Array:
-    """One JSON array a row, of those items that are not null. Pure.
+def rows_of(shape: Object, rows: int) -> pa.Array:
+    """One JSON object a row. Pure.
 
     Args:
-        items: JSON text; columns of one length, at least one.
+        shape: of at most 60 cells, whose columns have that many rows.
+        rows: how many there are.
+
+    Raises:
+        ValueError: there are more cells.
     """
-    return _joined(_BEGIN, _listed(items), _END)
+    cells = list(_cells(shape))
+    if len(cells) > _CELLS_MAX:
+        raise ValueError("a shape has too many cells")
+    present = pa.repeat(pa.scalar(0, pa.int64()), rows)
+    for bit, cell in enumerate(cells):
+        has = pc.is_valid(cell.column).cast(pa.int64())
+        present = pc.add(present, pc.multiply(has, pa.scalar(1 << bit, pa.int64())))
+    patterns = pc.unique(present).to_pylist() or [0]
+    if len(patterns) == 1:
+        return _written(shape, cells, patterns[0], None, rows)
+    made, places = [], []
+    for pattern in patterns:
+        here = pc.indices_nonzero(pc.equal(present, pa.scalar(pattern, pa.int64())))
+        made.append(_written(shape, cells, pattern, here, len(here)))
+        places.append(here)
+    return pa.concat_arrays(made).take(pc.array_sort_indices(pa.concat_arrays(places)))
 
 
-def array(items: pa.Array) -> bytes:
+def array_of(items: pa.Array) -> bytes:
     """All rows as one JSON array. Pure.
 
     Args:
         items: JSON text without nulls.
     """
     whole = pa.ListArray.from_arrays(pa.array([0, len(items)], pa.int32()), items)
-    return b"[%b]" % pc.binary_join(whole, _COMMA)[0].as_buffer().to_pybytes()
+    return b"".join([b"[", memoryview(pc.binary_join(whole, _COMMA)[0].as_buffer()), b"]"])
 
 
-def constant(value: object, rows: int) -> pa.Array:
-    """The same JSON value in every row."""
-    return pa.repeat(pa.scalar(orjson.dumps(value).decode(), pa.string()), rows)
+def _written(
+    shape: Object, cells: Sequence[Cell], pattern: int, here: pa.Array | None, rows: int
+) -> pa.Array:
+    """Rows that all have the same cells."""
+    number_of = {id(cell): bit for bit, cell in enumerate(cells)}
+
+    def is_there(cell: Cell) -> bool:
+        return bool(pattern >> number_of[id(cell)] & 1)
+
+    pieces: list[pa.Array | pa.Scalar] = []
+    literal = b""
+    for piece in _pieces(shape, is_there):
+        if isinstance(piece, bytes):
+            literal += piece
+            continue
+        pieces += [pa.scalar(literal.decode(), pa.string())] if literal else []
+        pieces.append(piece.column if here is None else piece.column.take(here))
+        literal = b""
+    ending = pa.scalar(literal.decode(), pa.string())
+    if not pieces:
+        return pa.repeat(ending, rows)
+    return pc.binary_join_element_wise(*pieces, ending, _NOTHING)
 
 
-def none_where(column: pa.Array, condition: pa.Array) -> pa.Array:
-    """The column with null where a condition holds."""
-    return pc.if_else(condition, pa.scalar(None, pa.string()), column)
+def _pieces(shape: Shape, is_there: Callable[[Cell], bool]) -> Iterator[bytes | Cell]:
+    """A row as it is written: JSON that is the same in all rows, and cells."""
+    match shape:
+        case Cell(is_quoted=True):
+            yield from (b'"', shape, b'"')
+        case Cell():
+            yield shape
+        case Constant(value):
+            yield orjson.dumps(value)
+        case Object(fields=fields):
+            found = {k: field for k, field in fields.items() if _remains(field, is_there)}
+            yield b"{"
+            for place, (name, field) in enumerate(found.items()):
+                yield (b"," if place else b"") + orjson.dumps(name) + b":"
+                yield from _pieces(field, is_there)
+            yield b"}"
+        case Items(items=items):
+            yield b"["
+            for place, item in enumerate(x for x in items if _remains(x, is_there)):
+                yield b"," if place else b""
+                yield from _pieces(item, is_there)
+            yield b"]"
 
 
-def _listed(items: Sequence[pa.Array]) -> pa.Array:
-    """With commas between those that are there."""
-    # Arrow loses rows of which nothing is there: each gets an empty item first.
-    first = pa.repeat(_EMPTY, len(items[0]))
-    listed = pc.binary_join_element_wise(first, *items, _COMMA, null_handling="skip")
-    return pc.utf8_slice_codeunits(listed, start=1)
+def _remains(shape: Shape, is_there: Callable[[Cell], bool]) -> bool:
+    """Whether anything of it is there. What has no cells at all always is."""
+    match shape:
+        case Cell():
+            return is_there(shape)
+        case Constant():
+            return True
+        case Object(fields=fields, is_whole=True):
+            return all(_remains(field, is_there) for field in fields.values())
+        case _:
+            cells = list(_cells(shape))
+            within = shape.fields.values() if isinstance(shape, Object) else shape.items
+            varying = [x for x in within if any(True for _ in _cells(x))]
+            return not cells or any(_remains(x, is_there) for x in varying)
 
 
-def _joined(*parts: pa.Array | pa.Scalar) -> pa.Array:
-    return pc.binary_join_element_wise(*parts, _EMPTY)
+def _cells(shape: Shape) -> Iterator[Cell]:
+    match shape:
+        case Cell():
+            yield shape
+        case Object(fields=fields):
+            for field in fields.values():
+                yield from _cells(field)
+        case Items(items=items):
+            for item in items:
+                yield from _cells(item)
+
+
+def _needs_escape(column: pa.Array) -> bool:
+    """Whether a value holds what JSON escapes: then the escaped text of all is longer."""
+    whole = pa.ListArray.from_arrays(
+        pa.array([0, len(column)], pa.int32()), pc.fill_null(column, _NOTHING)
+    )
+    joined = pc.binary_join(whole, _NOTHING)[0].as_buffer()
+    return len(orjson.dumps(str(joined, "utf-8"))) != len(joined) + 2
 
 
 def _flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:

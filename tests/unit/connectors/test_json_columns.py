@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,42 +14,62 @@ from mayfly.connectors import json_columns as js
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _CELLS = st.one_of(st.none(), _TEXT, st.sampled_from(['"', "\\", "\n", "#N/A", '","x":"', "\x7f"]))
+_ROWS = st.lists(st.tuples(_CELLS, _CELLS, _CELLS), min_size=1, max_size=20)
 
 
-@given(st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=20))
-def test_rows_are_read_back_as_they_were_without_their_nulls(
-    rows: list[tuple[str | None, str | None]],
-) -> None:
-    """No value makes another row, field or null."""
-    first, second = (pa.array(c, pa.string()) for c in zip(*rows, strict=True))
-    made = js.array(js.objects({"a": js.texts(first), 'b"': js.texts(second)}))
-    expected = [{k: v for k, v in (("a", a), ('b"', b)) if v is not None} for a, b in rows]
-    assert orjson.loads(made) == expected
-
-
-@given(st.lists(st.tuples(_CELLS, _CELLS), min_size=1, max_size=20))
-def test_lists_hold_the_items_that_are_there(rows: list[tuple[str | None, str | None]]) -> None:
-    """An item that is null leaves no gap."""
-    columns = [js.texts(pa.array(c, pa.string())) for c in zip(*rows, strict=True)]
-    read = orjson.loads(js.array(js.arrays(columns)))
-    assert read == [[v for v in row if v is not None] for row in rows]
-
-
-def test_chunks_slices_numbers_and_constants() -> None:
-    """Columns come in chunks and as parts of longer ones."""
-    chunked = pa.chunked_array([pa.array(["a"]), pa.array(["b", None])])
-    made = js.objects(
+def _shape(columns: list[js.Cell]) -> js.Object:
+    a, b, c = columns
+    return js.Object(
         {
-            "t": js.texts(chunked.slice(1)),
-            "n": js.numbers(pa.array([None, 7])),
-            "b": js.numbers(pa.array([True, False])),
-            "c": js.constant({"x": [1]}, 2),
+            "a": a,
+            'b"': js.Items([js.Object({"x": b, "kind": js.Constant("B")}), c]),
+            "whole": js.Object({"b": b, "c": c}, is_whole=True),
+            "consent": js.Object({"ads": js.Constant(True)}),
         }
     )
-    assert orjson.loads(js.array(made)) == [
-        {"t": "b", "b": True, "c": {"x": [1]}},
-        {"n": 7, "b": False, "c": {"x": [1]}},
+
+
+def _expected(a: str | None, b: str | None, c: str | None) -> dict[str, Any]:
+    row: dict[str, Any] = {} if a is None else {"a": a}
+    items: list[Any] = [] if b is None else [{"x": b, "kind": "B"}]
+    items += [] if c is None else [c]
+    row |= {'b"': items} if items else {}
+    row |= {} if b is None or c is None else {"whole": {"b": b, "c": c}}
+    return row | {"consent": {"ads": True}}
+
+
+@given(_ROWS)
+def test_rows_are_read_back_as_they_were_without_what_they_have_not(
+    rows: list[tuple[str | None, str | None, str | None]],
+) -> None:
+    """No value makes another row, field or null, and rows stay in their order."""
+    columns = [js.text(pa.array(c, pa.string())) for c in zip(*rows, strict=True)]
+    made = js.array_of(js.rows_of(_shape(columns), len(rows)))
+    assert orjson.loads(made) == [_expected(*row) for row in rows]
+
+
+def test_chunks_slices_numbers_and_no_rows() -> None:
+    """Columns come in chunks and as parts of longer ones."""
+    chunked = pa.chunked_array([pa.array(["a"]), pa.array(["b", None])])
+    shape = js.Object(
+        {
+            "t": js.plain(chunked.slice(1)),
+            "n": js.number(pa.array([None, 7])),
+            "b": js.number(pa.array([True, False])),
+            "r": js.raw(pa.array(['{"x":[1]}', None])),
+        }
+    )
+    assert orjson.loads(js.array_of(js.rows_of(shape, 2))) == [
+        {"t": "b", "b": True, "r": {"x": [1]}},
+        {"n": 7, "b": False},
     ]
-    assert js.array(pa.array([], pa.string())) == b"[]"
-    hidden = js.none_where(pa.array(["1", "2"]), pa.array([True, False]))
-    assert hidden.to_pylist() == [None, "2"]
+    none = js.Object({"t": js.text(pa.array([], pa.string()))})
+    assert js.array_of(js.rows_of(none, 0)) == b"[]"
+    assert js.rows_of(js.Object({"k": js.Constant(1)}), 2).to_pylist() == ['{"k":1}'] * 2
+
+
+def test_more_cells_than_bits_are_refused() -> None:
+    """Which cells a row has is kept in one number."""
+    column = pa.array(["v"])
+    with pytest.raises(ValueError, match="too many"):
+        js.rows_of(js.Object({str(n): js.plain(column) for n in range(61)}), 1)
