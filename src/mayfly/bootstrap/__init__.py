@@ -2,6 +2,7 @@
 
 from mayfly.bootstrap.app import App, initialise, open_app
 from mayfly.bootstrap.connectors import (
+    CONNECTORS,
     SPECS,
     open_source,
     source_hosts,
@@ -11,6 +12,7 @@ from mayfly.bootstrap.connectors import (
 from mayfly.bootstrap.keeping import reveal, spool_hosts, where_state_is
 
 __all__ = [
+    "CONNECTORS",
     "SPECS",
     "App",
     "initialise",

@@ -12,7 +12,9 @@ from typing import Any
 
 import typer
 
+from mayfly.ports.connector import Connector, ConnectorPage
 from mayfly.ports.destination import DestinationSpec
+from mayfly.privacy.gate import Form
 
 _FIRST = "<!-- Written by `python -m mayfly.cli.reference docs/reference`; do not edit. -->\n"
 
@@ -66,7 +68,7 @@ def _parameter(parameter: Any) -> str:
 
 def destinations_page() -> str:
     """The text of `destinations.md`."""
-    from mayfly.bootstrap import SPECS
+    from mayfly.bootstrap import CONNECTORS
 
     parts = [
         _FIRST,
@@ -74,11 +76,52 @@ def destinations_page() -> str:
         "What each connector declares. A destination without declared fields takes the fields of "
         "the sync's mapping. How each option is written: [project files](project.md).\n",
     ]
-    parts += [_destination(spec) for spec in SPECS.values()]
+    for name, connector in CONNECTORS.items():
+        if connector.page is None:
+            parts.append(f"## {name}\n\n{_facts(connector.spec)}")
+        else:
+            title = connector.page.title
+            parts.append(f"## {name}\n\n{title}: [its page](destinations/{name}.md).\n")
     return "\n".join(parts)
 
 
-def _destination(spec: DestinationSpec) -> str:
+def connector_page(connector: Connector, page: ConnectorPage) -> str:
+    """The text of `destinations/NAME.md`."""
+    spec = connector.spec
+    hashed = [f.name for f in spec.fields if f.form is Form.DIGEST]
+    pseudonyms = [f.name for f in spec.fields if f.form is Form.PSEUDONYM]
+    clear = [f.name for f in spec.fields if f.form is Form.CLEAR]
+    kinds = [
+        ("Leave as a match hash", hashed),
+        ("Leave as a pseudonym", pseudonyms),
+        ("Leave in clear", clear),
+    ]
+    parts = [
+        _FIRST,
+        f"# {page.title}\n",
+        f"`type: {spec.name}`. Options: [project files](../project.md).\n",
+        f"```yaml\n{page.example.strip()}\n```\n",
+        "## Rights needed\n",
+        "".join(f"- {line}\n" for line in page.rights),
+        "## What leaves, and how\n",
+    ]
+    if spec.fields:
+        shown = [(name, ", ".join(f"`{x}`" for x in fields)) for name, fields in kinds if fields]
+        parts.append("".join(f"- {name}: {fields}.\n" for name, fields in shown))
+    else:
+        parts.append(
+            "The fields of the mapping: in clear, as approved, at a destination declared "
+            "`internal`; else only closed shapes and pseudonyms.\n"
+        )
+    parts += [f"{note}\n" for note in page.notes]
+    parts += ["## Facts and limits\n", _facts(spec)]
+    if page.untested:
+        lines = "".join(f"- {line}\n" for line in page.untested)
+        parts += ["## Not tried without an account\n", lines]
+    return "\n".join(parts)
+
+
+def _facts(spec: DestinationSpec) -> str:
     receiver = "named by `owner` in the project files"
     if spec.processor is not None:
         countries = ", ".join(sorted(spec.processor.countries))
@@ -94,7 +137,7 @@ def _destination(spec: DestinationSpec) -> str:
         ("Batches on their way at the same time", str(spec.concurrency)),
         ("Always external", "yes" if spec.always_external else "no"),
     ]
-    text = f"## {spec.name}\n\n| Fact | Value |\n|---|---|\n"
+    text = "| Fact | Value |\n|---|---|\n"
     text += "".join(f"| {name} | {value} |\n" for name, value in facts)
     if spec.fields:
         text += "\n| Field | Class | Leaves as | Identifier |\n|---|---|---|---|\n"
@@ -105,10 +148,22 @@ def _destination(spec: DestinationSpec) -> str:
     return text
 
 
+def connector_pages() -> Iterator[tuple[str, str]]:
+    """Name and text of each page below `destinations/`."""
+    from mayfly.bootstrap import CONNECTORS
+
+    for name, connector in CONNECTORS.items():
+        if connector.page is not None:
+            yield f"{name}.md", connector_page(connector, connector.page)
+
+
 def write_pages(folder: Path) -> None:
-    """Write both pages into a folder."""
+    """Write all pages into a folder."""
     (folder / "commands.md").write_text(commands_page(), encoding="utf-8")
     (folder / "destinations.md").write_text(destinations_page(), encoding="utf-8")
+    (folder / "destinations").mkdir(exist_ok=True)
+    for name, text in connector_pages():
+        (folder / "destinations" / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

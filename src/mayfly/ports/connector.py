@@ -73,6 +73,26 @@ class HostsRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConnectorPage:
+    """What the page of a kind of destination says beside its specification.
+
+    Args:
+        title: the product's name.
+        example: `destinations` and `syncs` of a project file, as YAML. A test loads them, beside a
+            model `people` with the columns that the mapping names.
+        rights: what the credentials must be allowed to do, a line each.
+        notes: what a person must know who uses it, a paragraph each, as Markdown.
+        untested: what could not be tried without an account of the vendor, a line each.
+    """
+
+    title: str
+    example: str
+    rights: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Connector:
     """One kind of destination.
 
@@ -83,9 +103,11 @@ class Connector:
             a state's identity: neither their names nor their order may change.
         hosts: those that it connects to, where they follow from its settings; else the
             specification's.
+        page: its page in the reference.
     """
 
     spec: DestinationSpec
     open: Callable[[DestinationRequest], Destination]
     address: tuple[str, ...]
     hosts: Callable[[HostsRequest], frozenset[str]] | None = None
+    page: ConnectorPage | None = None

@@ -80,6 +80,7 @@ class DestinationSpec:
         locates: True where the connector is `Locating`.
         concurrency: how many batches of a run may be on their way at the same time.
         oauth: how a person logs in, where the vendor gives refresh tokens.
+        batch_rows: most rows of a batch; a sync may ask for fewer.
     """
 
     name: str
@@ -94,6 +95,7 @@ class DestinationSpec:
     locates: bool = False
     concurrency: int = 1
     oauth: OAuthSpec | None = None
+    batch_rows: int = 50_000
 
     def field(self, name: str) -> FieldSpec | None:
         """The declared field of that name."""

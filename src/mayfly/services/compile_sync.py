@@ -103,6 +103,7 @@ class _Compiler:
                 gate.append(made[1])
         keys = tuple(self._key(infos[k]) for k in self.model.primary_key)
         by_identifier = any(f.identifier for f in fields)
+        most = self.r.destination.batch_rows
         if self.r.destination.fields and not by_identifier:
             self.found.refuse(
                 "no_identifier", "No mapped field identifies a person at the destination."
@@ -127,7 +128,7 @@ class _Compiler:
             outside=self.sync.outside_repertoire,
             versions=self._versions(fields, suppression),
             suppression_version=self.r.suppression_version,
-            batch_rows=self.sync.batch_rows or 50_000,
+            batch_rows=min(self.sync.batch_rows or most, most),
             limit=self.r.limit,
             full_refresh=self.r.full_refresh,
         )

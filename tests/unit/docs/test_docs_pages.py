@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-from mayfly.cli.reference import commands_page, destinations_page, walk_commands
+from mayfly.bootstrap import CONNECTORS
+from mayfly.cli.reference import (
+    commands_page,
+    connector_pages,
+    destinations_page,
+    walk_commands,
+)
 from mayfly.config.load import load_project
 
 ROOT = Path(__file__).parents[3]
@@ -61,6 +69,47 @@ def test_every_command_and_option_stands_in_the_page() -> None:
 def test_the_page_of_destinations_is_what_the_code_gives() -> None:
     """`destinations.md` is the generated text; else run `python -m mayfly.cli.reference`."""
     assert (DOCS / "reference/destinations.md").read_text(encoding="utf-8") == destinations_page()
+
+
+def test_the_pages_of_connectors_are_what_the_code_gives() -> None:
+    """Regenerate them with `python -m mayfly.cli.reference docs/reference`."""
+    folder = DOCS / "reference/destinations"
+    made = dict(connector_pages())
+    assert {path.name for path in folder.iterdir()} == set(made)
+    for name, text in made.items():
+        assert (folder / name).read_text(encoding="utf-8") == text, name
+
+
+@pytest.mark.parametrize("name", [n for n, c in CONNECTORS.items() if c.page is not None])
+def test_the_example_of_a_destination_loads(name: str, tmp_path: Path) -> None:
+    """As part of a project whose model has the columns that the mapping names."""
+    page = CONNECTORS[name].page
+    assert page is not None
+    example = YAML(typ="safe").load(page.example)
+    columns = {c for sync in example["syncs"].values() for c in sync["mapping"].values()}
+    classes = {"email": "email", "phone": "phone"}
+    declared = {c: {"class": classes[c]} if c in classes else {} for c in {"id", *columns}}
+    whole = {
+        "version": 1,
+        "workspace": {"name": "shop"},
+        "sources": {"shop": {"type": "duckdb", "path": "shop.duckdb"}},
+        "models": {
+            "people": {
+                "source": "shop",
+                "table": "people",
+                "primary_key": ["id"],
+                "columns": declared,
+                "consent": {"ads": {"column": "ads", "equals": True}},
+            }
+        },
+        **example,
+    }
+    (tmp_path / "mayfly.yml").write_text(json.dumps(whole), encoding="utf-8")
+    project = load_project(tmp_path)
+    assert {d.type for d in project.destinations.values()} == {name}
+    for sync in project.syncs.values():
+        spec = CONNECTORS[name].spec
+        assert not spec.fields or all(spec.field(f) is not None for f in sync.mapping)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

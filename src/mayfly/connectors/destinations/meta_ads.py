@@ -36,7 +36,12 @@ from mayfly.domain.errors import (
     TransientError,
 )
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
-from mayfly.ports.connector import FIRST_ADDRESS, Connector, DestinationRequest
+from mayfly.ports.connector import (
+    FIRST_ADDRESS,
+    Connector,
+    ConnectorPage,
+    DestinationRequest,
+)
 from mayfly.ports.destination import (
     DestinationContext,
     DestinationSpec,
@@ -361,4 +366,27 @@ def _open(request: DestinationRequest) -> MetaAds:
     return MetaAds(settings, request.connect(), request.context)
 
 
-CONNECTOR = Connector(spec=SPEC, open=_open, address=FIRST_ADDRESS)
+PAGE = ConnectorPage(
+    title="Meta custom audiences",
+    example="""
+destinations:
+  meta: {type: meta_ads, account_id: "1234567890", access_token: env:META_TOKEN}
+syncs:
+  vip_to_meta:
+    id: vip_to_meta
+    model: people
+    destination: meta
+    mode: audience
+    audience: VIP customers
+    purpose: ads
+    mapping: {EMAIL: email, PHONE: phone, FN: first_name, LN: last_name, COUNTRY: country}
+""",
+    rights=(
+        "A token of a system user with `ads_management`, and the ad account assigned to that user.",
+        "The Custom Audience terms accepted for the ad account.",
+    ),
+    notes=("[Send to Meta](../../howto/meta-ads.md) says what outcomes and errors mean.",),
+    untested=("Everything: it was tried against the sandbox, driven by Meta's own client too.",),
+)
+
+CONNECTOR = Connector(spec=SPEC, open=_open, address=FIRST_ADDRESS, page=PAGE)
