@@ -13,6 +13,7 @@ from typing import Any
 from mayfly.adapters.processes import actor_id, is_alive
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
+from mayfly.api.mapping import proposed
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, key_refusals, refusal_of
 from mayfly.api.running import RunRequest, require_approved, run_syncs
 from mayfly.api.uninstalling import uninstalling
@@ -193,6 +194,11 @@ class Project:
         )
         asked = [p.to_dict() for p in found]
         return {"schema": "mayfly/approve/1", "ok": True, "pending": asked, "approved": []}
+
+    def map(self, name: str) -> dict[str, Any]:
+        """A mapping proposed for one sync, from classes and names. Writes nothing."""
+        [sync] = self.select([name])
+        return proposed(self.app, sync)
 
     def _types(self, syncs: Sequence[SyncSettings]) -> approvals.TypesOf:
         types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}

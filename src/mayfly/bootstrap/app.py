@@ -53,6 +53,7 @@ from mayfly.bootstrap.keeping import (
     where_state_is,
 )
 from mayfly.config.load import load_project
+from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import Project, SyncSettings
 from mayfly.domain.version import VERSION
@@ -60,7 +61,7 @@ from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.anchor import Anchor
-from mayfly.ports.destination import Destination
+from mayfly.ports.destination import Destination, DestinationContext
 from mayfly.ports.keys import KeyProvider
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
@@ -301,16 +302,39 @@ class App:
 
         Within, this process connects only to the hosts of source, keys, spool and destination.
         """
-        settings = self.project.destinations[compiled.sync.destination]
-        if compiled.context is None:
-            raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
         context = compiled.context
+        if context is None:
+            raise PolicyError("refused", "The sync is refused; see `mayfly plan`.")
+        with self._connector(compiled.sync, context) as make:
+            yield make
+
+    @contextmanager
+    def unplanned_destination(self, sync: SyncSettings) -> Iterator[Callable[[], Destination]]:
+        """As `destination`, of a sync that may not be complete yet: to look, not to write."""
+        context = DestinationContext(
+            workspace=self.project.workspace.name,
+            sync=sync.name,
+            mode=SyncMode(sync.mode),
+            object_name=sync.audience or sync.table or "",
+            key=sync.key,
+            columns={},
+            forms={},
+        )
+        with self._connector(sync, context) as make:
+            yield make
+
+    @contextmanager
+    def _connector(
+        self, sync: SyncSettings, context: DestinationContext
+    ) -> Iterator[Callable[[], Destination]]:
+        settings = self.project.destinations[sync.destination]
+        source = self.project.models[sync.model].source
         opened = self.connections.opened(settings)
         with allow_hosts(key_hosts(self.project.keys)):
-            hosts = destination_hosts(opened) | source_hosts(self.project, compiled.model.source)
+            hosts = destination_hosts(opened) | source_hosts(self.project, source)
         hosts |= token_hosts(settings) | key_hosts(self.project.keys) | spool_hosts(self.project)
         with allow_hosts(hosts):
-            yield lambda: make_destination(self.project, opened, context, compiled.sync)
+            yield lambda: make_destination(self.project, opened, context, sync)
 
 
 def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:

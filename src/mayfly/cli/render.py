@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -202,3 +203,12 @@ def runs_text(runs: Sequence[Mapping[str, Any]]) -> None:
             f"{rows.get('removed', 0):,}",
         )
     console().print(table)
+
+
+def yaml_text(name: str) -> str:
+    """A name as a YAML scalar: plain where it can only be read as that text."""
+    import orjson
+
+    plain = re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is not None
+    taken = name.casefold() in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+    return name if plain and not taken else orjson.dumps(name).decode()

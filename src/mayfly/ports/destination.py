@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -206,6 +206,26 @@ class Locating(Protocol):
 
         Raises:
             ConfigError: the object of that id exists, and is not the one that is configured.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class VendorField:
+    """A field as the destination itself names it."""
+
+    name: str
+    is_required: bool = False
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """A destination that tells which fields it has, where they are not the same for everyone."""
+
+    async def fields(self) -> Sequence[VendorField]:
+        """Those that rows can be written to. Writes nothing.
+
+        Raises:
+            ConfigError, TransientError: as `Destination.check`.
         """
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from mayfly.domain.classes import CLASSES
+from mayfly.domain.names import nearest
 from mayfly.domain.settings import ColumnSettings, ModelSettings
 from mayfly.planning.model_sql import NamesBehind
 from mayfly.planning.spec import PlanField
@@ -75,8 +76,11 @@ class FieldTyper:
         column = self.model.columns[info.name]
         declared = self.r.destination.field(name)
         if self.r.destination.fields and declared is None:
+            names = [f.name for f in self.r.destination.fields]
+            near = nearest(name, names)
+            meant = f" Did you mean {near}?" if near else f" It has {', '.join(names)}."
             self.found.refuse(
-                "unknown_field", f"{self.r.destination.name} has no field {name}.", name
+                "unknown_field", f"{self.r.destination.name} has no field {name}.{meant}", name
             )
             return None
         if column.cls == "special" and self.external:

@@ -117,6 +117,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("discover", "shop"),
         ("approve",),
         ("approve", "--all"),
+        ("map", "to_crm"),
         ("plan",),
         ("doctor",),
         ("doctor", "--grants", "shop"),
