@@ -96,6 +96,7 @@ class App:
     clock: SystemClock = field(default_factory=SystemClock)
     sleep: Sleep = asyncio.sleep
     tell: Tell = ignore
+    _sources: dict[str, Source] = field(default_factory=dict)
     _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,8 +111,12 @@ class App:
         self.connections = Connections(project=self.project, vault=vault, clock=self.clock)
 
     def source(self, name: str) -> Source:
-        """The source of that name."""
-        return open_source(self.project, name)
+        """The source of that name, one for as long as the project is open: an engine that reads
+        files is not started for every act.
+        """
+        if name not in self._sources:
+            self._sources[name] = open_source(self.project, name)
+        return self._sources[name]
 
     def dialect(self, source: Source) -> SqlDialect:
         """The dialect of a source."""
