@@ -16,6 +16,7 @@ from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.mapping import proposed
 from mayfly.api.results import PlanResult, RunResult, SyncPlan, key_refusals, refusal_of
 from mayfly.api.running import RunRequest, require_approved, run_syncs
+from mayfly.api.trying import tried
 from mayfly.api.uninstalling import uninstalling
 from mayfly.api.waiting import Swept, away, held, pending, remains
 from mayfly.bootstrap import SPECS, App, where_state_is
@@ -194,6 +195,11 @@ class Project:
         )
         asked = [p.to_dict() for p in found]
         return {"schema": "mayfly/approve/1", "ok": True, "pending": asked, "approved": []}
+
+    def test(self, destination: str, *, sync: str | None = None, rows: int = 3) -> dict[str, Any]:
+        """Send some people who do not exist to a destination, and take them back."""
+        with self._act():
+            return tried(self.app, destination, sync=sync, rows=rows)
 
     def map(self, name: str) -> dict[str, Any]:
         """A mapping proposed for one sync, from classes and names. Writes nothing."""

@@ -13,7 +13,7 @@ import typer
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
 from mayfly.cli.keys import keys_app
-from mayfly.cli.mapping import map_
+from mayfly.cli.mapping import map_, try_destination
 from mayfly.cli.options import (
     HERE,
     Output,
@@ -416,6 +416,7 @@ def retry(
 
 app.command()(connect)
 app.command("map")(map_)
+app.command("test")(try_destination)
 app.command()(sweep)
 app.command()(purge)
 app.command()(uninstall)

@@ -1,4 +1,4 @@
-"""`mayfly map`: a mapping to begin with."""
+"""`mayfly map` and `mayfly test`: a mapping to begin with, and whether its destination takes it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from mayfly.cli.options import HERE, Output, OutputOption, ProjectOption, TargetOption, print_result
+from mayfly.cli.waiting import tell_act
 
 _NAMES_MAX = 20
+ROWS_MAX = 100
 
 
 def map_(
@@ -26,6 +28,54 @@ def map_(
 
     document = load(project, target=target).map(sync)
     print_result(output, document, mapping_lines(document))
+
+
+def try_destination(
+    destination: Annotated[str, typer.Argument(help="Name of a destination.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    sync: Annotated[
+        str | None, typer.Option("--sync", help="Whose mapping is tried; needed where several are.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, max=ROWS_MAX, help="People to send.")] = 3,
+) -> None:
+    """Send people who do not exist on the way of every row, and take them back where that can be.
+
+    The sync must be approved. What an upsert or an append left is told.
+    """
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    document = loaded.test(destination, sync=sync, rows=rows)
+    tell_act(loaded)
+    print_result(output, document, tried_lines(document))
+    if not document["ok"]:
+        raise typer.Exit(1)
+
+
+def tried_lines(document: Mapping[str, Any]) -> list[str]:
+    """What became of the people, in counts."""
+    lines = []
+    for name, what in (("sent", "Sent"), ("taken_back", "Taken back")):
+        act = document[name]
+        if act is None:
+            continue
+        counts = {k: n for k, n in act["rows"].items() if n and k not in ("planned",)}
+        shown = ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in counts.items()) or "nothing"
+        lines.append(f"{what}: {act['status'].replace('_', ' ')}; {shown}; {act['seconds']:.1f} s.")
+        if act["error"]:
+            lines += [f"  {act['error']['message']} [{act['error']['code']}]"]
+            lines += [f"  {act['error']['hint']}"] if act["error"]["hint"] else []
+    left = document["left"]
+    lines.append(
+        f"{left} people who do not exist are at the destination still; their keys and values begin "
+        "with mayfly-test, or are below zero."
+        if left
+        else "None of them is at the destination any more, as far as it tells."
+    )
+    return lines
 
 
 def mapping_lines(document: Mapping[str, Any]) -> list[str]:

@@ -121,6 +121,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("plan",),
         ("doctor",),
         ("doctor", "--grants", "shop"),
+        ("test", "crm"),
         ("run",),
         ("run",),
         ("status",),
