@@ -25,6 +25,7 @@ from mayfly.cli.options import (
 )
 from mayfly.cli.options import print_result as _print
 from mayfly.cli.report import prove, report_app
+from mayfly.cli.scaffold.new import new_app
 from mayfly.cli.state import state_app
 from mayfly.cli.suppress import suppress_app
 from mayfly.cli.uninstall import uninstall
@@ -55,6 +56,7 @@ app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 app.add_typer(report_app, name="report")
 app.add_typer(dbt_app, name="dbt")
+app.add_typer(new_app, name="new")
 
 
 class Template(enum.StrEnum):

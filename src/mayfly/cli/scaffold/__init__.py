@@ -1,0 +1,1 @@
+"""`mayfly new`: the files that a new connector begins with."""
