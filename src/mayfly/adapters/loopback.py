@@ -36,23 +36,38 @@ class _Peer:
 
 
 class CallbackListener:
-    """Listens on a free port of 127.0.0.1 from the first line of the `with` block to its end.
+    """Listens on a port of 127.0.0.1 from the first line of the `with` block to its end.
 
     Args:
+        host: what the browser is to call it.
+        port: 0 for a free one.
         seconds: after which nothing is waited for any more.
         monotonic: a clock in seconds.
+
+    Raises:
+        ConfigError: `callback_port`, another program has the port.
     """
 
     def __init__(
         self,
         *,
+        host: str = _HOST,
+        port: int = 0,
         seconds: float = WAIT_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
         self._seconds = seconds
         self._deadline = monotonic() + seconds
-        self._listener = socket.create_server((_HOST, 0))
+        self._host = host
+        try:
+            self._listener = socket.create_server((_HOST, port))
+        except OSError:
+            raise ConfigError(
+                "callback_port",
+                f"Port {port} of {_HOST}, which the browser is to come back to, cannot be had.",
+                hint="End the program that has it, and run `mayfly connect` again.",
+            ) from None
         self._listener.setblocking(False)
         self._port: int = self._listener.getsockname()[1]
         self._peers: dict[int, _Peer] = {}
@@ -62,7 +77,7 @@ class CallbackListener:
     @property
     def redirect_uri(self) -> str:
         """Where the browser is to be sent back."""
-        return f"http://{_HOST}:{self._port}{PATH}"
+        return f"http://{self._host}:{self._port}{PATH}"
 
     def wait(self, accepts: Callable[[Mapping[str, str]], bool]) -> Mapping[str, str]:
         """The parameters of the first callback, empty where it has one twice; then nothing listens.

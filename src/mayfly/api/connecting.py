@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ def connect(
     *,
     ask: Callable[[], str],
     show: Callable[[str], None],
-    listen: Listen = CallbackListener,
+    listen: Listen | None = None,
 ) -> dict[str, Any]:
     """Store a new credential of a destination; the one before it stays for runs in flight.
 
@@ -38,7 +39,8 @@ def connect(
         name: of the destination.
         ask: gives its secret, where it does not log in.
         show: is told the address to open in a browser, where it does; must not block.
-        listen: opens the listener that the browser comes back to.
+        listen: opens the listener that the browser comes back to; by default where the
+            destination's log-in says.
 
     Raises:
         UsageError: `unknown_destination`, `no_connection`.
@@ -70,9 +72,11 @@ def disconnect(app: App, name: str) -> dict[str, Any]:
 
 
 def _logged_in(
-    app: App, client: OAuthClient, show: Callable[[str], None], listen: Listen
+    app: App, client: OAuthClient, show: Callable[[str], None], listen: Listen | None
 ) -> Credential:
-    with listen() as listener:
+    spec = client.spec
+    place = partial(CallbackListener, host=spec.redirect_host, port=spec.redirect_port)
+    with (listen or place)() as listener:
         login = Login(redirect_uri=listener.redirect_uri)
         show(login.url(client))
         callback = listener.wait(lambda given: _is_code(login, given))

@@ -14,6 +14,7 @@ from mayfly.connectors.destinations import (
     database_duckdb,
     database_postgres,
     database_sqlite,
+    hubspot,
     meta_ads,
 )
 from mayfly.connectors.destinations import (
@@ -43,6 +44,7 @@ CONNECTORS: dict[str, Connector] = {
     connector.spec.name: connector
     for connector in (
         meta_ads.CONNECTOR,
+        hubspot.CONNECTOR,
         database_postgres.CONNECTOR,
         database_duckdb.CONNECTOR,
         database_sqlite.CONNECTOR,

@@ -234,6 +234,8 @@ class Checker:
         needed: tuple[str, ...] = destination.needs
         if sync.mode in destination.keyed:
             needed = (*needed, "key")
+        if sync.mode in destination.listed:
+            needed = (*needed, "audience")
         useful = {*needed, *destination.needs, *destination.takes}
         for key in ("audience", "table", "key"):
             given = getattr(sync, key) not in (None, [])

@@ -9,8 +9,11 @@ from pydantic import Field
 from mayfly.config.fields import (
     Account,
     ApiVersion,
+    Digits,
+    Formed,
     Line,
     Login,
+    Name,
     Part,
     Reference,
     VendorEndpoint,
@@ -28,6 +31,7 @@ class DestinationPart(Part):
         needs: keys that a sync to it must have.
         takes: keys that it may have, further to those.
         keyed: modes in which a sync must name its `key`.
+        listed: modes in which a sync must name its `audience`.
         table_name: whether `table` is the name of a table, with or without a schema.
         vendor: address of the vendor's own service, where `endpoint` may say another.
     """
@@ -36,6 +40,7 @@ class DestinationPart(Part):
     needs: ClassVar[tuple[SyncKey, ...]] = ()
     takes: ClassVar[tuple[SyncKey, ...]] = ()
     keyed: ClassVar[tuple[Mode, ...]] = ()
+    listed: ClassVar[tuple[Mode, ...]] = ()
     table_name: ClassVar[bool] = False
     vendor: ClassVar[str | None] = None
 
@@ -66,7 +71,7 @@ class MetaAdsDestination(DestinationPart):
 
 
 class Owned(DestinationPart):
-    """What every database and file destination declares."""
+    """What every destination declares that can be your own."""
 
     kind: Literal["internal", "external"] = Field(
         default="external",
@@ -126,8 +131,68 @@ class FilesDestination(Owned):
     format: Literal["parquet", "csv", "jsonl"] = Field(description="Format of the files.")
 
 
+HUBSPOT = "https://api.hubapi.com"
+
+
+class HubspotSubscription(Part):
+    """A subscription type of HubSpot, and on what basis people are subscribed to it."""
+
+    id: Digits = Field(description="Of the type, quoted.", examples=["4471"])
+    legal_basis: (
+        Literal[
+            "LEGITIMATE_INTEREST_PQL",
+            "LEGITIMATE_INTEREST_CLIENT",
+            "LEGITIMATE_INTEREST_OTHER",
+            "PERFORMANCE_OF_CONTRACT",
+            "CONSENT_WITH_NOTICE",
+            "PROCESS_AND_STORE",
+            "NON_GDPR",
+        ]
+        | None
+    ) = Field(default=None, description="Needed where HubSpot's privacy settings are on.")
+    explanation: Line | None = Field(
+        default=None, description="How the basis came about.", examples=["ticked in the shop"]
+    )
+
+
+class HubspotDestination(Owned):
+    """Records and static lists of a HubSpot account."""
+
+    modes = ("upsert", "mirror", "audience")
+    takes = ("table",)
+    keyed = ("upsert", "mirror", "audience")
+    listed = ("audience",)
+    vendor = HUBSPOT
+
+    type: Literal["hubspot"] = Field(description="Kind of destination.")
+    account_id: Digits = Field(description="The Hub ID, quoted.", examples=["1234567"])
+    access_token: Login = Field(
+        description="Reference to a private app's token, or `connection:NAME`, see "
+        "`mayfly connect`."
+    )
+    client_id: Line | None = Field(
+        default=None, description="Of the app that `mayfly connect` logs in with."
+    )
+    client_secret: Reference | None = Field(
+        default=None, description="Reference to that app's secret."
+    )
+    region: Literal["eu1"] | None = Field(
+        default=None, description="`eu1` for the host in the EU; the account must be there."
+    )
+    api_version: Annotated[str, Formed("v3|20[0-9]{2}-(03|09)")] | None = Field(
+        default=None, description="Style of the paths, `v3` by default.", examples=["2026-09"]
+    )
+    subscriptions: dict[Name, HubspotSubscription] = Field(
+        default={}, description="Subscription types, by the name that a mapping gives them."
+    )
+    endpoint: Annotated[str, VendorEndpoint(HUBSPOT)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default HubSpot's own."
+    )
+
+
 AnyDestination = (
     MetaAdsDestination
+    | HubspotDestination
     | PostgresDestination
     | DuckdbDestination
     | SqliteDestination

@@ -209,6 +209,7 @@ SnowflakeAccount = Annotated[
     str, Formed("[A-Za-z0-9][A-Za-z0-9_-]{0,127}([.][A-Za-z0-9-]{1,63}){0,3}")
 ]
 Account = Annotated[str, Formed("(act_)?[0-9]{1,32}")]
+Digits = Annotated[str, Formed("[0-9]{1,20}")]
 ApiVersion = Annotated[str, Formed(r"v[0-9]{1,3}\.[0-9]{1,2}")]
 Memory = Annotated[str, Formed(r"[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B")]
 Scalar = Annotated[

@@ -87,13 +87,13 @@ def rows_of(shape: Object, rows: int) -> pa.Array:
     """One JSON object a row. Pure.
 
     Args:
-        shape: of at most 60 cells, whose columns have that many rows.
+        shape: of cells whose columns have that many rows; at most 60 of them with nulls.
         rows: how many there are.
 
     Raises:
-        ValueError: there are more cells.
+        ValueError: more cells have nulls.
     """
-    cells = list(_cells(shape))
+    cells = [cell for cell in _cells(shape) if cell.column.null_count]
     if len(cells) > _CELLS_MAX:
         raise ValueError("a shape has too many cells")
     present = pa.repeat(pa.scalar(0, pa.int64()), rows)
@@ -124,11 +124,12 @@ def array_of(items: pa.Array) -> bytes:
 def _written(
     shape: Object, cells: Sequence[Cell], pattern: int, here: pa.Array | None, rows: int
 ) -> pa.Array:
-    """Rows that all have the same cells."""
+    """Rows that all have the same of those cells that may be missing."""
     number_of = {id(cell): bit for bit, cell in enumerate(cells)}
 
     def is_there(cell: Cell) -> bool:
-        return bool(pattern >> number_of[id(cell)] & 1)
+        bit = number_of.get(id(cell))
+        return bit is None or bool(pattern >> bit & 1)
 
     pieces: list[pa.Array | pa.Scalar] = []
     literal = b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 
@@ -17,6 +18,8 @@ class OAuthSpec:
         scopes: all are needed.
         life_seconds: of an access token, where the reply does not say.
         parameters: further ones of the authorise URL, such as `access_type`.
+        redirect_host, redirect_port: of the address that the browser comes back to; any port of
+            `127.0.0.1` where the vendor takes it, else `localhost` and one that is registered.
         client_id_option, client_secret_option: options that name the registered client; the
             second may be left out of a destination, for a public client.
     """
@@ -26,6 +29,8 @@ class OAuthSpec:
     scopes: tuple[str, ...]
     life_seconds: float
     parameters: Mapping[str, str] = field(default_factory=dict)
+    redirect_host: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
+    redirect_port: int = 0
     client_id_option: str = "client_id"
     client_secret_option: str = "client_secret"  # noqa: S105, the name of an option
 

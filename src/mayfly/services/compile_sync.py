@@ -288,11 +288,11 @@ class _Compiler:
             return ()
         if set(mapped) == set(self.model.primary_key):
             return ()
-        if self.mode is SyncMode.MIRROR:
+        if self.mode in (SyncMode.MIRROR, SyncMode.AUDIENCE):
             self.found.refuse(
                 "mirror_key",
-                "A mirror takes rows back by their primary key: `key` must be the fields that "
-                "carry the model's primary key.",
+                "A mirror or audience takes rows back by their primary key: `key` must be the "
+                "fields that carry the model's primary key.",
             )
         return tuple(mapped)
 
