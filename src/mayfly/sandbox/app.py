@@ -12,6 +12,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mayfly.sandbox.faults import Fault, Faults
+from mayfly.sandbox.hubspot import Hubspot
+from mayfly.sandbox.hubspot_calls import HubspotVendor
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
 from mayfly.sandbox.recording import Recorder
@@ -39,7 +41,11 @@ class SandboxApp:
     ) -> None:
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
         # Who comes first is asked first; Meta takes what nobody else does.
-        self.vendors: tuple[Vendor, ...] = (MetaVendor(self.meta),)
+        self.hubspot = Hubspot()
+        self.vendors: tuple[Vendor, ...] = (
+            HubspotVendor(self.hubspot, tokens),
+            MetaVendor(self.meta),
+        )
         self.faults = Faults()
         self.recorder = Recorder(record_bodies=record_bodies)
         self._routes: ASGIApp = Starlette(
