@@ -119,16 +119,19 @@ def write(destination: Hubspot, *batches: ProtectedBatch) -> Outcomes:
     return asyncio.run(scenario())
 
 
+async def write_one(destination: Hubspot, one: ProtectedBatch) -> object:
+    """Write a batch."""
+    return await destination.write(one, Progress(rows=len(one)))
+
+
 def raises(destination: Hubspot, one: ProtectedBatch | None = None) -> EngineError:
     """What a check or a writing is refused with."""
 
     async def scenario() -> EngineError:
         try:
+            call = destination.check() if one is None else write_one(destination, one)
             with pytest.raises(EngineError) as caught:
-                if one is None:
-                    await destination.check()
-                else:
-                    await destination.write(one, Progress(rows=len(one)))
+                await call
             return caught.value
         finally:
             await destination.close()

@@ -122,7 +122,7 @@ class HubspotVendor:
         self, method: str, rest: str, request: Request, body: Any, partial: bool
     ) -> _Answer:
         kind, _, what = rest.partition("/")
-        archived = request.query_params.get("archived") == "true"
+        archived = request.query_params.get("archived", "").lower() == "true"
         match method, what:
             case "POST", "batch/upsert":
                 return self.hubspot.upsert(kind, body, refuse_first=partial)

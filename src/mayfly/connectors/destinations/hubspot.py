@@ -305,7 +305,8 @@ def _worse(told: _Told, others: Mapping[int, tuple[OutcomeCode, Reason | None]])
 
 
 def _keys(rows: Rows, part: Part) -> dict[int, str]:
-    return {number: rows.keys[number].as_py() for number in part.sent}
+    keys = rows.keys.slice(part.first, part.rows).to_pylist()
+    return {number: keys[number - part.first] for number in part.sent}
 
 
 def _fold(key: str) -> Callable[[str], str]:

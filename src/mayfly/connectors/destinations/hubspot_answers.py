@@ -307,14 +307,17 @@ def _results(reply: Mapping[str, Any], keys: Mapping[int, str]) -> tuple[dict[in
     _require_complete(reply)
     ids: dict[int, str] = {}
     loose: list[str] = []
+    rows = {str(row): row for row in keys}
     for entry in _entries(reply, "results"):
-        row = _row(entry.get(_TRACE), keys)
-        if row is None:
+        trace = entry.get(_TRACE)
+        if trace is None:
             loose.append(_record(entry))
-        elif row in ids:
+        elif not isinstance(trace, str) or trace not in rows:
+            raise _unfit("names a row that was not sent")
+        elif rows[trace] in ids:
             raise _unfit("names a row twice")
         else:
-            ids[row] = _record(entry)
+            ids[rows[trace]] = _record(entry)
     return ids, loose
 
 
@@ -340,24 +343,16 @@ def _rows_of(context: object, keys: Mapping[int, str]) -> Iterator[int]:
     if not isinstance(context, dict):
         return
     traced = context.get(_TRACE)
-    for text in traced if isinstance(traced, list) else ():
-        row = _row(text, keys)
-        if row is not None:
-            yield row
-    if traced:
+    if isinstance(traced, list) and traced:
+        rows = {str(row): row for row in keys}
+        if not all(isinstance(trace, str) and trace in rows for trace in traced):
+            raise _unfit("names a row that was not sent")
+        yield from (rows[trace] for trace in traced)
         return
     ids = context.get("ids")
     if isinstance(ids, list):
         wanted = {x.casefold() for x in ids if isinstance(x, str)}
         yield from (row for row, key in keys.items() if key.casefold() in wanted)
-
-
-def _row(text: object, keys: Mapping[int, str]) -> int | None:
-    if text is None:
-        return None
-    if not isinstance(text, str) or not re.fullmatch("[0-9]{1,9}", text) or int(text) not in keys:
-        raise _unfit("names a row that was not sent")
-    return int(text)
 
 
 def _require_complete(reply: Mapping[str, Any]) -> None:
@@ -378,8 +373,8 @@ def _entries(reply: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]
 
 
 def _record(entry: Mapping[str, Any]) -> str:
-    record = str(entry.get("id", ""))
-    if not _RECORD.fullmatch(record):
+    record = entry.get("id")
+    if not isinstance(record, str) or not _RECORD.fullmatch(record):
         raise _unfit("has a record without an id")
     return record
 
