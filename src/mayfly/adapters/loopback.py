@@ -155,7 +155,7 @@ class CallbackListener:
         request = _REQUEST.match(peer.head)
         path, _, query = request[1].decode("ascii").partition("?") if request else ("", "", "")
         # A page elsewhere may have its name resolve to this machine; it would say so here.
-        named = f"\r\nhost: {_HOST}:{self._port}\r\n".encode() in peer.head.lower()
+        named = f"\r\nhost: {self._host}:{self._port}\r\n".encode() in peer.head.lower()
         if path != PATH or not named:
             self._answer(peer, 404)
             self._drop(peer)

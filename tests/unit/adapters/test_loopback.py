@@ -141,3 +141,13 @@ def test_it_listens_on_loopback_alone_and_on_a_port_of_chance() -> None:
         uris = {first.redirect_uri, second.redirect_uri}
         assert len(uris) == 2
         assert {urlsplit(uri).hostname for uri in uris} == {"127.0.0.1"}
+
+
+def test_a_port_that_must_be_one_may_be_taken() -> None:
+    """By another program: that is told, and the name is the one that was registered."""
+    with CallbackListener(host="localhost") as first:
+        port = urlsplit(first.redirect_uri).port or 0
+        assert first.redirect_uri == f"http://localhost:{port}/callback"
+        with pytest.raises(ConfigError) as caught:
+            CallbackListener(host="localhost", port=port)
+    assert caught.value.code == "callback_port"
