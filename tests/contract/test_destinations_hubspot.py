@@ -277,6 +277,21 @@ def test_what_cannot_work_is_told_before_a_row_goes(
     assert requests(sandbox, "batch/upsert") == []
 
 
+def test_the_account_tells_what_can_be_mapped(sandbox: SandboxServer) -> None:
+    """Its properties but those that nobody may write, and the subscriptions of the settings."""
+
+    async def scenario() -> dict[str, bool]:
+        destination = made(sandbox.url, context(EMAIL), **NEWS)
+        found = {f.name: f.is_required for f in await destination.fields()}
+        await destination.close()
+        return found
+
+    found = asyncio.run(scenario())
+    assert {"email", "customer_no", "subscription.newsletter"} < set(found)
+    assert "createdate" not in found
+    assert [name for name, needed in found.items() if needed] == ["email"]
+
+
 def test_a_key_that_is_not_unique_is_refused(sandbox: SandboxServer) -> None:
     """HubSpot could not tell which record is meant."""
     given = context({"city": pa.string()}, key="city")

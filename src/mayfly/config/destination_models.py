@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -34,6 +35,7 @@ class DestinationPart(Part):
         listed: modes in which a sync must name its `audience`.
         table_name: whether `table` is the name of a table, with or without a schema.
         vendor: address of the vendor's own service, where `endpoint` may say another.
+        inner: parts within a key, by the key: what a member is called, and its model.
     """
 
     modes: ClassVar[tuple[Mode, ...]]
@@ -43,6 +45,7 @@ class DestinationPart(Part):
     listed: ClassVar[tuple[Mode, ...]] = ()
     table_name: ClassVar[bool] = False
     vendor: ClassVar[str | None] = None
+    inner: ClassVar[Mapping[str, tuple[str, type[Part]]]] = {}
 
 
 META = "https://graph.facebook.com"
@@ -163,6 +166,7 @@ class HubspotDestination(Owned):
     keyed = ("upsert", "mirror", "audience")
     listed = ("audience",)
     vendor = HUBSPOT
+    inner = {"subscriptions": ("NAME", HubspotSubscription)}  # noqa: RUF012, never changed
 
     type: Literal["hubspot"] = Field(description="Kind of destination.")
     account_id: Digits = Field(description="The Hub ID, quoted.", examples=["1234567"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from mayfly.config import fields as f
 from mayfly.config import models as m
 from mayfly.config.codes import CODES
+from mayfly.config.destination_models import DestinationPart
 from mayfly.config.parse import variants
 from mayfly.config.plugins import PluginFile
 from mayfly.config.schema import project_schema
@@ -33,6 +34,7 @@ _WORDS: dict[object, str] = {
     f.StateSchema: "name",
     f.Account: "text",
     f.ApiVersion: "text",
+    f.Digits: "text",
     f.Memory: "text",
     f.DistributionName: "text",
     f.PluginVersion: "text",
@@ -87,6 +89,8 @@ def reference_page() -> str:
     parts.append(_section("`models.NAME.consent.PURPOSE`", m.ConsentFile))
     for tag, model in variants("destinations").items():
         parts.append(_section(f"`destinations.NAME`, type `{tag}`", model))
+        for key, (title, inner) in _inner(model).items():
+            parts.append(_section(f"`destinations.NAME.{key}.{title}`", inner))
     parts.append(_section("`syncs.NAME`", m.SyncFile))
     lines = ["## Codes of problems", "", "| Code | Found |", "|---|---|"]
     lines += [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]
@@ -97,6 +101,10 @@ def reference_page() -> str:
 def schema_text() -> str:
     """The JSON Schema as it is stored."""
     return json.dumps(project_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _inner(model: type[f.Part]) -> Mapping[str, tuple[str, type[f.Part]]]:
+    return model.inner if issubclass(model, DestinationPart) else {}
 
 
 def _section(title: str, model: type[f.Part]) -> str:

@@ -57,6 +57,7 @@ from mayfly.ports.destination import (
     Progress,
     RequestLimits,
     Submitted,
+    VendorField,
 )
 from mayfly.ports.http import HttpClient
 from mayfly.ports.oauth import OAuthSpec
@@ -136,6 +137,12 @@ class Hubspot:
             await self._api.require_subscriptions()
         if self._list is not None:
             await self._list.find(create=False)
+
+    async def fields(self) -> Sequence[VendorField]:
+        """See `Describing.fields`: properties, and the subscriptions of the settings."""
+        names = await self._api.writable()
+        names += [f"{SUBSCRIPTION}{name}" for name in self._settings.subscriptions]
+        return [VendorField(name=name, is_required=name == self._key) for name in names]
 
     async def locate(self, known: str | None) -> str | None:
         """See `Locating.locate`: the id of the list, else the account, which is always there."""

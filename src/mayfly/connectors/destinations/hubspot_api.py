@@ -198,11 +198,7 @@ class HubspotApi:
             ConfigError: `unknown_field`, `read_only_field`, `key_not_unique`.
         """
         kind = self.settings.object_type
-        told = await self.ask("GET", self.settings.path("properties", kind))
-        entries = told.get("results")
-        if not isinstance(entries, list):
-            raise ContractError("unknown_answer", f"{VENDOR}'s list of properties has no results.")
-        known = {str(e.get("name")): e for e in entries if isinstance(e, dict)}
+        known = await self._properties()
         require_fields(mapped, known, where=f"{VENDOR}'s {kind}")
         fixed = [name for name in mapped if _is_read_only(known[name])]
         if fixed:
@@ -218,6 +214,19 @@ class HubspotApi:
                 f"Values of {key} are not unique at {VENDOR}, so that it cannot name a record.",
                 hint="Use `email` of contacts, or a property made with unique values.",
             )
+
+    async def writable(self) -> list[str]:
+        """Names of the properties that may be written."""
+        known = await self._properties()
+        return [name for name, entry in known.items() if not _is_read_only(entry)]
+
+    async def _properties(self) -> dict[str, Mapping[str, Any]]:
+        """Those of the type of object, by name."""
+        path = self.settings.path("properties", self.settings.object_type)
+        entries = (await self.ask("GET", path)).get("results")
+        if not isinstance(entries, list):
+            raise ContractError("unknown_answer", f"{VENDOR}'s list of properties has no results.")
+        return {str(e.get("name")): e for e in entries if isinstance(e, dict)}
 
     async def require_subscriptions(self) -> None:
         """Refuse subscription types that are not there, or not in use.

@@ -71,9 +71,9 @@ syncs:
         "true, false or null, which is told to nobody. Such a sync has no `purpose` of that name: "
         "who refuses would not be sent, and HubSpot not told. A refusal is always written. A yes "
         "is written where HubSpot has no word of the person yet. Where it says that they "
-        "unsubscribed, from this or from all mail, the row is `unsubscribed_there` and stays so: "
-        "HubSpot's own form is the way back. `status_unknown`: HubSpot gave no status, and "
-        "nothing was written; `subscription_refused`: it did not take what was said.",
+        "unsubscribed, from this or from all mail, it is not: the row counts as unconfirmed, is "
+        "not sent again, and HubSpot's own form is the way back. `status_unknown`: HubSpot gave no "
+        "status, and nothing was written; `subscription_refused`: it did not take what was said.",
         "**Region.** With `region: eu1` calls go to `api-eu1.hubapi.com` alone, and an account "
         "that is hosted elsewhere is refused. Without it they go to `api.hubapi.com`.",
         "**Log-in.** With `access_token: connection:NAME`, `client_id` and `client_secret`, "
