@@ -168,6 +168,16 @@ def test_another_account_gets_nothing(tmp_path: Path, sandbox: SandboxServer) ->
     assert contacts(sandbox) == {}
 
 
+def test_another_subscription_is_approved_anew(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """What people are subscribed to is part of what was approved."""
+    root = make_project(tmp_path, sandbox.url, rows=2, text=SHOP)
+    approved(root)
+    path = root / "mayfly.yml"
+    path.write_text(path.read_text().replace('"4471"', '"4472"'))
+    [planned] = load(root).plan("contacts").to_dict()["syncs"]
+    assert "approval_changed" in [r["code"] for r in planned["refusals"]]
+
+
 def test_an_audience_is_taken_back_by_its_key(tmp_path: Path, sandbox: SandboxServer) -> None:
     """A key that does not carry the primary key could not be taken back."""
     text = SHOP.replace("key: [customer_no]\n    purpose", "key: [email]\n    purpose")

@@ -11,6 +11,9 @@ from typing import Any
 
 from mayfly.domain.settings import Project
 
+_ADDRESS = ("account_id", "dsn", "schema", "path", "format")
+_FURTHER = ("url", "region", "subscriptions")
+
 
 def approval_document(
     project: Project, sync_name: str, column_types: Mapping[str, str]
@@ -74,15 +77,20 @@ def approval_document(
             "owner": destination.owner,
             "reason": destination.reason,
             "endpoint": destination.endpoint,
-            "address": {
-                k: _place(project, destination.options.get(k))
-                for k in ("account_id", "dsn", "schema", "path", "format")
-            },
+            "address": _address(project, destination.options),
         },
         "object": sync.audience or sync.table,
         "key": list(sync.key),
         "outside_repertoire": sync.outside_repertoire,
     }
+
+
+def _address(project: Project, options: Mapping[str, object]) -> dict[str, str]:
+    """Where rows go, and what else of a destination decides what becomes of them there."""
+    always = {k: _place(project, options.get(k)) for k in _ADDRESS}
+    # A destination without them keeps the fingerprints it had.
+    given = {k: options[k] for k in _FURTHER if options.get(k)}
+    return always | {k: json.dumps(value, sort_keys=True) for k, value in given.items()}
 
 
 def _source_address(project: Project, name: str) -> Mapping[str, str]:
