@@ -254,7 +254,7 @@ def _advance(
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
     progress = asked.progress
-    settings = app.project.destinations[sync.destination]
+    kind = SPECS[app.project.destinations[sync.destination].type]
     with app.destination(compiled) as make:
 
         async def main() -> None:
@@ -267,8 +267,8 @@ def _advance(
                     worker=app.worker(compiled),
                     destination=destination,
                     ledger=app.ledger,
-                    batch_marker=SPECS[settings.type].batch_marker,
-                    concurrency=SPECS[settings.type].concurrency,
+                    repeatable=kind.batch_marker or kind.repeatable,
+                    concurrency=kind.concurrency,
                     entry=app.entry(compiled, run_id),
                     now_ms=app.clock.now_ms,
                     holder=holder_name(),

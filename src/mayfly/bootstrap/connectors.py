@@ -16,6 +16,7 @@ from mayfly.connectors.destinations import (
     database_sqlite,
     hubspot,
     meta_ads,
+    webhook,
 )
 from mayfly.connectors.destinations import (
     files as files_destination,
@@ -49,6 +50,7 @@ CONNECTORS: dict[str, Connector] = {
         database_duckdb.CONNECTOR,
         database_sqlite.CONNECTOR,
         files_destination.CONNECTOR,
+        webhook.CONNECTOR,
     )
 }
 """Every kind of destination by its `type`; a test holds them against those of the project files."""

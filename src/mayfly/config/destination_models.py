@@ -18,6 +18,7 @@ from mayfly.config.fields import (
     Part,
     Reference,
     VendorEndpoint,
+    WebhookUrl,
 )
 
 Mode = Literal["upsert", "mirror", "append", "audience"]
@@ -194,6 +195,25 @@ class HubspotDestination(Owned):
     )
 
 
+class WebhookDestination(Owned):
+    """An address of your own that is sent signed messages, after Standard Webhooks."""
+
+    modes = ("upsert", "mirror", "append")
+    takes = ("key",)
+    keyed = ("upsert", "mirror")
+
+    type: Literal["webhook"] = Field(description="Kind of destination.")
+    url: WebhookUrl = Field(description="https://HOST/PATH, or http://127.0.0.1:PORT/PATH.")
+    secret: Reference = Field(
+        description="Reference to the secret that signs: whsec_ and base64.", examples=["env:HOOK"]
+    )
+    previous_secret: Reference | None = Field(
+        default=None,
+        description="Reference to the one before it, which signs, too, until the receiver has the "
+        "new one.",
+    )
+
+
 AnyDestination = (
     MetaAdsDestination
     | HubspotDestination
@@ -201,5 +221,6 @@ AnyDestination = (
     | DuckdbDestination
     | SqliteDestination
     | FilesDestination
+    | WebhookDestination
 )
 DestinationFile = Annotated[AnyDestination, Field(discriminator="type")]

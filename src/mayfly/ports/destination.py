@@ -76,6 +76,8 @@ class DestinationSpec:
         erasure: what it can forget.
         batch_marker: True where each batch leaves its number in the destination's own
             transaction, so that a repeat is a no-op and `applied` can answer.
+        repeatable: True where a batch that is sent again is known by its id and not applied twice,
+            though `applied` cannot tell.
         always_external: True where no configuration can make it internal.
         locates: True where the connector is `Locating`.
         concurrency: how many batches of a run may be on their way at the same time.
@@ -91,6 +93,7 @@ class DestinationSpec:
     processor: Processor | None
     erasure: Erasure
     batch_marker: bool = False
+    repeatable: bool = False
     always_external: bool = False
     locates: bool = False
     concurrency: int = 1

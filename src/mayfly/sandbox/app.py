@@ -18,6 +18,7 @@ from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
 from mayfly.sandbox.recording import Recorder
 from mayfly.sandbox.vendor import Vendor, as_json
+from mayfly.sandbox.webhook import WebhookReceiver
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _ABORT = "mayfly.transport"
@@ -42,8 +43,10 @@ class SandboxApp:
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
+        self.webhook = WebhookReceiver()
         self.vendors: tuple[Vendor, ...] = (
             HubspotVendor(self.hubspot, tokens),
+            self.webhook,
             MetaVendor(self.meta),
         )
         self.faults = Faults()

@@ -62,7 +62,8 @@ class Run:
         spec: the compiled sync.
         policy: its approved way out.
         store, worker, destination, ledger: ports.
-        batch_marker: see `DestinationSpec`.
+        repeatable: whether a batch may be sent again though its answer was lost: see
+            `DestinationSpec.batch_marker` and `repeatable`.
         concurrency: see `DestinationSpec`.
         entry: a ledger entry of this run, to be completed.
         now_ms: milliseconds since 1970, never running back.
@@ -81,7 +82,7 @@ class Run:
     worker: PlanWorker
     destination: Destination
     ledger: Ledger
-    batch_marker: bool
+    repeatable: bool
     entry: Callable[..., Entry]
     now_ms: Callable[[], int]
     holder: str
@@ -107,7 +108,7 @@ def sender_of(run: Run) -> Sender:
             sleep=run.sleep,
             circuit=run.circuit,
             splittable=run.spec.mode is not SyncMode.APPEND,
-            repeatable=run.spec.mode is not SyncMode.APPEND or run.batch_marker,
+            repeatable=run.spec.mode is not SyncMode.APPEND or run.repeatable,
         )
     return run.sender
 

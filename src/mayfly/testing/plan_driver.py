@@ -213,7 +213,7 @@ class Attempt:
             worker=world.worker,
             destination=WatchedDestination(self, spec),
             ledger=WatchedLedger(self),
-            batch_marker=self.markers,
+            repeatable=self.markers,
             entry=entry,
             now_ms=lambda: world.now_ms,
             holder=self.holder,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 import httpx
 
+from mayfly.crypto.webhooks import signed_headers, webhook_key
 from mayfly.domain.errors import ConfigError, TransientError
 
 TIMEOUT_SECONDS = 10.0
-_PREFIX = "whsec_"
 
 
 class WebhookAnchor:
@@ -49,7 +46,8 @@ class WebhookAnchor:
             "data": {"entries": size, "note": note},
         }
         body = json.dumps(document, separators=(",", ":")).encode()
-        headers = signed_headers(self._secret(), message_id, int(at.timestamp()), body)
+        key = webhook_key(self._secret(), whose="the webhook for checkpoints")
+        headers = signed_headers([key], message_id, int(at.timestamp()), body)
         with httpx.Client(
             trust_env=False,
             follow_redirects=False,
@@ -68,32 +66,6 @@ class WebhookAnchor:
                 f"The webhook for checkpoints answers {reply.status_code}.",
                 hint="Check its address and secret.",
             )
-
-
-def signed_headers(secret: str, message_id: str, seconds: int, body: bytes) -> Mapping[str, str]:
-    """Headers of Standard Webhooks 1.0 over a body.
-
-    Raises:
-        ConfigError: `bad_webhook_secret`.
-    """
-    try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
-        raise ConfigError(
-            "bad_webhook_secret",
-            "The secret of the webhook for checkpoints is not whsec_ and 24 to 64 bytes in base64.",
-            hint="Make one with: echo whsec_$(openssl rand -base64 32)",
-        )
-    signed = f"{message_id}.{seconds}.".encode() + body
-    signature = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-    return {
-        "content-type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(seconds),
-        "webhook-signature": f"v1,{signature}",
-    }
 
 
 def _away(what: str) -> TransientError:
