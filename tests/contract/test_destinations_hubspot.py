@@ -210,6 +210,16 @@ def test_rows_are_refused_by_their_trace_id(sandbox: SandboxServer) -> None:
     assert set(people(sandbox)) == {"ok@example.com", "c@example.com"}
 
 
+def test_an_address_of_another_contact_is_refused(sandbox: SandboxServer) -> None:
+    """By HubSpot, for its row alone."""
+    columns = {"customer_no": pa.string(), "email": pa.string()}
+    write(made(sandbox.url, context(EMAIL)), batch({"email": addresses(1)}))
+    rows = {"customer_no": pa.array(["1", "2"]), "email": addresses(2)}
+    outcomes = write(made(sandbox.url, context(columns, key="customer_no")), batch(rows))
+    assert outcomes.codes.to_pylist() == [REJECTED, ACCEPTED]
+    assert outcomes.reasons[0].vendor_code == "CONFLICT"
+
+
 def test_rows_that_cannot_be_sent_are_not(sandbox: SandboxServer) -> None:
     """Without a key, with one that an earlier row has but for case, or with what is no number."""
     rows = {

@@ -159,6 +159,19 @@ def test_a_mirror_archives_who_left(tmp_path: Path, sandbox: SandboxServer) -> N
     assert set(contacts(sandbox)) == {f"p{n}@example.com" for n in (0, 2, 3)}
 
 
+def test_people_who_do_not_exist_are_tried(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """A sync by address leaves them there, which is told; a mirror takes them back."""
+    root = make_project(tmp_path, sandbox.url, rows=2, text=SHOP)
+    project = approved(root)
+    sent = project.test("crm", sync="contacts", rows=2)
+    assert (sent["ok"], sent["left"], len(contacts(sandbox))) == (True, 2, 2)
+    sandbox.app.hubspot.reset()
+    back = project.test("crm", sync="mirror", rows=2)
+    assert (back["ok"], back["left"], contacts(sandbox)) == (True, 0, {})
+    lines = project.map("contacts")["fields_left"]
+    assert "customer_no" in [line["field"] for line in lines]
+
+
 def test_another_account_gets_nothing(tmp_path: Path, sandbox: SandboxServer) -> None:
     """A token of another account than the state is of."""
     root = make_project(tmp_path, sandbox.url, rows=2, text=SHOP)

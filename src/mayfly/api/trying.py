@@ -105,9 +105,11 @@ def _copy(
     ):
         spec = SPECS[app.project.destinations[sync.destination].type]
         mode = SyncMode(sync.mode)
-        if mode is SyncMode.UPSERT and SyncMode.MIRROR in spec.modes:
-            mode = SyncMode.MIRROR
         model = app.project.models[sync.model]
+        # Rows are taken back by their primary key, which an upsert need not carry.
+        carried = {sync.mapping.get(name) for name in sync.key} == set(model.primary_key)
+        if mode is SyncMode.UPSERT and SyncMode.MIRROR in spec.modes and carried:
+            mode = SyncMode.MIRROR
         copied = replace(model, source=_SOURCE, table=(None, TABLE), sql=None)
         project = replace(
             app.project,

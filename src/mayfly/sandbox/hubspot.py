@@ -12,6 +12,7 @@ from mayfly.sandbox.hubspot_records import (
     INPUTS_MAX,
     HubspotError,
     Objects,
+    conflict,
     row_error,
 )
 
@@ -129,6 +130,12 @@ class Hubspot:
         for entry, trace, wrong in zip(inputs, traces, faults, strict=True):
             if wrong:
                 errors.append(row_error(wrong, str(trace)))
+                continue
+            other = objects.holder(key, entry["id"], entry["properties"])
+            if other and not named:
+                raise HubspotError(conflict(other, "")["message"], status=409, category="CONFLICT")
+            if other:
+                errors.append(conflict(other, str(trace)))
                 continue
             record, is_new = objects.write(key, entry["id"], entry["properties"])
             shown = record.to_dict() | {"new": is_new}

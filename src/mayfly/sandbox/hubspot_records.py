@@ -216,6 +216,15 @@ class Objects:
                 )
         return found
 
+    def holder(self, key: str, value: str, properties: Mapping[str, str]) -> str:
+        """Id of another record that has one of the unique values; empty where there is none."""
+        mine = self.active.get((key, self._fold(key, value)))
+        for name, text in properties.items():
+            other = self.active.get((name, self._fold(name, text)), "")
+            if text and other not in ("", mine):
+                return other
+        return ""
+
     def write(self, key: str, value: str, properties: Mapping[str, str]) -> tuple[Record, bool]:
         """Create or update by a unique property; whether it is new."""
         record = self.find(key, value)
@@ -258,6 +267,18 @@ class Objects:
 
 def _not_valid(entries: list[dict[str, Any]]) -> str:
     return f"Property values were not valid: {orjson.dumps(entries).decode()}"
+
+
+def conflict(other: str, trace: str) -> dict[str, Any]:
+    """One row's error where another record has its address, or another unique value."""
+    return {
+        "status": "error",
+        "category": "CONFLICT",
+        "message": f"Contact already exists. Existing ID: {other}",
+        "context": {"objectWriteTraceId": [trace]},
+        "errors": [],
+        "links": {},
+    }
 
 
 def row_error(entries: list[dict[str, Any]], trace: str) -> dict[str, Any]:

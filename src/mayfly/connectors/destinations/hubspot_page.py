@@ -57,7 +57,8 @@ syncs:
         "**Modes.** `upsert` writes. `mirror` archives records that left, too: they stay in the "
         "recycle bin for 90 days. `audience` writes them and makes them members of the static "
         "list of that name, which is made where it is not there; who leaves is taken out of the "
-        "list and stays a contact. In these two modes `key` carries the model's primary key.",
+        "list and stays a contact, and so do the people of `mayfly test`. In these two modes `key` "
+        "carries the model's primary key.",
         "**Values.** All leave as text; times as milliseconds since 1970, lists with semicolons. "
         "A null clears the property. Nothing is hashed.",
         "**Outcomes.** `row_refused`: HubSpot named the row, its code and the property stand "
