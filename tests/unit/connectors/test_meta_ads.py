@@ -483,9 +483,10 @@ def test_only_a_connector_that_locates_says_so() -> None:
     """A plan relies on what the spec says, a run on what the connector has."""
     from mayfly.connectors.destinations.databases import TableDestination
     from mayfly.connectors.destinations.files import Files
+    from mayfly.connectors.destinations.hubspot import Hubspot
+    from mayfly.connectors.destinations.webhook import WebhookDestination
 
-    assert SPEC.locates
-    assert hasattr(MetaAds, "locate")
-    others = [SPECS[name] for name in SPECS if name != "meta_ads"]
-    assert not any(spec.locates for spec in others)
-    assert not any(hasattr(cls, "locate") for cls in (TableDestination, Files))
+    assert {name for name, spec in SPECS.items() if spec.locates} == {"meta_ads", "hubspot"}
+    assert all(hasattr(cls, "locate") for cls in (MetaAds, Hubspot))
+    others = (TableDestination, Files, WebhookDestination)
+    assert not any(hasattr(cls, "locate") for cls in others)
