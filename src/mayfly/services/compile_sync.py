@@ -284,6 +284,7 @@ class _Compiler:
     def _destination_key(self) -> tuple[str, ...]:
         """Model columns behind the destination's key, where they are not the primary key."""
         mapped = [self.sync.mapping[k] for k in self.sync.key if k in self.sync.mapping]
+        self._erasable()
         if self.r.destination.fields or self.mode is SyncMode.APPEND or not mapped:
             return ()
         if set(mapped) == set(self.model.primary_key):
@@ -295,6 +296,19 @@ class _Compiler:
                 "fields that carry the model's primary key.",
             )
         return tuple(mapped)
+
+    def _erasable(self) -> None:
+        """Who withdraws is taken out of a third party's table by what names the row there."""
+        by_key = self.r.destination.erasure is Erasure.BY_KEY and not self.r.destination.fields
+        if self.mode is not SyncMode.UPSERT or not self.external or not by_key:
+            return
+        missing = [k for k in self.model.primary_key if k not in self.sync.mapping.values()]
+        if missing:
+            self.found.refuse(
+                "erasure_key",
+                "Rows without consent are removed at a third party by their primary key, and the "
+                f"mapping does not carry {', '.join(missing)}. Map it, as a pseudonym if need be.",
+            )
 
     def _versions(
         self, fields: Sequence[PlanField], suppression: Sequence[SuppressionColumn]
