@@ -13,6 +13,7 @@ import pytest
 from contract.local_stores import READING_ROLE, any_maker_of, parquet_folder
 from contract.plan_machine import CASES, DAY_MS, EMAILS, SOAK, apply
 from contract.plan_stores import MakeWarehouse, duckdb_file
+from marks import IN_A_SOAK
 from mayfly.domain.batch import SyncMode
 from mayfly.testing.plan_driver import Attempt, Step
 from mayfly.testing.plan_world import World
@@ -87,7 +88,13 @@ def _ways(step: Step) -> Sequence[dict[Step, Event]]:
     return [{step: Attempt.crash}, {step: partial(Attempt.overtake, events={}, jobs="kept")}]
 
 
-@pytest.fixture(params=["duckdb", "folder", pytest.param(READING_ROLE, marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=[
+        "duckdb",
+        pytest.param("folder", marks=pytest.mark.slow),
+        pytest.param(READING_ROLE, marks=IN_A_SOAK),
+    ]
+)
 def make(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with a plan store, in the source and beside it."""
     return any_maker_of(request)

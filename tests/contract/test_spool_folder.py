@@ -259,6 +259,8 @@ def child(folder: Path, program: str, stop: str = "") -> int:
     return done.returncode
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 def test_a_process_that_is_killed(tmp_path: Path) -> None:
     """SIGKILL at each step of a hold and of a purge; another process then tidies up."""
     probe = folder_world(tmp_path / "probe")

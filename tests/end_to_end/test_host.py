@@ -85,6 +85,8 @@ def test_the_command_agrees_with_this_machine(root: Path, tmp_path: Path) -> Non
     assert doctor(root, shared) == (0, found | {"temporary_shared"})
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no folder in memory")
 def test_a_temporary_folder_in_memory_is_seen(root: Path) -> None:
     """Named by TMPDIR, as the hint says."""

@@ -14,6 +14,7 @@ import pytest
 
 from end_to_end.local_shops import PEOPLE, TEXT, Row, Shop, ended, make_shop, table
 from end_to_end.projects import members
+from marks import IN_A_SOAK
 from mayfly.api import RunRequest
 from mayfly.domain.errors import EngineError
 from mayfly.sandbox.server import SandboxServer
@@ -104,6 +105,8 @@ def test_a_mirror_loses_who_left(any_shop: Shop, sandbox: SandboxServer) -> None
     assert table(shop, "people") == [other]
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 def test_a_run_of_a_part_takes_nobody_back(folder: Shop, sandbox: SandboxServer) -> None:
     """Whoever is not in it may have left, or not been looked at."""
     folder.write(PEOPLE)
@@ -242,7 +245,7 @@ def failed(shop: Shop, sync: str) -> str:
     return error.code
 
 
-@pytest.mark.parametrize("kind", ["folder", "read-only role"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("read-only role", marks=IN_A_SOAK)])
 def test_the_state_holds_no_key_that_can_be_read(
     request: pytest.FixtureRequest,
     tmp_path: Path,

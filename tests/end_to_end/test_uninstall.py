@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from end_to_end.holding import about_batches, leave, verified
 from end_to_end.projects import FILES, _no_sleep
+from marks import IN_A_SOAK
 from mayfly.adapters.processes import holder_name
 from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
@@ -199,7 +200,7 @@ def test_checkpoints_go_once_the_project_has_no_anchor_there(written: Shop) -> N
     assert written.schemas() == []
 
 
-@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("sealed", [pytest.param(False, marks=IN_A_SOAK), True])
 def test_what_waits_is_lost_only_when_told(
     shop: Shop, sandbox: SandboxServer, sealed: bool
 ) -> None:

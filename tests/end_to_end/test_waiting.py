@@ -293,6 +293,8 @@ def test_a_change_that_is_taken_back_is_asked_for_no_longer(
     assert call(root, "status")[1]["pending"] == []
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("no_waiting")
 def test_a_copy_for_another_account_ends_in_time_too(
     tmp_path: Path, sandbox: SandboxServer, shift: Shift

@@ -114,7 +114,7 @@ def test_what_may_be_there_already_is_asked_for_and_not_swept(
     assert call(root, "sweep")[0] == 0
 
 
-@pytest.mark.parametrize("command", ["sweep", "purge"])
+@pytest.mark.parametrize("command", [pytest.param("sweep", marks=pytest.mark.slow), "purge"])
 def test_what_nobody_asked_for_counts_as_there(
     tmp_path: Path, days: Any, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

@@ -458,6 +458,8 @@ def worker(path: Path, name: str, turns: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 def test_processes_killed_at_any_moment_lose_nothing(path: Path, ledger: FolderLedger) -> None:
     """After kill -9 of one of two writers, at several moments, every acknowledged append is in
     the ledger, and it verifies once it is opened.

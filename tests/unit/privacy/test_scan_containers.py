@@ -29,6 +29,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from marks import IN_A_SOAK
 from mayfly.cli.commands import app
 from mayfly.domain.errors import ConfigError
 from mayfly.privacy.scan import stream
@@ -241,7 +242,7 @@ def _wide(path: Path) -> None:
     path.write_bytes(_zip({"zeros": bytes(6_000_000)}))
 
 
-@pytest.mark.parametrize("make", [_bomb, _deep, _deep_zip, _wide])
+@pytest.mark.parametrize("make", [pytest.param(_bomb, marks=IN_A_SOAK), _deep, _deep_zip, _wide])
 def test_what_may_not_be_looked_through_is_a_finding(
     make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +379,8 @@ def test_a_path_that_is_not_there_is_said_so(tmp_path: Path) -> None:
         scan_paths([tmp_path / "nothing"])
 
 
+@pytest.mark.slow
+@pytest.mark.soak
 def test_a_small_window_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams are read in pieces; where they are cut does not matter."""
     monkeypatch.setattr(stream, "WINDOW_BYTES", 1 << 14)
