@@ -20,6 +20,7 @@ from contract.plan_machine import CASES, machine, play
 from contract.plan_samples import check_sample
 from contract.plan_stores import MakeWarehouse
 from contract.plan_stories import check_open_plans
+from marks import IN_A_SOAK
 from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.domain.batch import SyncMode
@@ -30,7 +31,7 @@ from mayfly.testing.plan_world import World
 SHORT = ("audience", "mirror", "upsert", "upsert-identifiers", "append")
 
 
-@pytest.fixture(params=["folder", pytest.param(READING_ROLE, marks=pytest.mark.slow)])
+@pytest.fixture(params=["folder", pytest.param(READING_ROLE, marks=IN_A_SOAK)])
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of sources with a local plan store."""
     return any_maker_of(request)

@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from end_to_end.projects import FILES, _no_sleep, members
+from marks import IN_A_SOAK
 from mayfly.adapters.processes import holder_name
 from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
@@ -74,7 +75,11 @@ class Shop:
 
 
 @pytest.fixture(
-    params=["duckdb", *(pytest.param(p, marks=pytest.mark.slow) for p in ("postgres", "sqlite"))]
+    params=[
+        "duckdb",
+        pytest.param("postgres", marks=pytest.mark.slow),
+        pytest.param("sqlite", marks=IN_A_SOAK),
+    ]
 )
 def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Twenty people."""

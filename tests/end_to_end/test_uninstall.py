@@ -110,7 +110,8 @@ def _made(
     params=[
         "duckdb",
         "local",
-        *(pytest.param(p, marks=pytest.mark.slow) for p in ("postgres", "sqlite")),
+        pytest.param("postgres", marks=pytest.mark.slow),
+        pytest.param("sqlite", marks=IN_A_SOAK),
     ]
 )
 def shop(
@@ -121,7 +122,11 @@ def shop(
 
 
 @pytest.fixture(
-    params=["duckdb", *(pytest.param(p, marks=pytest.mark.slow) for p in ("postgres", "sqlite"))]
+    params=[
+        "duckdb",
+        pytest.param("postgres", marks=pytest.mark.slow),
+        pytest.param("sqlite", marks=IN_A_SOAK),
+    ]
 )
 def written(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxServer
