@@ -17,6 +17,7 @@ from mayfly.connectors.destinations import (
     hubspot,
     meta_ads,
     webhook,
+    the_trade_desk,
 )
 from mayfly.connectors.destinations import (
     files as files_destination,
@@ -46,6 +47,7 @@ CONNECTORS: dict[str, Connector] = {
     for connector in (
         meta_ads.CONNECTOR,
         hubspot.CONNECTOR,
+        the_trade_desk.CONNECTOR,
         database_postgres.CONNECTOR,
         database_duckdb.CONNECTOR,
         database_sqlite.CONNECTOR,

@@ -173,6 +173,11 @@ class Checker:
                     message = f"destinations.{name}: kind internal needs `{key}`"
                     hint = "Say who answers for it, and why it is your own system."
                     self._findings.add(self._spots.key(*at, "kind"), "missing_key", message, hint)
+        given = [key for key in destination.together if getattr(destination, key) is not None]
+        for key in destination.together if given else ():
+            if key not in given:
+                message = f"destinations.{name}: key `{key}` is missing; `{given[0]}` needs it"
+                self._findings.add(self._spots.key(*at, given[0]), "missing_key", message)
         for key in sorted(login_keys(type(destination))):
             kind, _, other = str(getattr(destination, key, "")).partition(":")
             if kind == CONNECTION:

@@ -16,6 +16,7 @@ from mayfly.config.fields import (
     Login,
     Name,
     Part,
+    PlatformId,
     Reference,
     VendorEndpoint,
     WebhookUrl,
@@ -37,6 +38,7 @@ class DestinationPart(Part):
         table_name: whether `table` is the name of a table, with or without a schema.
         vendor: address of the vendor's own service, where `endpoint` may say another.
         inner: parts within a key, by the key: what a member is called, and its model.
+        together: keys of which none stands without the others.
     """
 
     modes: ClassVar[tuple[Mode, ...]]
@@ -47,6 +49,7 @@ class DestinationPart(Part):
     table_name: ClassVar[bool] = False
     vendor: ClassVar[str | None] = None
     inner: ClassVar[Mapping[str, tuple[str, type[Part]]]] = {}
+    together: ClassVar[tuple[str, ...]] = ()
 
 
 META = "https://graph.facebook.com"
@@ -71,6 +74,51 @@ class MetaAdsDestination(DestinationPart):
     )
     endpoint: Annotated[str, VendorEndpoint(META)] | None = Field(
         default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default Meta's own."
+    )
+
+
+class TheTradeDeskDestination(DestinationPart):
+    """First-party segments of an advertiser of The Trade Desk."""
+
+    modes = ("audience", "upsert")
+    needs = ("audience",)
+    together = ("uid2_api_key", "uid2_client_secret")
+
+    type: Literal["the_trade_desk"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    advertiser_id: PlatformId = Field(description="The advertiser.", examples=["abc123"])
+    data_provider_id: PlatformId | None = Field(
+        default=None, description="Who uploads for the advertiser, where that is another."
+    )
+    token: Login = Field(
+        description="Reference to the platform's API token, or `connection:NAME`, see "
+        "`mayfly connect`."
+    )
+    data_centre: Literal["eu", "us_west", "us_east", "singapore", "tokyo"] = Field(
+        default="eu", description="The one that data goes to; the platform copies it to all."
+    )
+    identity: Literal["euid", "uid2"] = Field(
+        default="euid",
+        description="What `EMAIL` and `PHONE` are mapped to: EUID for Europe, UID2 elsewhere.",
+    )
+    uid2_api_key: Reference | None = Field(
+        default=None, description="Reference to the API key for UID2 or EUID."
+    )
+    uid2_client_secret: Reference | None = Field(
+        default=None, description="Reference to the client secret that belongs to the API key."
+    )
+    uid2_operator: Literal["global", "us_west", "australia", "japan", "singapore", "test"] = Field(
+        default="global", description="Who maps; of EUID there are `global` and `test`."
+    )
+    ttl_days: int = Field(
+        default=90,
+        ge=30,
+        le=180,
+        description="How long a member stays that is not sent again; at most 90 with `EMAIL` or "
+        "`PHONE`.",
+    )
+    endpoint: Annotated[str, VendorEndpoint()] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default the vendor's."
     )
 
 
@@ -217,6 +265,7 @@ class WebhookDestination(Owned):
 AnyDestination = (
     MetaAdsDestination
     | HubspotDestination
+    | TheTradeDeskDestination
     | PostgresDestination
     | DuckdbDestination
     | SqliteDestination

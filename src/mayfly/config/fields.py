@@ -210,6 +210,7 @@ SnowflakeAccount = Annotated[
 ]
 Account = Annotated[str, Formed("(act_)?[0-9]{1,32}")]
 Digits = Annotated[str, Formed("[0-9]{1,20}")]
+PlatformId = Annotated[str, Formed("[A-Za-z0-9_-]{1,64}")]
 ApiVersion = Annotated[str, Formed(r"v[0-9]{1,3}\.[0-9]{1,2}")]
 Memory = Annotated[str, Formed(r"[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B")]
 Scalar = Annotated[
@@ -224,10 +225,10 @@ class VendorEndpoint:
     """An address at which a vendor's service is called: its own, the sandbox, or loopback.
 
     Args:
-        vendor: the vendor's own, `https`.
+        vendor: the vendor's own, `https`; empty where other keys say which of several it is.
     """
 
-    vendor: str
+    vendor: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -237,12 +238,13 @@ class VendorEndpoint:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        own = re.escape(self.vendor)
-        pattern = rf"^(sandbox|http://127\.0\.0\.1:[0-9]{{1,5}}|{own})$"
+        own = f"|{re.escape(self.vendor)}" if self.vendor else ""
+        pattern = rf"^(sandbox|http://127\.0\.0\.1:[0-9]{{1,5}}{own})$"
         return {**handler(schema), "pattern": pattern}
 
     def _check(self, text: str) -> str:
-        return text if text in ("sandbox", self.vendor) else _loopback(text)
+        own = text == self.vendor if self.vendor else False
+        return text if text == "sandbox" or own else _loopback(text)
 
 
 class Part(BaseModel):

@@ -211,7 +211,8 @@ class ScanSql:
         if field.form is Form.PSEUDONYM:
             return self._sql.cast("NULL", self._sql.blob)
         if field.identifier and field.shape is not None:
-            text = f"lower(trim({self._sql.cast(column, self._sql.text)}))"
+            text = f"trim({self._sql.cast(column, self._sql.text)})"
+            text = text if field.keeps_case else f"lower({text})"
             shaped = f"CASE WHEN need AND {self._sql.matches(text, field.shape)} THEN {text} END"
             return self._sql.utf8(shaped)
         return _if_needed(column)

@@ -84,6 +84,7 @@ class PlanField:
         ready_sql: for digests: never null, true where the value is one already.
         shared_sql: parts of these that are worked out once, inner ones first.
         shape: for clear fields at external destinations: anchored pattern both engines know.
+        keeps_case: whether an identifier of such a shape leaves with its letters as they are.
         read_sql: expression that streams the column as `arrow_type`.
         unfit_sql: condition for values that `read_sql` does not stream exactly; empty where there
             are none.
@@ -101,6 +102,7 @@ class PlanField:
     ready_sql: str | None = None
     shared_sql: tuple[str, ...] = ()
     shape: str | None = None
+    keeps_case: bool = False
     read_sql: str = ""
     unfit_sql: str = ""
     sql_type: str = ""

@@ -36,6 +36,8 @@ class FieldSpec:
         rule: (platform, field) of the match-hash rule for `Form.DIGEST`, else of the clear rule.
         identifier: whether it matches a person, so that delivered pairs are kept for it.
         shape: pattern that a value of `Form.CLEAR` must match whole; by default a device's id.
+        keeps_case: whether letters of a `Form.CLEAR` identifier leave as they are; else in lower
+            case.
     """
 
     name: str
@@ -44,6 +46,7 @@ class FieldSpec:
     rule: tuple[str, str] | None = None
     identifier: bool = False
     shape: str | None = None
+    keeps_case: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

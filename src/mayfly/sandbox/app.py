@@ -17,6 +17,7 @@ from mayfly.sandbox.hubspot_calls import HubspotVendor
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
 from mayfly.sandbox.recording import Recorder
+from mayfly.sandbox.trade_desk import TradeDeskVendor
 from mayfly.sandbox.vendor import Vendor, as_json
 from mayfly.sandbox.webhook import WebhookReceiver
 
@@ -41,12 +42,14 @@ class SandboxApp:
         record_bodies: bool = True,
     ) -> None:
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
+        self.trade_desk = TradeDeskVendor(tokens=tokens)
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
         self.webhook = WebhookReceiver()
         self.vendors: tuple[Vendor, ...] = (
             HubspotVendor(self.hubspot, tokens),
             self.webhook,
+            self.trade_desk,
             MetaVendor(self.meta),
         )
         self.faults = Faults()

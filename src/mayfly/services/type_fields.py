@@ -130,7 +130,14 @@ class FieldTyper:
             return self._pseudonym(spec.name, info, column, identifier=spec.identifier)
         if spec.form is Form.CLEAR:
             shape = spec.shape or MADID
-            return self._shaped(spec.name, info, column, shape, identifier=spec.identifier)
+            return self._shaped(
+                spec.name,
+                info,
+                column,
+                shape,
+                identifier=spec.identifier,
+                keeps_case=spec.keeps_case,
+            )
         return self._digest(spec, info, column)
 
     def _digest(
@@ -194,6 +201,7 @@ class FieldTyper:
         pattern: str,
         *,
         identifier: bool = False,
+        keeps_case: bool = False,
     ) -> tuple[PlanField, GateField]:
         self._bill(info, column.cls or "none", "clear", name)
         return (
@@ -204,6 +212,7 @@ class FieldTyper:
                 form=Form.CLEAR,
                 identifier=identifier,
                 shape=pattern,
+                keeps_case=keeps_case,
                 read_sql=self.r.source.readable(info),
             ),
             GateField(
