@@ -64,7 +64,7 @@ def identifier(item: Any, *, rejects: Callable[[str, str], bool]) -> tuple[str, 
     """
     if not isinstance(item, dict) or not set(item) <= {*IDENTIFIERS, "Data"}:
         raise LineError("ItemDeserializationError", "The item has an unknown member")
-    given = [(key, item[key]) for key in IDENTIFIERS if item.get(key) is not None]
+    given = [(k, v) for k, v in item.items() if k != "Data" and v is not None]
     if len(given) != 1:
         raise LineError("MissingUserId", "Exactly one ID is needed")
     key, value = given[0]
