@@ -330,6 +330,50 @@ def test_a_row_that_takes_a_suppressed_value_before_it_is_read_is_not_sent(
         settled(world)
 
 
+class Forgetful(World):
+    """A world whose destination forgets who is not sent again within so many milliseconds."""
+
+    patience_ms = 10_000
+
+    def spec(self, run: str) -> PlanSpec:
+        """See `World.spec`."""
+        return replace(super().spec(run), renew_before_ms=self.now_ms - self.patience_ms)
+
+
+def test_who_would_be_forgotten_is_sent_again_and_nobody_else(warehouse: MakeWarehouse) -> None:
+    """By the time of the last delivery, whatever else the row was; once, and no mass change."""
+    with warehouse() as made:
+        world = Forgetful(warehouse=made, mode=SyncMode.AUDIENCE)
+        old = {n: (E0, f"c{n}") for n in range(4)}
+        become(world, old)
+        world.now_ms += world.patience_ms // 2
+        become(world, {**old, 8: (E1, "c8")})
+        world.now_ms += world.patience_ms // 2
+        world.consent[3] = False
+        people = {**old, 8: (E1, "c8"), 9: (E2, "c9")}
+        run = become(world, people, guard_rows=1)
+        assert run.error is None
+        assert run.tally is not None
+        assert (run.tally.delivered, run.tally.withheld_consent) == (4, 1)
+        settled(world)
+
+
+def test_a_refused_renewal_leaves_the_row_as_it_was(warehouse: MakeWarehouse) -> None:
+    """It is remembered as rejected, and what was delivered of it goes when it withdraws."""
+    with warehouse() as made:
+        world = Forgetful(warehouse=made, mode=SyncMode.AUDIENCE)
+        become(world, {1: (E0, "c0"), 2: (E1, "c1")})
+        world.now_ms += 2 * world.patience_ms
+        world.reject(E0)
+        run = become(world, world.people)
+        assert run.tally is not None
+        assert (run.tally.delivered, run.tally.rejected) == (1, 1)
+        assert digest(E0).hex() in world.destination.members["EMAIL"]
+        become(world, {2: (E1, "c1")})
+        assert digest(E0).hex() not in world.destination.members["EMAIL"]
+        settled(world)
+
+
 class Withholding(World):
     """A world whose worker hashes nothing."""
 

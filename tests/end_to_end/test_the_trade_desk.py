@@ -137,9 +137,34 @@ def test_who_opted_out_is_not_sent_again_and_removed_as_far_as_known(
     assert emails(vendor, "p3@example.com") < members(vendor)
     assert ran(project, full_refresh=True)["rows"]["rejected"] == 0
     changed(tmp_path, "UPDATE people SET ads = FALSE WHERE id = 3")
-    rows = ran(project)["rows"]
-    assert (rows["removed"], rows["unconfirmed"]) == (2, 1)
+    assert ran(project)["rows"]["removed"] == 2
     assert ran(project)["status"] == "no_changes"
+
+
+def test_members_are_sent_again_before_their_time_is_over(
+    project: Project, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a third of it is: by runs like any other, and without asking for a mass change."""
+    vendor = sandbox.app.trade_desk
+    start_ms, days = project.app.clock.now_ms(), 0
+
+    def now_ms() -> int:
+        return start_ms + days * 24 * 3600 * 1000
+
+    monkeypatch.setattr(project.app.clock, "now_ms", now_ms)
+    monkeypatch.setattr(vendor, "_now", lambda: now_ms() / 1000)
+    assert ran(project)["rows"]["delivered"] == 20
+    days = 29
+    assert ran(project)["status"] == "no_changes"
+    days = 31
+    [planned] = project.plan("to_ttd").to_dict()["syncs"]
+    assert (planned["rows"]["due"], planned["rows"]["resend"]) == (20, 0)
+    assert ran(project)["rows"]["delivered"] == 20
+    assert ran(project)["status"] == "no_changes"
+    days = 120
+    assert len(members(vendor)) == 40
+    days = 122
+    assert members(vendor) == set()
 
 
 def test_a_full_refresh_keeps_members_and_follows_their_identifiers(

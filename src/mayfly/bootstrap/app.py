@@ -35,6 +35,7 @@ from mayfly.bootstrap.connectors import (
     dialect_of,
     make_destination,
     open_source,
+    renew_before_ms,
     source_hosts,
 )
 from mayfly.bootstrap.keeping import (
@@ -142,6 +143,7 @@ class App:
                 suppression_forms=listed_forms(self.store),
                 limit=limit,
                 full_refresh=full_refresh,
+                renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
             )
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from mayfly.adapters.http import HttpxClient
 from mayfly.bootstrap.guarded_source import GuardedSource
@@ -141,6 +142,12 @@ def destination_hosts(settings: DestinationSettings) -> frozenset[str]:
 def source_hosts(project: Project, name: str) -> frozenset[str]:
     """Hosts a source needs."""
     return source_spec(project, name).hosts(source_request(project, name))
+
+
+def renew_before_ms(settings: DestinationSettings, now_ms: int) -> int | None:
+    """See `PlanSpec.renew_before_ms`."""
+    renewal = CONNECTORS[settings.type].renewal
+    return None if renewal is None else now_ms - renewal(settings) // timedelta(milliseconds=1)
 
 
 def make_destination(

@@ -92,7 +92,7 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     to.print(table)
     rows = document["rows"]
     shown = ["added", "changed", "removed", "unchanged", "withheld_consent", "suppressed"]
-    extra = ("in_doubt", "resend", "rejected_before", "no_identifier", "outside")
+    extra = ("in_doubt", "resend", "due", "rejected_before", "no_identifier", "outside")
     shown += [name for name in extra if rows[name]]
     _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
     if document["bytes_scanned"] is not None:

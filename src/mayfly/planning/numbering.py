@@ -23,7 +23,7 @@ OUT = "out"
 """Column with the fingerprint of outgoing values; a word that some engines keep for themselves."""
 # What may turn out to leave as it was delivered: by another rule, or from another source value.
 SETTLED = (RowClass.RESEND, RowClass.CHANGED)
-_SENT = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND)
+_SENT = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.DUE)
 
 
 def identifiers(spec: PlanSpec) -> list[tuple[int, PlanField]]:

@@ -35,10 +35,11 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.privacy.gate import Form
 
 KEY_DIGEST = "key_digest"
+_SENT = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.DUE)
 # A rejected row is not sent, but what of it was delivered before must still be wanted by it.
-NEEDED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.REJECTED_BEFORE)
+NEEDED = (*_SENT, RowClass.REJECTED_BEFORE)
 # Those that go out, and those that would if any of their identifiers were one.
-_COUNTED = (RowClass.ADDED, RowClass.CHANGED, RowClass.RESEND, RowClass.NO_IDENTIFIER)
+_COUNTED = (*_SENT, RowClass.NO_IDENTIFIER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +278,13 @@ class ScanSql:
             if self._flags.rejected
             else ""
         )
+        renewed = self._spec.renew_before_ms
+        due = (
+            f"WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.last_at < {int(renewed)} "
+            f"THEN {int(RowClass.DUE)} "
+            if renewed is not None and not resend
+            else ""
+        )
         unseen = self._spec.limit is not None or self._spec.mode is SyncMode.APPEND
         left = "NULL" if unseen else str(int(RowClass.LEFT))
         classes = (
@@ -285,6 +293,7 @@ class ScanSql:
             "WHEN m.here IS NULL THEN NULL "
             f"{rejected}"
             f"WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN {int(RowClass.RESEND)} "
+            f"{due}"
             f"WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN {same} "
             f"WHEN m.g = 1 AND s.present THEN {int(RowClass.CHANGED)} "
             f"WHEN m.g = 1 THEN {int(RowClass.ADDED)} "
@@ -312,10 +321,7 @@ class ScanSql:
 
     def duplicate_destination_keys(self) -> str:
         """How many destination keys would be written by more than one row."""
-        wanted = ", ".join(
-            str(int(c))
-            for c in (RowClass.ADDED, RowClass.CHANGED, RowClass.UNCHANGED, RowClass.RESEND)
-        )
+        wanted = ", ".join(str(int(c)) for c in (*_SENT, RowClass.UNCHANGED))
         return (
             f"SELECT count(*) AS n FROM (SELECT 1 AS one FROM {self._names.of('scan')} "
             f"WHERE c IN ({wanted}) GROUP BY dk HAVING count(*) > 1) AS mf_d"

@@ -33,6 +33,7 @@ class RowClass(IntEnum):
     OUTSIDE = 11  # outside the repertoire, and the sync says withhold
     NO_IDENTIFIER = 12
     REFRESHED = 13  # outgoing values as delivered: what the state compares by is noted anew
+    DUE = 14  # same values, delivered so long ago that the destination soon forgets them
 
 
 WANTED = (
@@ -41,6 +42,7 @@ WANTED = (
     RowClass.UNCHANGED,
     RowClass.RESEND,
     RowClass.REFRESHED,
+    RowClass.DUE,
 )
 
 
@@ -164,6 +166,8 @@ class PlanSpec:
         versions: fingerprint of rules, mapping and fingerprint format.
         suppression_version: of the list.
         batch_rows: rows in a batch, at most.
+        renew_before_ms: rows last delivered before that moment (milliseconds since 1970) are sent
+            again; None where a destination keeps what it was given.
     """
 
     identity: StateIdentity
@@ -185,6 +189,7 @@ class PlanSpec:
     batch_rows: int = 50_000
     limit: int | None = None
     full_refresh: bool = False
+    renew_before_ms: int | None = None
 
     @property
     def add_operation(self) -> Operation:
@@ -247,7 +252,8 @@ class ValueCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanCounts:
-    """Row counts of a plan. `resend` are re-sends for another reason than new values.
+    """Row counts of a plan. `resend` are re-sends for another reason than new values, `due` those
+    of members that the destination would soon forget.
 
     `outside` are rows withheld for a value that SQL may not hash, `outside_worker` values that the
     worker hashed instead. `values` counts values, of fields where there is something to say.
@@ -264,6 +270,7 @@ class PlanCounts:
     suppressed: int = 0
     rejected_before: int = 0
     resend: int = 0
+    due: int = 0
     outside: int = 0
     outside_worker: int = 0
     no_identifier: int = 0
@@ -281,7 +288,7 @@ class PlanCounts:
 
 _SHOWN = (
     *("added", "changed", "removed", "unchanged", "withheld_consent", "suppressed"),
-    *("in_doubt", "resend", "rejected_before", "no_identifier", "withdrawn"),
+    *("in_doubt", "resend", "due", "rejected_before", "no_identifier", "withdrawn"),
     *("outside", "outside_worker"),
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from mayfly.domain.settings import DestinationSettings, SyncSettings
@@ -104,6 +105,8 @@ class Connector:
         hosts: those that it connects to, where they follow from its settings; else the
             specification's.
         page: its page in the reference.
+        renewal: how long after its last delivery a row is sent again, so that the destination does
+            not forget it; None where it forgets nothing.
     """
 
     spec: DestinationSpec
@@ -111,3 +114,4 @@ class Connector:
     address: tuple[str, ...]
     hosts: Callable[[HostsRequest], frozenset[str]] | None = None
     page: ConnectorPage | None = None
+    renewal: Callable[[DestinationSettings], timedelta] | None = None

@@ -131,6 +131,7 @@ class _Compiler:
             batch_rows=min(self.sync.batch_rows or most, most),
             limit=self.r.limit,
             full_refresh=self.r.full_refresh,
+            renew_before_ms=self.r.renew_before_ms,
         )
         return CompiledSync(
             sync=self.sync,

@@ -74,6 +74,7 @@ class CompileRequest:
 
     `differing` tells which rules the source's server does not compute as Python does;
     `suppression_forms` by which versions of the canonical forms entries of the list were made.
+    `renew_before_ms` is as in `PlanSpec`.
     """
 
     project: Project
@@ -88,6 +89,7 @@ class CompileRequest:
     suppression_forms: Mapping[CanonicalKind, frozenset[int]] = field(default_factory=dict)
     limit: int | None = None
     full_refresh: bool = False
+    renew_before_ms: int | None = None
 
 
 def first_refusal(compiled: CompiledSync) -> EngineError | None:

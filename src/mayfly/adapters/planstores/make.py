@@ -274,6 +274,7 @@ class PlanMaker:
             suppressed=n[RowClass.SUPPRESSED],
             rejected_before=n[RowClass.REJECTED_BEFORE],
             resend=n[RowClass.RESEND],
+            due=n[RowClass.DUE],
             outside=n[RowClass.OUTSIDE],
             outside_worker=outside if self._spec.outside == "worker" else 0,
             no_identifier=n[RowClass.NO_IDENTIFIER],

@@ -223,7 +223,7 @@ class Recognition:
 
     def _tell_state(self, state: LocalState, page: str) -> None:
         found = state.session.table(
-            f"SELECT p.n, s.fp = p.v AS same, s.redo, s.present FROM {page} p "
+            f"SELECT p.n, s.fp = p.v AS same, s.redo, s.present, s.last_at FROM {page} p "
             f"JOIN {state.names.of('state')} s ON s.k0 = p.k"
         )
         if not found.num_rows:
@@ -234,7 +234,7 @@ class Recognition:
             f"INSERT INTO {self._names.of('state')} ({key_list(self._spec)}, fp, {self._out}, "
             f"redo, present, first_at, last_at) "
             f"SELECT {key_list(self._spec, 'm')}, {value}, {value}, "
-            f"w.redo, w.present, 0, 0 FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
+            f"w.redo, w.present, 0, w.last_at FROM {_KNOWN} m JOIN {loaded} w ON w.n = m.n"
         )
 
     def _tell_rejected(self, state: LocalState, page: str) -> None:

@@ -42,6 +42,7 @@ from mayfly.connectors.destinations.the_trade_desk_settings import (
     MAPPED_TTL_DAYS_MAX,
     TTL_DAYS,
     TradeDeskSettings,
+    renewal,
 )
 from mayfly.connectors.uid2 import (
     HOSTS,
@@ -327,7 +328,7 @@ def _open(request: DestinationRequest) -> TheTradeDesk:
         segment=request.sync.audience or "",
         data_provider_id=request.text("data_provider_id"),
         host=host,
-        ttl_days=int(request.text("ttl_days", str(TTL_DAYS))),
+        ttl_days=_ttl_days(request.settings),
         endpoint=endpoint or f"https://{host}",
     )
     scope = _scope(request.settings)
@@ -351,6 +352,10 @@ def _scope(settings: DestinationSettings) -> Scope:
 
 def _data_host(settings: DestinationSettings) -> str:
     return DATA_CENTRES[str(settings.options.get("data_centre", "eu"))]
+
+
+def _ttl_days(settings: DestinationSettings) -> int:
+    return int(str(settings.options.get("ttl_days", TTL_DAYS)))
 
 
 def _operator_host(settings: DestinationSettings) -> str:
@@ -408,4 +413,5 @@ CONNECTOR = Connector(
     address=("advertiser_id", "data_provider_id", "identity"),
     hosts=_hosts,
     page=PAGE,
+    renewal=lambda settings: renewal(_ttl_days(settings)),
 )

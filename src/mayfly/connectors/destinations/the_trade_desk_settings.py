@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from mayfly.connectors.http_replies import check_endpoint
 from mayfly.domain.errors import ConfigError
@@ -22,6 +23,7 @@ TTL_DAYS = 90
 # last moment at which it can still be removed.
 MAPPED_TTL_DAYS_MAX = 90
 _TTL_DAYS_MIN, _TTL_DAYS_MAX = 30, 180
+_RENEWED_AFTER = 3
 _SEGMENT_MAX = 256
 
 
@@ -77,3 +79,10 @@ class TradeDeskSettings:
     def segments(self, minutes: int) -> list[dict[str, object]]:
         """The segment as items name it, with a time to live."""
         return [{"Name": self.segment, "TtlInMinutes": minutes}]
+
+
+def renewal(ttl_days: int) -> timedelta:
+    """When a member is sent again: once a third of the time to live is over, so that two thirds
+    are left for a run to come.
+    """
+    return timedelta(days=ttl_days) / _RENEWED_AFTER
