@@ -53,6 +53,7 @@ class DestinationPart(Part):
 
 
 META = "https://graph.facebook.com"
+TRADE_DESK = "https://euw-data.adsrvr.org"
 
 
 class MetaAdsDestination(DestinationPart):
@@ -82,6 +83,7 @@ class TheTradeDeskDestination(DestinationPart):
 
     modes = ("audience", "upsert")
     needs = ("audience",)
+    vendor = TRADE_DESK
     together = ("uid2_api_key", "uid2_client_secret")
 
     type: Literal["the_trade_desk"] = Field(description="Kind of destination.")
@@ -117,8 +119,9 @@ class TheTradeDeskDestination(DestinationPart):
         description="How long a member stays that is not sent again; at most 90 with `EMAIL` or "
         "`PHONE`.",
     )
-    endpoint: Annotated[str, VendorEndpoint()] | None = Field(
-        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default the vendor's."
+    endpoint: Annotated[str, VendorEndpoint(TRADE_DESK)] | None = Field(
+        default=None,
+        description="`sandbox` or `http://127.0.0.1:PORT`; by default the data centre's own.",
     )
 
 

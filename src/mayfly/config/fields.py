@@ -225,10 +225,10 @@ class VendorEndpoint:
     """An address at which a vendor's service is called: its own, the sandbox, or loopback.
 
     Args:
-        vendor: the vendor's own, `https`; empty where other keys say which of several it is.
+        vendor: the vendor's own, `https`.
     """
 
-    vendor: str = ""
+    vendor: str
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -238,13 +238,12 @@ class VendorEndpoint:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        own = f"|{re.escape(self.vendor)}" if self.vendor else ""
-        pattern = rf"^(sandbox|http://127\.0\.0\.1:[0-9]{{1,5}}{own})$"
+        own = re.escape(self.vendor)
+        pattern = rf"^(sandbox|http://127\.0\.0\.1:[0-9]{{1,5}}|{own})$"
         return {**handler(schema), "pattern": pattern}
 
     def _check(self, text: str) -> str:
-        own = text == self.vendor if self.vendor else False
-        return text if text == "sandbox" or own else _loopback(text)
+        return text if text in ("sandbox", self.vendor) else _loopback(text)
 
 
 class Part(BaseModel):

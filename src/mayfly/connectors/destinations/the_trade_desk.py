@@ -90,7 +90,8 @@ SPEC = DestinationSpec(
     hosts=frozenset(
         {*DATA_CENTRES.values(), *(host for of in HOSTS.values() for host in of.values())}
     ),
-    processor=Processor(legal_name="The Trade Desk, Inc.", countries=frozenset({"US"})),
+    # Where it says that its data centres are; which country the one of Europe is in, it does not.
+    processor=Processor(legal_name="The Trade Desk, Inc.", countries=frozenset({"JP", "SG", "US"})),
     erasure=Erasure.BY_IDENTIFIER,
     always_external=True,
     concurrency=CALLERS_MAX,
@@ -398,6 +399,10 @@ syncs:
     notes=(
         "[Send to The Trade Desk](../../howto/the-trade-desk.md) says what outcomes and errors "
         "mean, and how members are kept past the end of their time to live.",
+        "`EMAIL` and `PHONE` leave as match hashes for the operator of EUID or UID2. What it calls "
+        "the person goes to The Trade Desk, and is kept nowhere.",
+        "Data goes to the data centre of Europe by default. The platform copies it to its others, "
+        "in the United States, Singapore and Japan.",
     ),
     untested=(
         "Everything: it was tried against the sandbox, driven by the vendor's own clients too.",
