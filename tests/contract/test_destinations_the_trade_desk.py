@@ -118,6 +118,7 @@ class TestTheTradeDesk(OnTheSandbox):
         self.run(scenario())
 
 
+@pytest.mark.slow
 class TestPhones(OnTheSandbox):
     """The same with phones, as UID2."""
 

@@ -85,6 +85,9 @@ def test_a_segment_is_kept_equal_to_who_agreed(
 ) -> None:
     """First everybody, then nobody, then what changed; who withdrew or left is removed."""
     vendor = sandbox.app.trade_desk
+    tried = project.test("ttd", rows=2)
+    assert (tried["ok"], tried["left"]) == (True, 0)
+    assert members(vendor) == set()
     first = ran(project)
     assert (first["status"], first["rows"]["delivered"]) == ("succeeded", 20)
     assert len(members(vendor)) == 40
@@ -106,6 +109,7 @@ def test_a_segment_is_kept_equal_to_who_agreed(
     assert len(members(vendor)) == 36
 
 
+@pytest.mark.slow
 def test_a_burst_of_refusals_is_waited_for(project: Project, sandbox: SandboxServer) -> None:
     """Of operator and platform; a run that had to give up is held, and the next one delivers."""
     vendor = sandbox.app.trade_desk
@@ -141,6 +145,7 @@ def test_who_opted_out_is_not_sent_again_and_removed_as_far_as_known(
     assert ran(project)["status"] == "no_changes"
 
 
+@pytest.mark.slow
 def test_members_are_sent_again_before_their_time_is_over(
     project: Project, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +172,7 @@ def test_members_are_sent_again_before_their_time_is_over(
     assert members(vendor) == set()
 
 
+@pytest.mark.slow
 def test_a_full_refresh_keeps_members_and_follows_their_identifiers(
     project: Project, sandbox: SandboxServer
 ) -> None:

@@ -286,16 +286,18 @@ def test_our_deletions_are_what_the_client_s_models_take(server: SandboxServer) 
     assert parsed.model_dump(by_alias=True, mode="json") == body
 
 
-@pytest.mark.parametrize("path", [UPLOAD, MAP])
 @pytest.mark.parametrize(
-    ("kind", "error", "code", "pause"),
+    ("path", "kind", "error", "code", "pause"),
     [
-        ("503", TransientError, "destination_busy", None),
-        ("429", TransientError, "rate_limited", 7.0),
-        ("reset", TransientError, "destination_unreachable", None),
-        ("garbage", TransientError, "garbage_answer", None),
-        ("redirect", ContractError, "redirected", None),
-        ("401", ConfigError, "reauthorise", None),
+        (UPLOAD, "503", TransientError, "destination_busy", None),
+        (UPLOAD, "429", TransientError, "rate_limited", 7.0),
+        (UPLOAD, "reset", TransientError, "destination_unreachable", None),
+        (UPLOAD, "garbage", TransientError, "garbage_answer", None),
+        (UPLOAD, "redirect", ContractError, "redirected", None),
+        (UPLOAD, "401", ConfigError, "reauthorise", None),
+        (MAP, "429", TransientError, "rate_limited", 7.0),
+        (MAP, "reset", TransientError, "destination_unreachable", None),
+        (MAP, "401", ConfigError, "reauthorise", None),
     ],
 )
 def test_each_fault_is_told_apart_and_can_be_repeated(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from mayfly.bootstrap.connectors import CONNECTORS, SOURCES
+import pytest
+
+from mayfly.bootstrap.connectors import CONNECTORS, SOURCES, renew_before_ms
 from mayfly.config.destination_models import DestinationPart
 from mayfly.config.parse import variants
+from mayfly.domain.settings import DestinationSettings
 
 
 def test_every_kind_of_the_project_files_has_a_connector_and_no_other() -> None:
@@ -37,3 +40,22 @@ def test_what_tells_one_destination_from_another_are_options_that_it_has() -> No
     for name, model in variants("destinations").items():
         keys = {info.alias or key for key, info in model.model_fields.items()}
         assert set(CONNECTORS[name].address) <= keys | known, name
+
+
+@pytest.mark.parametrize(
+    ("type_", "options", "days"),
+    [
+        ("the_trade_desk", {}, 30),
+        ("the_trade_desk", {"ttl_days": 180}, 60),
+        ("the_trade_desk", {"ttl_days": 31}, 31 / 3),
+        ("meta_ads", {}, None),
+    ],
+)
+def test_who_is_due_follows_from_the_settings(
+    type_: str, options: dict[str, object], days: float | None
+) -> None:
+    """After a third of the time that a member stays; never, where members stay for good."""
+    settings = DestinationSettings(name="there", type=type_, options=options)
+    now_ms = 1_800_000_000_123
+    expected = None if days is None else now_ms - round(days * 24 * 3600 * 1000)
+    assert renew_before_ms(settings, now_ms) == expected

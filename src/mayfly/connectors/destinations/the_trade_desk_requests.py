@@ -32,7 +32,7 @@ def _digest(name: str, kind: Literal["email", "phone"]) -> FieldSpec:
 def _raw(name: str) -> FieldSpec:
     return FieldSpec(
         name=name,
-        kind="opaque_id",
+        kind="none",
         form=Form.CLEAR,
         identifier=True,
         shape=RAW_ID,
@@ -40,10 +40,12 @@ def _raw(name: str) -> FieldSpec:
     )
 
 
+# Ids of theirs have a class of their own: a column of one's own ids is none of them, whatever it
+# looks like.
 FIELDS = (
     _digest("EMAIL", "email"),
     _digest("PHONE", "phone"),
-    FieldSpec(name="TDID", kind="uuid", form=Form.CLEAR, identifier=True),
+    FieldSpec(name="TDID", kind="none", form=Form.CLEAR, identifier=True),
     FieldSpec(name="DAID", kind="device_id", form=Form.CLEAR, identifier=True),
     _raw("UID2"),
     _raw("EUID"),
