@@ -82,3 +82,19 @@ def test_problem_as_text_and_json(tmp_path: Path) -> None:
         "message": 'unknown key "sorces"',
         "hint": problem.hint,
     }
+
+
+@pytest.mark.parametrize("given", ["uid2_api_key", "uid2_client_secret"])
+def test_keys_that_belong_together_are_given_together(tmp_path: Path, given: str) -> None:
+    """One of them alone is reported where it stands."""
+    other = {"uid2_api_key", "uid2_client_secret"} - {given}
+    destination = (
+        f"  ttd: {{type: the_trade_desk, advertiser_id: a1, token: env:T, {given}: env:K}}\n"
+    )
+    text = EXAMPLE.replace("destinations:\n  meta:", f"destinations:\n{destination}  meta:")
+    [problem] = found(tmp_path, text)
+    assert problem.code == "missing_key"
+    assert f"key `{other.pop()}` is missing; `{given}` needs it" in problem.message
+    both = text.replace("env:K}", "env:K, uid2_api_key: env:A, uid2_client_secret: env:B}")
+    both = both.replace(f" {given}: env:K,", "")
+    assert found(tmp_path, both) == []

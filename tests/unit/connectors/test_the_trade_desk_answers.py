@@ -59,12 +59,11 @@ DOCUMENTED: list[tuple[HttpReply, type[EngineError], str]] = [
     (reply(403), ConfigError, "reauthorise"),
     *(
         (v2(403, code), ConfigError, "reauthorise")
-        for code in (
-            *("IncorrectPermissions", "AdvertiserMisconfigured", "DataProviderMisconfigured"),
-            "TargetingDataLimitReached",
-        )
+        for code in ("IncorrectPermissions", "AdvertiserMisconfigured", "DataProviderMisconfigured")
     ),
-    (v2(404, "EndpointNotConfigured"), ContractError, "unknown_answer"),
+    (v2(403, "TargetingDataLimitReached"), ConfigError, "segment_refused"),
+    (reply(404), ConfigError, "request_refused"),
+    (v2(404, "EndpointNotConfigured"), ConfigError, "request_refused"),
     (reply(410, {}), ContractError, "unknown_answer"),
     (reply(413), RequestTooLargeError, "request_too_large"),
     (v2(413, "MaxRequestSizeExceeded"), RequestTooLargeError, "request_too_large"),

@@ -31,6 +31,7 @@ _OF_ONE = _NOBODY | {
     "Uid2Error",
     "Unknown",
 }
+_LIMIT = "TargetingDataLimitReached"
 _UNREADABLE = frozenset(
     {"IncorrectContent", "MissingData", "SerializationFailed", "UnknownRequest"}
 )
@@ -86,7 +87,9 @@ def _refusal(reply: HttpReply) -> EngineError:
             )
         case 400 if code in _UNREADABLE:
             return ContractError("request_refused", f"{VENDOR} cannot read a request ({shown}).")
-        case 400:
+        case 403 if code == _LIMIT:
+            return _segment_refused(code)
+        case 400 | 404:
             return ConfigError(
                 "request_refused",
                 f"{VENDOR} refuses requests for this advertiser ({shown}).",
@@ -127,7 +130,7 @@ def failures(reply: Mapping[str, Any], count: int) -> Failures:
         else:
             codes.setdefault(number, code)
     if count and len(codes) == count and _OF_ALL.issuperset(codes.values()):
-        raise _segment_refused(codes)
+        raise _segment_refused(Counter(codes.values()).most_common(1)[0][0])
     return Failures(codes=codes, unnamed=unnamed)
 
 
@@ -146,8 +149,7 @@ def _line(line: object, count: int) -> tuple[int | None, str]:
     return int(text[:9]) - 1, code
 
 
-def _segment_refused(codes: Mapping[int, str]) -> ConfigError:
-    code = Counter(codes.values()).most_common(1)[0][0]
+def _segment_refused(code: str) -> ConfigError:
     return ConfigError(
         "segment_refused",
         f"{VENDOR} takes nobody into the segment ({code}).",
