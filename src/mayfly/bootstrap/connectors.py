@@ -17,8 +17,8 @@ from mayfly.connectors.destinations import (
     database_sqlite,
     hubspot,
     meta_ads,
-    webhook,
     the_trade_desk,
+    webhook,
 )
 from mayfly.connectors.destinations import (
     files as files_destination,

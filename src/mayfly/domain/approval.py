@@ -12,7 +12,10 @@ from typing import Any
 from mayfly.domain.settings import Project
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
-_FURTHER = ("url", "region", "subscriptions")
+_FURTHER = (
+    *("url", "region", "subscriptions"),
+    *("advertiser_id", "data_provider_id", "data_centre", "identity", "uid2_operator"),
+)
 
 
 def approval_document(

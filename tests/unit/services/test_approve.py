@@ -202,6 +202,9 @@ CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
     "schema": (lambda p: with_option(p, "schema", "other"), "destination (address)"),
     "path": (lambda p: with_option(p, "path", "out"), "destination (address)"),
     "format": (lambda p: with_option(p, "format", "csv"), "destination (address)"),
+    "advertiser": (lambda p: with_option(p, "advertiser_id", "b2"), "destination (address)"),
+    "identity": (lambda p: with_option(p, "identity", "uid2"), "destination (address)"),
+    "data centre": (lambda p: with_option(p, "data_centre", "us_west"), "destination (address)"),
     "workspace": (lambda p: replace(p, workspace=Workspace(name="shop2")), "workspace"),
 }
 
