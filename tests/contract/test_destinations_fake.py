@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
-from mayfly.domain.errors import TransientError
+from mayfly.domain.errors import ContractError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.destination import (
     Destination,
@@ -261,6 +261,25 @@ def test_a_lost_job_is_deferred(made: FakeContract) -> None:
         assert await made.contents() == set()
         again = await made.write(destination, made.added([1, 2]))
         assert again.count(OutcomeCode.ACCEPTED) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_job_may_hold_fewer_rows_than_the_batch(made: FakeContract) -> None:
+    """What is known of the others stands beside it; of both the batch's outcomes are made."""
+
+    async def scenario() -> None:
+        made.asynchronous = True
+        made.world.refuse_early([made.name_of(2)])
+        destination = made.make()
+        answer = await destination.write(made.added([1, 2, 3]), Progress(rows=3))
+        assert isinstance(answer, Submitted)
+        assert answer.job.rows == 2
+        outcomes = await finished(destination, answer)
+        assert outcomes.codes.to_pylist() == [0, 2, 0]
+        assert {reason.code for reason in outcomes.reasons.values()} == {"refused_early"}
+        with pytest.raises(ContractError):
+            Submitted(job=answer.job, known=Outcomes.all_of(OutcomeCode.ACCEPTED, 3))
 
     asyncio.run(scenario())
 

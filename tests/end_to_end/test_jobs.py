@@ -92,3 +92,36 @@ def test_a_stopped_run_still_hears_its_jobs_answers(project: Project, world: Fak
     assert stopped["rows"]["delivered"] == 1_000
     project.run("to_log")
     assert sorted(row["id"] for row in world.inserted) == list(range(ROWS))
+
+
+def test_rows_that_a_job_was_not_given_have_their_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: FakeWorld
+) -> None:
+    """They are rejected and not sent again, although it is another run that hears of the job."""
+
+    def make(
+        project: Settings,
+        settings: DestinationSettings,
+        context: DestinationContext,
+        sync: SyncSettings,
+    ) -> Destination:
+        return FakeDestination(world, context, asynchronous=True, batch_marker=True)
+
+    monkeypatch.setattr(wiring, "make_destination", make)
+    project = approved(make_project(tmp_path, "", rows=8, text=FILES))
+    world.refuse_early(["p3@example.com"])
+    request = RunRequest()
+
+    def progress(sync: str, rows: int, planned: int) -> None:
+        if world.has_jobs():
+            world.be_away(100)
+
+    request.progress = progress
+    [held] = project.run("to_log", request=request).to_dict()["syncs"]
+    assert (held["status"], held["rows"]["delivered"]) == ("held", 0)
+    world.be_back()
+    project.run("to_log")
+    assert sorted(row["id"] for row in world.inserted) == [0, 1, 2, 4, 5, 6, 7]
+    [reason] = project.rejected("to_log")["reasons"]
+    assert (reason["reason"], reason["rows"]) == ("refused_early", 1)
+    assert project.run("to_log").to_dict()["syncs"][0]["status"] == "no_changes"

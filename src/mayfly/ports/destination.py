@@ -134,9 +134,27 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted:
-    """The destination answers later; `poll` asks."""
+    """The destination answers later; `poll` asks.
+
+    Args:
+        job: `rows` counts what it holds.
+        known: one outcome per row of the batch handed over, where some are not in the job: those
+            have their final code, the others ACCEPTED. None where the job holds every row.
+    """
 
     job: JobRef
+    known: Outcomes | None = None
+
+    def __post_init__(self) -> None:
+        held = self.job.rows if self.known is None else self.known.count(OutcomeCode.ACCEPTED)
+        if held != self.job.rows:
+            raise ContractError("outcome_count", "A job holds another number of rows than it says.")
+
+    def whole(self, outcomes: Outcomes) -> Outcomes:
+        """Outcomes of the job's rows, with those of the rows that are not in it."""
+        if self.known is None:
+            return outcomes
+        return self.known.replaced(self.known.rows_of(OutcomeCode.ACCEPTED), outcomes)
 
 
 @dataclass(frozen=True, kw_only=True)

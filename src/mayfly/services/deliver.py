@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -257,12 +257,12 @@ class Sender:
         return outcomes
 
     async def wait(self, answer: Submitted) -> Done:
-        """Follow a job to its end."""
+        """Follow a job to its end; outcomes of the whole batch that it is of."""
         for _ in range(POLLS_MAX):
             found = await self._asked(self.attempts_max, self.destination.poll, answer.job)
             match found:
                 case Done():
-                    return found
+                    return replace(found, outcomes=answer.whole(found.outcomes))
                 case Pending(retry_after_seconds=seconds):
                     await self.sleep(min(seconds, 60.0))
         raise TransientError("job_pending", "The destination has not finished a submitted batch.")

@@ -247,7 +247,10 @@ async def _answered(
             outcomes = await sender_of(run).again(ready.batch, answer, before=renew)
             await acknowledge(run, tally, ready.sent, outcomes)
             return None
-        case Submitted(job=job):
+        case Submitted(job=job, known=known):
+            if known is not None:
+                # Whoever settles the job after a crash is told of its own rows alone.
+                await call(run.store.intent, number, _laid_out(ready.sent, known))
             await call(run.store.submitted, number, job.reference)
             return Job(submitted=answer, sent=ready.sent)
 
@@ -256,7 +259,7 @@ async def acknowledge(run: Run, tally: RunTally, sent: Sent, outcomes: Outcomes)
     """The answer is committed, counted, and its rows are let go."""
     info = sent.info
     require_one_each(outcomes, len(sent.positions))
-    laid_out = spread(outcomes, sent.positions, info.rows, dict(sent.withheld))
+    laid_out = _laid_out(sent, outcomes)
     await call(run.store.outcome, info.number, laid_out)
     delivered = laid_out.count(OutcomeCode.ACCEPTED) + laid_out.count(OutcomeCode.UNCONFIRMED)
     age_ms = run.now_ms() - sent.read_ms
@@ -292,8 +295,12 @@ def _unsent(sent: Sent) -> Outcomes | None:
     rows = len(sent.positions)
     if rows == sent.info.rows:
         return None
-    accepted = Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
-    return spread(accepted, sent.positions, sent.info.rows, dict(sent.withheld))
+    return _laid_out(sent, Outcomes.all_of(OutcomeCode.ACCEPTED, rows))
+
+
+def _laid_out(sent: Sent, outcomes: Outcomes) -> Outcomes:
+    """Outcomes of the rows sent, over the planned batch."""
+    return spread(outcomes, sent.positions, sent.info.rows, dict(sent.withheld))
 
 
 def _refuse_too_many_withheld(run: Run, gated: Gated, info: BatchInfo) -> None:

@@ -50,7 +50,7 @@ async def finished(destination: Destination, answer: Done | Submitted) -> Outcom
     for _ in range(POLLS_MAX):
         polled = await destination.poll(answer.job)
         if not isinstance(polled, Pending):
-            return polled.outcomes
+            return answer.whole(polled.outcomes)
     raise AssertionError("the job was never finished")
 
 

@@ -6,7 +6,7 @@ survives a crash of the worker; a `FakeDestination` is one worker's connection t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,6 +96,7 @@ class FakeWorld:
     _before: list[int] = field(default_factory=list)
     _after: list[int] = field(default_factory=list)
     _rejected_values: set[str] = field(default_factory=set)
+    _refused_early: set[str] = field(default_factory=set)
     _rejected_rows: dict[int, set[int]] = field(default_factory=dict)
     _lose: int = 0
     _deferred: dict[str, int] = field(default_factory=dict)
@@ -127,6 +128,24 @@ class FakeWorld:
     def accept_values(self, values: Iterable[str]) -> None:
         """Take back `reject_values` for these values."""
         self._rejected_values.difference_update(values)
+
+    def refuse_early(self, values: Iterable[str]) -> None:
+        """Keep rows that hold one of these values out of jobs, and say so as a job is taken."""
+        self._refused_early.update(values)
+
+    def early(self, rows: Sequence[Row]) -> Outcomes:
+        """What is known of a job's rows as it is taken."""
+        codes = [
+            OutcomeCode.ACCEPTED
+            if self._refused_early.isdisjoint(str(v) for v in row.values())
+            else OutcomeCode.REJECTED
+            for row in rows
+        ]
+        refused = [place for place, code in enumerate(codes) if code is OutcomeCode.REJECTED]
+        return Outcomes(
+            codes=pa.array([int(code) for code in codes], pa.uint8()),
+            reasons=dict.fromkeys(refused, Reason(code="refused_early")),
+        )
 
     def reject_rows(self, number: int, rows: Collection[int]) -> None:
         """Refuse these rows (numbers in the batch handed over) of batch `number`, in any run."""
@@ -232,6 +251,10 @@ class FakeWorld:
             head=head, rows=rows, polls_left=polls, lost=lost, key=key, marker=marker
         )
         return reference
+
+    def has_jobs(self) -> bool:
+        """Whether any job was submitted."""
+        return bool(self._jobs)
 
     def job(self, reference: str) -> _Job | None:
         """The job of that reference; None where it is unknown or lost."""
@@ -343,18 +366,21 @@ class FakeDestination:
         """Refuse later writes. May be repeated."""
         self._closed = True
 
-    def _submit(self, head: BatchHead, rows: list[Row]) -> Submitted:
+    def _submit(self, head: BatchHead, whole: list[Row]) -> Submitted:
         self._world.reach()
+        known = self._world.early(whole)
+        rows = [whole[place] for place in known.rows_of(OutcomeCode.ACCEPTED)]
         if self._world.cut_before():
             raise TransientError("destination_unreachable", "Cut before the job, as planned.")
         reference = self._world.submit(head, rows, self._polls, self._key, marker=self._marker)
         if self._world.cut_after():
-            known = self._world.job(reference)
-            if known is not None:
+            job = self._world.job(reference)
+            if job is not None:
                 # Nobody will ask for this job; a real platform works it off all the same.
-                known.outcomes = self._apply(head, 0, rows)
+                job.outcomes = self._apply(head, 0, rows)
             raise TransientError("destination_timeout", "Cut after the job, as planned.")
-        return Submitted(job=JobRef(batch=head.number, rows=len(rows), reference=reference))
+        job_ref = JobRef(batch=head.number, rows=len(rows), reference=reference)
+        return Submitted(job=job_ref, known=None if len(rows) == len(whole) else known)
 
     def _request(self, head: BatchHead, first: int, rows: list[Row]) -> Outcomes:
         self._world.reach()
