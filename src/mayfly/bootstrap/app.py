@@ -36,6 +36,7 @@ from mayfly.bootstrap.connectors import (
     make_destination,
     open_source,
     renew_before_ms,
+    refusals,
     source_hosts,
 )
 from mayfly.bootstrap.keeping import (
@@ -144,6 +145,7 @@ class App:
                 limit=limit,
                 full_refresh=full_refresh,
                 renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
+                refusals=refusals(settings, sync),
             )
         )
 

@@ -15,6 +15,7 @@ from mayfly.connectors.destinations import (
     database_duckdb,
     database_postgres,
     database_sqlite,
+    google_ads,
     hubspot,
     meta_ads,
     the_trade_desk,
@@ -42,6 +43,7 @@ from mayfly.ports.connector import Connector, DestinationRequest, HostsRequest
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
 from mayfly.ports.source import Source
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
+from mayfly.services.compiled_sync import Refusal
 
 CONNECTORS: dict[str, Connector] = {
     connector.spec.name: connector
@@ -49,6 +51,7 @@ CONNECTORS: dict[str, Connector] = {
         meta_ads.CONNECTOR,
         hubspot.CONNECTOR,
         the_trade_desk.CONNECTOR,
+        google_ads.CONNECTOR,
         database_postgres.CONNECTOR,
         database_duckdb.CONNECTOR,
         database_sqlite.CONNECTOR,
@@ -81,6 +84,13 @@ def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...
     options = settings.options
     parts = [str(options.get(key, "")) for key in CONNECTORS[settings.type].address]
     return (settings.endpoint or "", *parts, sync.audience or sync.table or "")
+
+
+def refusals(settings: DestinationSettings, sync: SyncSettings) -> tuple[Refusal, ...]:
+    """Why a sync may not go to a destination, as its connector says."""
+    refuses = CONNECTORS[settings.type].refuses
+    found = () if refuses is None else refuses(settings, sync)
+    return tuple(Refusal(code=code, column=None, message=text) for code, text in found)
 
 
 class Opened:

@@ -178,10 +178,20 @@ class Checker:
             if key not in given:
                 message = f"destinations.{name}: key `{key}` is missing; `{given[0]}` needs it"
                 self._findings.add(self._spots.key(*at, given[0]), "missing_key", message)
+        self._logins(name, destination)
         for key in sorted(login_keys(type(destination))):
             kind, _, other = str(getattr(destination, key, "")).partition(":")
             if kind == CONNECTION:
                 self._connection(name, destination, key, other)
+
+    def _logins(self, name: str, destination: AnyDestination) -> None:
+        given = [key for key in destination.logins if getattr(destination, key) is not None]
+        if not destination.logins or len(given) == 1:
+            return
+        at, wanted = ("destinations", name), " and ".join(destination.logins)
+        code = "two_credentials" if given else "missing_key"
+        spot = self._spots.key(*at, *given[1:2])
+        self._findings.add(spot, code, f"destinations.{name}: expected one of {wanted}")
 
     def _connection(self, name: str, destination: AnyDestination, key: str, other: str) -> None:
         """It is this destination's own, or that of one which goes to the same place."""

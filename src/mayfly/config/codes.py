@@ -67,7 +67,7 @@ CODES = {
     "too_large": "a file of more than 1 MB, or a manifest of more than 200 MB",
     "too_many_files": "more than 2,000 files",
     "two_countries": "both `default_country` and `default_country_column`",
-    "two_credentials": "both `service_account_key` and `access_token`",
+    "two_credentials": "two ways to log in, such as `service_account_key` and `access_token`",
     "unknown_column": "a column that the model does not declare",
     "unknown_destination": "a destination that is not declared",
     "unknown_key": "a key that is not known here",

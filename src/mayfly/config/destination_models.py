@@ -12,6 +12,7 @@ from mayfly.config.fields import (
     ApiVersion,
     Digits,
     Formed,
+    GoogleAdsAccount,
     Line,
     Login,
     Name,
@@ -36,6 +37,7 @@ class DestinationPart(Part):
         keyed: modes in which a sync must name its `key`.
         listed: modes in which a sync must name its `audience`.
         table_name: whether `table` is the name of a table, with or without a schema.
+        logins: keys of which one must be given, and one only.
         vendor: address of the vendor's own service, where `endpoint` may say another.
         inner: parts within a key, by the key: what a member is called, and its model.
         together: keys of which none stands without the others.
@@ -47,6 +49,7 @@ class DestinationPart(Part):
     keyed: ClassVar[tuple[Mode, ...]] = ()
     listed: ClassVar[tuple[Mode, ...]] = ()
     table_name: ClassVar[bool] = False
+    logins: ClassVar[tuple[str, ...]] = ()
     vendor: ClassVar[str | None] = None
     inner: ClassVar[Mapping[str, tuple[str, type[Part]]]] = {}
     together: ClassVar[tuple[str, ...]] = ()
@@ -122,6 +125,71 @@ class TheTradeDeskDestination(DestinationPart):
     endpoint: Annotated[str, VendorEndpoint(TRADE_DESK)] | None = Field(
         default=None,
         description="`sandbox` or `http://127.0.0.1:PORT`; by default the data centre's own.",
+    )
+
+
+GOOGLE = "https://datamanager.googleapis.com"
+
+
+class GoogleAdsDestination(DestinationPart):
+    """Customer Match lists of a Google Ads account, through the Data Manager API."""
+
+    modes = ("audience", "upsert")
+    needs = ("audience",)
+    logins = ("access_token", "service_account_key")
+    vendor = GOOGLE
+
+    type: Literal["google_ads"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    account_id: GoogleAdsAccount = Field(
+        description="The Google Ads account of the list, without dashes.", examples=["1234567890"]
+    )
+    login_account_id: GoogleAdsAccount | None = Field(
+        default=None,
+        description="The manager account that the credentials belong to, where it is another.",
+    )
+    access_token: Login | None = Field(
+        default=None,
+        description="`connection:NAME`, see `mayfly connect`, or a reference to a token.",
+    )
+    client_id: Line | None = Field(
+        default=None, description="OAuth client that `mayfly connect` logs in with."
+    )
+    client_secret: Reference | None = Field(
+        default=None, description="Reference to the client's secret."
+    )
+    service_account_key: Reference | None = Field(
+        default=None, description="Reference to the JSON key of a service account, in its place."
+    )
+    customer_match_terms: Literal["accepted"] = Field(
+        description="That the account has accepted the Customer Match terms of service; every "
+        "upload says so to Google."
+    )
+    ad_user_data: list[Name] = Field(
+        min_length=1,
+        description="Purposes whose consent covers sending a person's data to Google "
+        "(`ad_user_data`). A sync of another purpose is refused.",
+        examples=["[ads]"],
+    )
+    ad_personalization: list[Name] = Field(
+        description="Purposes whose consent covers ads made for a person (`ad_personalization`); "
+        "for any other Google is told that it is denied.",
+        examples=["[ads]"],
+    )
+    send_addresses: bool = Field(
+        default=False,
+        description="Whether names with postcode and country may go, too. Removals go by e-mail "
+        "and phone: whom Google found by the address alone stays until the membership ends.",
+    )
+    membership_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=540,
+        description="How long somebody stays in a list that Mayfly makes; Google's longest by "
+        "default.",
+    )
+    endpoint: Annotated[str, VendorEndpoint(GOOGLE)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default Google's own."
     )
 
 
@@ -269,6 +337,7 @@ AnyDestination = (
     MetaAdsDestination
     | HubspotDestination
     | TheTradeDeskDestination
+    | GoogleAdsDestination
     | PostgresDestination
     | DuckdbDestination
     | SqliteDestination

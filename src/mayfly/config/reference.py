@@ -35,6 +35,7 @@ _WORDS: dict[object, str] = {
     f.Account: "text",
     f.ApiVersion: "text",
     f.Digits: "text",
+    f.GoogleAdsAccount: "text",
     f.Memory: "text",
     f.DistributionName: "text",
     f.PluginVersion: "text",

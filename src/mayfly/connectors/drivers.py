@@ -21,13 +21,15 @@ OLDEST_LIBPQ = 16
 """The first that knows the authorities of the system (sslrootcert=system)."""
 
 
-def source_driver(module: str, *, kind: str, logs: Sequence[str]) -> Any:
-    """A library that only one kind of source needs, its logs closed: at DEBUG they hold statements.
+def optional_driver(module: str, *, kind: str, logs: Sequence[str], of: str = "Sources") -> Any:
+    """A library that only one kind of source or destination needs, its logs closed: at DEBUG they
+    hold statements and requests.
 
     Args:
         module: that is imported; some begin to write at their import.
-        kind: `type` of the source, and the extra that installs it.
+        kind: its `type`, and the extra that installs the library.
         logs: first names of the library's loggers.
+        of: `Sources` or `Destinations`.
 
     Raises:
         ConfigError: `driver_missing`.
@@ -38,7 +40,7 @@ def source_driver(module: str, *, kind: str, logs: Sequence[str]) -> Any:
     except ImportError:
         raise ConfigError(
             "driver_missing",
-            f"Sources of type {kind} need a library that is not installed.",
+            f"{of} of type {kind} need a library that is not installed.",
             hint=f'pip install "mayfly-data[{kind}]"',
         ) from None
     close_logs(*logs)

@@ -15,6 +15,8 @@ _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 _FURTHER = (
     *("url", "region", "subscriptions"),
     *("advertiser_id", "data_provider_id", "data_centre", "identity", "uid2_operator"),
+    # What is stated of the people that Google is sent.
+    *("ad_personalization", "ad_user_data", "customer_match_terms", "send_addresses"),
 )
 
 

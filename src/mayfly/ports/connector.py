@@ -6,7 +6,7 @@ knows of kinds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -107,6 +107,8 @@ class Connector:
         page: its page in the reference.
         renewal: how long after its last delivery a row is sent again, so that the destination does
             not forget it; None where it forgets nothing.
+        refuses: why a sync may not go there, as codes and messages: what its keys and those of the
+            destination tell, before any row is read.
     """
 
     spec: DestinationSpec
@@ -115,3 +117,4 @@ class Connector:
     hosts: Callable[[HostsRequest], frozenset[str]] | None = None
     page: ConnectorPage | None = None
     renewal: Callable[[DestinationSettings], timedelta] | None = None
+    refuses: Callable[[DestinationSettings, SyncSettings], Iterable[tuple[str, str]]] | None = None

@@ -62,7 +62,7 @@ class _Compiler:
         settings = request.project.destinations[request.sync.destination]
         self.external = request.destination.always_external or settings.kind != "internal"
         self.mode = SyncMode(request.sync.mode)
-        self.found = Found()
+        self.found = Found(refusals=list(request.refusals))
 
     def model_sql(self) -> str:
         """One SELECT over the allowed columns only."""

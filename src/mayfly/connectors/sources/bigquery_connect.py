@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from mayfly.connectors.drivers import source_driver
+from mayfly.connectors.drivers import optional_driver
+from mayfly.connectors.google_keys import TOKENS, service_account_key
 from mayfly.domain.errors import ConfigError
 from mayfly.ports.source_spec import Revealed, SourceRequest
 
 HOST = "bigquery.googleapis.com"
-TOKENS = "oauth2.googleapis.com"
 _DEFAULTS = frozenset(
     {
         "sts.googleapis.com",
@@ -62,33 +61,8 @@ def member_of(source: str, credentials: Revealed | None) -> str:
     """
     if credentials is None:
         return NOBODY
-    return f"serviceAccount:{key_of(source, credentials)['client_email']}"
-
-
-def key_of(source: str, credentials: Revealed) -> dict[str, Any]:
-    """A service account's key.
-
-    Raises:
-        ConfigError: `credentials_invalid`.
-    """
-    try:
-        key = json.loads(credentials.reveal())
-    except ValueError:
-        key = None
-    wanted = ("client_email", "private_key")
-    if (
-        not isinstance(key, dict)
-        or key.get("type") != "service_account"
-        or not all(isinstance(key.get(k), str) for k in wanted)
-        or not re.fullmatch(r"[A-Za-z0-9@._-]+", key["client_email"])
-    ):
-        raise ConfigError(
-            "credentials_invalid",
-            f"The credentials of source {source} are not the JSON key of a service account.",
-            hint="Put the whole text of the key's file there.",
-        )
-    # Whatever the file says, tokens come from nowhere else.
-    return {**key, "token_uri": f"https://{TOKENS}/token"}
+    key = service_account_key(f"source {source}", credentials)
+    return f"serviceAccount:{key['client_email']}"
 
 
 class Clients:
@@ -157,7 +131,7 @@ class Clients:
             return anonymous()
         try:
             if self._given is not None:
-                key = key_of(self._source, self._given)
+                key = service_account_key(f"source {self._source}", self._given)
                 return of_account.from_service_account_info(key, scopes=_SCOPES)
             found, _ = google.auth.default(scopes=_SCOPES, request=request)
         except (GoogleAuthError, ValueError):
@@ -170,6 +144,6 @@ class Clients:
 
 
 def driver() -> Any:
-    """See `source_driver`."""
+    """See `optional_driver`."""
     names = ["google", "urllib3", "requests"]
-    return source_driver("google.cloud.bigquery", kind="bigquery", logs=names)
+    return optional_driver("google.cloud.bigquery", kind="bigquery", logs=names)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from mayfly.connectors.drivers import source_driver
+from mayfly.connectors.drivers import optional_driver
 from mayfly.connectors.sources.mysql_errors import not_connected
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.mysql import BYTES
@@ -87,8 +87,8 @@ def hosts_of(source: str, dsn: Revealed) -> frozenset[str]:
 
 
 def driver() -> Any:
-    """See `source_driver`."""
-    return source_driver("pymysql", kind="mysql", logs=["pymysql"])
+    """See `optional_driver`."""
+    return optional_driver("pymysql", kind="mysql", logs=["pymysql"])
 
 
 def connect(source: str, dsn: Dsn, *, timeout_seconds: int) -> Any:

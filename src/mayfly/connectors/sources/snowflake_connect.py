@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from mayfly.connectors.drivers import source_driver
+from mayfly.connectors.drivers import optional_driver
 from mayfly.connectors.sources.snowflake_errors import not_connected
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.snowflake import quote
@@ -177,5 +177,5 @@ def _loopback(endpoint: str) -> tuple[str, int]:
 
 
 def driver() -> Any:
-    """See `source_driver`."""
-    return source_driver("snowflake.connector", kind="snowflake", logs=["snowflake"])
+    """See `optional_driver`."""
+    return optional_driver("snowflake.connector", kind="snowflake", logs=["snowflake"])
