@@ -12,6 +12,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mayfly.sandbox.faults import Fault, Faults
+from mayfly.sandbox.google_calls import GoogleVendor
+from mayfly.sandbox.google_lists import Google
 from mayfly.sandbox.hubspot import Hubspot
 from mayfly.sandbox.hubspot_calls import HubspotVendor
 from mayfly.sandbox.meta import Meta
@@ -41,12 +43,15 @@ class SandboxApp:
         tokens: frozenset[str] | None = None,
         record_bodies: bool = True,
     ) -> None:
+        self.google = Google()
+        self.google_vendor = GoogleVendor(self.google, tokens=tokens)
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
         self.trade_desk = TradeDeskVendor(tokens=tokens)
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
         self.webhook = WebhookReceiver()
         self.vendors: tuple[Vendor, ...] = (
+            self.google_vendor,
             HubspotVendor(self.hubspot, tokens),
             self.webhook,
             self.trade_desk,

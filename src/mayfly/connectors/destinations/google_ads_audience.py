@@ -193,10 +193,8 @@ class GoogleAds:
         self, batch: ProtectedBatch, fields: Collection[str], *, adds: bool
     ) -> Done | Submitted:
         members = await asyncio.to_thread(Members, batch, fields)
-        nameless = Reason(code="no_identifier")
-        known = set(members.known.to_pylist())
-        refused = {row: nameless for row in range(len(batch)) if row not in known}
-        found = await self._found(create=adds) if known else None
+        refused = dict.fromkeys(members.nameless(), Reason(code="no_identifier"))
+        found = await self._found(create=adds) if len(refused) < len(batch) else None
         if found is None:
             # Of a list that is not there, everybody is removed.
             return Done(outcomes=refused_rows(refused, len(batch)))

@@ -5,7 +5,7 @@ Nothing here calls anything; `google_ads` sends what is built here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -147,7 +147,8 @@ def _account(account_id: str) -> dict[str, str]:
 
 
 class Members:
-    """The rows of a batch as members of a list.
+    """The rows of a batch as members of a list; `known` are the numbers (int64) of those that have
+    an identifier.
 
     Args:
         batch: that passed the gate.
@@ -171,6 +172,12 @@ class Members:
         self.kind = kind_of(fields)
         self.known = _known(batch.rows)
         self._rows = _as_text(batch.rendered())
+
+    def nameless(self) -> Sequence[int]:
+        """Numbers of the rows that have none of the identifiers."""
+        if len(self.known) == self._rows.num_rows:
+            return ()
+        return sorted(set(range(self._rows.num_rows)).difference(self.known.to_pylist()))
 
     def body(self, rows: pa.Array, around: Mapping[str, Any]) -> bytes:
         """A request about some of the rows, by number. Pure."""
