@@ -486,7 +486,9 @@ def test_only_a_connector_that_locates_says_so() -> None:
     from mayfly.connectors.destinations.hubspot import Hubspot
     from mayfly.connectors.destinations.webhook import WebhookDestination
 
-    assert {name for name, spec in SPECS.items() if spec.locates} == {"meta_ads", "hubspot"}
+    assert {name for name, spec in SPECS.items() if spec.locates} == {
+        *("google_ads", "hubspot", "meta_ads"),
+    }
     assert all(hasattr(cls, "locate") for cls in (MetaAds, Hubspot))
     others = (TableDestination, Files, WebhookDestination)
     assert not any(hasattr(cls, "locate") for cls in others)

@@ -1,0 +1,313 @@
+"""The destination contract on Google Customer Match, over HTTP against the sandbox, and faults."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pytest
+
+from mayfly.adapters.http import HttpxClient
+from mayfly.connectors.destinations.google_ads_audience import GoogleAds, GoogleAdsSettings
+from mayfly.connectors.destinations.google_ads_jobs import AT_ONCE
+from mayfly.connectors.destinations.google_ads_tokens import GivenToken
+from mayfly.domain.batch import BatchHead, SyncMode
+from mayfly.domain.errors import EngineError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.ports.destination import DestinationContext, Progress, Submitted
+from mayfly.privacy.gate import Form, ProtectedBatch
+from mayfly.privacy.gate.seal import THE_SEAL
+from mayfly.sandbox.server import SandboxServer
+from mayfly.testing.destination_contract import DestinationContract, email_digest, finished
+
+ACCOUNT = "1234567890"
+INGEST = "/v1/audienceMembers:ingest"
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str = "token-1"
+
+    def reveal(self) -> str:
+        return self.text
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxServer]:
+    """One sandbox for the module; each test begins with an empty one."""
+    with SandboxServer(tokens=frozenset({"token-1"})) as server:
+        yield server
+
+
+class GoogleContract(DestinationContract):
+    """The connector through our own HTTP client."""
+
+    resumes = False
+    fields: tuple[str, ...] = ("emailAddress",)
+    token = "token-1"
+
+    @pytest.fixture(autouse=True)
+    def _empty(self, sandbox: SandboxServer) -> None:
+        sandbox.app.google.reset()
+        sandbox.app.faults.planned.clear()
+        self.url, self.google = sandbox.url, sandbox.app.google
+
+    def make(self) -> GoogleAds:
+        """A connector with an HTTP client of its own."""
+        settings = GoogleAdsSettings(
+            account_id=ACCOUNT,
+            audience="Contract",
+            may_personalise=True,
+            endpoint=self.url,
+            pace=AT_ONCE,
+        )
+        tokens = GivenToken(_Token(self.token))
+        return GoogleAds(settings, tokens, HttpxClient(["127.0.0.1"]), self.context())
+
+    def context(self) -> DestinationContext:
+        """The sync that is served."""
+        table, forms = self.rows([])
+        return DestinationContext(
+            workspace="shop",
+            sync="contract",
+            mode=SyncMode.AUDIENCE,
+            object_name="Contract",
+            key=(),
+            columns={n: table.schema.field(n).type for n in table.column_names},
+            forms=forms,
+        )
+
+    def protect(self, head: BatchHead, rows: pa.Table, forms: Mapping[str, Form]) -> ProtectedBatch:
+        """Sealed as the gate would seal it."""
+        return ProtectedBatch(head, rows, forms, seal=THE_SEAL)
+
+    async def contents(self) -> set[str]:
+        """Values of the first field in the account's only list."""
+        lists = list(self.google.lists.values())
+        assert len(lists) <= 1
+        return set(lists[0].members.get(self.fields[0], ())) if lists else set()
+
+    def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
+        """E-mail digests."""
+        digests = pa.array([email_digest(n) for n in subjects], pa.binary())
+        return pa.table({"emailAddress": digests}), {"emailAddress": Form.DIGEST}
+
+    async def written(self, batch: ProtectedBatch) -> Outcomes:
+        """A batch's outcomes, over a connection of its own."""
+        destination = self.make()
+        try:
+            return await self.write(destination, batch)
+        finally:
+            await destination.close()
+
+    def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
+        """By the first field."""
+        table, forms = GoogleContract.rows(self, subjects)
+        return table, forms, "emailAddress"
+
+
+class TestGoogleContacts(GoogleContract):
+    """E-mail alone, and what goes wrong."""
+
+    def test_a_request_that_fails_in_part_is_unconfirmed(self, sandbox: SandboxServer) -> None:
+        """Google counts who failed and names nobody: all count as delivered, and it is told."""
+
+        async def scenario() -> None:
+            sandbox.app.faults.add({"path": INGEST, "kind": "partial_failure"})
+            outcomes = await self.written(self.added([1, 2, 3]))
+            assert outcomes.codes.to_pylist() == [1, 1, 1]
+            assert {r.vendor_code for r in outcomes.reasons.values()} == {"INVALID_FORMAT"}
+            assert await self.contents() == {self.name_of(2), self.name_of(3)}
+
+        asyncio.run(scenario())
+
+    @pytest.mark.parametrize(
+        ("reason", "code"), [("NO_CONSENT", OutcomeCode.REJECTED), ("INTERNAL_ERROR", 3)]
+    )
+    def test_a_request_that_fails_has_taken_nobody(self, reason: str, code: int) -> None:
+        """What was Google's own fault is deferred, anything else rejected."""
+
+        async def scenario() -> None:
+            self.google.fails_with = [reason]
+            outcomes = await self.written(self.added([1, 2]))
+            assert outcomes.codes.to_pylist() == [int(code)] * 2
+            assert await self.contents() == set()
+
+        asyncio.run(scenario())
+
+    def test_another_connector_hears_of_a_job(self) -> None:
+        """As after a restart: the reference is all that it needs, rows and warnings included."""
+
+        async def scenario() -> None:
+            self.google.polls = 3
+            field = "audience_members.audience_members[1].user_data"
+            self.google.warns = [(field, "WARNING_REASON_GENERIC")]
+            first = self.make()
+            answer = await first.write(self.added([1, 2, 3]), Progress(rows=3))
+            await first.close()
+            assert isinstance(answer, Submitted)
+            other = self.make()
+            outcomes = await finished(other, answer)
+            assert outcomes.codes.to_pylist() == [0, 1, 0]
+            assert outcomes.reasons[1].vendor_code == "GENERIC"
+            await other.close()
+
+        asyncio.run(scenario())
+
+    @pytest.mark.parametrize(
+        ("kind", "code"),
+        [
+            ("503", "destination_busy"),
+            ("429", "rate_limited"),
+            ("401", "reauthorise"),
+            ("100", "google_invalid_argument"),
+            ("reset", "destination_unreachable"),
+            ("garbage", "garbage_answer"),
+            ("redirect", "redirected"),
+        ],
+    )
+    def test_faults_change_nothing(self, sandbox: SandboxServer, kind: str, code: str) -> None:
+        """Each is told by its code; the same batch goes afterwards."""
+
+        async def scenario() -> None:
+            destination = self.make()
+            sandbox.app.faults.add({"path": INGEST, "kind": kind})
+            with pytest.raises(EngineError) as caught:
+                await destination.write(self.added([1]), Progress(rows=1))
+            assert caught.value.code == code
+            assert await self.contents() == set()
+            await self.write(destination, self.added([1]))
+            assert await self.contents() == {self.name_of(1)}
+            await destination.close()
+
+        asyncio.run(scenario())
+
+    def test_a_wrong_token_stops_everything(self) -> None:
+        """Also one that has ended meanwhile."""
+
+        async def scenario() -> None:
+            self.token = "token-2"
+            destination = self.make()
+            for call in (
+                destination.check(),
+                destination.locate(None),
+                destination.write(self.added([1]), Progress(rows=1)),
+            ):
+                with pytest.raises(EngineError) as caught:
+                    await call
+                assert caught.value.code == "reauthorise"
+            await destination.close()
+
+        asyncio.run(scenario())
+
+    def test_a_list_that_is_deleted_meanwhile_is_gone(self) -> None:
+        """The run stops, and no row is blamed."""
+
+        async def scenario() -> None:
+            destination = self.make()
+            await self.write(destination, self.added([1]))
+            self.google.lists.clear()
+            with pytest.raises(EngineError) as caught:
+                await destination.write(self.added([2]), Progress(rows=1))
+            assert caught.value.code == "audience_gone"
+            await destination.close()
+
+        asyncio.run(scenario())
+
+    @pytest.mark.slow
+    def test_a_hundred_thousand_people_arrive(self) -> None:
+        """In ten requests, each as large as Google takes; not one goes missing."""
+
+        async def scenario() -> None:
+            destination = self.make()
+            for number in range(10):
+                subjects = range(number * 10_000, (number + 1) * 10_000)
+                outcomes = await self.write(destination, self.added(subjects, number=number))
+                assert outcomes.count(OutcomeCode.ACCEPTED) == 10_000
+            assert len(await self.contents()) == 100_000
+            await destination.close()
+
+        asyncio.run(scenario())
+
+
+class TestGoogleAddresses(GoogleContract):
+    """Everything that a contact may have; what Google finds wrong is left out, one by one."""
+
+    fields = ("emailAddress", "givenName", "familyName", "regionCode", "postalCode")
+
+    def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
+        """Those above 1,000 have a postcode that their country has not."""
+        table, forms = super().rows(subjects)
+        digests = pa.array([hashlib.sha256(b"ada").digest() for _ in subjects], pa.binary())
+        postcodes = pa.array(["7" if n > 1_000 else "94045" for n in subjects], pa.string())
+        columns = {
+            "givenName": digests,
+            "familyName": digests,
+            "regionCode": pa.array(["us" for _ in subjects], pa.string()),
+            "postalCode": postcodes,
+        }
+        for name, column in columns.items():
+            table = table.append_column(name, column)
+        clear = ("regionCode", "postalCode")
+        return table, {
+            **forms,
+            **{n: Form.CLEAR if n in clear else Form.DIGEST for n in columns},
+        }
+
+    @pytest.mark.parametrize("named_most", [None, 1])
+    def test_who_has_a_wrong_postcode_is_rejected_alone(self, named_most: int | None) -> None:
+        """Whether Google names all of them at once or one in each answer."""
+
+        async def scenario() -> None:
+            self.google.named_most = named_most
+            outcomes = await self.written(self.added([1, 1_001, 2, 1_002]))
+            assert outcomes.codes.to_pylist() == [0, 2, 0, 2]
+            assert outcomes.reasons[1].vendor_code == "INVALID_POSTAL_CODE"
+            assert await self.contents() == {self.name_of(1), self.name_of(2)}
+            [found] = self.google.lists.values()
+            assert {text.split()[2] for text in found.members["address"]} == {"US"}
+
+        asyncio.run(scenario())
+
+
+class TestGoogleUserIds(GoogleContract):
+    """Ids of the customer's own, in a list of their own kind."""
+
+    fields = ("userId",)
+
+    def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
+        """Pseudonyms."""
+        ids = pa.array([email_digest(n) for n in subjects], pa.binary())
+        return pa.table({"userId": ids}), {"userId": Form.PSEUDONYM}
+
+    def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
+        """By the same."""
+        return *self.rows(subjects), "userId"
+
+
+class TestGoogleMobileIds(GoogleContract):
+    """Ids of devices, in a list that their owner has made."""
+
+    fields = ("mobileIds",)
+
+    @pytest.fixture(autouse=True)
+    def _listed(self, _empty: None) -> None:
+        app = {"appId": "com.example.app", "keySpace": "ANDROID"}
+        info = {"uploadKeyTypes": ["MOBILE_ID"], "mobileIdInfo": app}
+        self.google.make(ACCOUNT, {"displayName": "Contract", "ingestedUserListInfo": info})
+
+    def name_of(self, subject: int) -> str:
+        """As devices name themselves."""
+        return f"00000000-0000-4000-8000-{subject:012d}"
+
+    def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
+        """In clear."""
+        ids = pa.array([self.name_of(n) for n in subjects], pa.string())
+        return pa.table({"mobileIds": ids}), {"mobileIds": Form.CLEAR}
+
+    def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
+        """By the same."""
+        return *self.rows(subjects), "mobileIds"
