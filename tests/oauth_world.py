@@ -57,7 +57,8 @@ class Both:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
-        app = self._oauth if scope["path"].startswith("/oauth/") else self._vendor
+        paths = (self._oauth.authorise_path, self._oauth.token_path)
+        app = self._oauth if scope["path"] in paths else self._vendor
         await app(scope, receive, send)
 
 

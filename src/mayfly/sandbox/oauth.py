@@ -57,6 +57,7 @@ class OAuthSandbox:
             grant.
         fault: status that the next token requests are answered with, before anything is done.
         loses_answers: the next token requests are carried out, and answered with 503.
+        authorise_path, token_path: where it is.
 
     After requests, `token_requests` has their grant types in order, and `used` every refresh token
     that came, by its SHA-256.
@@ -70,6 +71,8 @@ class OAuthSandbox:
     rotates: bool = True
     fault: int | None = None
     loses_answers: bool = False
+    authorise_path: str = AUTHORISE_PATH
+    token_path: str = TOKEN_PATH
     token_requests: list[str] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
     access_tokens: set[str] = field(default_factory=set, repr=False)
@@ -81,8 +84,8 @@ class OAuthSandbox:
         self._lock = threading.Lock()
         self._routes = Starlette(
             routes=[
-                Route(AUTHORISE_PATH, self._authorise, methods=["GET"]),
-                Route(TOKEN_PATH, self._token, methods=["POST"]),
+                Route(self.authorise_path, self._authorise, methods=["GET"]),
+                Route(self.token_path, self._token, methods=["POST"]),
             ]
         )
 
