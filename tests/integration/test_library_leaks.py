@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import base64
+import json
 import logging
 import re
 import sqlite3
@@ -38,6 +39,7 @@ from mayfly.adapters.keys.pkcs11 import Pkcs11Service
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.cli.commands import app
 from mayfly.config.load import load_project
+from mayfly.connectors.destinations.google_ads_tokens import ServiceAccount
 from mayfly.connectors.destinations.meta_ads_answers import answer
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
@@ -63,10 +65,12 @@ __all__ = ["only_these_credentials"]
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src/mayfly"
 EXTRAS = (
-    *("aws", "bigquery", "gcp", "mysql", "objects", "pkcs11", "sandbox", "snowflake", "vault"),
+    *("aws", "bigquery", "gcp", "google_ads", "mysql", "objects", "pkcs11", "sandbox"),
+    *("snowflake", "vault"),
 )
 # Where a distribution's module has another name.
 MODULES = {
+    "google_auth": "google",
     "google_cloud_bigquery": "google",
     "google_cloud_kms": "google",
     "polars_hash": "polars_hash",
@@ -154,6 +158,13 @@ def _bigquery_source(ground: Ground) -> object:
     source = BigquerySource("crm", project=PROJECT, dataset=dataset, endpoint=emulator.endpoint)
     with source.session(write=False) as session:
         return session.table(f"SELECT CAST('{MARK}' AS INT64) AS n")
+
+
+@case("google service account", "credentials_invalid", "google")
+def _google_account(ground: Ground) -> object:
+    key = {"type": "service_account", "client_email": "a@example.com"}
+    text = f"-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----\n"
+    return ServiceAccount(Dsn(json.dumps({**key, "private_key": text})), HttpxClient([]))
 
 
 def _table(kind: str) -> Run:
