@@ -29,7 +29,7 @@ def run_sandbox(port: int = DEFAULT_PORT) -> None:
     """
     listener = _listen(port)
     try:
-        said = f"Plays Meta's audience API on http://{_HOST}:{port}, until Ctrl-C.\n"
+        said = f"Plays the APIs of Meta and Google on http://{_HOST}:{port}, until Ctrl-C.\n"
         with suppress(KeyboardInterrupt):
             _Announcing(_config(SandboxApp()), lambda: sys.stderr.write(said)).run([listener])
     finally:
