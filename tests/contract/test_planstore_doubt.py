@@ -219,7 +219,7 @@ def test_a_deferred_row_is_sent_again_only_by_the_leases_holder(warehouse: MakeW
 
 def test_a_lease_lasts_two_minutes_from_its_holders_last_write(warehouse: MakeWarehouse) -> None:
     """Before that nobody takes it from a process that is alive, after that anybody does, and at
-    once where the holder is dead.
+    once where the holder is dead. Who waits for long says so.
     """
     with warehouse() as made:
         world = World(warehouse=made, mode=SyncMode.AUDIENCE)
@@ -242,6 +242,9 @@ def test_a_lease_lasts_two_minutes_from_its_holders_last_write(warehouse: MakeWa
         assert knock() == "run_active"
         holder.create(spec, world.worker, check=accept_any)
         world.now_ms += 119_000
+        assert knock() == "run_active"
+        holder.keep(600.0)
+        world.now_ms += 719_000
         assert knock() == "run_active"
         world.now_ms += 1_001
         assert knock() == "taken"

@@ -91,6 +91,9 @@ class PlanStore(Protocol):
         batch and has a code for each row that will not be sent; what it says of a row stays.
         """
 
+    def keep(self, seconds: float) -> None:
+        """Keep the lease, although nothing is written for so long."""
+
     def submitted(self, batch: int, reference: str) -> None:
         """An asynchronous job's reference, stored with the intent."""
 

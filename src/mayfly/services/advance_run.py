@@ -27,7 +27,7 @@ from mayfly.services.deliver_plan import Job, acknowledge, deliver, tell
 from mayfly.services.doubt import settle
 from mayfly.services.find_object import ObjectFound, find_object
 from mayfly.services.hold import drain, note_gone, purge_others, seal_waiting
-from mayfly.services.run import Run, call, sender_of
+from mayfly.services.run import Run, call, followed, sender_of
 from mayfly.services.run_tally import RunTally
 
 
@@ -53,7 +53,7 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         plan = await _plan(run, tally)
         tell(run, tally)
         for job in await _delivered(run, plan, tally, away):
-            done = await sender_of(run).wait(job.submitted)
+            done = await followed(run, job.submitted)
             await acknowledge(run, tally, job.sent, done.outcomes)
         await _note_object(run)
         await _close(run, tally)

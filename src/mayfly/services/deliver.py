@@ -31,6 +31,9 @@ SPLITS_MAX = 64
 # them shows that the request is wrong, and not a row.
 REFUSED_ROWS_MAX = 5
 POLLS_MAX = 3_600
+# What is written to the plan keeps its lease for two minutes, and a job may take longer. So many
+# seconds are added at a time: a wait of hours is no write each minute.
+KEPT_SECONDS, KEPT_MAX_SECONDS = 600.0, 3_600.0
 DEFERRALS_MAX = 3
 DEFERRAL_SECONDS = 30.0
 
@@ -38,6 +41,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 Before = Callable[[], Awaitable[object]]
+Keep = Callable[[float], Awaitable[object]]
 _Kind = tuple[Operation, str | None]
 _Part = tuple[int, int]  # first row, and number of rows
 
@@ -256,15 +260,28 @@ class Sender:
             outcomes, hint = outcomes.replaced(rows, part.outcomes), part.retry_after_seconds
         return outcomes
 
-    async def wait(self, answer: Submitted) -> Done:
-        """Follow a job to its end; outcomes of the whole batch that it is of."""
+    async def wait(self, answer: Submitted, *, keep: Keep) -> Done:
+        """Follow a job to its end; outcomes of the whole batch that it is of.
+
+        Args:
+            answer: to the batch.
+            keep: called before a wait that is longer than the plan's lease may last, with its
+                seconds.
+        """
+        waited, kept = 0.0, 60.0
         for _ in range(POLLS_MAX):
             found = await self._asked(self.attempts_max, self.destination.poll, answer.job)
             match found:
                 case Done():
                     return replace(found, outcomes=answer.whole(found.outcomes))
                 case Pending(retry_after_seconds=seconds):
-                    await self.sleep(min(seconds, 60.0))
+                    pause = min(seconds, 60.0)
+                    if waited + pause > kept:
+                        longer = min(max(seconds, KEPT_SECONDS), KEPT_MAX_SECONDS)
+                        await keep(longer)
+                        kept = waited + longer
+                    await self.sleep(pause)
+                    waited += pause
         raise TransientError("job_pending", "The destination has not finished a submitted batch.")
 
 

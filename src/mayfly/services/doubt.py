@@ -11,7 +11,7 @@ from mayfly.planning.spec import BatchInfo, OpenPlan
 from mayfly.ports.destination import JobRef, Submitted
 from mayfly.services.deliver import spread
 from mayfly.services.deliver_plan import require_one_each
-from mayfly.services.run import Run, call, sender_of
+from mayfly.services.run import Run, call, followed, sender_of
 
 
 async def is_applied(run: Run, head: BatchHead) -> bool:
@@ -39,7 +39,7 @@ async def settle(run: Run, left_open: OpenPlan, batch: BatchInfo) -> None:
     if batch.job is not None:
         sent = sorted(set(range(batch.rows)).difference(batch.unsent))
         job = JobRef(batch=batch.number, rows=len(sent), reference=batch.job)
-        done = await sender_of(run).wait(Submitted(job=job))
+        done = await followed(run, Submitted(job=job))
         require_one_each(done.outcomes, len(sent))
         laid_out = spread(done.outcomes, pa.array(sent, pa.int32()), batch.rows, {})
         await call(run.store.outcome, batch.number, laid_out)

@@ -22,7 +22,7 @@ from mayfly.planning.spec import BatchInfo, OpenPlan
 from mayfly.ports.spool import keyless_of
 from mayfly.services.deliver_plan import Job, acknowledge, deliver_one
 from mayfly.services.doubt import head_of, is_applied, settle
-from mayfly.services.run import Holding, Run, call, sender_of
+from mayfly.services.run import Holding, Run, call, followed
 from mayfly.services.run_tally import RunTally
 
 _POSITION = "mayfly position"  # no destination field has a blank in its name
@@ -174,10 +174,10 @@ async def _drain(
         await _purge(run, holding, [held], end)
     empty = await _send_empty(run, holding, tally, left_open, waiting, jobs)
     for job in empty:
-        answer = await sender_of(run).wait(job.submitted)
+        answer = await followed(run, job.submitted)
         await acknowledge(run, tally, job.sent, answer.outcomes)
     for held, job in jobs:
-        answer = await sender_of(run).wait(job.submitted)
+        answer = await followed(run, job.submitted)
         await acknowledge(run, tally, job.sent, answer.outcomes)
         taken = len(job.sent.positions) > answer.outcomes.count(OutcomeCode.DEFERRED)
         await _purge(run, holding, [held], "delivered" if taken else "planned_anew")

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from mayfly.domain.batch import SyncMode
 from mayfly.ledger.entry import Entry
 from mayfly.planning.spec import PlanSpec, PlanWorker
-from mayfly.ports.destination import Destination
+from mayfly.ports.destination import Destination, Done, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.spool import Spool
@@ -111,6 +111,11 @@ def sender_of(run: Run) -> Sender:
             repeatable=run.spec.mode is not SyncMode.APPEND or run.repeatable,
         )
     return run.sender
+
+
+async def followed(run: Run, answer: Submitted) -> Done:
+    """The end of a job; the plan stays this run's meanwhile."""
+    return await sender_of(run).wait(answer, keep=lambda seconds: call(run.store.keep, seconds))
 
 
 async def call(port: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -134,6 +134,10 @@ class WatchedStore:
         """See `PlanStore.intent`."""
         self._written(self._store.intent, *args)
 
+    def keep(self, seconds: float) -> None:
+        """See `PlanStore.keep`."""
+        self._written(self._store.keep, seconds)
+
     def submitted(self, batch: int, reference: str) -> None:
         """See `PlanStore.submitted`."""
         self._written(self._store.submitted, batch, reference)

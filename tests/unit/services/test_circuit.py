@@ -102,8 +102,15 @@ def test_questions_about_what_was_sent_count_too(question: str) -> None:
     def asked(platform: Platform, circuit: Circuit) -> str:
         sender = platform.sender(circuit)
         job = Submitted(job=JobRef(batch=0, rows=1, reference="j"))
+
+        async def main() -> None:
+            if question == "poll":
+                await sender.wait(job, keep=asyncio.sleep)
+            else:
+                await sender.applied(HEAD)
+
         try:
-            asyncio.run(sender.wait(job) if question == "poll" else sender.applied(HEAD))
+            asyncio.run(main())
         except EngineError as error:
             return error.code
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pytest
@@ -12,8 +13,16 @@ import pytest
 from mayfly.connectors.destinations import database_sqlite
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import IntegrityError, RequestRefusedError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes
-from mayfly.ports.destination import DestinationContext, Done, Progress
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.ports.destination import (
+    Destination,
+    DestinationContext,
+    Done,
+    JobRef,
+    Pending,
+    Progress,
+    Submitted,
+)
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.seal import THE_SEAL
 from mayfly.services.deliver import REFUSED_ROWS_MAX, Refused, Sender
@@ -176,3 +185,45 @@ def test_a_request_that_was_taken_once_is_not_what_is_wrong() -> None:
     assert rejected(sender, numbered(range(1, 20))) == list(range(1, 20))
     with pytest.raises(RequestRefusedError, match="vendor_100"):
         rejected(sender, numbered(range(1, 20), Operation.REMOVE))
+
+
+class Slow:
+    """Answers for a job after some questions, and says how long each time is to be waited."""
+
+    def __init__(self, *pauses: float) -> None:
+        self.pauses = list(pauses)
+
+    async def poll(self, job: JobRef) -> Done | Pending:
+        """Not yet, or all accepted."""
+        if self.pauses:
+            return Pending(retry_after_seconds=self.pauses.pop(0))
+        return Done(outcomes=Outcomes.all_of(OutcomeCode.ACCEPTED, job.rows))
+
+
+def waited(*pauses: float) -> tuple[list[float], list[float]]:
+    """For how long the lease was kept, and what was slept, over so many questions."""
+    kept: list[float] = []
+    slept: list[float] = []
+
+    async def keep(seconds: float) -> None:
+        kept.append(seconds)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    sender = Sender(destination=cast("Destination", Slow(*pauses)), sleep=sleep)
+    known = Outcomes(codes=pa.array([0, 2], pa.uint8()), reasons={1: Reason(code="early")})
+    job = Submitted(job=JobRef(batch=0, rows=1, reference="j"), known=known)
+    done = asyncio.run(sender.wait(job, keep=keep))
+    assert done.outcomes == known
+    return kept, slept
+
+
+def test_a_job_that_takes_long_does_not_cost_the_lease() -> None:
+    """It is kept before it could run out, for as long as the destination says, an hour at most."""
+    assert waited(1.0, 1.0) == ([], [1.0, 1.0])
+    kept, slept = waited(1_800.0, *range(1_740, 0, -60))
+    assert (kept, sum(slept)) == ([1_740.0], 1_800.0)
+    kept, slept = waited(*[50.0] * 20)
+    assert (kept, sum(slept)) == ([600.0, 600.0], 1_000.0)
+    assert waited(90_000.0, 90_000.0)[0] == [3_600.0]

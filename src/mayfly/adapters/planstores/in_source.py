@@ -294,6 +294,11 @@ class SourcePlanStore:
                 journal.insert_codes(session, names, unsent)
             session.execute(f"INSERT INTO {names.of('intents')} VALUES ({int(batch)}, NULL)")
 
+    def keep(self, seconds: float) -> None:
+        """See `PlanStore.keep`."""
+        with self._fenced(idle_ms=int(seconds * 1_000)):
+            pass
+
     def submitted(self, batch: int, reference: str) -> None:
         """See `PlanStore.submitted`."""
         with self._fenced() as (session, row):
@@ -356,7 +361,12 @@ class SourcePlanStore:
 
     @contextmanager
     def _fenced(
-        self, *, makes_tables: bool = False, batch: int = 0, codes: Outcomes | None = None
+        self,
+        *,
+        makes_tables: bool = False,
+        batch: int = 0,
+        codes: Outcomes | None = None,
+        idle_ms: int = 0,
     ) -> Iterator[tuple[SqlSession, Mapping[str, Any]]]:
         """One transaction of the lease's holder, with the state's line; renews the lease, which
         also locks that line.
@@ -367,6 +377,7 @@ class SourcePlanStore:
             makes_tables: inside; then it is no transaction where an engine has none that undo it.
             batch: of `codes`.
             codes: loaded before it begins, for `journal.insert_codes`.
+            idle_ms: for which nothing will be written.
         """
         if self._fence is None:
             raise IntegrityError("no_lease", "The state is not leased to this run.")
@@ -374,7 +385,7 @@ class SourcePlanStore:
         with self._writing, self._source.session(write=True) as session:
             if codes is not None:
                 journal.load_codes(session, batch, codes)
-            self._line.renew(session, self._fence, self._clock_ms, begins=is_whole)
+            self._line.renew(session, self._fence, self._clock_ms, begins=is_whole, idle_ms=idle_ms)
             yield session, self._require_fence(session)
             if is_whole:
                 session.commit()

@@ -267,6 +267,10 @@ class LocalPlanStore:
         """See `PlanStore.intent`."""
         self._inner.intent(batch, unsent)
 
+    def keep(self, seconds: float) -> None:
+        """See `PlanStore.keep`."""
+        self._inner.keep(seconds)
+
     def submitted(self, batch: int, reference: str) -> None:
         """See `PlanStore.submitted`."""
         self._inner.submitted(batch, reference)

@@ -95,16 +95,22 @@ class StateLine:
         return fence + 1
 
     def renew(
-        self, session: SqlSession, fence: int, clock_ms: Callable[[], int], *, begins: bool
+        self,
+        session: SqlSession,
+        fence: int,
+        clock_ms: Callable[[], int],
+        *,
+        begins: bool,
+        idle_ms: int = 0,
     ) -> None:
-        """Renew the lease, as the first statement of a transaction where one `begins`. Where an
-        engine lets one transaction at a time change the registry, that of another sync is waited
-        for: nothing else was done yet.
+        """Renew the lease, as the first statement of a transaction where one `begins`; for longer
+        where nothing will be written for `idle_ms`. Where an engine lets one transaction at a time
+        change the registry, that of another sync is waited for: nothing else was done yet.
         """
         for wait_seconds in (*_WAITS_SECONDS, None):
             if begins:
                 session.begin()
-            until = {"lease_until": str(clock_ms() + LEASE_MS)}
+            until = {"lease_until": str(clock_ms() + LEASE_MS + idle_ms)}
             try:
                 session.execute(self.change(until, fence=fence))
             except TransientError as error:
