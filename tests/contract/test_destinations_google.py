@@ -51,6 +51,10 @@ class GoogleContract(DestinationContract):
 
     @pytest.fixture(autouse=True)
     def _empty(self, sandbox: SandboxServer) -> None:
+        self.begin(sandbox)
+
+    def begin(self, sandbox: SandboxServer) -> None:
+        """With nothing there."""
         sandbox.app.google.reset()
         sandbox.app.faults.planned.clear()
         self.url, self.google = sandbox.url, sandbox.app.google
@@ -233,7 +237,7 @@ class TestGoogleContacts(GoogleContract):
         asyncio.run(scenario())
 
 
-class TestGoogleAddresses(GoogleContract):
+class GoogleAddresses(GoogleContract):
     """Everything that a contact may have; what Google finds wrong is left out, one by one."""
 
     fields = ("emailAddress", "givenName", "familyName", "regionCode", "postalCode")
@@ -257,23 +261,8 @@ class TestGoogleAddresses(GoogleContract):
             **{n: Form.CLEAR if n in clear else Form.DIGEST for n in columns},
         }
 
-    @pytest.mark.parametrize("named_most", [None, 1])
-    def test_who_has_a_wrong_postcode_is_rejected_alone(self, named_most: int | None) -> None:
-        """Whether Google names all of them at once or one in each answer."""
 
-        async def scenario() -> None:
-            self.google.named_most = named_most
-            outcomes = await self.written(self.added([1, 1_001, 2, 1_002]))
-            assert outcomes.codes.to_pylist() == [0, 2, 0, 2]
-            assert outcomes.reasons[1].vendor_code == "INVALID_POSTAL_CODE"
-            assert await self.contents() == {self.name_of(1), self.name_of(2)}
-            [found] = self.google.lists.values()
-            assert {text.split()[2] for text in found.members["address"]} == {"US"}
-
-        asyncio.run(scenario())
-
-
-class TestGoogleUserIds(GoogleContract):
+class GoogleUserIds(GoogleContract):
     """Ids of the customer's own, in a list of their own kind."""
 
     fields = ("userId",)
@@ -288,13 +277,14 @@ class TestGoogleUserIds(GoogleContract):
         return *self.rows(subjects), "userId"
 
 
-class TestGoogleMobileIds(GoogleContract):
+class GoogleMobileIds(GoogleContract):
     """Ids of devices, in a list that their owner has made."""
 
     fields = ("mobileIds",)
 
-    @pytest.fixture(autouse=True)
-    def _listed(self, _empty: None) -> None:
+    def begin(self, sandbox: SandboxServer) -> None:
+        """With an empty list of the app."""
+        super().begin(sandbox)
         app = {"appId": "com.example.app", "keySpace": "ANDROID"}
         info = {"uploadKeyTypes": ["MOBILE_ID"], "mobileIdInfo": app}
         self.google.make(ACCOUNT, {"displayName": "Contract", "ingestedUserListInfo": info})
@@ -311,3 +301,35 @@ class TestGoogleMobileIds(GoogleContract):
     def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
         """By the same."""
         return *self.rows(subjects), "mobileIds"
+
+
+@pytest.mark.parametrize("kind", [GoogleAddresses, GoogleUserIds, GoogleMobileIds])
+def test_each_kind_goes_in_and_out(sandbox: SandboxServer, kind: type[GoogleContract]) -> None:
+    """Two facts of the contract, which hold of the first identifier of each kind."""
+    for fact in (
+        GoogleContract.test_rows_written_are_there_with_one_code_each,
+        GoogleContract.test_a_removal_takes_out_what_it_names_and_nothing_else,
+    ):
+        made = kind()
+        made.begin(sandbox)
+        fact(made)
+
+
+@pytest.mark.parametrize("named_most", [None, 1])
+def test_who_has_a_wrong_postcode_is_rejected_alone(
+    sandbox: SandboxServer, named_most: int | None
+) -> None:
+    """Whether Google names all of them at once or one in each answer."""
+
+    async def scenario() -> None:
+        made = GoogleAddresses()
+        made.begin(sandbox)
+        made.google.named_most = named_most
+        outcomes = await made.written(made.added([1, 1_001, 2, 1_002]))
+        assert outcomes.codes.to_pylist() == [0, 2, 0, 2]
+        assert outcomes.reasons[1].vendor_code == "INVALID_POSTAL_CODE"
+        assert await made.contents() == {made.name_of(1), made.name_of(2)}
+        [found] = made.google.lists.values()
+        assert {text.split()[2] for text in found.members["address"]} == {"US"}
+
+    asyncio.run(scenario())

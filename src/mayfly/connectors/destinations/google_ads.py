@@ -117,6 +117,9 @@ syncs:
         "Whether Google names every wrong member of a request at once, or some of them: Mayfly "
         "goes on without those that are named, up to 64 times.",
         "How soon a list that was just made takes members.",
+        "Whether Google works requests off in the order in which it took them: a removal that came "
+        "after an addition, and was worked off before it, would leave somebody in.",
+        "Whether Google compares ids of devices without regard to capital letters: they go small.",
     ),
 )
 

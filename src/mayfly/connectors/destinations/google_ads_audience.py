@@ -48,7 +48,7 @@ from mayfly.ports.http import HttpClient, HttpReply
 from mayfly.privacy.gate import ProtectedBatch
 
 HOST = "datamanager.googleapis.com"
-REQUEST_SECONDS = 120.0
+REQUEST_SECONDS = 90.0
 ROUNDS_MAX = 64
 """How often a request is sent again without the members that Google named, at most."""
 
