@@ -217,8 +217,8 @@ def _explain_value(
 _FORMS = {
     "distribution": "Write mayfly-jsonl, for instance.",
     "version": "Write 1.0.0, for instance: the one that is installed.",
-    "account_id": "Write the digits that the platform shows, in quotes and without dashes.",
-    "login_account_id": "Write the digits that Google Ads shows, in quotes and without dashes.",
+    "account_id": "Write the digits that Ads Manager or Google Ads shows, quoted, without dashes.",
+    "login_account_id": "Write the digits that Google Ads shows, quoted, without dashes.",
     "api_version": "Write v26.0, for instance.",
     "memory_limit": "Write 2GB, for instance.",
     "module": "Write an absolute path.",

@@ -12,8 +12,9 @@ import google.auth.exceptions as auth
 import pytest
 import requests
 
+from mayfly.connectors.google_keys import service_account_key
 from mayfly.connectors.sources.bigquery import SPEC, BigquerySource
-from mayfly.connectors.sources.bigquery_connect import hosts, key_of
+from mayfly.connectors.sources.bigquery_connect import hosts
 from mayfly.connectors.sources.bigquery_errors import translated
 from mayfly.connectors.sources.bigquery_session import BigquerySession
 from mayfly.connectors.sources.bigquery_statements import labels, statement
@@ -189,13 +190,15 @@ def test_an_endpoint_elsewhere_is_refused(endpoint: str) -> None:
 def test_credentials_that_are_no_key_are_refused(text: str) -> None:
     """And not told."""
     with pytest.raises(ConfigError, match="credentials_invalid") as caught:
-        key_of("shop", _Secret(text))
+        service_account_key("source shop", _Secret(text))
     assert SECRET not in str(caught.value)
 
 
 def test_tokens_are_asked_for_at_google_alone() -> None:
     """Whatever address the key names."""
-    key = key_of("shop", _Secret(json.dumps({**KEY, "token_uri": "https://example.com"})))
+    key = service_account_key(
+        "source shop", _Secret(json.dumps({**KEY, "token_uri": "https://example.com"}))
+    )
     assert key["token_uri"] == "https://oauth2.googleapis.com/token"
 
 

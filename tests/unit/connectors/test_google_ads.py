@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -191,14 +191,13 @@ def sealed(
 def connector(
     api: Api,
     *fields: str,
-    now: Sequence[float] = (1_000.0,),
+    now: Callable[[], float] = lambda: 1_000.0,
     audience: str = "VIP",
     pace: Pace = AT_ONCE,
     **more: Any,
 ) -> GoogleAds:
-    """For some fields, by default e-mail; `now` is the time at each look, the last for ever."""
+    """For some fields, by default e-mail."""
     names = fields or ("emailAddress",)
-    times = list(now)
     settings = GoogleAdsSettings(
         **{
             "account_id": "1234567890",
@@ -222,7 +221,7 @@ def connector(
         GivenToken(Secret()),
         api,
         context,
-        now=lambda: times.pop(0) if len(times) > 1 else times[0],
+        now=now,
     )
 
 
@@ -699,18 +698,16 @@ def test_google_is_asked_when_it_is_time() -> None:
     """Half an hour after the request, then after a quarter of the time since, and no network
     between.
     """
-    api = ready()
-    at = 1_000.0 + 1_800
-    looks = (at - 1, at, at, at + 449, at + 451)
-    one = connector(api, now=looks, pace=AT_GOOGLE)
+    api, clock = ready(), [1_000.0]
+    one = connector(api, now=lambda: clock[0], pace=AT_GOOGLE)
     job = JobRef(batch=0, rows=1, reference=f"{REQUEST_ID}/1000")
-    found = [run(one.poll(job)) for _ in range(4)]
-    assert all(isinstance(answer, Pending) for answer in found)
-    asked = [call.params for call in api.calls]
-    assert asked == [{"requestId": REQUEST_ID}] * 2
-    first = found[0]
-    assert isinstance(first, Pending)
-    assert first.retry_after_seconds == 1.0
+    pauses = []
+    for clock[0] in (1_000.0, 2_799.5, 2_800.0, 3_249.0, 3_250.0):
+        answer = run(one.poll(job))
+        assert isinstance(answer, Pending)
+        pauses.append((answer.retry_after_seconds, len(api.calls)))
+    assert pauses == [(1_800.0, 0), (1.0, 0), (450.0, 1), (1.0, 1), (562.5, 2)]
+    assert [call.params for call in api.calls] == [{"requestId": REQUEST_ID}] * 2
 
 
 @pytest.mark.parametrize(

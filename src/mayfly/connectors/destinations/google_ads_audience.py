@@ -159,16 +159,16 @@ class GoogleAds:
         """Ask what became of a request, not before it is time to. What Google does not know any
         more is deferred.
         """
-        receipt = Receipt.read(job.reference)
-        at = self._settings.pace.next_at(receipt, self._asked_at.get(job.reference))
-        if (wait := at - self._now()) > 0:
-            return Pending(retry_after_seconds=max(wait, 1.0))
-        found = await self._status(receipt, job.rows)
-        if found is None:
+        receipt, pace = Receipt.read(job.reference), self._settings.pace
+        at = pace.next_at(receipt, self._asked_at.get(job.reference))
+        if self._now() >= at:
+            found = await self._status(receipt, job.rows)
+            if found is not None:
+                self._asked_at.pop(job.reference, None)
+                return Done(outcomes=receipt.with_warnings(found))
             self._asked_at[job.reference] = self._now()
-            return Pending()
-        self._asked_at.pop(job.reference, None)
-        return Done(outcomes=receipt.with_warnings(found))
+            at = pace.next_at(receipt, self._asked_at[job.reference])
+        return Pending(retry_after_seconds=max(at - self._now(), 1.0))
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Google keeps no marker of a batch."""
