@@ -35,8 +35,8 @@ from mayfly.bootstrap.connectors import (
     dialect_of,
     make_destination,
     open_source,
-    renew_before_ms,
     refusals,
+    renew_before_ms,
     source_hosts,
 )
 from mayfly.bootstrap.keeping import (

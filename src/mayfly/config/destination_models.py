@@ -185,8 +185,8 @@ class GoogleAdsDestination(DestinationPart):
         default=None,
         ge=1,
         le=540,
-        description="How long somebody stays in a list that Mayfly makes; Google's longest by "
-        "default.",
+        description="How long somebody stays in the list; 540, Google's longest, by default. Who "
+        "is in it is sent again after a third of that.",
     )
     endpoint: Annotated[str, VendorEndpoint(GOOGLE)] | None = Field(
         default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default Google's own."

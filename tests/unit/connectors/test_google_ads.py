@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import orjson
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mayfly.connectors.destinations import google_ads_audience
-from mayfly.connectors.destinations.google_ads import SPEC
+from mayfly.connectors.destinations.google_ads import CONNECTOR, SPEC
 from mayfly.connectors.destinations.google_ads_audience import GoogleAds, GoogleAdsSettings
 from mayfly.connectors.destinations.google_ads_jobs import (
     AT_GOOGLE,
@@ -38,6 +39,7 @@ from mayfly.connectors.destinations.google_ads_tokens import GivenToken
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, IntegrityError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.domain.settings import DestinationSettings
 from mayfly.ports.destination import (
     DestinationContext,
     Done,
@@ -520,6 +522,36 @@ def test_a_closed_list_lets_people_out_and_nobody_in() -> None:
     assert isinstance(removed, Submitted)
     error = refused(one.write(sealed(emails("a")), Progress(rows=1)))
     assert error.code == "audience_closed"
+
+
+def test_a_list_that_forgets_sooner_than_members_are_sent_again_is_refused() -> None:
+    """With the days to write down; of one that keeps them longer nothing is said."""
+    for seconds, days, code in (
+        ("2592000s", None, "audience_forgets"),
+        ("2592000s", 31, "audience_forgets"),
+        ("2592000s", 30, ""),
+        ("46656000s", None, ""),
+        ("soon", None, ""),
+    ):
+        api = Api()
+        api.add("1", "VIP", membershipDuration=seconds)
+        one = connector(api, membership_days=days)
+        if code:
+            error = refused(one.write(sealed(emails("a")), Progress(rows=1)))
+            assert (error.code, "membership_days: 30" in error.hint) == (code, True)
+        else:
+            assert isinstance(write(one, sealed(emails("a"))), Submitted)
+
+
+@pytest.mark.parametrize(("days", "renewed"), [(None, 180), (30, 10)])
+def test_members_are_sent_again_after_a_third_of_their_membership(
+    days: int | None, renewed: int
+) -> None:
+    """So that a run may be late."""
+    options = {} if days is None else {"membership_days": days}
+    settings = DestinationSettings(name="google", type="google_ads", options=options)
+    assert CONNECTOR.renewal is not None
+    assert CONNECTOR.renewal(settings) == timedelta(days=renewed)
 
 
 def test_check_asks_for_one_list() -> None:

@@ -6,9 +6,11 @@ The connector itself is `google_ads_audience`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 
 from mayfly.connectors.destinations.google_ads_audience import HOST, GoogleAds, GoogleAdsSettings
 from mayfly.connectors.destinations.google_ads_jobs import AT_GOOGLE, AT_ONCE
+from mayfly.connectors.destinations.google_ads_lists import DAYS_MAX
 from mayfly.connectors.destinations.google_ads_requests import FIELDS, LIMITS, refusals
 from mayfly.connectors.destinations.google_ads_tokens import (
     LOGIN,
@@ -71,6 +73,11 @@ def _hosts(request: HostsRequest) -> frozenset[str]:
     return frozenset({HOST, TOKENS} if by_key else {HOST})
 
 
+def _renewal(settings: DestinationSettings) -> timedelta:
+    """A third of a membership, so that a run may be late by the rest."""
+    return timedelta(days=int(str(settings.options.get("membership_days") or DAYS_MAX))) / 3
+
+
 def _refuses(settings: DestinationSettings, sync: SyncSettings) -> Iterable[tuple[str, str]]:
     return refusals(
         list(sync.mapping),
@@ -129,5 +136,6 @@ CONNECTOR = Connector(
     address=("account_id",),
     hosts=_hosts,
     page=PAGE,
+    renewal=_renewal,
     refuses=_refuses,
 )

@@ -24,7 +24,7 @@ from mayfly.connectors.destinations.google_ads_answers import (
     outcomes,
 )
 from mayfly.connectors.destinations.google_ads_jobs import AT_GOOGLE, Pace, Receipt, refused_rows
-from mayfly.connectors.destinations.google_ads_lists import UserList, UserLists
+from mayfly.connectors.destinations.google_ads_lists import DAYS_MAX, UserList, UserLists
 from mayfly.connectors.destinations.google_ads_requests import (
     IDENTIFIERS,
     Envelope,
@@ -62,7 +62,7 @@ class GoogleAdsSettings:
         audience: id of a list, or exact name; a list of that name is made where there is none.
         may_personalise: whether the consent of the sync's purpose covers `ad_personalization`.
         login_account_id: manager account of the credentials, where it is another.
-        membership_days: of a list that is made; Google's longest where None.
+        membership_days: of the list; Google's longest where None.
         endpoint: Google's own host, or a literal loopback address over plain HTTP.
         pace: when the status of a request is asked for.
 
@@ -199,7 +199,7 @@ class GoogleAds:
             # Of a list that is not there, everybody is removed.
             return Done(outcomes=refused_rows(refused, len(batch)))
         if adds:
-            found.require_open()
+            found.require_ready(self._settings.membership_days or DAYS_MAX)
         return await self._handed_over(members, found.list_id, refused, batch, adds=adds)
 
     async def _handed_over(

@@ -18,6 +18,8 @@ _PAGE_SIZE = "1000"
 _FIRST_PARTY = {"dataSourceType": "DATA_SOURCE_TYPE_FIRST_PARTY"}
 _INFOS = {Kind.CONTACT: "contactIdInfo", Kind.USER: "userIdInfo"}
 _DAY_SECONDS = 86_400
+DAYS_MAX = 540
+"""How long Google keeps a member at most, and by default."""
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
@@ -44,6 +46,7 @@ class UserList:
     kinds: frozenset[str]
     is_open: bool
     read_only: bool
+    days: int | None
 
     @classmethod
     def of(cls, found: object) -> UserList:
@@ -64,6 +67,7 @@ class UserList:
             kinds=frozenset(map(str, kinds)) if isinstance(kinds, list) else frozenset(),
             is_open=fields.get("membershipStatus", "OPEN") == "OPEN",
             read_only=fields.get("readOnly") is True,
+            days=_days(fields.get("membershipDuration")),
         )
 
     def require(self, kind: Kind) -> None:
@@ -85,17 +89,28 @@ class UserList:
                 hint="Use an audience that the account owns.",
             )
 
-    def require_open(self) -> None:
-        """Refuse to add to a list that takes nobody any more; people still leave it.
+    def require_ready(self, days: int) -> None:
+        """Refuse to add to a list that takes nobody any more, or lets members go before they are
+        sent again.
+
+        Args:
+            days: for which the sync counts on a membership.
 
         Raises:
-            ConfigError: `audience_closed`.
+            ConfigError: `audience_closed`, `audience_forgets`.
         """
         if not self.is_open:
             raise ConfigError(
                 "audience_closed",
                 "Google has closed the audience: it takes no members.",
                 hint="Open it again in Google Ads; Google closes lists that are long unused.",
+            )
+        if self.days is not None and self.days < days:
+            raise ConfigError(
+                "audience_forgets",
+                f"The audience keeps its members for {self.days} days, and not for {days}.",
+                hint=f"Write `membership_days: {self.days}` at the destination, so that they are "
+                "sent again in time; or change the audience in Google Ads.",
             )
 
 
@@ -176,6 +191,12 @@ class UserLists:
             "ingestedUserListInfo": {"uploadKeyTypes": [self._kind.value], info: _FIRST_PARTY},
         }
         return UserList.of(await self._call("POST", self._path, content=orjson.dumps(wanted)))
+
+
+def _days(duration: object) -> int | None:
+    """Whole days of seconds as Google writes them; None where there are none."""
+    found = re.fullmatch(r"([0-9]{1,12})(?:\.[0-9]{1,9})?s", str(duration))
+    return int(found[1]) // _DAY_SECONDS if found else None
 
 
 def _quoted(name: str) -> str:
