@@ -22,6 +22,11 @@ def model_keys(spec: PlanSpec, sql: SqlDialect) -> list[str]:
     return [f"{column} AS k{i}" for i, column in enumerate(columns)]
 
 
+def no_key(spec: PlanSpec, sql: SqlDialect) -> list[str]:
+    """Nulls of the types that our key columns have."""
+    return [sql.cast("NULL", sql.key_type(k.sql_type)) for k in spec.keys]
+
+
 def same_key(spec: PlanSpec, left: str, right: str) -> str:
     """Join condition over the key columns."""
     return " AND ".join(f"{left}.{k} = {right}.{k}" for k in key_names(spec))

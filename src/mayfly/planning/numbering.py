@@ -10,6 +10,7 @@ from mayfly.domain.batch import Operation, SyncMode
 from mayfly.planning.columns import (
     canonical_columns,
     key_list,
+    no_key,
     outside_columns,
     same_key,
     value_fields,
@@ -183,7 +184,7 @@ class NumberingSql:
     def create_drop(self) -> str:
         """An empty table of removals."""
         spec, sql = self._spec, self._sql
-        keys = "".join(f", {sql.cast('NULL', k.sql_type)} AS k{i}" for i, k in enumerate(spec.keys))
+        keys = "".join(f", {key} AS k{i}" for i, key in enumerate(no_key(spec, sql)))
         number = sql.cast("0", sql.integer)
         return self._table(
             "drop",
@@ -202,7 +203,7 @@ class NumberingSql:
             f"AND g.digest NOT IN (SELECT k.digest FROM ({still_held(spec, names)}) k "
             f"WHERE k.field = {name})"
         )
-        keys = ", ".join(sql.cast("NULL", k.sql_type) for k in spec.keys)
+        keys = ", ".join(no_key(spec, sql))
         batch, pos = self._places(first_batch)
         return (
             f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {name}, digest, {keys} FROM "

@@ -12,17 +12,40 @@ _TEXT = "Zo; O'Connor 1"
 _OTHER = "x\\n"
 _WIDE = "Zoë"
 _TIMES = ("timestamp", "date", "decimal")
+PROBE_ROW = "mf_probe_row"
+"""A temporary table of one row: what the planner's probe is about, where an engine works constants
+out elsewhere than rows."""
+_ROW = {
+    "pa": _TEXT,
+    "pb": _OTHER,
+    "pc": _WIDE,
+    "pd": "2026-03-29 01:30:00.123456",
+    "pe": "-12.5",
+    "pf": "-7",
+    "pg": "7",
+    "ph": "Zo",
+    "pi": "I",
+    "pj": "x ",
+    "pk": "2026-03-29",
+}
+
+
+def probe_row() -> pa.Table:
+    """What `PROBE_ROW` holds."""
+    return pa.table({name: pa.array([text], pa.string()) for name, text in _ROW.items()})
 
 
 def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
     """A query of one row, and the text each of its columns must have.
 
-    Columns are named for what they show, so that a difference can be told.
+    Columns are named for what they show, so that a difference can be told. Where the dialect
+    `probes_rows`, the query is over `PROBE_ROW`.
     """
-    text, other, wide = (sql.literal(t) for t in (_TEXT, _OTHER, _WIDE))
-    raw, raw_other = _TEXT.encode(), _OTHER.encode()
-    joined = f"{_TEXT}{_OTHER}{len(raw)};n;{len(raw_other)}".encode()
+    text, other, wide, part, letter, blank = (_constant(sql, n) for n in _CONSTANT_TEXTS)
+    raw = _TEXT.encode()
+    joined = sql.listed([_TEXT, None, _OTHER]).encode()
     nothing = sql.cast("NULL", sql.text)
+    moment, day, fraction = _times(sql)
     checks = {
         "length": (sql.octets(text), str(len(raw))),
         "md5": (sql.hex(sql.md5(text)), _md5(raw)),
@@ -32,21 +55,25 @@ def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
         "utf8": (sql.hex(sql.utf8(wide)), _WIDE.encode().hex()),
         "fingerprint": (sql.hex(sql.fingerprint([text, nothing, other])), _md5(joined)),
         "timestamp": (
-            sql.render("TIMESTAMP '2026-03-29 01:30:00.123456'", pa.timestamp("us")),
+            sql.render(moment, pa.timestamp("us")),
             "1774747800123456",
         ),
-        "date": (sql.render("DATE '2026-03-29'", pa.date32()), "2026-03-29"),
-        "decimal": (sql.render("CAST(-12.5 AS DECIMAL(6, 2))", pa.decimal128(6, 2)), "-12.50"),
-        "integer": (sql.render(sql.cast("-7", sql.bigint), pa.int64()), "-7"),
+        "date": (sql.render(day, pa.date32()), "2026-03-29"),
+        "decimal": (sql.render(fraction, pa.decimal128(6, 2)), "-12.50"),
+        "integer": (sql.render(sql.cast(_number(sql, "pf"), sql.bigint), pa.int64()), "-7"),
         "boolean": (sql.render("(1 = 1)", pa.bool_()), "true"),
-        "division": (sql.div("7", 2), "3"),
+        "division": (sql.div(_number(sql, "pg"), 2), "3"),
         "pattern": (
             f"CASE WHEN {sql.matches(text, '[A-Za-z]{2}')} THEN 'part' "
-            f"WHEN {sql.matches(sql.as_text(sql.literal('Zo')), '[A-Za-z]{2}')} THEN 'whole' END",
+            f"WHEN {sql.matches(sql.as_text(part), '[A-Za-z]{2}')} THEN 'whole' END",
             "whole",
         ),
         "comparison": (
-            f"CASE WHEN {sql.as_text(sql.literal('I'))} = 'i' THEN 'same' ELSE 'apart' END",
+            f"CASE WHEN {sql.as_text(letter)} = 'i' THEN 'same' ELSE 'apart' END",
+            "apart",
+        ),
+        "blanks": (
+            f"CASE WHEN {sql.is_one_of(blank, ['x'])} THEN 'same' ELSE 'apart' END",
             "apart",
         ),
     }
@@ -55,7 +82,33 @@ def planner_probe(sql: SqlDialect) -> tuple[str, dict[str, str]]:
     columns = ", ".join(
         f"{sql.cast(c, sql.text)} AS {sql.quote(n)}" for n, (c, _) in checks.items()
     )
-    return f"SELECT {columns}", {n: want for n, (_, want) in checks.items()}
+    asked = f" FROM {PROBE_ROW}" if sql.probes_rows else ""
+    return f"SELECT {columns}{asked}", {n: want for n, (_, want) in checks.items()}
+
+
+_CONSTANT_TEXTS = ("pa", "pb", "pc", "ph", "pi", "pj")
+
+
+def _constant(sql: SqlDialect, name: str) -> str:
+    """A text as it stands, or as a row has it."""
+    return name if sql.probes_rows else sql.literal(_ROW[name])
+
+
+def _number(sql: SqlDialect, name: str) -> str:
+    return sql.cast(name, sql.bigint) if sql.probes_rows else _ROW[name]
+
+
+def _times(sql: SqlDialect) -> tuple[str, str, str]:
+    """A time, its day, and an exact fraction."""
+    if sql.probes_rows:
+        kinds = (("pd", "TIMESTAMP"), ("pk", "DATE"), ("pe", "DECIMAL(6, 2)"))
+        moment, day, fraction = (sql.cast(name, kind) for name, kind in kinds)
+        return moment, day, fraction
+    return (
+        f"TIMESTAMP '{_ROW['pd']}'",
+        f"DATE '{_ROW['pk']}'",
+        f"CAST({_ROW['pe']} AS DECIMAL(6, 2))",
+    )
 
 
 def differences(found: pa.Table, wanted: dict[str, str]) -> list[str]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
-from mayfly.planning.probe import differences, planner_probe
+from mayfly.planning.probe import PROBE_ROW, differences, planner_probe, probe_row
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import Source, SqlSession
-from mayfly.privacy.rules.probe import RuleUse, differing, probe_sql
+from mayfly.privacy.rules.probe import (
+    PROBE_STRINGS,
+    RuleUse,
+    differing,
+    probe_sql,
+    probe_strings,
+)
 
 
 def probe_source(source: Source, sql: SqlDialect, uses: Sequence[RuleUse]) -> frozenset[RuleUse]:
@@ -23,6 +29,8 @@ def probe_source(source: Source, sql: SqlDialect, uses: Sequence[RuleUse]) -> fr
         asked = list(dict.fromkeys(uses))
         if not asked:
             return frozenset()
+        if sql.probes_rows:
+            session.load(PROBE_STRINGS, probe_strings())
         found = _ask(source, sql, session, asked)
         if found is not None:
             return found
@@ -34,6 +42,8 @@ def probe_source(source: Source, sql: SqlDialect, uses: Sequence[RuleUse]) -> fr
 def _require_planner(source: Source, sql: SqlDialect, session: SqlSession) -> None:
     query, wanted = planner_probe(sql)
     try:
+        if sql.probes_rows:
+            session.load(PROBE_ROW, probe_row())
         wrong = differences(session.table(query), wanted)
     except TransientError:
         raise
@@ -54,7 +64,8 @@ def _ask(
 ) -> frozenset[RuleUse] | None:
     """Uses that differ; None where the server refuses the query."""
     try:
-        found = session.table(probe_sql(uses, source.dialect, sql.as_text("{column}")))
+        asked = probe_sql(uses, source.dialect, sql.as_text("{column}"), loaded=sql.probes_rows)
+        found = session.table(asked)
     except TransientError:
         raise
     except EngineError:

@@ -16,7 +16,13 @@ from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.make import PlanPlace, pages
 from mayfly.domain.errors import IntegrityError, PolicyError
-from mayfly.planning.columns import key_list, key_names, model_keys, source_fingerprint
+from mayfly.planning.columns import (
+    key_list,
+    key_names,
+    model_keys,
+    no_key,
+    source_fingerprint,
+)
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import OUT, SETTLED, NumberingSql
 from mayfly.planning.spec import PlanSpec, RowClass
@@ -256,7 +262,7 @@ class Recognition:
         in gone they do not. Whose they were is not told: no row of the model's.
         """
         more = "" if kind == "gone" else ", perhaps, stale"
-        nobody = ", ".join(self._sql.cast("NULL", k.sql_type) for k in self._spec.keys)
+        nobody = ", ".join(no_key(self._spec, self._sql))
         query = f"SELECT field, digest{more} FROM {state.names.of('pairs')} WHERE {self.unseen()}"
         for piece in state.session.stream(query):
             loaded = self._load(self._unsealed(pa.Table.from_batches([piece])))

@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from mayfly.domain.errors import PolicyError
 
-DialectName = Literal["bigquery", "duckdb", "mysql", "postgres", "snowflake", "sqlite"]
+DialectName = Literal[
+    "bigquery", "databricks", "duckdb", "mysql", "postgres", "redshift", "snowflake", "sqlite"
+]
 """The SQL of a source, as the parser of model SQL calls it."""
 TARGET = "mf_t"
 """Alias of the table that an UPDATE or DELETE changes, in its conditions."""
@@ -53,6 +55,9 @@ class SqlDialect(ABC):
     ordinal = "n"
     """Number of a row in a table that was made in this transaction and loses none: a column of that
     name, or what an engine numbers rows by itself. Distinct; small gaps, any beginning."""
+    probes_rows = False
+    """Whether an engine works out what a query makes of constants alone elsewhere than what it
+    makes of rows: what it computes is then asked of rows of a temporary table."""
     fence = ""
     """End of a subquery whose columns an engine must work out once, not where they are used."""
 
@@ -355,6 +360,11 @@ class SqlDialect(ABC):
     def joined(self, texts_sql: Sequence[str]) -> str:
         """Texts that are never null, side by side."""
         return " || ".join(texts_sql)
+
+    def listed(self, texts: Sequence[str | None]) -> str:
+        """What a server's fingerprint is one of, as Python has it: see `_listed`."""
+        sizes = ("n" if t is None else str(len(t.encode())) for t in texts)
+        return "".join(t or "" for t in texts) + ";".join(sizes)
 
     def _listed(self, rendered: Sequence[str]) -> str:
         """The texts, then their lengths: read from its end it is one list alone."""

@@ -45,8 +45,10 @@ __all__ = [
 
 SqlDialectName = Literal[
     "bigquery",
+    "databricks",
     "duckdb",
     "postgres",
+    "redshift",
     "clickhouse",
     "mariadb",
     "mysql",

@@ -57,15 +57,28 @@ class RuleUse:
     default_country: str | None = None
 
 
-def probe_sql(uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str) -> str:
+PROBE_STRINGS = "mf_probe"
+"""A temporary table of these strings, where an engine must be asked of rows: n, v."""
+
+
+def probe_strings() -> pa.Table:
+    """What `PROBE_STRINGS` holds."""
+    places = pa.array(range(len(STRINGS)), pa.int64())
+    return pa.table({"n": places, "v": pa.array(STRINGS, pa.string())})
+
+
+def probe_sql(
+    uses: Sequence[RuleUse], dialect: SqlDialectName, text_sql: str, *, loaded: bool = False
+) -> str:
     """One query that gives number, digest, finality and canonical digest of each string and use.
 
     Args:
         uses: whose columns are d0, i0, c0, d1 and so on; c is null where nothing compares it.
         dialect: of the server.
         text_sql: how the sync reads a text column, with `{column}` for its name.
+        loaded: whether the strings are in `PROBE_STRINGS`; otherwise they stand in the query.
     """
-    rows = EMITTERS[dialect]().rows("n", "v", STRINGS)
+    rows = PROBE_STRINGS if loaded else EMITTERS[dialect]().rows("n", "v", STRINGS)
     made = []
     for n, use in enumerate(uses):
         sql = sql_digest(

@@ -14,9 +14,11 @@ from mayfly.privacy.rules.emitters.base import (
 )
 from mayfly.privacy.rules.emitters.bigquery import BigqueryEmitter
 from mayfly.privacy.rules.emitters.clickhouse import ClickhouseEmitter
+from mayfly.privacy.rules.emitters.databricks import DatabricksEmitter
 from mayfly.privacy.rules.emitters.duckdb import DuckdbEmitter
 from mayfly.privacy.rules.emitters.mariadb import MariadbEmitter
 from mayfly.privacy.rules.emitters.postgres import PostgresEmitter
+from mayfly.privacy.rules.emitters.redshift import RedshiftEmitter
 from mayfly.privacy.rules.emitters.snowflake import SnowflakeEmitter
 from mayfly.privacy.rules.emitters.spark import SparkEmitter
 from mayfly.privacy.rules.emitters.sqlite import SqliteEmitter
@@ -41,4 +43,6 @@ EMITTERS: dict[str, Callable[[], Emitter]] = {
     "spark": SparkEmitter,
     "sqlite": SqliteEmitter,
     "bigquery": BigqueryEmitter,
+    "databricks": DatabricksEmitter,
+    "redshift": RedshiftEmitter,
 }

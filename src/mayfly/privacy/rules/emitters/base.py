@@ -77,9 +77,10 @@ class Emitter(ABC):
                 return self.pad(text, length)
             case e.Lookup(table=table, keep=keep):
                 whens = " ".join(
-                    f"WHEN {self.literal(k)} THEN {self.literal(v)}" for k, v in table.items()
+                    f"WHEN {self.compared_literal(k)} THEN {self.literal(v)}"
+                    for k, v in table.items()
                 )
-                return f"CASE {text} {whens} ELSE {text if keep else 'NULL'} END"
+                return f"CASE {self.compared(text)} {whens} ELSE {text if keep else 'NULL'} END"
         raise TypeError("not a text node")
 
     def condition(self, node: e.Condition, column: str) -> str:
@@ -94,7 +95,7 @@ class Emitter(ABC):
         text = self.text(node.text, column)
         match node:
             case e.Only(characters=""):
-                return f"({text} = '')"
+                return f"({self.compared(text)} = {self.compared_literal('')})"
             case e.Only(characters=characters):
                 return self.only(text, characters)
             case e.Length(least=least, most=most):
@@ -105,7 +106,8 @@ class Emitter(ABC):
             case e.Has(part=part):
                 return f"({self.position(text, part)} > 0)"
             case e.In(values=values):
-                return f"({text} IN ({', '.join(self.literal(v) for v in values)}))"
+                listed = ", ".join(self.compared_literal(v) for v in values)
+                return f"({self.compared(text)} IN ({listed}))"
             case e.Between(least=least, most=most):
                 digits = f"(length({text}) BETWEEN 1 AND 4 AND {self.only(text, e.DIGITS)})"
                 return (
@@ -132,6 +134,14 @@ class Emitter(ABC):
     def literal(self, text: str) -> str:
         """A text of a rule's own characters."""
         return text_literal(text)
+
+    def compared(self, text: str) -> str:
+        """A text as one side of a comparison that tells texts apart by all their characters."""
+        return text
+
+    def compared_literal(self, text: str) -> str:
+        """A rule's own text as the other side."""
+        return self.literal(text)
 
     def rows(self, number: str, text: str, texts: Sequence[str]) -> str:
         """FROM item of some texts with their places, in columns of two names."""
