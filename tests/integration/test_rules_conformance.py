@@ -21,7 +21,9 @@ from mariadb import MariaDB, mariadb_server
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.bigquery_session import BigquerySession
 from mayfly.connectors.sources.sqlite import SqliteSource
+from mayfly.planning.probe import planner_probe
 from mayfly.planning.shared import Shared
+from mayfly.planning.sql.databricks import DatabricksDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.planning.sql.sqlite import SqliteDialect
@@ -37,6 +39,7 @@ from mayfly.privacy.rules import (
 from mayfly.privacy.rules.expression import MORE_LETTERS, NAME_LETTERS, NAME_MARKS
 from mayfly.privacy.rules.probe import STRINGS
 from spark import spark_process
+from translated import MACROS, translation
 
 FIELDS = [
     "email",
@@ -414,6 +417,26 @@ def test_spark_equals_python(spark: EngineProcess, platform: str, country: str |
     for n, key in enumerate(keys):
         rows = [(_unhexed(r[f"d{n}"]), r[f"i{n}"], _unhexed(r[f"c{n}"])) for r in found]
         equal_python(key, country, rows)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_spark_computes_what_a_plan_on_databricks_rests_on(spark: EngineProcess) -> None:
+    """Under either language; of Databricks' own engine it says nothing."""
+    asked, wanted = planner_probe(DatabricksDialect())
+    spark.query("SET TIME ZONE 'UTC'")
+    assert spark.query(asked) == [wanted]
+
+
+@pytest.mark.parametrize("key", [("meta", f) for f in ("email", "phone", "first_name", "country")])
+def test_what_is_written_for_redshift_equals_python_in_a_duckdb(key: tuple[str, str]) -> None:
+    """Sets, tables and patterns are those of the rule; what Redshift makes of them nobody asked."""
+    sql = translation(query(RULES[key], "redshift", "FR"), "redshift")
+    with duckdb.connect() as con:
+        for macro in MACROS:
+            con.execute(f"CREATE TEMPORARY MACRO {macro}")
+        con.register("t", numbered([None, *corpus(), *STRINGS]))
+        equal_python(key, "FR", con.execute(sql).fetchall())
 
 
 def equal_python(

@@ -176,9 +176,10 @@ class RedshiftDialect(SqlDialect):
         made = super().create_table(name, columns, temporary=temporary)
         return made if temporary else f"{made} BACKUP NO"
 
-    def working_copy(self, name: str, query: str) -> str:
+    def create_as(self, name: str, query: str, *, temporary: bool = False) -> str:
         """See `create_table`."""
-        return f"CREATE TABLE {name} BACKUP NO AS {query}"
+        kind, kept = ("TEMPORARY TABLE", "") if temporary else ("TABLE", " BACKUP NO")
+        return f"CREATE {kind} {name}{kept} AS {query}"
 
     def add_column(self, table: str, column: str, kind: str) -> str:
         """Refused where it is there."""

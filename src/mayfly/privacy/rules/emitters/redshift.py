@@ -10,8 +10,10 @@ from mayfly.privacy.rules import expression as e
 from mayfly.privacy.rules.emitters.base import Emitter
 
 _END = "."
-_CONTROLS = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\f": "\f", "\\v": "\v"}
-_BY_CODE = re.compile(r"\\x\{([0-9a-f]+)\}|\\[tnrfv]|\\(.)")
+_PARTS = re.compile(r"\\x\{([0-9a-f]+)\}|\\(.)|(.)", re.DOTALL)
+_CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v"}
+# The same range without a backslash: a dash that comes first is itself.
+_TO_DASH, _FROM_DASH = "[!-\\-", "[-!-,"
 _WHOLE = "(?s)^(?:{})(?!.)"
 _TEXT = "VARCHAR(65535)"
 
@@ -87,9 +89,13 @@ class RedshiftEmitter(Emitter):
         return f"FROM_HEX({text})"
 
     def full_match(self, text: str, pattern: str) -> str:
-        """PCRE, to the very end: a dollar would also stand before a last line break."""
-        shape = _WHOLE.format(_BY_CODE.sub(_character, pattern))
-        return f"(REGEXP_INSTR({text}, {self.literal(shape)}, 1, 1, 0, 'p') = 1)"
+        """PCRE, to the very end: a dollar would also stand before a last line break.
+
+        A pattern is one literal, it is said: control characters stand in it as they are.
+        """
+        shape = _WHOLE.format(_plainly(pattern.replace(_TO_DASH, _FROM_DASH)))
+        made = self.literal(shape) if "\\" in shape else "'" + shape.replace("'", "''") + "'"
+        return f"(REGEXP_INSTR({text}, {made}, 1, 1, 0, 'p') = 1)"
 
     def integer(self, text: str) -> str:
         """Branches that are not taken may be worked out, and no text without a digit is cast."""
@@ -103,11 +109,19 @@ def _is_plain(character: str) -> bool:
     return character >= " " and character not in "\\\x7f"
 
 
-def _character(found: re.Match[str]) -> str:
-    """A character of a class as itself; what has a meaning there behind its backslash."""
-    code, marked = found.groups()
-    if code is not None:
-        return chr(int(code, 16))
-    if marked is not None:
-        return f"\\{marked}" if marked in "\\]^-[" else str(marked)
-    return _CONTROLS[found.group(0)]
+def _plainly(pattern: str) -> str:
+    """A pattern without backslashes, but where a class needs one: a mark by itself is a class."""
+    made, inside = "", False
+    for code, marked, plain in _PARTS.findall(pattern):
+        if code:
+            made += chr(int(code, 16))
+        elif marked in _CONTROLS:
+            made += _CONTROLS[marked]
+        elif marked and inside:
+            made += f"\\{marked}" if marked in "\\]^-[" else marked
+        elif marked:
+            made += f"[{marked}]"
+        else:
+            inside = plain == "[" or (inside and plain != "]")
+            made += plain
+    return made

@@ -1,0 +1,192 @@
+SELECT id, email, city, ok FROM "people";
+
+SELECT count(*) AS n FROM pg_namespace WHERE nspname = '_mayfly';
+
+CREATE SCHEMA IF NOT EXISTS "_mayfly";
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."states" (sid varchar(16) NOT NULL, workspace varchar(64) NOT NULL, target varchar(64) NOT NULL, sync varchar(64) NOT NULL, destination varchar(64) NOT NULL, owner varchar(64) NOT NULL, fence BIGINT NOT NULL, holder varchar(128), lease_until BIGINT NOT NULL, versions varchar(64), suppression BIGINT NOT NULL, format INTEGER NOT NULL, plan_run varchar(64), plan_versions varchar(64), plan_suppression BIGINT, plan_layout VARCHAR(65535), state_keys VARCHAR(65535), object_id varchar(64)) BACKUP NO;
+
+SELECT column_name AS name FROM information_schema.columns WHERE table_schema = '_mayfly' AND table_name = 'states';
+
+SELECT owner, fence, holder, lease_until, versions, suppression, format, plan_run, plan_versions, plan_layout, state_keys FROM "_mayfly"."states" WHERE sid = 'd79759bd6ae26178';
+
+LOCK TABLE "_mayfly"."states";
+
+INSERT INTO "_mayfly"."states" (sid, workspace, target, sync, destination, owner, fence, lease_until, suppression, format) SELECT 'd79759bd6ae26178', 'w', 'dev', 'people', 'ddddddddmirror', 'me', 0, 0, 0, 1 WHERE NOT EXISTS (SELECT 1 FROM "_mayfly"."states" WHERE sid = 'd79759bd6ae26178');
+
+UPDATE "_mayfly"."states" AS mf_t SET fence = 1, holder = 'h1', lease_until = 1 WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+DROP TABLE IF EXISTS "_mayfly"."state_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."pairs_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."rejected_0123456789abcdef";
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."state_0123456789abcdef" (k0 int8, fp VARBYTE, "out" VARBYTE, redo BOOLEAN NOT NULL, present BOOLEAN NOT NULL, first_at BIGINT NOT NULL, last_at BIGINT NOT NULL, s0 VARBYTE) BACKUP NO;
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."pairs_0123456789abcdef" (k0 int8, field VARCHAR(65535) NOT NULL, digest VARBYTE NOT NULL, perhaps BOOLEAN NOT NULL, stale BOOLEAN NOT NULL) BACKUP NO;
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."rejected_0123456789abcdef" (k0 int8, fp VARBYTE, versions varchar(64) NOT NULL, code INTEGER NOT NULL, reason varchar(64), vendor varchar(64), run varchar(64), noted_at BIGINT NOT NULL) BACKUP NO;
+
+UPDATE "_mayfly"."states" AS mf_t SET state_keys = '[["id", "int8"]]' WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+SELECT sid, sync, target, state_keys FROM "_mayfly"."states" WHERE state_keys IS NOT NULL ORDER BY sid;
+
+CREATE OR REPLACE VIEW "_mayfly"."rejected" AS SELECT CAST('people' AS VARCHAR(65535)) AS sync, CAST('dev' AS VARCHAR(65535)) AS target, CAST(run AS VARCHAR(65535)) AS run, (TIMESTAMP '1970-01-01 00:00:00' + (noted_at) / 1000.0 * INTERVAL '1 second') AS noted_at, CASE code WHEN 2 THEN 'rejected' WHEN 4 THEN 'withheld' END AS outcome, CAST(reason AS VARCHAR(65535)) AS reason, CAST(vendor AS VARCHAR(65535)) AS vendor_code, CAST('id' AS VARCHAR(65535)) AS key_columns, CAST(k0 AS VARCHAR(65535)) AS key_1 FROM "_mayfly"."rejected_0123456789abcdef";
+
+SELECT count(*) AS n FROM information_schema.tables WHERE table_schema = '_mayfly' AND table_name = 'state_0123456789abcdef';
+
+UPDATE "_mayfly"."states" AS mf_t SET lease_until = 1 WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+DROP TABLE IF EXISTS "_mayfly"."scan_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."plan_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."drop_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."gone_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."batches_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."intents_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."acks_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."codes_0123456789abcdef";
+
+DROP TABLE IF EXISTS "_mayfly"."before_0123456789abcdef";
+
+SELECT count(*) AS n FROM "_mayfly"."rejected_0123456789abcdef";
+
+/* mayfly sync=people run=r1 scan */ CREATE TABLE "_mayfly"."scan_0123456789abcdef" BACKUP NO AS SELECT row_number() OVER () - 1 AS n, c, k0, fp, s_out, redo, h0 AS s0, CASE WHEN need AND (h0 IS NULL) THEN NOT (((x0 IS NULL OR x0 NOT LIKE 'x%'))) ELSE FALSE END AS o0, w FROM (SELECT *, CASE WHEN need THEN CASE WHEN (x0 IS NULL OR x0 NOT LIKE 'x%') THEN FROM_HEX(SHA2(x0, 256)) END END AS h0 FROM (SELECT c, k0, redo, c IN (1, 2, 9, 8) AS need, CASE WHEN c IN (1, 2, 9, 8) THEN fp END AS fp, CASE WHEN c IN (1, 2, 9, 8) THEN s_out END AS s_out, CASE WHEN c IN (1, 2, 9, 8) THEN w END AS w, x0 FROM (SELECT CAST(CASE WHEN m.here IS NULL AND s.present THEN 4 WHEN m.here IS NULL THEN NULL WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN 9 WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN 3 WHEN m.g = 1 AND s.present THEN 2 WHEN m.g = 1 THEN 1 WHEN s.present AND m.g = 0 THEN 5 WHEN s.present THEN 6 ELSE 7 END AS SMALLINT) AS c, coalesce(m.k0, s.k0) AS k0, m.fp AS fp, s.out AS s_out, coalesce(s.redo, FALSE) AS redo, m.x0 AS x0, m.w AS w FROM (SELECT "id" AS k0, FROM_HEX(MD5(coalesce(SHA2(CAST("city" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("email" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("id" AS VARCHAR(65535)), 256), 'n'))) AS fp, TRUE AS here, CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END AS g, "email" AS x0, (coalesce(CAST(OCTET_LENGTH(CAST("city" AS VARCHAR(65535))) AS BIGINT), 0) + coalesce(CAST(OCTET_LENGTH(CAST("email" AS VARCHAR(65535))) AS BIGINT), 0)) AS w FROM (SELECT id, email, city, ok FROM "people") AS mf_model) m FULL OUTER JOIN "_mayfly"."state_0123456789abcdef" s ON m.k0 = s.k0) AS mf_c WHERE c IS NOT NULL) AS mf_h0) AS mf_w;
+
+SELECT count(*) AS n FROM "_mayfly"."scan_0123456789abcdef" WHERE k0 IS NULL;
+
+SELECT count(*) AS n FROM (SELECT 1 AS one FROM "_mayfly"."scan_0123456789abcdef" GROUP BY k0 HAVING count(*) > 1) AS mf_d;
+
+SELECT coalesce(sum(CASE WHEN o0 THEN 1 ELSE 0 END), 0) AS o0 FROM "_mayfly"."scan_0123456789abcdef";
+
+/* mayfly sync=people run=r1 outside 0 */ SELECT q.n AS n, m.x AS x, m.y AS y FROM "_mayfly"."scan_0123456789abcdef" q JOIN (SELECT "id" AS k0, CAST("email" AS VARCHAR(65535)) AS x, CAST(NULL AS VARCHAR(65535)) AS y FROM (SELECT id, email, city, ok FROM "people") AS mf_model WHERE (CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END) = 1) m ON q.k0 = m.k0 WHERE q.o0;
+
+UPDATE "_mayfly"."scan_0123456789abcdef" AS mf_t SET s0 = w.d FROM mf_load_1 w WHERE mf_t.n = w.n;
+
+SELECT CAST(coalesce(avg(w), 0) AS BIGINT) AS n FROM "_mayfly"."scan_0123456789abcdef" WHERE w IS NOT NULL;
+
+UPDATE "_mayfly"."scan_0123456789abcdef" AS mf_t SET c = 13 WHERE c IN (9, 2) AND NOT redo AND s_out = fp;
+
+/* mayfly sync=people run=r1 plan */ CREATE TABLE "_mayfly"."plan_0123456789abcdef" BACKUP NO AS SELECT CAST(0 + (rn) / 3 AS INTEGER) AS batch, CAST((rn) % 3 AS INTEGER) AS pos, k0, fp, "out", s0 FROM (SELECT row_number() OVER () - 1 AS rn, k0, fp, fp AS "out", s0 FROM "_mayfly"."scan_0123456789abcdef" WHERE c IN (1, 2, 9)) AS mf_n;
+
+/* mayfly sync=people run=r1 drop */ CREATE TABLE "_mayfly"."drop_0123456789abcdef" BACKUP NO AS SELECT CAST(0 AS INTEGER) AS batch, CAST(0 AS INTEGER) AS pos, CAST(NULL AS VARCHAR(65535)) AS field, CAST(NULL AS VARBYTE) AS digest, CAST(NULL AS int8) AS k0 LIMIT 0;
+
+SELECT coalesce(max(batch), -1) AS n FROM "_mayfly"."plan_0123456789abcdef";
+
+INSERT INTO "_mayfly"."drop_0123456789abcdef" SELECT CAST(2 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 FROM "_mayfly"."scan_0123456789abcdef" s JOIN "_mayfly"."state_0123456789abcdef" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 5, 6, 10, 12)) AS mf_n;
+
+/* mayfly sync=people run=r1 batches */ CREATE TABLE "_mayfly"."batches_0123456789abcdef" BACKUP NO AS SELECT batch, CAST('write' AS VARCHAR(65535)) AS op, CAST(NULL AS VARCHAR(65535)) AS field, count(*) AS size FROM "_mayfly"."plan_0123456789abcdef" GROUP BY batch UNION ALL SELECT batch, CAST('remove' AS VARCHAR(65535)), field, count(*) FROM "_mayfly"."drop_0123456789abcdef" GROUP BY batch, field;
+
+SELECT c, count(*) AS n, coalesce(sum(CASE WHEN redo THEN 1 ELSE 0 END), 0) AS redo FROM "_mayfly"."scan_0123456789abcdef" GROUP BY c;
+
+SELECT count(*) AS n FROM "_mayfly"."drop_0123456789abcdef";
+
+SELECT count(*) AS n FROM "_mayfly"."state_0123456789abcdef" WHERE present;
+
+SELECT batch, op, field, CAST(size AS BIGINT) AS size FROM "_mayfly"."batches_0123456789abcdef" ORDER BY batch;
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."intents_0123456789abcdef" (batch INTEGER NOT NULL, job varchar(200)) BACKUP NO;
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."acks_0123456789abcdef" (batch INTEGER NOT NULL) BACKUP NO;
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."codes_0123456789abcdef" (batch INTEGER NOT NULL, pos INTEGER NOT NULL, code INTEGER NOT NULL, reason VARCHAR(65535), vendor VARCHAR(65535)) BACKUP NO;
+
+CREATE TABLE IF NOT EXISTS "_mayfly"."before_0123456789abcdef" (k0 int8, first_at BIGINT) BACKUP NO;
+
+UPDATE "_mayfly"."states" AS mf_t SET plan_run = 'r1', plan_versions = 'v1', plan_suppression = 0, plan_layout = '{"run": "r1", "mode": "mirror", "external": false, "by_identifier": false, "erase_withdrawn": true, "versions": "v1", "fields": [["ID", false], ["CITY", false], ["EMAIL", false]], "suppression": 1, "sent_as": [null], "copy": null}' WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+/* mayfly sync=people run=r1 batches=0-1 */ SELECT q.batch, q.pos, m.f0 AS f0, m.f1 AS f1, m.f2 AS f2 FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT "id" AS k0, "id" AS f0, "city" AS f1, "email" AS f2 FROM (SELECT id, email, city, ok FROM "people") AS mf_model WHERE (CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END) = 1) m ON q.k0 = m.k0 WHERE q.batch BETWEEN 0 AND 1;
+
+INSERT INTO "_mayfly"."intents_0123456789abcdef" VALUES (0, NULL);
+
+INSERT INTO "_mayfly"."acks_0123456789abcdef" VALUES (0);
+
+INSERT INTO "_mayfly"."intents_0123456789abcdef" VALUES (1, NULL);
+
+INSERT INTO "_mayfly"."acks_0123456789abcdef" VALUES (1);
+
+SELECT b.batch, b.op, b.field, CAST(b.size AS BIGINT) AS size, i.batch AS intent, i.job, a.batch AS ack FROM "_mayfly"."batches_0123456789abcdef" b LEFT JOIN (SELECT batch, max(job) AS job FROM "_mayfly"."intents_0123456789abcdef" GROUP BY batch) i ON i.batch = b.batch LEFT JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = b.batch ORDER BY b.batch;
+
+SELECT o.batch, o.pos FROM "_mayfly"."codes_0123456789abcdef" o LEFT JOIN "_mayfly"."acks_0123456789abcdef" a ON a.batch = o.batch WHERE a.batch IS NULL ORDER BY o.batch, o.pos;
+
+SELECT count(*) AS n FROM (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE o.code IS NULL OR o.code IN (0, 1)) AS mf_q;
+
+SELECT count(*) AS n FROM (SELECT q.* FROM "_mayfly"."drop_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE o.code IS NULL OR o.code IN (0, 1)) AS mf_q;
+
+SELECT count(*) AS n FROM (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."intents_0123456789abcdef") i ON i.batch = q.batch LEFT JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE a.batch IS NULL AND o.code IS NULL) AS mf_q;
+
+SELECT count(*) AS n FROM (SELECT q.* FROM "_mayfly"."drop_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."intents_0123456789abcdef") i ON i.batch = q.batch LEFT JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE a.batch IS NULL AND o.code IS NULL) AS mf_q;
+
+DELETE FROM "_mayfly"."before_0123456789abcdef" WHERE TRUE;
+
+INSERT INTO "_mayfly"."before_0123456789abcdef" (k0, first_at) SELECT t.k0, t.first_at FROM "_mayfly"."state_0123456789abcdef" t JOIN (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE o.code IS NULL OR o.code IN (0, 1)) q ON t.k0 = q.k0;
+
+DELETE FROM "_mayfly"."state_0123456789abcdef" USING "_mayfly"."before_0123456789abcdef" b WHERE b.k0 = "state_0123456789abcdef".k0;
+
+INSERT INTO "_mayfly"."state_0123456789abcdef" (k0, fp, "out", redo, present, first_at, last_at, s0) SELECT q.k0, q.fp, q."out", FALSE, TRUE, coalesce(t.first_at, 1000), 1000, q.s0 FROM (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE o.code IS NULL OR o.code IN (0, 1)) q LEFT JOIN "_mayfly"."before_0123456789abcdef" t ON q.k0 = t.k0;
+
+INSERT INTO "_mayfly"."before_0123456789abcdef" (k0, first_at) SELECT t.k0, t.first_at FROM "_mayfly"."state_0123456789abcdef" t JOIN (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."intents_0123456789abcdef") i ON i.batch = q.batch LEFT JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE a.batch IS NULL AND o.code IS NULL) q ON t.k0 = q.k0;
+
+INSERT INTO "_mayfly"."state_0123456789abcdef" (k0, fp, "out", redo, present, first_at, last_at, s0) SELECT q.k0, TO_VARBYTE('', 'utf8'), TO_VARBYTE('', 'utf8'), TRUE, TRUE, coalesce(t.first_at, 1000), 1000, q.s0 FROM (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."intents_0123456789abcdef") i ON i.batch = q.batch LEFT JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE a.batch IS NULL AND o.code IS NULL) q LEFT JOIN "_mayfly"."before_0123456789abcdef" t ON q.k0 = t.k0;
+
+UPDATE "_mayfly"."state_0123456789abcdef" AS mf_t SET fp = q.fp, s0 = q.s0 FROM "_mayfly"."scan_0123456789abcdef" q WHERE q.c = 13 AND mf_t.k0 = q.k0;
+
+UPDATE "_mayfly"."state_0123456789abcdef" AS mf_t SET present = FALSE FROM (SELECT a.k0 FROM (SELECT q.* FROM "_mayfly"."drop_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE o.code IS NULL OR o.code IN (0, 1)) a) q WHERE mf_t.k0 = q.k0;
+
+DELETE FROM "_mayfly"."rejected_0123456789abcdef" USING (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch) q WHERE q.k0 = "rejected_0123456789abcdef".k0;
+
+INSERT INTO "_mayfly"."rejected_0123456789abcdef" (k0, fp, versions, code, reason, vendor, run, noted_at) SELECT q.k0, q.fp, 'v1', o.code, o.reason, o.vendor, 'r1', 1000 FROM (SELECT q.* FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT DISTINCT batch FROM "_mayfly"."acks_0123456789abcdef") a ON a.batch = q.batch) q JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = q.batch AND o.pos = q.pos WHERE o.code IN (2, 4);
+
+UPDATE "_mayfly"."states" AS mf_t SET plan_run = NULL, versions = plan_versions, suppression = plan_suppression WHERE sid = 'd79759bd6ae26178';
+
+UPDATE "_mayfly"."states" AS mf_t SET holder = NULL, lease_until = 1 WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+SELECT column_name AS name FROM information_schema.columns WHERE table_schema = '_mayfly' AND table_name = 'rejected';
+
+UPDATE "_mayfly"."states" AS mf_t SET fence = 1, holder = 'h2', lease_until = 1 WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+SELECT column_name AS name FROM information_schema.columns WHERE table_schema = '_mayfly' AND table_name = 'state_0123456789abcdef';
+
+INSERT INTO "_mayfly"."drop_0123456789abcdef" SELECT CAST(1 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 FROM "_mayfly"."scan_0123456789abcdef" s JOIN "_mayfly"."state_0123456789abcdef" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 5, 6, 10, 12)) AS mf_n;
+
+UPDATE "_mayfly"."states" AS mf_t SET plan_run = 'r1', plan_versions = 'v1', plan_suppression = 0, plan_layout = '{"run": "r2", "mode": "mirror", "external": false, "by_identifier": false, "erase_withdrawn": true, "versions": "v1", "fields": [["ID", false], ["CITY", false], ["EMAIL", false]], "suppression": 1, "sent_as": [null], "copy": null}' WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+/* mayfly sync=people run=r1 batches=0-1 */ SELECT q.batch, q.pos, q.k0 AS f0 FROM "_mayfly"."drop_0123456789abcdef" q WHERE q.batch BETWEEN 0 AND 1;
+
+UPDATE "_mayfly"."states" AS mf_t SET fence = 1, holder = 'h3', lease_until = 1 WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+/* mayfly sync=people run=r1 scan */ CREATE TABLE "_mayfly"."scan_0123456789abcdef" BACKUP NO AS SELECT row_number() OVER () - 1 AS n, c, k0, fp, s_out, redo, CASE WHEN need THEN h0 ELSE s_s0 END AS s0, CASE WHEN need AND (h0 IS NULL) THEN NOT (((x0 IS NULL OR x0 NOT LIKE 'x%'))) ELSE FALSE END AS o0, w FROM (SELECT *, CASE WHEN need THEN CASE WHEN (x0 IS NULL OR x0 NOT LIKE 'x%') THEN FROM_HEX(SHA2(x0, 256)) END END AS h0 FROM (SELECT c, k0, redo, s_s0, c IN (1, 2, 9, 8) AS need, CASE WHEN c IN (1, 2, 9, 8) THEN fp END AS fp, CASE WHEN c IN (1, 2, 9, 8) THEN s_out END AS s_out, CASE WHEN c IN (1, 2, 9, 8) THEN w END AS w, x0 FROM (SELECT CAST(CASE WHEN m.here IS NULL AND s.present THEN 4 WHEN m.here IS NULL THEN NULL WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN 9 WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN 3 WHEN m.g = 1 AND s.present THEN 2 WHEN m.g = 1 THEN 1 WHEN s.present AND m.g = 0 THEN 5 WHEN s.present THEN 6 ELSE 7 END AS SMALLINT) AS c, coalesce(m.k0, s.k0) AS k0, m.fp AS fp, s.out AS s_out, coalesce(s.redo, FALSE) AS redo, m.x0 AS x0, s.s0 AS s_s0, m.w AS w FROM (SELECT "id" AS k0, FROM_HEX(MD5(coalesce(SHA2(CAST("city" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("email" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("id" AS VARCHAR(65535)), 256), 'n'))) AS fp, TRUE AS here, CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END AS g, "email" AS x0, (coalesce(CAST(OCTET_LENGTH(CAST("city" AS VARCHAR(65535))) AS BIGINT), 0) + coalesce(CAST(OCTET_LENGTH(CAST("email" AS VARCHAR(65535))) AS BIGINT), 0)) AS w FROM (SELECT id, email, city, ok FROM "people") AS mf_model) m FULL OUTER JOIN "_mayfly"."state_0123456789abcdef" s ON m.k0 = s.k0) AS mf_c WHERE c IS NOT NULL) AS mf_h0) AS mf_w;
+
+SELECT coalesce(min(n), 0) AS first, coalesce(max(n) + 1, 0) AS past FROM "_mayfly"."scan_0123456789abcdef";
+
+SELECT n AS n, s0 FROM "_mayfly"."scan_0123456789abcdef" WHERE c IN (1, 2, 9, 8, 3) AND n >= 0 AND n < 200000;
+
+UPDATE "_mayfly"."scan_0123456789abcdef" AS mf_t SET c = 10 WHERE mf_t.n IN (SELECT n FROM mf_load_1);
+
+UPDATE "_mayfly"."states" AS mf_t SET plan_run = 'r1', plan_versions = 'v1', plan_suppression = 1, plan_layout = '{"run": "r3", "mode": "mirror", "external": false, "by_identifier": false, "erase_withdrawn": true, "versions": "v1", "fields": [["ID", false], ["CITY", false], ["EMAIL", false]], "suppression": 1, "sent_as": [null], "copy": null}' WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+/* mayfly sync=people run=r1 batches=0-1 */ SELECT q.batch, q.pos, m.f0 AS f0, m.f1 AS f1, m.f2 AS f2, m.s0 AS s0, m.x0 AS x0, m.y0 AS y0 FROM "_mayfly"."plan_0123456789abcdef" q JOIN (SELECT "id" AS k0, "id" AS f0, "city" AS f1, "email" AS f2, CASE WHEN ("email" IS NULL OR "email" NOT LIKE 'x%') THEN FROM_HEX(SHA2("email", 256)) END AS s0, CASE WHEN NOT (("email" IS NULL OR "email" NOT LIKE 'x%')) THEN CAST("email" AS VARCHAR(65535)) END AS x0, CAST(NULL AS VARCHAR(65535)) AS y0 FROM (SELECT id, email, city, ok FROM "people") AS mf_model WHERE (CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END) = 1) m ON q.k0 = m.k0 WHERE q.batch BETWEEN 0 AND 1;
+
+UPDATE "_mayfly"."states" AS mf_t SET fence = 1, holder = 'h4', lease_until = 1 WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+SELECT n AS n, s0 FROM "_mayfly"."scan_0123456789abcdef" WHERE c IN (1, 2, 9, 8) AND n >= 0 AND n < 200000;
+
+UPDATE "_mayfly"."states" AS mf_t SET plan_run = 'r1', plan_versions = 'v1', plan_suppression = 1, plan_layout = '{"run": "r4", "mode": "mirror", "external": false, "by_identifier": false, "erase_withdrawn": true, "versions": "v1", "fields": [["ID", false], ["CITY", false], ["EMAIL", false]], "suppression": 1, "sent_as": [null], "copy": null}' WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+INSERT INTO "_mayfly"."codes_0123456789abcdef" SELECT CAST(m.batch AS INTEGER), CAST(m.pos AS INTEGER), CAST(m.code AS INTEGER), m.reason, m.vendor FROM mf_codes m LEFT JOIN "_mayfly"."codes_0123456789abcdef" o ON o.batch = m.batch AND o.pos = m.pos WHERE o.code IS NULL;
+
+UPDATE "_mayfly"."states" AS mf_t SET fence = 1, holder = 'h5', lease_until = 1 WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
+/* mayfly sync=people run=r1 scan */ CREATE TABLE "_mayfly"."scan_0123456789abcdef" BACKUP NO AS SELECT row_number() OVER () - 1 AS n, c, k0, fp, s_out, redo, h0 AS s0, CASE WHEN need AND (h0 IS NULL) THEN NOT (((x0 IS NULL OR x0 NOT LIKE 'x%'))) ELSE FALSE END AS o0, w FROM (SELECT *, CASE WHEN need THEN CASE WHEN (x0 IS NULL OR x0 NOT LIKE 'x%') THEN FROM_HEX(SHA2(x0, 256)) END END AS h0 FROM (SELECT c, k0, redo, c IN (1, 2, 9, 8) AS need, CASE WHEN c IN (1, 2, 9, 8) THEN fp END AS fp, CASE WHEN c IN (1, 2, 9, 8) THEN s_out END AS s_out, CASE WHEN c IN (1, 2, 9, 8) THEN w END AS w, x0 FROM (SELECT CAST(CASE WHEN m.here IS NULL AND s.present THEN 4 WHEN m.here IS NULL THEN NULL WHEN m.g = 1 AND r.fp IS NOT NULL THEN 8 WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN 9 WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN 3 WHEN m.g = 1 AND s.present THEN 2 WHEN m.g = 1 THEN 1 WHEN s.present AND m.g = 0 THEN 5 WHEN s.present THEN 6 ELSE 7 END AS SMALLINT) AS c, coalesce(m.k0, s.k0) AS k0, m.fp AS fp, s.out AS s_out, coalesce(s.redo, FALSE) AS redo, m.x0 AS x0, m.w AS w FROM (SELECT "id" AS k0, FROM_HEX(MD5(coalesce(SHA2(CAST("city" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("email" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("id" AS VARCHAR(65535)), 256), 'n'))) AS fp, TRUE AS here, CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END AS g, "email" AS x0, (coalesce(CAST(OCTET_LENGTH(CAST("city" AS VARCHAR(65535))) AS BIGINT), 0) + coalesce(CAST(OCTET_LENGTH(CAST("email" AS VARCHAR(65535))) AS BIGINT), 0)) AS w FROM (SELECT id, email, city, ok FROM "people") AS mf_model) m FULL OUTER JOIN "_mayfly"."state_0123456789abcdef" s ON m.k0 = s.k0 LEFT JOIN "_mayfly"."rejected_0123456789abcdef" r ON m.k0 = r.k0 AND r.fp = m.fp AND r.versions = 'v1') AS mf_c WHERE c IS NOT NULL) AS mf_h0) AS mf_w;
+
+INSERT INTO "_mayfly"."drop_0123456789abcdef" SELECT CAST(0 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 FROM "_mayfly"."scan_0123456789abcdef" s JOIN "_mayfly"."state_0123456789abcdef" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 5, 6, 10, 12)) AS mf_n;
+
+UPDATE "_mayfly"."states" AS mf_t SET plan_run = 'r1', plan_versions = 'v1', plan_suppression = 1, plan_layout = '{"run": "r5", "mode": "mirror", "external": false, "by_identifier": false, "erase_withdrawn": true, "versions": "v1", "fields": [["ID", false], ["CITY", false], ["EMAIL", false]], "suppression": 1, "sent_as": [null], "copy": null}' WHERE sid = 'd79759bd6ae26178' AND fence = 1;
+
