@@ -1,5 +1,5 @@
-"""Redshift and Databricks, as far as a DuckDB can stand in for them: every statement is parsed in its
-own dialect, written again and parsed again, then translated and run.
+"""Redshift and Databricks, as far as a DuckDB can stand in for them: every statement is parsed in
+its own dialect, written again and parsed again, then translated and run.
 
 So statements are shown to be of the dialect's grammar, as the parser knows it, and to fit together.
 What the engines' own functions give, and what they refuse, nothing here shows.

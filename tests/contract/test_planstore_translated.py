@@ -14,8 +14,8 @@ import pytest
 
 from approved import check_approved
 from contract.local_stores import beside
-from contract.plan_stories import E0, E1, E2, become, settled
 from contract.plan_stores import in_source
+from contract.plan_stories import E0, E1, E2, become, settled
 from mayfly.domain.batch import SyncMode
 from mayfly.testing.plan_world import ModelRow, World
 from translated import TranslatedSource

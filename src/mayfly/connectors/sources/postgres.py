@@ -7,11 +7,9 @@ from contextlib import contextmanager
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi
-import psycopg
 import pyarrow as pa
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from mayfly.connectors.postgres_connect import TLS_HINT, failure, hosts_of
+from mayfly.connectors.postgres_connect import hosts_of, not_connected, verified_conninfo
 from mayfly.connectors.sources.postgres_grants import postgres_grants
 from mayfly.connectors.sources.postgres_rights import (
     is_missing_right,
@@ -23,14 +21,13 @@ from mayfly.connectors.sources.postgres_rights import (
 )
 from mayfly.connectors.sources.postgres_session import PostgresSession, settings
 from mayfly.connectors.sources.postgres_types import readable, unfit
-from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.domain.errors import ConfigError, ContractError, EngineError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 OLDEST_VERSION = 14
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _READABLE = (
     "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a "
     "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
@@ -214,77 +211,13 @@ class PostgresSource:
         )
 
     def _connect(self, options: str) -> adbc_driver_postgresql.dbapi.Connection:
-        conninfo = self._conninfo(options)
+        conninfo = verified_conninfo(
+            self.name, self._dsn, timeout_seconds=self._connect_timeout_seconds, options=options
+        )
         try:
             return adbc_driver_postgresql.dbapi.connect(conninfo, autocommit=True)
         except adbc_driver_manager.Error as error:
-            raise self._not_connected(str(error)) from None
-
-    def _conninfo(self, options: str) -> str:
-        try:
-            given = conninfo_to_dict(self._dsn.reveal())
-        except psycopg.ProgrammingError:
-            raise ConfigError(
-                "dsn_invalid",
-                f"The dsn of source {self.name} is not a PostgreSQL connection string.",
-                hint="Write it as postgresql://user:password@host:5432/database.",
-            ) from None
-        hosts = str(given.get("hostaddr") or given.get("host") or "")
-        if not hosts:
-            raise ConfigError(
-                "dsn_invalid",
-                f"The dsn of source {self.name} names no host.",
-                hint="Name the host, or the folder of its socket, in the dsn.",
-            )
-        extra: dict[str, str | int | None] = {
-            "application_name": "mayfly",
-            # From the beginning: the driver reads the names of all columns before anything is set.
-            "client_encoding": "UTF8",
-            "keepalives": 1,
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "connect_timeout": self._connect_timeout_seconds,
-        }
-        if options:
-            extra["options"] = f"{given.get('options') or ''} {options}".strip()
-        if not all(h.startswith("/") or h in _LOOPBACK for h in hosts.split(",")):
-            extra.update(self._verified(given.get("sslmode"), given.get("sslrootcert")))
-        return make_conninfo("", **{**given, **extra})
-
-    def _verified(self, mode: object, root: str | int | None) -> dict[str, str | int | None]:
-        """TLS for a host off loopback: verified, without exception."""
-        if mode not in {None, "verify-full"}:
-            raise ConfigError(
-                "tls_required",
-                f"The dsn of source {self.name} weakens TLS to a host off this machine.",
-                hint="Use sslmode=verify-full, with sslrootcert for an authority of your own.",
-            )
-        return {
-            "sslmode": "verify-full",
-            "sslrootcert": root or "system",
-            "ssl_min_protocol_version": "TLSv1.2",
-        }
-
-    def _not_connected(self, text: str) -> EngineError:
-        found = failure(text)
-        if found == "refused":
-            return ConfigError(
-                "source_refused",
-                f"The server of source {self.name} refuses this role or database.",
-                hint="Check user, password and database in the dsn, and pg_hba.conf.",
-            )
-        if found == "tls":
-            return ConfigError(
-                "tls_not_verified",
-                f"The server of source {self.name} could not be verified.",
-                hint=TLS_HINT,
-            )
-        return TransientError(
-            "source_away",
-            f"The server of source {self.name} does not answer.",
-            hint="Check that it runs and that host and port in the dsn are right.",
-        )
+            raise not_connected(self.name, str(error)) from None
 
 
 def require_version(source: str, number: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from mayfly.connectors.sources.reading_guard import ReadingGuard, without_comment
 from mayfly.connectors.sources.snowflake_connect import driver
 from mayfly.connectors.sources.snowflake_errors import from_number, lost, unfit_value
 from mayfly.connectors.sources.snowflake_types import columns_of, plain, schema_of
@@ -19,17 +20,8 @@ from mayfly.ports.source import ColumnInfo
 
 CELLS_MAX = 60_000
 """Values that go with one statement."""
-_LEAD = re.compile(r"\s*(?:/\*.*?\*/\s*)*", re.DOTALL)
 _NAME = r'(?P<name>"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?![\w$".])'
-_READS = re.compile(r"(?:SELECT|WITH)\b|\(", re.IGNORECASE)
-_MAKES = re.compile(
-    r"CREATE\s+TEMPORARY\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?" + _NAME, re.IGNORECASE
-)
-_CHANGES = re.compile(
-    r"(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|DROP\s+TABLE(?:\s+IF\s+EXISTS)?)\s+"
-    + _NAME,
-    re.IGNORECASE,
-)
+_READS = r"(?:SELECT|WITH)\b|\("
 _COUNTED = re.compile(r"(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 _MAKES_SCHEMA = re.compile(r"CREATE\s+(?:TRANSIENT\s+)?SCHEMA\b", re.IGNORECASE)
 _MAKES_OURS = re.compile(
@@ -79,7 +71,7 @@ class SnowflakeSession:
         self._write = write
         self._schema = schema
         self._grants = grants
-        self._temporary: set[str] = set()
+        self._guard = ReadingGuard(reads=_READS, name=_NAME, folded=_folded)
         self._open = False
         self._errors = driver().errors
 
@@ -184,16 +176,9 @@ class SnowflakeSession:
 
     def _passed(self, sql: str) -> str:
         """The statement without its comment, if this session may run it."""
-        lead = _LEAD.match(sql)
-        body = sql[lead.end() :] if lead else sql
-        if self._write or _READS.match(body):
-            return body
-        made, changed = _MAKES.match(body), _CHANGES.match(body)
-        if made is not None:
-            self._temporary.add(_folded(made.group("name")))
-        elif changed is None or _folded(changed.group("name")) not in self._temporary:
-            raise ConfigError("read_only_session", "The session may not change the source.")
-        return body
+        if not self._write:
+            self._guard.check(sql)
+        return without_comment(sql)
 
     def _with_grant(self, error: ConfigError, body: str) -> ConfigError:
         """The same error with the statement that gives a right to make what is made."""
