@@ -21,11 +21,13 @@ from contract.source_types import (
 )
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.redshift import RedshiftSource
 from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.planning.sql.bigquery import BigqueryDialect
 from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.redshift import RedshiftDialect
 from mayfly.planning.sql.snowflake import SnowflakeDialect
 from mayfly.planning.sql.snowflake import quote as snowflake_quote
 from mayfly.planning.sql.sqlite import SqliteDialect
@@ -164,6 +166,28 @@ def postgres_world(dsn: str) -> SourceWorld:
         cutter=partial(cutter, dsn),
         running=partial(running, dsn),
         reduced=partial(reduced, dsn),
+    )
+
+
+def redshift_world(dsn: str) -> SourceWorld:
+    """A real PostgreSQL, which shows of a Redshift no more than the protocol: its one function that
+    loading needs is lent.
+    """
+    as_owner(
+        dsn,
+        "CREATE OR REPLACE FUNCTION from_hex(text) RETURNS bytea IMMUTABLE LANGUAGE sql "
+        "AS $$ SELECT decode($1, 'hex') $$",
+    )
+    return SourceWorld(
+        source=RedshiftSource("crm", Dsn(dsn), product="PostgreSQL"),
+        writable=False,
+        sql=RedshiftDialect(),
+        make=partial(make_table, dsn),
+        odd_names=(*ODD_NAMES, "Id", "id", "ID"),
+        odd_tables=('o"dd', "two words.é'; --", "select", "Upper", "upper"),
+        cutter=partial(cutter, dsn),
+        running=partial(running, dsn),
+        pieces=20,
     )
 
 

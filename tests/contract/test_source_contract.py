@@ -22,6 +22,7 @@ from contract.source_worlds import (
     Dsn,
     bigquery_world,
     postgres_world,
+    redshift_world,
     snowflake_world,
     sqlite_world,
 )
@@ -128,6 +129,15 @@ class TestPostgres(SourceContract):
     def world(self, server_dsn: str) -> SourceWorld:
         """One server for the module."""
         return postgres_world(server_dsn)
+
+
+class TestRedshift(SourceContract):
+    """The protocol of a Redshift, on a real PostgreSQL."""
+
+    @pytest.fixture
+    def world(self, server_dsn: str) -> SourceWorld:
+        """One server for the module."""
+        return redshift_world(server_dsn)
 
 
 class TestSqlite(SourceContract):

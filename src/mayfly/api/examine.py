@@ -16,7 +16,7 @@ from mayfly.api.findings import Finding, finding, require_source
 from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.project import Project
 from mayfly.api.spool_bucket import BUCKET_CODES, bucket_findings
-from mayfly.bootstrap import App, open_app, open_source, source_hosts
+from mayfly.bootstrap import App, open_app, open_source, source_hosts, source_spec
 from mayfly.config.load import load_project
 from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import ConfigError, EngineError
@@ -31,6 +31,7 @@ WARNINGS = (
     "keys_not_hsm",
     "unanchored",
     "unattended",
+    "compiled_not_run",
     *BUCKET_CODES,
     *HOST_CODES,
 )
@@ -164,12 +165,28 @@ def _sources(app: App, now: Callable[[], datetime]) -> list[Finding]:
     for name, settings in app.project.sources.items():
         try:
             source = app.source(name)
+            found += _never_asked(app, name)
             with allow_hosts(source_hosts(app.project, name)):
                 _check_source(source, write=settings.state == "source")
                 found += _clock(source, now)
         except EngineError as error:
             found.append(_of(error, where=f"source {name}"))
     return found
+
+
+def _never_asked(app: App, name: str) -> list[Finding]:
+    engine = source_spec(app.project, name).never_asked
+    if not engine:
+        return []
+    return [
+        finding(
+            "compiled_not_run",
+            f"source {name}: its type is compiled, not run: no statement of it was ever asked of a "
+            f"{engine}.",
+            "What it computes is compared before each plan; the rest is as its documentation says. "
+            "See docs/howto/sources-compiled.md.",
+        )
+    ]
 
 
 def _check_source(source: Source, *, write: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mayfly.api.findings import require_source
-from mayfly.bootstrap import open_source, source_request, source_spec
+from mayfly.bootstrap import name_of_dialect, source_request, source_spec
 from mayfly.config.load import load_project
 from mayfly.domain.settings import ModelSettings, Project
 from mayfly.planning.model_reads import TableRead, joined_reads, reads_of_sql
@@ -28,12 +28,15 @@ def least_grants(root: Path, name: str, *, target: str) -> dict[str, Any]:
     request = GrantRequest(
         source=source_request(project, name), reads=joined_reads(_reads(project, name))
     )
-    lines = list(source_spec(project, name).grants(request))
+    spec = source_spec(project, name)
+    lines = list(spec.grants(request))
+    if spec.never_asked:
+        lines.insert(0, f"-- Compiled, not run: no {spec.never_asked} was ever asked.")
     return {"schema": "mayfly/doctor/1", "ok": True, "source": name, "grants": lines}
 
 
 def _reads(project: Project, name: str) -> Iterator[TableRead]:
-    dialect = open_source(project, name).dialect
+    dialect = name_of_dialect(project, name)
     for model in project.models.values():
         if model.source != name:
             continue

@@ -19,7 +19,7 @@ from mayfly.api.running import RunRequest, require_approved, run_syncs
 from mayfly.api.trying import tried
 from mayfly.api.uninstalling import uninstalling
 from mayfly.api.waiting import Swept, away, held, pending, remains
-from mayfly.bootstrap import SPECS, App, where_state_is
+from mayfly.bootstrap import SPECS, App, source_spec, where_state_is
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import AnchorRecord, RunRecord
 from mayfly.domain.settings import SyncSettings
@@ -118,6 +118,7 @@ class Project:
             found=found,
             sample=rows,
             bytes_scanned=scanned,
+            never_asked=source_spec(self.app.project, compiled.model.source).never_asked,
         )
 
     def _find_object(self, compiled: CompiledSync, store: PlanStore) -> ObjectFound:

@@ -20,7 +20,7 @@ class SyncPlan:
     """What one sync would do, as a bill.
 
     `bytes_scanned` is what the source says that one reading of the model costs; None where it does
-    not tell.
+    not tell. `never_asked` names the engine of a source that is compiled, not run.
     """
 
     compiled: CompiledSync
@@ -30,6 +30,7 @@ class SyncPlan:
     found: ObjectFound = field(default_factory=ObjectFound)
     sample: tuple[tuple[SampleCell, ...], ...] = ()
     bytes_scanned: int | None = None
+    never_asked: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As `mayfly plan --output json` prints one sync: counts, and nothing of a value."""
@@ -43,6 +44,7 @@ class SyncPlan:
             "rows": counts.to_dict(),
             "object": self.found.to_dict(),
             "bytes_scanned": self.bytes_scanned,
+            "compiled_not_run": bool(self.never_asked),
             "refusals": [r.to_dict() for r in self.refusals],
         }
 

@@ -4,6 +4,7 @@ from mayfly.bootstrap.app import App, initialise, open_app
 from mayfly.bootstrap.connectors import (
     CONNECTORS,
     SPECS,
+    name_of_dialect,
     open_source,
     source_hosts,
     source_request,
@@ -16,6 +17,7 @@ __all__ = [
     "SPECS",
     "App",
     "initialise",
+    "name_of_dialect",
     "open_app",
     "open_source",
     "reveal",

@@ -25,10 +25,12 @@ from mayfly.connectors.destinations import (
     files as files_destination,
 )
 from mayfly.connectors.sources import bigquery as bigquery_source
+from mayfly.connectors.sources import databricks as databricks_source
 from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
 from mayfly.connectors.sources import mysql as mysql_source
 from mayfly.connectors.sources import postgres as postgres_source
+from mayfly.connectors.sources import redshift as redshift_source
 from mayfly.connectors.sources import snowflake as snowflake_source
 from mayfly.connectors.sources import sqlite as sqlite_source
 from mayfly.domain.errors import ConfigError
@@ -41,8 +43,8 @@ from mayfly.domain.settings import (
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.connector import Connector, DestinationRequest, HostsRequest
 from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
-from mayfly.ports.source import Source
-from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
+from mayfly.ports.source import Dialect, Source
+from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec, require_accepted
 from mayfly.services.compiled_sync import Refusal
 
 CONNECTORS: dict[str, Connector] = {
@@ -68,10 +70,12 @@ SOURCES: dict[str, SourceSpec] = {
     spec.type: spec
     for spec in (
         bigquery_source.SPEC,
+        databricks_source.SPEC,
         duckdb_source.SPEC,
         files_source.SPEC,
         mysql_source.SPEC,
         postgres_source.SPEC,
+        redshift_source.SPEC,
         snowflake_source.SPEC,
         sqlite_source.SPEC,
     )
@@ -129,9 +133,19 @@ def source_request(project: Project, name: str) -> SourceRequest:
 
 
 def open_source(project: Project, name: str) -> Source:
-    """A source by its settings."""
+    """A source by its settings.
+
+    Raises:
+        PolicyError: `source_untested`.
+    """
     spec, request = source_spec(project, name), source_request(project, name)
+    require_accepted(spec, request.settings)
     return GuardedSource(spec.open(request), spec.hosts(request))
+
+
+def name_of_dialect(project: Project, name: str) -> Dialect:
+    """The name of a source's SQL; nothing is opened."""
+    return source_spec(project, name).open(source_request(project, name)).dialect
 
 
 def dialect_of(project: Project, name: str) -> SqlDialect:

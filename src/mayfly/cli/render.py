@@ -98,6 +98,8 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     if document["bytes_scanned"] is not None:
         size = decimal(document["bytes_scanned"])
         to.print(f"one reading of the model scans {size}, as the source says")
+    if sync.never_asked:
+        _say(to, f"source: compiled, not run: no {sync.never_asked} was ever asked (see doctor)")
     clear = [c["to"] for c in document["columns"] if c["rule"] == "clear"]
     if where["kind"] == "external" and clear:
         to.print(f"[yellow]in clear[/yellow] to a third party: {', '.join(clear)}")

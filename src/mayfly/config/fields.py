@@ -208,6 +208,17 @@ PluginVersion = Annotated[str, Formed("[0-9][A-Za-z0-9.!+]{0,63}")]
 SnowflakeAccount = Annotated[
     str, Formed("[A-Za-z0-9][A-Za-z0-9_-]{0,127}([.][A-Za-z0-9-]{1,63}){0,3}")
 ]
+DatabricksHost = Annotated[
+    str,
+    Formed(
+        "[a-z0-9][a-z0-9.-]{0,200}[.]"
+        "(cloud[.]databricks[.]com|gcp[.]databricks[.]com|azuredatabricks[.]net)"
+    ),
+]
+WarehousePath = Annotated[str, Formed("/sql/1[.]0/(warehouses|endpoints)/[a-f0-9]{8,40}")]
+VolumeName = Annotated[
+    str, Formed("[A-Za-z0-9_-]{1,128}[.][A-Za-z0-9_-]{1,128}[.][A-Za-z0-9_-]{1,128}")
+]
 Account = Annotated[str, Formed("(act_)?[0-9]{1,32}")]
 Digits = Annotated[str, Formed("[0-9]{1,20}")]
 PlatformId = Annotated[str, Formed("[A-Za-z0-9_-]{1,64}")]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mayfly.config.fields import (
+    DatabricksHost,
     Line,
     Loopback,
     Memory,
@@ -14,10 +15,20 @@ from mayfly.config.fields import (
     Reference,
     SnowflakeAccount,
     StateSchema,
+    VolumeName,
+    WarehousePath,
 )
 from mayfly.config.plugins import SourcePart
 
 State = Annotated[Literal["source", "local"], Field(description="Where state is kept.")]
+BesideIt = Annotated[Literal["local"], Field(description="Nothing is written to the source.")]
+Accepted = Annotated[
+    bool,
+    Field(
+        description="That no statement of this kind of source was ever run on its engine is known, "
+        "and accepted: without it the source is refused."
+    ),
+]
 Limit = Annotated[Memory | None, Field(description="Memory of a session.", examples=["2GB"])]
 Schema = Annotated[Line, Field(alias="schema", description="Schema of unqualified tables.")]
 OurSchema = Annotated[StateSchema, Field(description="Schema of state in the source.")]
@@ -137,22 +148,64 @@ class BigquerySource(Part):
     classify: Classify = None
 
 
+class RedshiftSource(Part):
+    """A Redshift database. Compiled, not run."""
+
+    type: Literal["redshift"] = Field(description="Kind of source.")
+    dsn: Reference = Field(description="Reference to the dsn.", examples=["env:REDSHIFT_DSN"])
+    schema_: Schema = "public"
+    state: BesideIt = "local"
+    accept_untested: Accepted = False
+    classify: Classify = None
+
+
+class DatabricksSource(Part):
+    """A schema behind a SQL warehouse of Databricks. Compiled, not run."""
+
+    type: Literal["databricks"] = Field(description="Kind of source.")
+    host: DatabricksHost = Field(
+        description="The workspace's host.", examples=["adb-1234567890123456.7.azuredatabricks.net"]
+    )
+    http_path: WarehousePath = Field(
+        description="The SQL warehouse's path.", examples=["/sql/1.0/warehouses/1234567890abcdef"]
+    )
+    token: Reference = Field(
+        description="Reference to an access token.", examples=["env:DATABRICKS_TOKEN"]
+    )
+    catalog: Line = Field(description="Catalog that is read.", examples=["shop"])
+    schema_: Schema = "default"
+    volume: VolumeName = Field(
+        description="Volume through which keys and digests go to a session.",
+        examples=["shop.mayfly.loads"],
+    )
+    endpoint: Loopback | None = Field(
+        default=None, description="A stand-in on this machine, which no token is shown to."
+    )
+    state: BesideIt = "local"
+    accept_untested: Accepted = False
+    classify: Classify = None
+
+
 SourceFile = Annotated[
     BigquerySource
+    | DatabricksSource
     | DuckdbSource
     | FilesSource
     | MysqlSource
     | PostgresSource
+    | RedshiftSource
     | SnowflakeSource
     | SqliteSource,
     Field(discriminator="type"),
 ]
 AnySource = (
     BigquerySource
+    | DatabricksSource
     | DuckdbSource
     | FilesSource
     | MysqlSource
     | PostgresSource
+    | RedshiftSource
     | SnowflakeSource
     | SqliteSource
     | SourcePart

@@ -6,6 +6,7 @@ libpq gives a text and no code at that point.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import psycopg
@@ -64,14 +65,7 @@ def verified_conninfo(
     Raises:
         ConfigError: `dsn_invalid`; `tls_required`, the dsn weakens TLS.
     """
-    try:
-        given = conninfo.conninfo_to_dict(dsn.reveal())
-    except psycopg.ProgrammingError:
-        raise ConfigError(
-            "dsn_invalid",
-            f"The dsn of source {source} is not a PostgreSQL connection string.",
-            hint="Write it as postgresql://user:password@host:5432/database.",
-        ) from None
+    given = _read(source, dsn)
     hosts = str(given.get("hostaddr") or given.get("host") or "")
     if not hosts:
         raise ConfigError(
@@ -94,6 +88,34 @@ def verified_conninfo(
     if not all(h.startswith("/") or h in _LOOPBACK for h in hosts.split(",")):
         extra.update(_verified(source, given.get("sslmode"), given.get("sslrootcert")))
     return conninfo.make_conninfo("", **{**given, **extra})
+
+
+def role_and_database(source: str, dsn: Revealed) -> tuple[str, str]:
+    """To whom rights go, and where, as a source's dsn names them.
+
+    Raises:
+        ConfigError: `dsn_invalid`.
+    """
+    given = _read(source, dsn)
+    role, base = given.get("user"), given.get("dbname")
+    if not role or not base:
+        raise ConfigError(
+            "dsn_invalid",
+            f"The dsn of source {source} names no user, or no database, to grant rights for.",
+            hint="Name both: postgresql://user:password@host:5432/database.",
+        )
+    return str(role), str(base)
+
+
+def _read(source: str, dsn: Revealed) -> Mapping[str, str | int | None]:
+    try:
+        return conninfo.conninfo_to_dict(dsn.reveal())
+    except psycopg.ProgrammingError:
+        raise ConfigError(
+            "dsn_invalid",
+            f"The dsn of source {source} is not a PostgreSQL connection string.",
+            hint="Write it as postgresql://user:password@host:5432/database.",
+        ) from None
 
 
 def _verified(source: str, mode: object, root: str | int | None) -> dict[str, str | int | None]:

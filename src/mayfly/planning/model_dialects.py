@@ -12,13 +12,17 @@ from sqlglot.dialects.sqlite import SQLite
 from sqlglot.generators.mysql import MySQLGenerator
 
 from mayfly.planning.model_bigquery import forbidden_in_bigquery
+from mayfly.planning.model_databricks import forbidden_in_databricks
 from mayfly.planning.model_mysql import forbidden_in_mysql
+from mayfly.planning.model_redshift import forbidden_in_redshift
 from mayfly.planning.model_snowflake import forbidden_in_snowflake
 from mayfly.planning.sql.dialect import DialectName
 
 FORBIDDEN_THERE: Mapping[str, Callable[[exp.Expr], str | None]] = {
     "bigquery": forbidden_in_bigquery,
+    "databricks": forbidden_in_databricks,
     "mysql": forbidden_in_mysql,
+    "redshift": forbidden_in_redshift,
     "snowflake": forbidden_in_snowflake,
 }
 """What a node of a query uses that it may not, by dialect."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mayfly.domain.errors import ConfigError
+from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import SecretRef, SourceSettings
 from mayfly.planning.model_reads import TableRead
 from mayfly.planning.sql.dialect import SqlDialect
@@ -89,6 +89,8 @@ class SourceSpec:
         hosts: those it connects to, and no others; none for what is on this machine.
         grants: the least rights that the project needs there, as lines of a script ready to be run
             by whoever owns it; connects to nothing.
+        never_asked: the engine, where nothing of this kind was ever run on one: such a source opens
+            only where its settings say `accept_untested`. Empty of the others.
     """
 
     type: str
@@ -96,6 +98,24 @@ class SourceSpec:
     dialect: Callable[[], SqlDialect]
     hosts: Callable[[SourceRequest], frozenset[str]]
     grants: Callable[[GrantRequest], Sequence[str]]
+    never_asked: str = ""
+
+
+def require_accepted(spec: SourceSpec, settings: SourceSettings) -> None:
+    """Refuse a source of an engine that was never asked, unless the project says that it knows.
+
+    Raises:
+        PolicyError: `source_untested`.
+    """
+    if not spec.never_asked or settings.options.get("accept_untested") is True:
+        return
+    raise PolicyError(
+        "source_untested",
+        f"Source {settings.name} is of type {spec.type}, which is compiled, not run: no statement "
+        f"of it was ever asked of a {spec.never_asked}.",
+        hint="Read docs/howto/sources-compiled.md, try it on tables that hold nobody's data, and "
+        f"set `accept_untested: true` on source {settings.name}.",
+    )
 
 
 def no_hosts(request: SourceRequest) -> frozenset[str]:

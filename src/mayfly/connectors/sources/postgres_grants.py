@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
-from mayfly.domain.errors import ConfigError
+from mayfly.connectors.postgres_connect import role_and_database
 from mayfly.planning.model_reads import TableRead
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.ports.source_spec import GrantRequest
@@ -19,8 +16,8 @@ def postgres_grants(request: GrantRequest) -> Sequence[str]:
     Raises:
         ConfigError: `dsn_invalid`, the dsn names no user, to whom the rights go, or no database.
     """
-    role, base = _role_and_database(request)
     settings = request.source.settings
+    role, base = role_and_database(settings.name, request.source.dsn())
     schemas = dict.fromkeys(read.schema or settings.schema for read in request.reads)
     lines = [
         _create_role(role),
@@ -53,23 +50,3 @@ def _state(schema: str, role: str) -> Iterator[str]:
     """Made for the role, which so needs no right to make any other."""
     yield f"CREATE SCHEMA IF NOT EXISTS {quote(schema)} AUTHORIZATION {quote(role)};"
     yield f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {quote(role)};"
-
-
-def _role_and_database(request: GrantRequest) -> tuple[str, str]:
-    name = request.source.settings.name
-    try:
-        given = conninfo_to_dict(request.source.dsn().reveal())
-    except psycopg.ProgrammingError:
-        raise ConfigError(
-            "dsn_invalid",
-            f"The dsn of source {name} is not a PostgreSQL connection string.",
-            hint="Write it as postgresql://user:password@host:5432/database.",
-        ) from None
-    role, base = given.get("user"), given.get("dbname")
-    if not role or not base:
-        raise ConfigError(
-            "dsn_invalid",
-            f"The dsn of source {name} names no user, or no database, to grant rights for.",
-            hint="Name both: postgresql://user:password@host:5432/database.",
-        )
-    return str(role), str(base)
