@@ -46,7 +46,7 @@ soak: $(VENV)/dev.stamp
 
 # Databases that rules and sources are held against and that weigh more than all else: not for every
 # machine. Emulators of warehouses have an environment each: what they need contradicts itself.
-engines: $(VENV)/dev.stamp $(VENV)/emulators/fakesnow.stamp $(VENV)/emulators/bqemulator.stamp
+engines: $(VENV)/dev.stamp $(VENV)/emulators/fakesnow.stamp $(VENV)/emulators/bqemulator.stamp $(VENV)/emulators/databricks.stamp
 	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
 
 $(VENV)/emulators/%.stamp: requirements/%.txt
@@ -58,7 +58,7 @@ lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra sandbox --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile requirements/engines.in --no-deps --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/engines.txt
-	for e in fakesnow bqemulator; do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
+	for e in fakesnow bqemulator databricks; do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
 
 # Statements for engines that nobody could ask are text that a person approves: read the diff.
 approved: $(VENV)/dev.stamp

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from bigquery_emulator import Emulator, bigquery_server
+from databricks_server import Databricks, databricks_server
 from fakesnow_server import Fakesnow, fakesnow_server
 from mariadb import MariaDB, mariadb_server
 
@@ -80,6 +81,13 @@ def postgres_server_dsn() -> Iterator[str]:
 def fakesnow() -> Iterator[Fakesnow]:
     """An emulator of Snowflake, one for each test process."""
     with fakesnow_server() as server:
+        yield server
+
+
+@pytest.fixture
+def databricks_standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
+    """A stand-in for a SQL warehouse over an empty file, behind the real connector."""
+    with databricks_server(tmp_path_factory.mktemp("databricks") / "shop.duckdb") as server:
         yield server
 
 

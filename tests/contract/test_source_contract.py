@@ -15,6 +15,8 @@ import pytest
 from pyarrow import csv
 
 from bigquery_emulator import Emulator
+from contract.databricks_world import databricks_world
+from contract.databricks_world import make_people as make_databricks_people
 from contract.mysql_world import make_people, mysql_world
 from contract.source_types import DUCKDB_TYPES
 from contract.source_types_mysql import MAKE_TYPED
@@ -26,6 +28,7 @@ from contract.source_worlds import (
     snowflake_world,
     sqlite_world,
 )
+from databricks_server import Databricks, databricks_server
 from fakesnow_server import Fakesnow
 from mariadb import MariaDB
 from mayfly.connectors.sources.duckdb import DuckdbSource
@@ -138,6 +141,24 @@ class TestRedshift(SourceContract):
     def world(self, server_dsn: str) -> SourceWorld:
         """One server for the module."""
         return redshift_world(server_dsn)
+
+
+@pytest.fixture(scope="module")
+def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
+    """A stand-in for a SQL warehouse, with the people."""
+    path = tmp_path_factory.mktemp("databricks") / "shop.duckdb"
+    make_databricks_people(path)
+    with databricks_server(path) as made:
+        yield made
+
+
+class TestDatabricks(SourceContract):
+    """Databricks' connector, and a stand-in behind it."""
+
+    @pytest.fixture
+    def world(self, databricks: Databricks) -> SourceWorld:
+        """One server for the module."""
+        return databricks_world(databricks)
 
 
 class TestSqlite(SourceContract):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from mayfly.connectors.drivers import source_driver
@@ -73,7 +74,7 @@ class DatabricksAccess:
         module = driver()
         try:
             return module.connect(**self._settings())
-        except (module.Error, OSError, ValueError) as error:
+        except failures() as error:
             context = getattr(error, "context", None) or {}
             found = from_error(str(error), context, answered=False)
             if found.code != "connection_lost":
@@ -112,4 +113,14 @@ class DatabricksAccess:
 
 def driver() -> Any:
     """See `source_driver`."""
-    return source_driver("databricks.sql", kind="databricks", logs=["databricks", "thrift"])
+    return source_driver(
+        "databricks.sql", kind="databricks", logs=["databricks", "thrift", "urllib3"]
+    )
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What the driver raises: errors of its own, and of what it sends with."""
+    module = driver()
+    sent = import_module("urllib3.exceptions").HTTPError
+    spoken = import_module("thrift.Thrift").TException
+    return module.Error, sent, spoken, OSError, ValueError

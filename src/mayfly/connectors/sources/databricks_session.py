@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mayfly.connectors.sources.databricks_connect import driver
+from mayfly.connectors.sources.databricks_connect import driver, failures
 from mayfly.connectors.sources.databricks_errors import from_error, unfit_value
 from mayfly.connectors.sources.databricks_types import column, plain
 from mayfly.connectors.sources.databricks_volume import Volume
@@ -19,6 +19,7 @@ from mayfly.ports.source import ColumnInfo
 
 BUFFER_BYTES = 8_000_000
 """Of a result that is on its way."""
+_AFFECTED = "num_affected_rows"
 _SQL = DatabricksDialect()
 _READS = r"SELECT\b|\("
 _NAME = r"(?P<name>`(?:[^`]|``)+`|[A-Za-z_]\w*)(?![\w`.])"
@@ -46,13 +47,17 @@ class DatabricksSession:
         self._volume = volume
         self._guard = ReadingGuard(reads=_READS, name=_NAME, folded=_folded)
         self._driver = driver()
+        self._failures = failures()
 
     def execute(self, sql: str) -> int:
-        """See `SqlSession.execute`. How many rows are changed the driver does not tell."""
+        """See `SqlSession.execute`: a change answers with how many rows it was of."""
         self._guard.check(sql)
         with self._cursor() as cursor:
             cursor.execute(sql)
-        return 0
+            told = cursor.fetchall_arrow()
+        if _AFFECTED not in told.column_names or not told.num_rows:
+            return 0
+        return int(told.column(_AFFECTED)[0].as_py())
 
     def table(self, sql: str) -> pa.Table:
         """See `SqlSession.table`."""
@@ -112,7 +117,7 @@ class DatabricksSession:
         """End the session, and with it its temporary tables. Never raises."""
         try:
             self._connection.close()
-        except (self._driver.Error, OSError):
+        except self._failures:
             return
 
     @contextmanager
@@ -122,13 +127,12 @@ class DatabricksSession:
         try:
             cursor = self._connection.cursor(arraysize=rows, buffer_size_bytes=BUFFER_BYTES)
             yield cursor
-        except self._driver.Error as error:
-            answered = isinstance(error, self._driver.exc.ServerOperationError)
-            raise from_error(str(error), error.context, answered=answered) from None
-        except OSError:
-            raise from_error("", {}, answered=False) from None
         except pa.ArrowException:
             raise unfit_value() from None
+        except self._failures as error:
+            answered = isinstance(error, self._driver.exc.ServerOperationError)
+            context = getattr(error, "context", None) or {}
+            raise from_error(str(error), context, answered=answered) from None
         finally:
             if cursor is not None:
                 self._closed(cursor)
@@ -136,7 +140,7 @@ class DatabricksSession:
     def _closed(self, cursor: Any) -> None:
         try:
             cursor.close()
-        except (self._driver.Error, OSError):
+        except self._failures:
             return
 
 

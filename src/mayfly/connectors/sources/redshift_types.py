@@ -5,11 +5,11 @@ Values come as their texts, in the forms that a session pins. Compiled, not run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import time
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.redshift import TEXT
@@ -43,7 +43,6 @@ _TYPES: dict[int, tuple[str, pa.DataType]] = {
 }
 _NUMERIC = 1700
 _SPATIAL = ("geometry", "geography")
-_ZONE = re.compile(r"\+00$")
 
 
 def column_of(name: str, oid: int, modifier: int) -> ColumnInfo:
@@ -90,6 +89,9 @@ def column_array(values: Sequence[str | None], kind: pa.DataType) -> pa.Array:
     if made is not None:
         return pa.array([None if v is None else made(v) for v in values], kind)
     texts = pa.array(values, pa.string())
+    if pa.types.is_timestamp(kind) and kind.tz:
+        # Of a session in UTC.
+        return pc.replace_substring_regex(texts, r"\+00$", "").cast(pa.timestamp("us")).cast(kind)
     return texts if pa.types.is_string(kind) else texts.cast(kind)
 
 
@@ -107,8 +109,4 @@ _MADE: dict[pa.DataType, Callable[[str], object]] = {
     pa.bool_(): _bool,
     pa.binary(): _bytes,
     pa.time64("us"): time.fromisoformat,
-    # Of a session in UTC.
-    pa.timestamp("us", tz="UTC"): lambda text: (
-        pa.scalar(_ZONE.sub("", text)).cast(pa.timestamp("us")).as_py()
-    ),
 }
