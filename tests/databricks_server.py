@@ -288,6 +288,9 @@ def _bytes(batch: pa.RecordBatch) -> bytes:
 
 class _Requests(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body of an answer go together, or each waits for the other's receipt.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     server: Any
 
     def log_request(self, code: object = "-", size: object = "-") -> None:

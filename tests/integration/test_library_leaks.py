@@ -45,6 +45,7 @@ from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.mysql import MysqlSource
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.connectors.sources.redshift import RedshiftSource
 from mayfly.crypto.aead import new_key, seal, unseal
 from mayfly.domain.errors import EngineError, TransientError
 from mayfly.ledger.entry import Entry, EntryType
@@ -65,12 +66,13 @@ __all__ = ["only_these_credentials"]
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src/mayfly"
 EXTRAS = (
-    *("aws", "bigquery", "gcp", "google_ads", "mysql", "objects", "pkcs11", "sandbox"),
-    *("snowflake", "vault"),
+    *("aws", "bigquery", "databricks", "gcp", "google_ads", "mysql", "objects", "pkcs11"),
+    *("redshift", "sandbox", "snowflake", "vault"),
 )
 # Where a distribution's module has another name.
 MODULES = {
     "google_auth": "google",
+    "databricks_sql_connector": "databricks",
     "google_cloud_bigquery": "google",
     "google_cloud_kms": "google",
     "polars_hash": "polars_hash",
@@ -149,6 +151,20 @@ def _mysql_source(ground: Ground) -> object:
 def _snowflake_source(ground: Ground) -> object:
     with ground.server("fakesnow").source().session(write=False) as session:
         return session.table(f"SELECT CAST('{MARK}' AS NUMBER) AS n")
+
+
+@case("redshift source", "value_conversion", "psycopg")
+def _redshift_source(ground: Ground) -> object:
+    with psycopg.connect(ground.dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLE people AS SELECT '{MARK}'::text AS name".encode())
+    with RedshiftSource("crm", Dsn(ground.dsn)).session(write=False) as session:
+        return session.table("SELECT CAST(name AS INTEGER) AS n FROM people")
+
+
+@case("databricks source", "value_conversion", "databricks", "thrift", "urllib3")
+def _databricks_source(ground: Ground) -> object:
+    with ground.server("databricks_standin").source().session(write=False) as session:
+        return session.table(f"SELECT CAST('{MARK}' AS BIGINT) AS n")
 
 
 @case("bigquery source", "value_conversion", "google")

@@ -49,9 +49,9 @@ TYPES = {
 
 
 @pytest.fixture
-def source(postgres_database: str) -> RedshiftSource:
-    """A fresh database."""
-    return RedshiftSource("crm", Dsn(postgres_database), product="PostgreSQL")
+def source(postgres_module_database: str) -> RedshiftSource:
+    """A database of this module."""
+    return RedshiftSource("crm", Dsn(postgres_module_database), product="PostgreSQL")
 
 
 def test_types_arrive_as_they_are_described(source: RedshiftSource) -> None:
@@ -75,20 +75,22 @@ def test_a_value_without_a_form_stops_the_reading(source: RedshiftSource, value:
         list(session.stream(f"SELECT {value} AS v"))
 
 
-def test_settings_of_a_user_change_nothing(source: RedshiftSource, postgres_database: str) -> None:
+def test_settings_of_a_user_change_nothing(
+    source: RedshiftSource, postgres_module_database: str
+) -> None:
     """Forms of dates and floats, and the time zone, are a session's own."""
     query = "SELECT 0.1::float8 AS f, now()::date AS d, '2026-03-29 01:30+02'::timestamptz AS z"
-    base = psycopg.conninfo.conninfo_to_dict(postgres_database)["dbname"]
+    base = psycopg.conninfo.conninfo_to_dict(postgres_module_database)["dbname"]
     before = _read(source, query)
     other = {"datestyle": "German", "timezone": "Asia/Kathmandu", "extra_float_digits": "-15"}
     as_owner(
-        postgres_database,
+        postgres_module_database,
         *(f"ALTER ROLE postgres IN DATABASE \"{base}\" SET {k} = '{v}'" for k, v in other.items()),
     )
     try:
         assert _read(source, query) == before
     finally:
-        as_owner(postgres_database, f'ALTER ROLE postgres IN DATABASE "{base}" RESET ALL')
+        as_owner(postgres_module_database, f'ALTER ROLE postgres IN DATABASE "{base}" RESET ALL')
 
 
 def _read(source: RedshiftSource, query: str) -> list[dict[str, object]]:
@@ -97,12 +99,12 @@ def _read(source: RedshiftSource, query: str) -> list[dict[str, object]]:
 
 
 def test_values_go_beside_the_statement(
-    source: RedshiftSource, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    source: RedshiftSource, postgres_module_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In pieces, of which none loses a row."""
     monkeypatch.setattr("mayfly.connectors.sources.redshift_session.VALUES_MAX", 5)
     as_owner(
-        postgres_database,
+        postgres_module_database,
         "CREATE FUNCTION from_hex(text) RETURNS bytea LANGUAGE sql AS $$SELECT decode($1, 'hex')$$",
     )
     said: list[str] = []
@@ -149,29 +151,31 @@ def test_what_is_no_reading_is_refused_here(source: RedshiftSource, statement: s
 
 
 def test_a_check_wants_a_redshift_its_schema_and_temporary_tables(
-    source: RedshiftSource, postgres_database: str
+    source: RedshiftSource, postgres_module_database: str
 ) -> None:
     """Another server is refused by name."""
     source.check(write=False)
     assert source.facts().engine.startswith("PostgreSQL 1")
     assert abs((source.facts().clock or datetime.now(UTC)) - datetime.now(UTC)).days == 0
     with pytest.raises(ConfigError, match="server_not_supported"):
-        RedshiftSource("crm", Dsn(postgres_database)).check(write=False)
-    other = RedshiftSource("crm", Dsn(postgres_database), schema="sales", product="PostgreSQL")
+        RedshiftSource("crm", Dsn(postgres_module_database)).check(write=False)
+    other = RedshiftSource(
+        "crm", Dsn(postgres_module_database), schema="sales", product="PostgreSQL"
+    )
     with pytest.raises(ConfigError, match="schema_missing"):
         other.check(write=False)
-    base = psycopg.conninfo.conninfo_to_dict(postgres_database)["dbname"]
+    base = psycopg.conninfo.conninfo_to_dict(postgres_module_database)["dbname"]
     as_owner(
-        postgres_database,
+        postgres_module_database,
         "DROP ROLE IF EXISTS mf_weak",
         "CREATE ROLE mf_weak LOGIN",
         f'REVOKE TEMPORARY ON DATABASE "{base}" FROM PUBLIC',
     )
-    weak = Dsn(make_conninfo(postgres_database, user="mf_weak"))
+    weak = Dsn(make_conninfo(postgres_module_database, user="mf_weak"))
     with pytest.raises(ConfigError, match="missing_grant") as caught:
         RedshiftSource("crm", weak, product="PostgreSQL").check(write=False)
     assert caught.value.hint.startswith(f'GRANT TEMPORARY ON DATABASE "{base}"')
-    as_owner(postgres_database, "DROP ROLE mf_weak")
+    as_owner(postgres_module_database, "DROP ROLE mf_weak")
 
 
 def test_nothing_is_written(source: RedshiftSource) -> None:
@@ -208,11 +212,11 @@ def test_tls_off_this_machine_cannot_be_weakened(mode: str) -> None:
 
 
 def test_a_table_that_may_not_be_described_hides_no_other(
-    source: RedshiftSource, postgres_database: str
+    source: RedshiftSource, postgres_module_database: str
 ) -> None:
     """Found without columns."""
     as_owner(
-        postgres_database,
+        postgres_module_database,
         "CREATE TABLE public.people (id int8, email varchar(20))",
         "CREATE VIEW public.people_v AS SELECT id FROM public.people",
     )

@@ -14,11 +14,21 @@ from typing import Any
 
 LIBRARIES = (
     *("adbc_driver_manager", "adbc_driver_postgresql", "boto3", "botocore", "certifi"),
-    *("cryptography", "duckdb", "fsspec", "google", "grpc", "httpcore", "httpx", "hvac"),
+    *(
+        "cryptography",
+        "databricks",
+        "duckdb",
+        "fsspec",
+        "google",
+        "grpc",
+        "httpcore",
+        "httpx",
+        "hvac",
+    ),
     *("multipart", "obstore", "orjson", "phonenumbers", "pkcs11", "polars", "polars_hash"),
     *("psycopg", "pyarrow", "pydantic", "pymysql", "python_multipart", "requests", "rfc8785"),
     *("rich", "ruamel", "s3transfer", "snowflake", "sniffio", "sqlalchemy", "sqlglot"),
-    *("tenacity", "typer", "urllib3"),
+    *("tenacity", "thrift", "typer", "urllib3"),
     *("uvicorn", "starlette"),
 )
 """First names of the loggers of every library that runs on Mayfly's behalf."""

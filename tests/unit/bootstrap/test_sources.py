@@ -34,6 +34,20 @@ sources:
     schema: PUBLIC
 """
 
+_UNTESTED = """\
+version: 1
+workspace: {name: shop}
+sources:
+  wh: {type: redshift, dsn: env:WH_DSN, schema: sales}
+  lake:
+    type: databricks
+    host: shop.cloud.databricks.com
+    http_path: /sql/1.0/warehouses/0123456789abcdef
+    token: env:LAKE_TOKEN
+    catalog: shop
+    volume: shop.mayfly.loads
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
@@ -141,6 +155,59 @@ def test_snowflake_grants_are_of_a_role(project: Project) -> None:
         'GRANT SELECT ON TABLE "SHOP"."Crm"."t" TO ROLE "MAYFLY";  -- of a view: ON VIEW',
         'CREATE TRANSIENT SCHEMA IF NOT EXISTS "SHOP"."_MAYFLY" DATA_RETENTION_TIME_IN_DAYS = 0;',
         'GRANT USAGE, CREATE TABLE, CREATE VIEW ON SCHEMA "SHOP"."_MAYFLY" TO ROLE "MAYFLY";',
+    ]
+
+
+@pytest.mark.parametrize("name", ["wh", "lake"])
+def test_a_source_of_an_engine_that_was_never_asked_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the project says that it knows; its state is beside it, and nowhere else."""
+    monkeypatch.setenv("WH_DSN", "postgresql://u@127.0.0.1/wh")
+    (tmp_path / "mayfly.yml").write_text(_UNTESTED)
+    found = load_project(tmp_path)
+    assert found.sources[name].state == "local"
+    with pytest.raises(PolicyError, match="source_untested") as caught:
+        open_source(found, name)
+    assert "compiled, not run" in caught.value.message
+    assert "accept_untested: true" in caught.value.hint
+    text = _UNTESTED.replace("schema: sales}", "schema: sales, accept_untested: true}")
+    (tmp_path / "mayfly.yml").write_text(f"{text}    accept_untested: true\n")
+    assert (
+        open_source(load_project(tmp_path), name).dialect == SOURCES[found.sources[name].type].type
+    )
+
+
+def test_only_engines_that_were_never_asked_want_that_word() -> None:
+    """Every other kind opens without it."""
+    assert {t for t, spec in SOURCES.items() if spec.never_asked} == {"redshift", "databricks"}
+
+
+def test_grants_of_engines_that_were_never_asked(tmp_path: Path) -> None:
+    """Reading and temporary tables; of Databricks the volume, too."""
+    (tmp_path / "mayfly.yml").write_text(_UNTESTED)
+    found = load_project(tmp_path)
+    reads = [
+        TableRead(schema=None, name="people", columns=("email", 'i"d')),
+        TableRead(schema="crm", name="T", columns=None),
+    ]
+    assert _grants(found, "wh", *reads, dsn="postgresql://mayfly@127.0.0.1/wh") == [
+        'CREATE USER "mayfly" PASSWORD DISABLE;  -- where there is none; give it its log-in',
+        'GRANT TEMPORARY ON DATABASE "wh" TO "mayfly";',
+        'GRANT USAGE ON SCHEMA "sales" TO "mayfly";',
+        'GRANT USAGE ON SCHEMA "crm" TO "mayfly";',
+        'GRANT SELECT ("email", "i""d") ON "sales"."people" TO "mayfly";',
+        'GRANT SELECT ON "crm"."T" TO "mayfly";  -- all columns: a model\'s SQL does not say which',
+    ]
+    assert _grants(found, "lake", *reads)[2:] == [
+        "GRANT USE CATALOG ON CATALOG `shop` TO `PRINCIPAL`;",
+        "GRANT USE SCHEMA ON SCHEMA `shop`.`default` TO `PRINCIPAL`;",
+        "GRANT USE SCHEMA ON SCHEMA `shop`.`crm` TO `PRINCIPAL`;",
+        "GRANT USE SCHEMA ON SCHEMA `shop`.`mayfly` TO `PRINCIPAL`;",
+        "GRANT SELECT ON TABLE `shop`.`default`.`people` TO `PRINCIPAL`;",
+        "GRANT SELECT ON TABLE `shop`.`crm`.`T` TO `PRINCIPAL`;",
+        "CREATE VOLUME IF NOT EXISTS `shop`.`mayfly`.`loads`;",
+        "GRANT READ VOLUME, WRITE VOLUME ON VOLUME `shop`.`mayfly`.`loads` TO `PRINCIPAL`;",
     ]
 
 

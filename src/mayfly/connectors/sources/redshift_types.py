@@ -97,7 +97,7 @@ def column_array(values: Sequence[str | None], kind: pa.DataType) -> pa.Array:
 
 def _bool(text: str) -> bool:
     if text not in ("t", "f"):
-        raise ValueError
+        raise ValueError("this is not a boolean")
     return text == "t"
 
 
