@@ -47,7 +47,7 @@ def databricks_world(server: Databricks) -> SourceWorld:
         sql=DatabricksDialect(),
         make=partial(make_table, server),
         odd_names=("two words", "select", "naïve 名前", "it's", "UPPER", "x" * 63, "tick`", *OWN),
-        odd_tables=("select", "UPPER", "two-words", "y" * 63),
+        odd_tables=("select", "two-words"),
         cutter=partial(cutter, server),
         running=lambda: len(server.warehouse.results),
         pieces=20,

@@ -16,7 +16,7 @@ from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.probe_source import probe_source
 
 MARK = "marked-7f3a"
-FOLDER = f"/Volumes/{VOLUME.replace('.', '/')}/mayfly"
+FOLDER = f"/Volumes/{VOLUME.replace('.', '/')}"
 
 
 def loaded() -> pa.Table:
@@ -35,7 +35,7 @@ def test_rows_are_loaded_by_a_file_that_is_gone_afterwards(databricks_standin: D
     listed, put, deleted = server.stage.asked
     assert listed == ("GET", f"/api/2.0/fs/directories{FOLDER}")
     assert put[0] == "PUT"
-    assert put[1].startswith(f"/api/2.0/fs/files{FOLDER}/")
+    assert put[1].startswith(f"/api/2.0/fs/files{FOLDER}/mayfly-")
     assert deleted == ("DELETE", put[1].removesuffix("?overwrite=true"))
 
 
@@ -52,7 +52,9 @@ def test_a_file_goes_though_its_statement_fails(databricks_standin: Databricks) 
 def test_what_a_killed_run_left_is_taken_away(databricks_standin: Databricks) -> None:
     """After a day, once for each source; files of others stay."""
     server, now = databricks_standin, time.time_ns() // 1_000_000
-    old, young, other = f"{FOLDER}/a.parquet", f"{FOLDER}/b.parquet", f"{FOLDER}/notes.txt"
+    old, young, other = (
+        f"{FOLDER}/{n}" for n in ("mayfly-a.parquet", "mayfly-b.parquet", "a.parquet")
+    )
     server.stage.files |= {old: (b"", now - 90_000_000), young: (b"", now), other: (b"", 0)}
     source = server.source()
     for _ in range(2):

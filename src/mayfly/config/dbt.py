@@ -295,8 +295,10 @@ _DIALECTS: Mapping[str, Dialect] = {
     "duckdb": "duckdb",
     "files": "duckdb",
     "bigquery": "bigquery",
+    "databricks": "databricks",
     "mysql": "mysql",
     "postgres": "postgres",
+    "redshift": "redshift",
     "snowflake": "snowflake",
     "sqlite": "sqlite",
 }

@@ -214,7 +214,11 @@ def _relation(
     return database, schema, name
 
 
-_FOLDING: Mapping[str, Callable[[str], str]] = {"postgres": str, "snowflake": exchanged}
+_FOLDING: Mapping[str, Callable[[str], str]] = {
+    "postgres": str,
+    "redshift": str.lower,
+    "snowflake": exchanged,
+}
 """What a quoted name is called, by adapter."""
 
 

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from mayfly.connectors.sources.databricks_errors import lost, refused_login
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
 
-FOLDER = "mayfly"
+PREFIX = "mayfly-"
+"""What the names of our files begin with: a volume may hold those of others."""
 LEFT_BEHIND = timedelta(days=1)
 """After that a file is one that a killed run left."""
 _REQUEST_SECONDS = 60.0
@@ -44,7 +45,7 @@ class Volume:
         now_ms: Callable[[], int],
     ) -> None:
         self._address = address
-        self._path = f"/Volumes/{name.replace('.', '/')}/{FOLDER}"
+        self._path = f"/Volumes/{name.replace('.', '/')}"
         self._token = token
         self._now_ms = now_ms
         self._swept = False
@@ -59,7 +60,7 @@ class Volume:
         """
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink)
-        path = f"{self._path}/{uuid.uuid4().hex}.parquet"
+        path = f"{self._path}/{PREFIX}{uuid.uuid4().hex}.parquet"
         with self._client() as client:
             if not self._swept:
                 self._sweep(client)
@@ -77,7 +78,7 @@ class Volume:
         before = self._now_ms() - LEFT_BEHIND // timedelta(milliseconds=1)
         for entry in found if isinstance(found, list) else []:
             path = str(entry.get("path", ""))
-            ours = path.startswith(f"{self._path}/") and path.endswith(".parquet")
+            ours = path.startswith(f"{self._path}/{PREFIX}") and path.endswith(".parquet")
             if ours and int(entry.get("last_modified", before)) < before:
                 self._ask(client, "DELETE", f"files{path}", may_lack=True)
 
