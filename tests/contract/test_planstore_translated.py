@@ -56,14 +56,15 @@ def shapes(said: Sequence[str]) -> str:
     return "".join(f"{shape};\n\n" for shape in found)
 
 
-def in_place(where: str, mode: SyncMode) -> list[object]:
-    """CI plays one story with a state beside the source, as these are used; a soak the rest."""
-    marks = [] if (where, mode) == ("local", SyncMode.AUDIENCE) else [pytest.mark.slow]
-    return [pytest.mark.soak, *marks] if where == "source" else marks
-
-
+_PLAYED = {("local", SyncMode.AUDIENCE), ("local", SyncMode.MIRROR)}
+"""What CI plays: with a state beside the source, as these are used. A soak plays the rest."""
 STORIES = [
-    pytest.param(where, mode, marks=in_place(where, mode), id=f"{where}-{mode.value}")
+    pytest.param(
+        where,
+        mode,
+        marks=[pytest.mark.slow, *([] if (where, mode) in _PLAYED else [pytest.mark.soak])],
+        id=f"{where}-{mode.value}",
+    )
     for where, modes in (
         ("local", list(SyncMode)),
         ("source", [SyncMode.AUDIENCE, SyncMode.MIRROR]),
