@@ -73,7 +73,12 @@ def translation(sql: str, dialect: str) -> str:
 def _translation(sql: str, dialect: str) -> str:
     if dialect == "redshift" and _LOCK.fullmatch(sql):
         return ""
-    made = parsed(sql, dialect).copy().transform(_TRANSFORMS[dialect])
+    made = parsed(sql, dialect).copy()
+    # From within: what stands for a node may hold others that are written anew.
+    for node in reversed(list(made.bfs())):
+        if (other := _TRANSFORMS[dialect](node)) is not node:
+            made = other if node is made else made
+            node.replace(other)
     return str(made.sql(dialect="duckdb", unsupported_level=ErrorLevel.IGNORE))
 
 
