@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from mayfly.connectors.drivers import source_driver
+from mayfly.connectors.drivers import optional_driver
 from mayfly.connectors.sources.databricks_errors import from_error
 from mayfly.connectors.sources.databricks_volume import Volume
 from mayfly.domain.errors import TransientError
@@ -112,8 +112,8 @@ class DatabricksAccess:
 
 
 def driver() -> Any:
-    """See `source_driver`."""
-    return source_driver(
+    """See `optional_driver`."""
+    return optional_driver(
         "databricks.sql", kind="databricks", logs=["databricks", "thrift", "urllib3"]
     )
 

@@ -103,7 +103,7 @@ class RedshiftSession:
 
     def load(self, name: str, rows: pa.Table) -> None:
         """See `SqlSession.load`: values go beside the statement, none in its text. There is no bulk
-        load from a client; see docs/decisions/0021-compiled-not-run.md.
+        load from a client; see docs/decisions/0022-compiled-not-run.md.
         """
         given, columns = quote(f"{name}_in"), [f"c{i}" for i in range(rows.num_columns)]
         defined = ", ".join(f"{column} {TEXT}" for column in columns)
