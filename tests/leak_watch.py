@@ -77,12 +77,13 @@ class _Kept(logging.Handler):
 def watched(capfd: pytest.CaptureFixture[str]) -> Iterator[Told]:
     """What comes out within, with every logger there is at DEBUG, by each way but an error."""
     told = Told()
-    handler, level = _Kept(told), logging.root.level
+    handler = _Kept(told)
     # As `load` and every command do first.
     close_logs(*LIBRARIES)
-    for logger in [logging.root, *logging.root.manager.loggerDict.values()]:
-        if isinstance(logger, logging.Logger):
-            logger.setLevel(logging.DEBUG)
+    known = [logging.root, *logging.root.manager.loggerDict.values()]
+    levels = {each: each.level for each in known if isinstance(each, logging.Logger)}
+    for logger in levels:
+        logger.setLevel(logging.DEBUG)
     logging.root.addHandler(handler)
     capfd.readouterr()
     try:
@@ -91,7 +92,8 @@ def watched(capfd: pytest.CaptureFixture[str]) -> Iterator[Told]:
             yield told
     finally:
         logging.root.removeHandler(handler)
-        logging.root.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
     told.add("warning", *(str(w.message) for w in warned))
     said = capfd.readouterr()
     told.add("stdout", said.out)
