@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from contract.local_stores import beside
 from contract.plan_stores import in_source
 from contract.plan_stories import E0, E1, E2, become, settled
 from mayfly.domain.batch import SyncMode
+from mayfly.planning.spec import PlanSpec
 from mayfly.testing.plan_world import ModelRow, World
 from translated import TranslatedSource
 
@@ -56,6 +58,15 @@ def shapes(said: Sequence[str]) -> str:
     return "".join(f"{shape};\n\n" for shape in found)
 
 
+class Renewing(World):
+    """A world whose audience's rows are asked whether they are due; none is."""
+
+    def spec(self, run: str) -> PlanSpec:
+        """See `World.spec`."""
+        renewed = 1 if self.mode is SyncMode.AUDIENCE else None
+        return replace(super().spec(run), renew_before_ms=renewed)
+
+
 _PLAYED = {("local", SyncMode.AUDIENCE), ("local", SyncMode.MIRROR)}
 """What CI plays: with a state beside the source, as these are used. A soak plays the rest."""
 STORIES = [
@@ -84,7 +95,7 @@ def test_a_story_of_each_mode(dialect: str, where: str, mode: SyncMode, tmp_path
     source = TranslatedSource(path, dialect)
     make = beside if where == "local" else in_source
     made = make(source, source.sql, partial(write_people, path), tmp_path)
-    world = World(warehouse=made, mode=mode, erases=True)
+    world = Renewing(warehouse=made, mode=mode, erases=True)
     become(world, {1: (E0, "c0"), 2: (E1, "c0"), 3: ("x@example.com", "c1"), 4: (None, "c2")})
     become(world, {1: (E0, "c1"), 2: (E2, "c0"), 3: ("x@example.com", "c1")}, accept_removals=9)
     world.consent[2] = False
