@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mayfly.cli.reference import walk_commands
 
-NAMES = {"destination", "syncs", "sync", "source", "state", "target", "version"}
+NAMES = {"destination", "name", "syncs", "sync", "source", "state", "target", "version"}
 """Of things in the project files, or of a version of a key."""
 OTHERS = {
     "accept": "removals=N",
