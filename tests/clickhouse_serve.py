@@ -113,11 +113,9 @@ class Session:
             raise Refused(48, "NOT_IMPLEMENTED", "A session here stays as readonly as it was")
         for name in self.applied.keys() - wanted.keys():
             self.connection.query(f"SET {name} = DEFAULT")
-        # What may not be changed any more is set last.
-        for name in sorted(wanted, key=lambda n: n == "readonly"):
-            if self.applied.get(name) != wanted[name]:
-                self.connection.query(f"SET {name} = '{_escaped(wanted[name])}'")
-                self.applied[name] = wanted[name]
+        changed = [f"{n} = '{_escaped(v)}'" for n, v in wanted.items() if self.applied.get(n) != v]
+        if changed:
+            self.connection.query(f"SET {', '.join(changed)}")
         self.applied = dict(wanted)
 
 

@@ -25,6 +25,7 @@ from mayfly.connectors.destinations import (
     files as files_destination,
 )
 from mayfly.connectors.sources import bigquery as bigquery_source
+from mayfly.connectors.sources import clickhouse as clickhouse_source
 from mayfly.connectors.sources import databricks as databricks_source
 from mayfly.connectors.sources import duckdb as duckdb_source
 from mayfly.connectors.sources import files as files_source
@@ -70,6 +71,7 @@ SOURCES: dict[str, SourceSpec] = {
     spec.type: spec
     for spec in (
         bigquery_source.SPEC,
+        clickhouse_source.SPEC,
         databricks_source.SPEC,
         duckdb_source.SPEC,
         files_source.SPEC,

@@ -43,6 +43,7 @@ CODES = {
     "missing_key": "a key that is needed and not there",
     "mode_not_supported": "a mode that the destination's type does not have",
     "model_body": "not exactly one of `table`, `sql`, `file` and `ref`",
+    "no_transactions": "`state: source` where the engine has no transactions to keep one by",
     "not_a_file": "something else than a regular file",
     "not_a_folder": "a file where a folder is expected",
     "not_allowed": "a value that is none of those allowed",

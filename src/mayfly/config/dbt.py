@@ -295,6 +295,7 @@ _DIALECTS: Mapping[str, Dialect] = {
     "duckdb": "duckdb",
     "files": "duckdb",
     "bigquery": "bigquery",
+    "clickhouse": "clickhouse",
     "databricks": "databricks",
     "mysql": "mysql",
     "postgres": "postgres",

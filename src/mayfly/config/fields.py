@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, LiteralString, get_args
+from typing import Annotated, Literal, LiteralString, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -138,6 +138,12 @@ def _schema(text: str) -> str:
     return text
 
 
+def _beside(value: object) -> object:
+    if value == "source":
+        raise PydanticCustomError("no_transactions", "the engine has no transactions")
+    return value
+
+
 def _scalar(value: object) -> object:
     if not isinstance(value, bool | int | str):
         raise PydanticCustomError("wrong_type", "expected true, false, a whole number or text")
@@ -203,6 +209,8 @@ StateSchema = Annotated[
     AfterValidator(_schema),
     WithJsonSchema({"type": "string", "pattern": "^_?[a-z][a-z0-9_]{0,62}$"}),
 ]
+StateBeside = Annotated[Literal["local"], BeforeValidator(_beside)]
+"""Where the state of an engine without transactions is kept: never in the source."""
 DistributionName = Annotated[str, Formed("[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")]
 PluginVersion = Annotated[str, Formed("[0-9][A-Za-z0-9.!+]{0,63}")]
 SnowflakeAccount = Annotated[

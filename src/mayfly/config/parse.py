@@ -40,6 +40,8 @@ _HINTS = {
     "store_url": "Use sqlite, postgresql+psycopg://HOST/NAME without a password, or env:NAME.",
     "endpoint_refused": "Use sandbox, http://127.0.0.1:PORT, or leave it out for the vendor's own.",
     "bad_country": "Write FR, for instance.",
+    "no_transactions": "Write local, or leave it out: the state is kept beside the project, in "
+    ".mayfly/state.",
 }
 _EXPECTED = {
     "string_type": "text",
@@ -237,6 +239,7 @@ _CUSTOM = {
     "connection_elsewhere": "connection: is for logging in to destinations only",
     "store_url": "this is not an address of a store",
     "endpoint_refused": "this endpoint is refused",
+    "no_transactions": "this engine has no transactions to keep a state by",
     "bad_country": "expected a country code of two capital letters",
     "bad_webhook": "expected https://HOST/PATH, or literal loopback, without a query",
     "bad_format": "this text has another form than expected",

@@ -7,13 +7,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mayfly.config.fields import (
+    AbsolutePath,
     DatabricksHost,
+    HttpsAddress,
     Line,
     Loopback,
     Memory,
     Part,
     Reference,
     SnowflakeAccount,
+    StateBeside,
     StateSchema,
     VolumeName,
     WarehousePath,
@@ -148,6 +151,32 @@ class BigquerySource(Part):
     classify: Classify = None
 
 
+class ClickhouseSource(Part):
+    """A database of a ClickHouse, over its HTTP interface."""
+
+    type: Literal["clickhouse"] = Field(description="Kind of source.")
+    endpoint: HttpsAddress = Field(
+        description="Its HTTP interface, on port 8443 unless it says another. Without TLS it is on "
+        "this machine.",
+        examples=["https://clickhouse.example.com"],
+    )
+    user: Line = Field(description="The user that reads.", examples=["mayfly"])
+    password: Reference = Field(
+        description="Reference to the user's password.", examples=["env:CLICKHOUSE_PASSWORD"]
+    )
+    database: Line = Field(default="default", description="Database of unqualified tables.")
+    ca: AbsolutePath | None = Field(
+        default=None,
+        description="PEM file of an authority of one's own.",
+        examples=["/etc/ssl/our-ca.pem"],
+    )
+    state: StateBeside = Field(
+        default="local",
+        description="Where state is kept: ClickHouse has no transactions to keep it by.",
+    )
+    classify: Classify = None
+
+
 class RedshiftSource(Part):
     """A Redshift database. Compiled, not run."""
 
@@ -188,6 +217,7 @@ class DatabricksSource(Part):
 
 SourceFile = Annotated[
     BigquerySource
+    | ClickhouseSource
     | DatabricksSource
     | DuckdbSource
     | FilesSource
@@ -200,6 +230,7 @@ SourceFile = Annotated[
 ]
 AnySource = (
     BigquerySource
+    | ClickhouseSource
     | DatabricksSource
     | DuckdbSource
     | FilesSource

@@ -12,6 +12,7 @@ from sqlglot.dialects.sqlite import SQLite
 from sqlglot.generators.mysql import MySQLGenerator
 
 from mayfly.planning.model_bigquery import forbidden_in_bigquery
+from mayfly.planning.model_clickhouse import TABLE_FUNCTIONS, forbidden_in_clickhouse
 from mayfly.planning.model_databricks import forbidden_in_databricks
 from mayfly.planning.model_mysql import forbidden_in_mysql
 from mayfly.planning.model_redshift import forbidden_in_redshift
@@ -20,12 +21,15 @@ from mayfly.planning.sql.dialect import DialectName
 
 FORBIDDEN_THERE: Mapping[str, Callable[[exp.Expr], str | None]] = {
     "bigquery": forbidden_in_bigquery,
+    "clickhouse": forbidden_in_clickhouse,
     "databricks": forbidden_in_databricks,
     "mysql": forbidden_in_mysql,
     "redshift": forbidden_in_redshift,
     "snowflake": forbidden_in_snowflake,
 }
 """What a node of a query uses that it may not, by dialect."""
+TABLE_FUNCTIONS_THERE: Mapping[str, frozenset[str]] = {"clickhouse": TABLE_FUNCTIONS}
+"""Functions in a table's place that one dialect has beside the others, by dialect."""
 
 
 class _Sqlite(SQLite):

@@ -45,7 +45,7 @@ def reads_of_sql(sql: str, dialect: DialectName) -> Sequence[TableRead]:
     """
     query = sqlglot.parse_one(check_model_sql(sql, dialect), read=parser_of(dialect))
     for identifier in query.find_all(exp.Identifier):
-        if dialect == "mysql":
+        if dialect in ("clickhouse", "mysql"):
             # There a table is called as it is written, quoted or not.
             identifier.set("quoted", True)
         elif dialect == "snowflake" and identifier.args.get("quoted"):

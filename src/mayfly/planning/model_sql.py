@@ -16,7 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_dialects import FORBIDDEN_THERE, parser_of
+from mayfly.planning.model_dialects import FORBIDDEN_THERE, TABLE_FUNCTIONS_THERE, parser_of
 from mayfly.planning.sql.dialect import DialectName
 from mayfly.privacy.closed_logs import close_logs
 
@@ -167,7 +167,7 @@ def _check_node(node: exp.Expr, dialect: DialectName) -> None:
     if special is not None:
         raise _forbidden(special)
     if isinstance(node, exp.Table):
-        _check_table(node)
+        _check_table(node, dialect)
     elif isinstance(node, exp.Cast):
         _check_cast(node, dialect)
     elif isinstance(node, exp.Func):
@@ -185,11 +185,11 @@ def _check_function(name: str) -> None:
         raise _forbidden(f"the function {name}")
 
 
-def _check_table(table: exp.Table) -> None:
+def _check_table(table: exp.Table, dialect: DialectName) -> None:
     inner = table.this
     if isinstance(inner, exp.Func | exp.Anonymous):
         name = _function_name(inner)
-        if name not in _TABLE_FUNCTIONS:
+        if name not in _TABLE_FUNCTIONS | TABLE_FUNCTIONS_THERE.get(dialect, frozenset()):
             raise _forbidden(f"the table function {name}")
         return
     if isinstance(inner, exp.Literal):

@@ -90,12 +90,7 @@ class NumberingSql:
         return self._filled(f"s{item}", table)
 
     def _filled(self, column: str, table: str) -> str:
-        return self._sql.update(
-            self._names.of("scan"),
-            {column: "w.d"},
-            f"{TARGET}.{self._sql.ordinal} = w.n",
-            source=f"{table} w",
-        )
+        return self._sql.filled(self._names.of("scan"), column, table)
 
     def _classed(self, row_class: RowClass, where: str) -> str:
         return self._sql.update(self._names.of("scan"), {"c": str(int(row_class))}, where)

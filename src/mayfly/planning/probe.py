@@ -105,7 +105,7 @@ def _times(sql: SqlDialect) -> tuple[str, str, str]:
         moment, day, fraction = (sql.cast(name, kind) for name, kind in kinds)
         return moment, day, fraction
     return (
-        f"TIMESTAMP '{_ROW['pd']}'",
+        sql.moment(_ROW["pd"]),
         f"DATE '{_ROW['pk']}'",
         f"CAST({_ROW['pe']} AS DECIMAL(6, 2))",
     )

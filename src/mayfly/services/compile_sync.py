@@ -72,9 +72,10 @@ class _Compiler:
                 names.append(binding.column)
         columns = ", ".join(self.r.dialect.quote(n) for n in names)
         if self.model.table is not None:
-            return f"SELECT {columns} FROM {self.r.source.relation(*self.model.table)}"
-        query = check_model_sql(self.model.sql or "", self.r.source.dialect)
-        return f"SELECT {columns} FROM ({query}) AS mf_query"
+            relation = self.r.source.relation(*self.model.table)
+        else:
+            relation = f"({check_model_sql(self.model.sql or '', self.r.source.dialect)}) AS mf_query"
+        return self.r.dialect.model(f"SELECT {columns} FROM {relation}")
 
     def _names_behind(self) -> NamesBehind:
         written = self.model.sql

@@ -31,7 +31,7 @@ def with_sample(place: PlanPlace, plan: Plan, worker: PlanWorker, rows: int) -> 
     made: dict[str, str] = {}
     for i, field in enumerate(spec.fields):
         text = sql.render(sql.quote(field.column), field.arrow_type)
-        made[f"b{i}"], made[f"n{i}"] = f"substr({text}, 1, 2)", sql.characters(text)
+        made[f"b{i}"], made[f"n{i}"] = sql.beginning(text, 2), sql.characters(text)
         if not spec.external:
             made[f"f{i}"] = internal_value(sql, field)
     model = granted_model(spec, sql, [f"{value} AS {name}" for name, value in made.items()])

@@ -11,7 +11,15 @@ import pyarrow as pa
 from mayfly.domain.errors import PolicyError
 
 DialectName = Literal[
-    "bigquery", "databricks", "duckdb", "mysql", "postgres", "redshift", "snowflake", "sqlite"
+    "bigquery",
+    "clickhouse",
+    "databricks",
+    "duckdb",
+    "mysql",
+    "postgres",
+    "redshift",
+    "snowflake",
+    "sqlite",
 ]
 """The SQL of a source, as the parser of model SQL calls it."""
 TARGET = "mf_t"
@@ -131,6 +139,14 @@ class SqlDialect(ABC):
         """Length in characters of a text expression."""
         return f"length({text_sql})"
 
+    def beginning(self, text_sql: str, length: int) -> str:
+        """The first characters of a text expression."""
+        return f"substr({text_sql}, 1, {length})"
+
+    def moment(self, text: str) -> str:
+        """A time without zone of our own, as `2026-03-29 01:30:00.123456`."""
+        return f"TIMESTAMP '{text}'"
+
     def size(self, blob_sql: str) -> str:
         """Length in bytes of a blob."""
         return f"octet_length({blob_sql})"
@@ -169,6 +185,10 @@ class SqlDialect(ABC):
         return f"{column_sql} IN ({', '.join(self.literal(v) for v in values)})"
 
     # -- statements -----------------------------------------------------------------------------
+
+    def model(self, query: str) -> str:
+        """A model's query as statements of ours hold it: one SELECT."""
+        return query
 
     def create_schema(self, schema: str) -> str:
         """Make a schema where it is not there."""
@@ -269,6 +289,17 @@ class SqlDialect(ABC):
         changed = ", ".join(f"{column} = {value}" for column, value in changes.items())
         beside = f" FROM {source}" if source else ""
         return f"UPDATE {table} AS {TARGET} SET {changed}{beside} WHERE {where}"
+
+    def filled(self, table: str, column: str, given: str) -> str:
+        """Change a column of some rows of a table.
+
+        Args:
+            table: its quoted name.
+            column: that needs no quotes.
+            given: table of the rows' ordinals `n` and their values `d`, each row once.
+        """
+        where = f"{TARGET}.{self.ordinal} = w.n"
+        return self.update(table, {column: "w.d"}, where, source=f"{given} w")
 
     def delete(self, table: str, where: str = "TRUE") -> str:
         """Delete rows; in the condition the table is called `TARGET`."""

@@ -1,0 +1,220 @@
+"""ClickHouse, version 24.8 and later, over its HTTP interface."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mayfly.connectors.sources.clickhouse_connect import ClickhouseAccess, answered, read_whole
+from mayfly.connectors.sources.clickhouse_grants import TEMPORARY, clickhouse_grants
+from mayfly.connectors.sources.clickhouse_session import ClickhouseSession, Place
+from mayfly.connectors.sources.clickhouse_types import column, readable, unfit
+from mayfly.domain.errors import ConfigError, EngineError
+from mayfly.domain.settings import SecretRef
+from mayfly.planning.sql.clickhouse import ClickhouseDialect, literal, quote
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
+
+OLDEST_VERSION = (24, 8)
+_GREETING = "SELECT version(), toUInt8(getSetting('readonly'))"
+_CATALOGS = ("system", "information_schema", "INFORMATION_SCHEMA")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class ClickhouseSource:
+    """A database of a ClickHouse, read through one session of its interface each time. Nothing
+    lasting is written: it has no transactions that a state could be kept by.
+
+    Args:
+        name: of the source in the project.
+        access: who reads what.
+    """
+
+    dialect: Dialect = "clickhouse"
+
+    def __init__(self, name: str, access: ClickhouseAccess) -> None:
+        self.name = name
+        self._access = access
+
+    @contextmanager
+    def session(self, *, write: bool) -> Iterator[ClickhouseSession]:
+        """See `Source.session`.
+
+        Raises:
+            ConfigError: `read_only_source`, for a session that writes; `source_refused`;
+                `tls_not_verified`; `settings_refused`; `server_too_old`.
+            TransientError: `source_away`, no answer; `connection_lost`.
+        """
+        if write:
+            raise self._read_only()
+        client = self._access.client(self.name)
+        try:
+            self._greet(client)
+            session = ClickhouseSession(client, self._place())
+        except EngineError:
+            client.close()
+            raise
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _place(self) -> Place:
+        return Place(
+            source=self.name,
+            url=self._access.url,
+            database=self._access.database,
+            grantee=quote(self._access.user),
+            compressed=self._access.host() not in _LOOPBACK,
+        )
+
+    def _greet(self, client: httpx.Client) -> None:
+        """Without a setting of ours: a role that may set none shall be told so."""
+        url, given = self._access.url, {"default_format": "TabSeparated"}
+        with answered(client, self.name, url, given, _GREETING.encode()) as reply:
+            text = read_whole(self.name, reply).decode("utf-8", "replace")
+        version, _, fixed = text.strip().partition("\t")
+        require_version(self.name, version)
+        if fixed == "1":
+            raise ConfigError(
+                "settings_refused",
+                f"The role of source {self.name} may choose no settings (readonly = 1), and makes "
+                "no temporary tables.",
+                hint=f"ALTER USER {quote(self._access.user)} SETTINGS readonly = 2; is as safe: it "
+                "may still write nothing.",
+            )
+
+    def _read_only(self) -> ConfigError:
+        return ConfigError(
+            "read_only_source",
+            f"Source {self.name} takes no writes: ClickHouse has no transactions that a state "
+            "could be kept by.",
+            hint=f"Set `state: local` on source {self.name}.",
+        )
+
+    def relation(self, schema: str | None, table: str) -> str:
+        """See `Source.relation`."""
+        base = self._access.database if schema is None else schema
+        return f"{quote(base)}.{quote(table)}"
+
+    def readable(self, column: ColumnInfo) -> str:
+        """See `Source.readable`."""
+        return readable(column)
+
+    def unfit(self, column: ColumnInfo) -> str | None:
+        """See `Source.unfit`."""
+        return unfit(column)
+
+    def describe(self, query: str) -> Sequence[ColumnInfo]:
+        """See `Source.describe`."""
+        with self.session(write=False) as session:
+            return session.describe(query)
+
+    def tables(self) -> Sequence[TableInfo]:
+        """See `Source.tables`: what the role may see."""
+        hidden = ", ".join(map(literal, _CATALOGS))
+        with self.session(write=False) as session:
+            found = session.table(
+                "SELECT database AS s, table AS t, name AS c, type AS k FROM system.columns "
+                f"WHERE database NOT IN ({hidden}) AND NOT startsWith(database, '_temporary') "
+                "ORDER BY database, table, position"
+            ).to_pylist()
+        return [
+            TableInfo(
+                schema=schema, name=name, columns=tuple(column(r["c"], r["k"]) for r in rows)
+            )
+            for (schema, name), rows in groupby(found, lambda row: (row["s"], row["t"]))
+        ]
+
+    def check(self, *, write: bool) -> None:
+        """See `Source.check`: the database, and the right to make temporary tables."""
+        if write:
+            raise self._read_only()
+        with self.session(write=False) as session:
+            found = session.table(
+                "SELECT count() AS n FROM system.databases "
+                f"WHERE name = {literal(self._access.database)}"
+            )
+            if not found.column("n")[0].as_py():
+                raise ConfigError(
+                    "database_missing",
+                    f"Source {self.name} has no database {self._access.database}, or its role may "
+                    "see nothing in it.",
+                    hint=f"Check `database` of source {self.name}; `mayfly doctor --grants "
+                    f"{self.name}` prints the rights that it needs.",
+                )
+            try:
+                session.execute("CREATE TEMPORARY TABLE mf_check (n Int8)")
+            except ConfigError as error:
+                if error.code != "missing_grant":
+                    raise
+                raise ConfigError(
+                    error.code, error.message, hint=f"{TEMPORARY} TO {quote(self._access.user)};"
+                ) from None
+
+    def facts(self) -> ServerFacts:
+        """See `Source.facts`."""
+        with self.session(write=False) as session:
+            [row] = session.table(
+                "SELECT version() AS version, now64(6, 'UTC') AS now"
+            ).to_pylist()
+        return ServerFacts(engine=f"ClickHouse {row['version']}", clock=row["now"])
+
+
+def require_version(source: str, text: str) -> None:
+    """Refuse a server that lacks what the statements use.
+
+    Args:
+        source: its name.
+        text: as the server tells it: `24.8.4.13`.
+
+    Raises:
+        ConfigError: `server_too_old`.
+    """
+    found = re.match(r"(\d+)\.(\d+)", text)
+    version = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    if version < OLDEST_VERSION:
+        raise ConfigError(
+            "server_too_old",
+            f"Source {source} is ClickHouse {version[0]}.{version[1]}; "
+            f"{OLDEST_VERSION[0]}.{OLDEST_VERSION[1]} or later is needed.",
+            hint="Upgrade the server, or read from a copy of the tables on a newer one.",
+        )
+
+
+def _access(request: SourceRequest) -> ClickhouseAccess:
+    settings, options = request.settings, request.settings.options
+    reference: Any = options.get("password")
+
+    def password() -> Revealed:
+        if not isinstance(reference, SecretRef):
+            raise ConfigError("secret_missing", f"Source {settings.name} needs `password`.")
+        return request.resolve(reference)
+
+    ca = options.get("ca")
+    return ClickhouseAccess(
+        endpoint=str(options["endpoint"]),
+        user=str(options["user"]),
+        password=password,
+        database=str(options.get("database", "default")),
+        ca=None if ca is None else Path(str(ca)),
+    )
+
+
+def _open(request: SourceRequest) -> ClickhouseSource:
+    return ClickhouseSource(request.settings.name, _access(request))
+
+
+SPEC = SourceSpec(
+    type="clickhouse",
+    open=_open,
+    dialect=ClickhouseDialect,
+    hosts=lambda request: frozenset({_access(request).host()}),
+    grants=clickhouse_grants,
+)
