@@ -105,6 +105,7 @@ class Session:
     timeout: float = 60.0
     lock: threading.Lock = field(default_factory=threading.Lock)
     used: float = field(default_factory=time.monotonic)
+    client: socket.socket | None = None
     applied: dict[str, str] = field(default_factory=dict)
 
     def apply(self, wanted: dict[str, str]) -> None:
@@ -160,6 +161,7 @@ class Engine:
             yield known
         finally:
             known.used = time.monotonic()
+            known.client = None
             known.lock.release()
 
     def _expire(self) -> None:
@@ -169,11 +171,16 @@ class Engine:
                 self._sessions.pop(key).connection.close()
 
     def forget(self) -> None:
-        """End every session that nobody works in, as a restart would."""
+        """End every session, as a restart would."""
         with self._guard:
-            for key, session in list(self._sessions.items()):
-                if not session.lock.locked():
-                    self._sessions.pop(key).connection.close()
+            sessions = list(self._sessions.items())
+            self._sessions.clear()
+        for _, session in sessions:
+            if session.client is not None:
+                with suppress(OSError):
+                    session.client.shutdown(socket.SHUT_RDWR)
+            with session.lock:
+                session.connection.close()
 
     def progress(self, mark: str) -> str:
         """How far a statement is."""
@@ -233,7 +240,9 @@ class Answer:
         """An error, wherever the answer is."""
         code = _CODE.search(text)
         number = int(code.group(1)) if code else 1002
-        body = f"{text.strip()} (version {self._handler.engine.version} (official build))\n".encode()
+        body = (
+            f"{text.strip()} (version {self._handler.engine.version} (official build))\n".encode()
+        )
         if self._headed:
             self._fail_midway(body)
             return
@@ -397,6 +406,7 @@ class Handler(BaseHTTPRequestHandler):
         if [m for m in _PIECE.finditer(text) if m.group("end") and text[m.end() :].strip()]:
             raise Refused(62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
         with self.engine.session(user, given) as session:
+            session.client = self.connection
             session.apply(settings)
             if given.get("database"):
                 session.connection.query(f"USE `{given['database'].replace('`', chr(92) + '`')}`")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,18 @@ class ClickHouse:
 
     def _write(self) -> None:
         write_config(self.folder, [*_RIGHTS, *self.grants])
+
+    @contextmanager
+    def other_settings(self, settings: Mapping[str, str]) -> Iterator[None]:
+        """Sessions of its user begin with other settings; of one that is `configured`."""
+        xml = "".join(f"<{name}>{value}</{name}>" for name, value in settings.items())
+        try:
+            write_config(self.folder, settings=xml)
+            self.query("SYSTEM RELOAD USERS")
+            yield
+        finally:
+            write_config(self.folder)
+            self.query("SYSTEM RELOAD USERS")
 
     def forget_sessions(self) -> None:
         """As a restart would."""

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from bigquery_emulator import Emulator, bigquery_server
+from clickhouse_server import ClickHouse, clickhouse_server
 from databricks_server import Databricks, databricks_server
 from fakesnow_server import Fakesnow, fakesnow_server
 from mariadb import MariaDB, mariadb_server
@@ -81,6 +82,13 @@ def postgres_server_dsn() -> Iterator[str]:
 def fakesnow() -> Iterator[Fakesnow]:
     """An emulator of Snowflake, one for each test process."""
     with fakesnow_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[ClickHouse]:
+    """A ClickHouse, one for each test process."""
+    with clickhouse_server(configured=True) as server:
         yield server
 
 

@@ -15,6 +15,9 @@ import pytest
 from pyarrow import csv
 
 from bigquery_emulator import Emulator
+from clickhouse_server import ClickHouse
+from contract.clickhouse_world import clickhouse_world
+from contract.clickhouse_world import make_people as make_clickhouse_people
 from contract.databricks_world import databricks_world
 from contract.databricks_world import make_people as make_databricks_people
 from contract.mysql_world import make_people, mysql_world
@@ -200,6 +203,23 @@ class TestSnowflake(SourceContract):
     def world(self, snowflake: SourceWorld) -> SourceWorld:
         """One database for the module."""
         return snowflake
+
+
+@pytest.fixture(scope="module")
+def clickhouse_people(clickhouse: ClickHouse) -> SourceWorld:
+    """A database with the people."""
+    database = clickhouse.database()
+    make_clickhouse_people(clickhouse, database)
+    return clickhouse_world(clickhouse, database)
+
+
+class TestClickhouse(SourceContract):
+    """ClickHouse's own engine."""
+
+    @pytest.fixture
+    def world(self, clickhouse_people: SourceWorld) -> SourceWorld:
+        """One database for the module."""
+        return clickhouse_people
 
 
 @pytest.fixture(scope="module")

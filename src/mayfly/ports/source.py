@@ -58,7 +58,11 @@ class SqlSession(Protocol):
         """Run one statement; rows affected, or 0 where the engine does not tell."""
 
     def table(self, sql: str) -> pa.Table:
-        """The whole result. For results known to be small or bounded by the caller."""
+        """The whole result. For results known to be small or bounded by the caller.
+
+        Where an engine has one type for texts and bytes both come as text, and bytes are read by a
+        cast to binary, which changes none of them.
+        """
 
     def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """The result in bounded pieces. No other statement may run until it is used up."""

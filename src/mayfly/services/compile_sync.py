@@ -74,7 +74,9 @@ class _Compiler:
         if self.model.table is not None:
             relation = self.r.source.relation(*self.model.table)
         else:
-            relation = f"({check_model_sql(self.model.sql or '', self.r.source.dialect)}) AS mf_query"
+            relation = (
+                f"({check_model_sql(self.model.sql or '', self.r.source.dialect)}) AS mf_query"
+            )
         return self.r.dialect.model(f"SELECT {columns} FROM {relation}")
 
     def _names_behind(self) -> NamesBehind:

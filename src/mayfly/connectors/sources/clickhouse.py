@@ -126,9 +126,7 @@ class ClickhouseSource:
                 "ORDER BY database, table, position"
             ).to_pylist()
         return [
-            TableInfo(
-                schema=schema, name=name, columns=tuple(column(r["c"], r["k"]) for r in rows)
-            )
+            TableInfo(schema=schema, name=name, columns=tuple(column(r["c"], r["k"]) for r in rows))
             for (schema, name), rows in groupby(found, lambda row: (row["s"], row["t"]))
         ]
 
@@ -161,9 +159,7 @@ class ClickhouseSource:
     def facts(self) -> ServerFacts:
         """See `Source.facts`."""
         with self.session(write=False) as session:
-            [row] = session.table(
-                "SELECT version() AS version, now64(6, 'UTC') AS now"
-            ).to_pylist()
+            [row] = session.table("SELECT version() AS version, now64(6, 'UTC') AS now").to_pylist()
         return ServerFacts(engine=f"ClickHouse {row['version']}", clock=row["now"])
 
 

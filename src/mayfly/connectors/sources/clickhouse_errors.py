@@ -83,9 +83,7 @@ _BUSY = {
     202: "The source works on as many statements as it may.",
     394: "Somebody cancelled a statement of the source.",
 }
-_UNAVAILABLE = frozenset(
-    {3, 203, 209, 210, 218, 225, 236, 242, 279, 319, 425, 439, 519, 594, 999}
-)
+_UNAVAILABLE = frozenset({3, 203, 209, 210, 218, 225, 236, 242, 279, 319, 425, 439, 519, 594, 999})
 _GONE = 372
 
 
