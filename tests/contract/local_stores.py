@@ -13,11 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from clickhouse_server import ClickHouse
+from contract.clickhouse_world import clickhouse_source
 from contract.plan_stores import STORES, MakeWarehouse, maker_of, write_postgres
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
 from mayfly.connectors.sources.postgres import PostgresSource
+from mayfly.planning.sql.clickhouse import ClickhouseDialect
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
@@ -28,6 +31,7 @@ from spool_worlds import spool_in
 
 KEY = bytes(range(32))
 READING_ROLE = "reading role"
+CLICKHOUSE = "clickhouse"
 ANY_STORE = [STORES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in (*STORES[1:], "folder"))]
 
 
@@ -35,6 +39,8 @@ def any_maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
     """See `maker_of`; local stores, too."""
     if request.param == READING_ROLE:
         return partial(reading_role, request.getfixturevalue("postgres_database"))
+    if request.param == CLICKHOUSE:
+        return partial(clickhouse_database, request.getfixturevalue("clickhouse"))
     return parquet_folder if request.param == "folder" else maker_of(request)
 
 
@@ -120,3 +126,31 @@ def reading_role(dsn: str) -> Iterator[Warehouse]:
         yield beside(source, PostgresDialect(), partial(write_postgres, dsn), Path(name))
     with psycopg.connect(dsn, autocommit=True) as con:
         assert con.execute("SELECT to_regnamespace('_mayfly')").fetchone() == (None,)
+
+
+def write_clickhouse(server: ClickHouse, database: str, rows: Sequence[ModelRow]) -> None:
+    """The model as a table of a ClickHouse."""
+    types = {"id": pa.int64(), "email": pa.string(), "city": pa.string(), "ok": pa.bool_()}
+    columns = zip(*rows, strict=True) if rows else [[] for _ in types]
+    made = [pa.array(list(c), k) for c, k in zip(columns, types.values(), strict=True)]
+    sink = pa.BufferOutputStream()
+    table = pa.table(made, names=list(types))
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    server.query(f"TRUNCATE TABLE {database}.people")
+    server.insert(f"{database}.people", sink.getvalue().to_pybytes())
+
+
+@contextmanager
+def clickhouse_database(server: ClickHouse) -> Iterator[Warehouse]:
+    """A ClickHouse, whose states can only be local."""
+    database = server.database()
+    server.query(
+        f"CREATE TABLE {database}.people (id Int64, email LowCardinality(Nullable(String)), "
+        "city Nullable(String), ok Nullable(Bool)) ENGINE = MergeTree ORDER BY id"
+    )
+    write = partial(write_clickhouse, server, database)
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
+        source = clickhouse_source(server, database)
+        yield beside(source, ClickhouseDialect(), write, Path(name))
+    server.query(f"DROP DATABASE {database}")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contract.local_stores import (
+    CLICKHOUSE,
     READING_ROLE,
     any_maker_of,
     beside,
@@ -31,7 +32,9 @@ from mayfly.testing.plan_world import World
 SHORT = ("audience", "mirror", "upsert", "upsert-identifiers", "append")
 
 
-@pytest.fixture(params=["folder", pytest.param(READING_ROLE, marks=IN_A_SOAK)])
+@pytest.fixture(
+    params=["folder", *(pytest.param(s, marks=IN_A_SOAK) for s in (READING_ROLE, CLICKHOUSE))]
+)
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of sources with a local plan store."""
     return any_maker_of(request)

@@ -28,10 +28,13 @@ class IdentifierSealer:
         return "IdentifierSealer()"
 
     def seal(self, digests: pa.Array, name: str) -> pa.Array:
-        """A column of binary values, none of them empty, sealed; nulls stay null."""
+        """A column of bytes, none of them empty, sealed; nulls stay null. They may come as text,
+        of an engine that has one type for both.
+        """
         bound = [name.encode()]
         sealed = [
-            None if d is None else self._cipher.encrypt(d, bound) for d in digests.to_pylist()
+            None if d is None else self._cipher.encrypt(d, bound)
+            for d in digests.cast(pa.binary()).to_pylist()
         ]
         return pa.array(sealed, pa.binary())
 

@@ -10,6 +10,7 @@ from mayfly.domain.batch import Operation, SyncMode
 from mayfly.planning.columns import (
     canonical_columns,
     key_list,
+    key_names,
     no_key,
     outside_columns,
     same_key,
@@ -55,7 +56,7 @@ def still_held(spec: PlanSpec, names: Names) -> str:
     """
     pairs, gone = names.of("pairs"), names.of("gone")
     return (
-        f"SELECT o.field, o.digest FROM {pairs} o "
+        f"SELECT o.field AS field, o.digest AS digest FROM {pairs} o "
         f"JOIN (SELECT DISTINCT field, digest FROM {gone}) w "
         f"ON w.field = o.field AND w.digest = o.digest "
         f"LEFT JOIN {gone} h ON {same_pair(spec, 'o', 'h')} WHERE h.field IS NULL"
@@ -168,10 +169,10 @@ class NumberingSql:
             gone = f"(s.c IS NOT NULL AND s.c NOT IN {_numbers(_KEPT)}) OR {outdated}"
         else:
             gone = f"s.c IS NULL OR s.c NOT IN {_numbers(_KEPT)} OR {outdated}"
-        keys = ", ".join(f"p.{k}" for k in key_list(spec).split(", "))
+        wanted = ", ".join(f"p.{c} AS {c}" for c in (*key_names(spec), "field", "digest"))
         return self._table(
             "gone",
-            f"SELECT {keys}, p.field, p.digest FROM {names.of('pairs')} p "
+            f"SELECT {wanted} FROM {names.of('pairs')} p "
             f"LEFT JOIN {names.of('scan')} s ON {same_key(spec, 'p', 's')} "
             f"LEFT JOIN {names.of('plan')} q ON {same_key(spec, 'p', 'q')} WHERE {gone}",
         )
@@ -212,9 +213,10 @@ class NumberingSql:
             return None
         batch, pos = self._places(first_batch)
         nothing = ", ".join(self._sql.cast("NULL", k) for k in (self._sql.text, self._sql.blob))
+        keys = ", ".join(f"s.{k} AS {k}" for k in key_names(spec))
         return (
             f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {nothing}, {key_list(spec)} "
-            f"FROM (SELECT {self._sql.row_number} - 1 AS rn, {key_list(spec, 's')} "
+            f"FROM (SELECT {self._sql.row_number} - 1 AS rn, {keys} "
             f"FROM {names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
             f"WHERE t.present AND s.c IN {_numbers(spec.removes)}) AS mf_n"
         )

@@ -140,7 +140,7 @@ def world_spec(
         mode=mode,
         external=by_identifier,
         by_identifier=by_identifier,
-        model_sql=model,
+        model_sql=sql.model(model),
         keys=keys,
         fields=tuple(fields),
         consent=Consent(column="ok", values=(True,)),
