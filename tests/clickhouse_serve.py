@@ -125,12 +125,14 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._where = f":memory:?config-file={settings.config}" if settings.config else ":memory:"
+        data = f"{settings.folder}/data?config-file={settings.config}"
+        self._where = data if settings.config else ":memory:"
         self.admin = chdb.connect(self._where)
         self.version = str(self.admin.query("SELECT version()", "TSV")).strip()
         self.zone = str(self.admin.query("SELECT timezone()", "TSV")).strip()
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._guard = threading.Lock()
+        self._alone = 0
+        self._guard = threading.Condition(threading.RLock())
         self._log = threading.Lock()
 
     @contextmanager
@@ -141,11 +143,16 @@ class Engine:
         if timeout > 3600:
             raise Refused(374, "INVALID_SESSION_TIMEOUT", "Session timeout is larger than 3600")
         if name is None:
-            found = Session(chdb.connect(self._where))
+            with self._guard:
+                found = Session(chdb.connect(self._where))
+                self._alone += 1
             try:
                 yield found
             finally:
-                found.connection.close()
+                with self._guard:
+                    found.connection.close()
+                    self._alone -= 1
+                    self._guard.notify_all()
             return
         with self._guard:
             self._expire()
@@ -181,6 +188,15 @@ class Engine:
                     session.client.shutdown(socket.SHUT_RDWR)
             with session.lock:
                 session.connection.close()
+
+    def reopen(self) -> None:
+        """Read the settings and rights anew: the engine does so when nobody has it open."""
+        self.forget()
+        with self._guard:
+            while self._alone:
+                self._guard.wait(1)
+            self.admin.close()
+            self.admin = chdb.connect(self._where)
 
     def progress(self, mark: str) -> str:
         """How far a statement is."""
@@ -325,10 +341,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Any request."""
-        if urlsplit(self.path).path == "/mf/forget":
+        if urlsplit(self.path).path.startswith("/mf/"):
             self._body()
-            self.engine.forget()
-            self._plain(200, b"Ok.\n")
+            # For tests alone.
+            try:
+                (self.engine.forget if self.path == "/mf/forget" else self.engine.reopen)()
+                self._plain(200, b"Ok.\n")
+            except RuntimeError as error:
+                self._plain(500, str(error).encode())
             return
         self._answer({})
 

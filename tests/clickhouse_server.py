@@ -22,7 +22,8 @@ import pytest
 
 USER, PASSWORD = "mayfly", "sécret: /?#"
 _PROGRAM = Path(__file__).with_name("clickhouse_serve.py")
-_RIGHTS = "SYSTEM RELOAD USERS ON *.*", "KILL QUERY ON *.*", "SELECT ON system.processes"
+_RIGHTS = ("SELECT ON system.processes",)
+"""What a test needs to look at it."""
 _CONFIG = """<clickhouse>
 <users_config>{path}</users_config>
 <profiles><default>{settings}</default></profiles>
@@ -82,16 +83,13 @@ class ClickHouse:
     def restrict(self, grants: Sequence[str]) -> None:
         """Leave its user these rights, and those that a test needs to look at it."""
         self.grants = list(grants)
-        self._write()
-        self.query("SYSTEM RELOAD USERS")
+        write_config(self.folder, [*_RIGHTS, *self.grants])
+        self._do("reopen")
 
     def paste(self, statement: str) -> None:
         """What an owner of everything would run: `GRANT … TO …;`."""
         right = statement.partition(";")[0].removeprefix("GRANT ").rpartition(" TO ")[0]
         self.restrict([*self.grants, right])
-
-    def _write(self) -> None:
-        write_config(self.folder, [*_RIGHTS, *self.grants])
 
     @contextmanager
     def other_settings(self, settings: Mapping[str, str]) -> Iterator[None]:
@@ -99,15 +97,19 @@ class ClickHouse:
         xml = "".join(f"<{name}>{value}</{name}>" for name, value in settings.items())
         try:
             write_config(self.folder, settings=xml)
-            self.query("SYSTEM RELOAD USERS")
+            self._do("reopen")
             yield
         finally:
             write_config(self.folder)
-            self.query("SYSTEM RELOAD USERS")
+            self._do("reopen")
 
     def forget_sessions(self) -> None:
         """As a restart would."""
-        httpx.post(f"{self.endpoint}/mf/forget", trust_env=False)
+        self._do("forget")
+
+    def _do(self, what: str) -> None:
+        reply = httpx.post(f"{self.endpoint}/mf/{what}", trust_env=False, timeout=60)
+        assert reply.status_code == 200, reply.text
 
     def log(self) -> list[dict[str, Any]]:
         """Every request so far."""

@@ -22,17 +22,13 @@ _SETTINGS = {
     "prefer_column_name_to_alias": "1",
     "limit": "1",
     "offset": "3",
-    "max_result_rows": "1",
     "result_overflow_mode": "break",
-    "max_rows_to_group_by": "1",
     "group_by_overflow_mode": "any",
     "extremes": "1",
     "final": "1",
-    "use_query_cache": "1",
     "date_time_output_format": "unix_timestamp",
     "bool_true_representation": "yes",
     "bool_false_representation": "no",
-    "output_format_decimal_trailing_zeros": "1",
     "output_format_json_quote_64bit_integers": "1",
     "output_format_json_named_tuples_as_objects": "0",
     "output_format_json_escape_forward_slashes": "1",
@@ -44,7 +40,7 @@ _SETTINGS = {
     "cast_keep_nullable": "1",
     "group_by_use_nulls": "1",
     "async_insert": "1",
-    "max_query_size": "100",
+    "max_query_size": "10000",
 }
 
 

@@ -82,7 +82,7 @@ CLICKHOUSE_TYPES = {
     "list": TypeCase("[1, NULL]", "string", "[1,null]"),
     "lists": TypeCase("[['a/b'], []]", "string", '[["a/b"],[]]'),
     "list of bytes": TypeCase("[unhex('ff')]", "string", unfit=True),
-    "decimals": TypeCase("[CAST('1.5' AS Decimal(10, 2))]", "string", '["1.5"]'),
+    "decimals": TypeCase("[CAST('1.5' AS Decimal(10, 2))]", "string", '["1.50"]'),
     "floats": TypeCase("[nan, inf, 0.1]", "string", '["nan","inf",0.1]'),
     "wide": TypeCase("[18446744073709551615]", "string", "[18446744073709551615]"),
     "moments": TypeCase(

@@ -15,14 +15,13 @@ from mayfly.connectors.sources.clickhouse_connect import ClickhouseAccess, answe
 from mayfly.connectors.sources.clickhouse_grants import TEMPORARY, clickhouse_grants
 from mayfly.connectors.sources.clickhouse_session import ClickhouseSession, Place
 from mayfly.connectors.sources.clickhouse_types import column, readable, unfit
-from mayfly.domain.errors import ConfigError, EngineError
+from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 from mayfly.planning.sql.clickhouse import ClickhouseDialect, literal, quote
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 OLDEST_VERSION = (24, 8)
-_GREETING = "SELECT version(), toUInt8(getSetting('readonly'))"
 _CATALOGS = ("system", "information_schema", "INFORMATION_SCHEMA")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -54,13 +53,9 @@ class ClickhouseSource:
         if write:
             raise self._read_only()
         client = self._access.client(self.name)
+        session = ClickhouseSession(client, self._place())
         try:
-            self._greet(client)
-            session = ClickhouseSession(client, self._place())
-        except EngineError:
-            client.close()
-            raise
-        try:
+            self._greet(client, session)
             yield session
         finally:
             session.close()
@@ -74,21 +69,29 @@ class ClickhouseSource:
             compressed=self._access.host() not in _LOOPBACK,
         )
 
-    def _greet(self, client: httpx.Client) -> None:
-        """Without a setting of ours: a role that may set none shall be told so."""
-        url, given = self._access.url, {"default_format": "TabSeparated"}
-        with answered(client, self.name, url, given, _GREETING.encode()) as reply:
-            text = read_whole(self.name, reply).decode("utf-8", "replace")
-        version, _, fixed = text.strip().partition("\t")
-        require_version(self.name, version)
-        if fixed == "1":
+    def _greet(self, client: httpx.Client, session: ClickhouseSession) -> None:
+        try:
+            version = session.table("SELECT version() AS v").column("v")[0].as_py()
+        except ConfigError as error:
+            if error.code == "settings_refused":
+                # An older server does not know some of them.
+                require_version(self.name, self._version(client))
+            if error.code != "read_only_session":
+                raise
             raise ConfigError(
                 "settings_refused",
                 f"The role of source {self.name} may choose no settings (readonly = 1), and makes "
                 "no temporary tables.",
                 hint=f"ALTER USER {quote(self._access.user)} SETTINGS readonly = 2; is as safe: it "
                 "may still write nothing.",
-            )
+            ) from None
+        require_version(self.name, str(version))
+
+    def _version(self, client: httpx.Client) -> str:
+        """Asked without a setting of ours."""
+        given = {"default_format": "TabSeparated"}
+        with answered(client, self.name, self._access.url, given, b"SELECT version()") as reply:
+            return read_whole(self.name, reply).decode("utf-8", "replace")
 
     def _read_only(self) -> ConfigError:
         return ConfigError(

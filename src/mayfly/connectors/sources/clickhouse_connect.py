@@ -76,6 +76,7 @@ PINNED: Mapping[str, str] = {
     "bool_true_representation": "true",
     "bool_false_representation": "false",
     "date_time_output_format": "iso",
+    "output_format_decimal_trailing_zeros": "1",
     "output_format_json_quote_64bit_integers": "0",
     "output_format_json_quote_denormals": "1",
     "output_format_json_quote_decimals": "1",

@@ -24,10 +24,11 @@ CODE_HEADER = "X-ClickHouse-Exception-Code"
 _LOCKED = 373
 _CODE = re.compile(r"Code: (\d{1,5})\.")
 _MARK = "__exception__"
-# A right and where it is needed: names alone, no text in quotes.
+_NAME = r"(?:`(?:\\.|[^`\\])+`|[\w*]+)"
+# A right and where it is needed: names alone, quoted as the server quotes them.
 _LACKED = re.compile(
-    r"necessary to have the grant (?P<right>[A-Z][A-Z ]*(?:\([^'()]*\))?) ON (?P<place>[^'\s]+?)"
-    r"\.?(?: \(|\s*$|\s)"
+    rf"necessary to have the grant (?P<right>[A-Z][A-Z ]*(?:\({_NAME}(?:, {_NAME})*\))?) "
+    rf"ON (?P<place>{_NAME}(?:\.{_NAME})?)"
 )
 _LIMITS: Refused = (
     "source_limit",

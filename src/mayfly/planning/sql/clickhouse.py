@@ -22,6 +22,7 @@ OF_MODELS: Mapping[str, str] = {
     "join_use_nulls": "0",
     "prefer_column_name_to_alias": "0",
     "date_time_output_format": "'simple'",
+    "output_format_decimal_trailing_zeros": "0",
     "output_format_json_quote_denormals": "0",
     "output_format_json_quote_decimals": "0",
 }

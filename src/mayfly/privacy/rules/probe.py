@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 
@@ -99,8 +100,14 @@ def differing(uses: Sequence[RuleUse], found: pa.Table) -> frozenset[RuleUse]:
     return frozenset(
         use
         for n, use in enumerate(uses)
-        if not _same(use, *(found.column(f"{c}{n}").to_pylist() for c in "dic"))
+        if not _same(use, *(_read(found.column(f"{c}{n}"), c) for c in "dic"))
     )
+
+
+def _read(column: pa.ChunkedArray, kind: str) -> list[Any]:
+    """Digests may come as text, of an engine that has one type for texts and bytes."""
+    values: list[Any] = (column if kind == "i" else column.cast(pa.binary())).to_pylist()
+    return values
 
 
 def _same(

@@ -12,9 +12,10 @@ class ClickhouseEmitter(Emitter):
     """
 
     def literal(self, text: str) -> str:
-        """A backslash begins an escape."""
+        """A backslash begins an escape, of bytes and not of characters."""
         escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-        return "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped) + "'"
+        kept = (c if c.isprintable() or not c.isascii() else f"\\x{ord(c):02x}" for c in escaped)
+        return f"'{''.join(kept)}'"
 
     def remove(self, text: str, characters: str, *, looked_at: str) -> str:
         """RE2, as in DuckDB."""
