@@ -39,7 +39,8 @@ _LEAD = r"\s*(?:/\*.*?\*/\s*)*"
 _NAME = r"(?P<name>`(?:\\.|[^`\\])+`|\w+)"
 _READS = re.compile(_LEAD + r"(?:SELECT|WITH)\b|" + _LEAD + r"\(", re.DOTALL | re.IGNORECASE)
 _MAKES = re.compile(
-    _LEAD + r"CREATE\s+TEMPORARY\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?" + _NAME,
+    rf"(?P<lead>{_LEAD})CREATE\s+TEMPORARY\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}"
+    r"(?:\s+AS\s+(?P<query>.*))?",
     re.DOTALL | re.IGNORECASE,
 )
 _FILTERED = re.compile(
@@ -91,13 +92,29 @@ class ClickhouseSession:
         self._temporary: list[str] = []
 
     def execute(self, sql: str) -> int:
-        """See `SqlSession.execute`. ClickHouse does not tell how many rows a statement changed."""
+        """See `SqlSession.execute`. ClickHouse does not tell how many rows a statement changed.
+
+        A table of a query's result is made empty, and then filled: in one statement the server asks
+        for the right to read all columns of a table that the query joins.
+        """
         made = _MAKES.match(sql)
-        if made is not None:
-            self._temporary.append(made.group("name"))
+        if made is None:
+            self._run(sql)
+            return 0
+        lead, name, query = made.group("lead", "name", "query")
+        self._temporary.append(name)
+        if query is None:
+            self._run(sql)
+            return 0
+        found = self.table(f"DESCRIBE TABLE ({query})").select(["name", "type"]).to_pylist()
+        columns = ", ".join(f"{quote(row['name'])} {row['type']}" for row in found)
+        self._run(f"{lead}CREATE TEMPORARY TABLE {name} ({columns})")
+        self._run(f"{lead}INSERT INTO {name} {query}")
+        return 0
+
+    def _run(self, sql: str) -> None:
         with self._asked(sql, {}) as reply:
             read_whole(self._place.source, reply)
-        return 0
 
     def table(self, sql: str) -> pa.Table:
         """See `SqlSession.table`."""
