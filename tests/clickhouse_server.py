@@ -11,10 +11,11 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -84,7 +85,7 @@ class ClickHouse:
         """Leave its user these rights, and those that a test needs to look at it."""
         self.grants = list(grants)
         write_config(self.folder, [*_RIGHTS, *self.grants])
-        self._do("reopen")
+        self.reopen()
 
     def paste(self, statement: str) -> None:
         """What an owner of everything would run: `GRANT … TO …;`."""
@@ -95,17 +96,32 @@ class ClickHouse:
     def other_settings(self, settings: Mapping[str, str]) -> Iterator[None]:
         """Sessions of its user begin with other settings; of one that is `configured`."""
         xml = "".join(f"<{name}>{value}</{name}>" for name, value in settings.items())
+        with self._written(lambda: write_config(self.folder, settings=xml)):
+            yield
+
+    @contextmanager
+    def hidden(self, policies: Mapping[tuple[str, str], str]) -> Iterator[None]:
+        """Row policies let its user see some rows; of one that is `configured`."""
+        with self._written(lambda: write_config(self.folder, policies=policies)):
+            yield
+
+    @contextmanager
+    def _written(self, write: Callable[[], object]) -> Iterator[None]:
         try:
-            write_config(self.folder, settings=xml)
-            self._do("reopen")
+            write()
+            self.reopen()
             yield
         finally:
             write_config(self.folder)
-            self._do("reopen")
+            self.reopen()
 
     def forget_sessions(self) -> None:
         """As a restart would."""
         self._do("forget")
+
+    def reopen(self) -> None:
+        """Read its settings anew."""
+        self._do("reopen")
 
     def _do(self, what: str) -> None:
         reply = httpx.post(f"{self.endpoint}/mf/{what}", trust_env=False, timeout=60)
@@ -117,13 +133,32 @@ class ClickHouse:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def write_config(folder: Path, grants: Sequence[str] = (), settings: str = "") -> Path:
-    """The engine's settings; with grants its user has these rights alone."""
+def write_config(
+    folder: Path,
+    grants: Sequence[str] = (),
+    settings: str = "",
+    policies: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> Path:
+    """The engine's settings.
+
+    Args:
+        folder: of the engine.
+        grants: with any its user has these rights alone.
+        settings: of its user, as XML.
+        policies: which rows of a table of a database its user sees.
+    """
+    filters = "".join(
+        f"<{base}><{table}><filter>{which.replace('<', '&lt;')}</filter></{table}></{base}>"
+        for (base, table), which in policies.items()
+    )
     rights = "".join(f"<query>GRANT {g.replace('<', '&lt;')}</query>" for g in grants)
     path = folder / "config.xml"
     path.write_text(
         _CONFIG.format(
-            path=path, settings=settings, grants=f"<grants>{rights}</grants>" if rights else ""
+            path=path,
+            settings=settings,
+            grants=(f"<grants>{rights}</grants>" if rights else "")
+            + (f"<databases>{filters}</databases>" if filters else ""),
         )
     )
     return path
@@ -132,7 +167,6 @@ def write_config(folder: Path, grants: Sequence[str] = (), settings: str = "") -
 @contextmanager
 def clickhouse_server(
     *,
-    settings: str = "",
     configured: bool = False,
     certificate: tuple[Path, Path] | None = None,
     tagged: bool = True,
@@ -141,8 +175,7 @@ def clickhouse_server(
     """One that ends with the block.
 
     Args:
-        settings: of its user, as XML.
-        configured: whether its rights may be changed.
+        configured: whether its rights and settings may be changed.
         certificate: with its key, of one that speaks TLS.
         tagged: see `clickhouse_serve.Settings`.
         port: to listen on; any free one where it is 0.
@@ -158,8 +191,8 @@ def clickhouse_server(
             "tagged": tagged,
             "port": port,
         }
-        if settings or configured:
-            asked["config"] = str(write_config(folder, settings=settings))
+        if configured:
+            asked["config"] = str(write_config(folder))
         if certificate is not None:
             asked["certificate"], asked["key"] = map(str, certificate)
         errors = (folder / "errors").open("w+")

@@ -52,7 +52,7 @@ FAULTS: Faults = {
         7,
         3,
         "missing_key",
-        "bigquery, databricks, duckdb, files, mysql",
+        "bigquery, clickhouse, databricks, duckdb, files, mysql",
     ),
     "another version": (swap("version: 1", "version: 2"), 1, 10, "not_allowed", "Allowed: 1"),
     "value not allowed": (
