@@ -1,10 +1,10 @@
 """ClickHouse's HTTP interface as its documentation has it, before the engine of a wheel.
 
-Run as a program: one JSON object of `Settings` is its only word, and it prints its port. The engine,
-what it computes, its types, errors, sessions that only read and its temporary tables are ClickHouse's
-own; only what stands between it and a client is written here:
-https://clickhouse.com/docs/interfaces/http. What the interface has and this has not is answered with
-501. Everybody who logs in is the one user of the engine.
+Run as a program: one JSON object of `Settings` is its only word, and it prints its port. The
+engine, what it computes, its types, errors, sessions that only read and its temporary tables are
+ClickHouse's own; only what stands between it and a client is written here and beside:
+https://clickhouse.com/docs/interfaces/http. What the interface has and this has not is answered
+with 501. Everybody who logs in is the one user of the engine.
 """
 
 from __future__ import annotations
@@ -23,19 +23,15 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import chdb
+from clickhouse_answers import Answer
+from clickhouse_sessions import Engine, RefusedError, Session, Settings
 
-BUFFER = 1 << 20
-"""Bytes of an answer that are held back before its head goes out."""
 _OWN = frozenset(
     ("query user password quota_key query_id session_id session_timeout session_check database "
      "default_format buffer_size wait_end_of_query stacktrace client_protocol_version").split()
@@ -50,270 +46,7 @@ _INSERT = re.compile(rb"\s*INSERT\s+INTO\s.*?\bFORMAT\s+(\w+)[ \t]*\r?\n?", re.S
 _PIECE = re.compile(
     r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:\\.|[^`\\])*`|/\*.*?\*/|--[^\n]*|(?P<end>;)", re.S
 )
-_CODE = re.compile(r"Code: (\d+)\.")
-_STATUS = {
-    **dict.fromkeys((194,), 401),
-    **dict.fromkeys((192, 193, 516, 497, 512), 403),
-    **dict.fromkeys((36, 427, 6, 25, 26, 38, 41, 72, 676, 675, 376, 27, 15, 44, 8, 90, 91, 167,
-                     168, 223, 62, 117, 53, 321), 400),
-    **dict.fromkeys((60, 46, 47, 50, 56, 81, 115, 63, 73, 78, 511), 404),
-    **dict.fromkeys((209, 76, 439), 503),
-    159: 408,
-    48: 501,
-}  # fmt: skip
 _TYPES = {"TabSeparated": "text/tab-separated-values; charset=UTF-8", "JSON": "application/json"}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How one is served.
-
-    Args:
-        folder: for pipes and what is inserted; gone with it.
-        log: takes each request as a line of JSON, without the data of an INSERT.
-        users: passwords by name.
-        certificate: with its key, of a server that speaks TLS.
-        key: of the certificate.
-        config: a file of the engine's settings and rights.
-        port: to listen on; any free one where it is 0.
-        tagged: whether an error in the midst of an answer is marked as since version 25.11, or with
-            its text alone.
-    """
-
-    folder: str
-    log: str
-    users: dict[str, str]
-    certificate: str | None = None
-    key: str | None = None
-    config: str | None = None
-    port: int = 0
-    tagged: bool = True
-
-
-class Refused(Exception):
-    """An error of the interface itself."""
-
-    def __init__(self, code: int, name: str, text: str) -> None:
-        super().__init__(f"Code: {code}. DB::Exception: {text}. ({name})")
-
-
-@dataclass
-class Session:
-    """A session of the interface: a connection to the engine."""
-
-    connection: Any
-    timeout: float = 60.0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    used: float = field(default_factory=time.monotonic)
-    client: socket.socket | None = None
-    applied: dict[str, str] = field(default_factory=dict)
-
-    def apply(self, wanted: dict[str, str]) -> None:
-        """Settings of one request, which hold for it alone."""
-        if "readonly" in self.applied and wanted.get("readonly") != self.applied["readonly"]:
-            raise Refused(48, "NOT_IMPLEMENTED", "A session here stays as readonly as it was")
-        for name in self.applied.keys() - wanted.keys():
-            self.connection.query(f"SET {name} = DEFAULT")
-        changed = [f"{n} = '{_escaped(v)}'" for n, v in wanted.items() if self.applied.get(n) != v]
-        if changed:
-            self.connection.query(f"SET {', '.join(changed)}")
-        self.applied = dict(wanted)
-
-
-class Engine:
-    """The engine, and who asks it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        data = f"{settings.folder}/data?config-file={settings.config}"
-        self._where = data if settings.config else ":memory:"
-        self.admin = chdb.connect(self._where)
-        self.version = str(self.admin.query("SELECT version()", "TSV")).strip()
-        self.zone = str(self.admin.query("SELECT timezone()", "TSV")).strip()
-        self._sessions: dict[tuple[str, str], Session] = {}
-        self._alone = 0
-        self._guard = threading.Condition(threading.RLock())
-        self._log = threading.Lock()
-
-    @contextmanager
-    def session(self, user: str, given: dict[str, str]) -> Iterator[Session]:
-        """The session that a request names, or one of its own."""
-        name = given.get("session_id")
-        timeout = float(given.get("session_timeout", "60"))
-        if timeout > 3600:
-            raise Refused(374, "INVALID_SESSION_TIMEOUT", "Session timeout is larger than 3600")
-        if name is None:
-            with self._guard:
-                found = Session(chdb.connect(self._where))
-                self._alone += 1
-            try:
-                yield found
-            finally:
-                with self._guard:
-                    found.connection.close()
-                    self._alone -= 1
-                    self._guard.notify_all()
-            return
-        with self._guard:
-            self._expire()
-            known = self._sessions.get((user, name))
-            if known is None and given.get("session_check") == "1":
-                raise Refused(372, "SESSION_NOT_FOUND", f"Session {name} not found")
-            if known is None:
-                known = self._sessions[user, name] = Session(chdb.connect(self._where))
-            if not known.lock.acquire(blocking=False):
-                raise Refused(373, "SESSION_IS_LOCKED", f"Session {name} is locked by a client")
-        try:
-            known.timeout = timeout
-            yield known
-        finally:
-            known.used = time.monotonic()
-            known.client = None
-            known.lock.release()
-
-    def _expire(self) -> None:
-        now = time.monotonic()
-        for key, session in list(self._sessions.items()):
-            if not session.lock.locked() and now - session.used > session.timeout:
-                self._sessions.pop(key).connection.close()
-
-    def forget(self) -> None:
-        """End every session, as a restart would."""
-        with self._guard:
-            sessions = list(self._sessions.items())
-            self._sessions.clear()
-        for _, session in sessions:
-            if session.client is not None:
-                with suppress(OSError):
-                    session.client.shutdown(socket.SHUT_RDWR)
-            with session.lock:
-                session.connection.close()
-
-    def reopen(self) -> None:
-        """Read the settings and rights anew: the engine does so when nobody has it open."""
-        self.forget()
-        with self._guard:
-            while self._alone:
-                self._guard.wait(1)
-            self.admin.close()
-            self.admin = chdb.connect(self._where)
-
-    def progress(self, mark: str) -> str:
-        """How far a statement is."""
-        found = self.admin.query(
-            "SELECT toString(read_rows) AS read_rows, toString(read_bytes) AS read_bytes, "
-            f"toString(total_rows_approx) AS total_rows_to_read FROM system.processes "
-            f"WHERE startsWith(query, '{mark}')",
-            "JSONEachRow",
-        )
-        return (str(found).strip() or "{}").splitlines()[0]
-
-    def kill(self, mark: str) -> None:
-        """End a statement."""
-        with suppress(RuntimeError):
-            self.admin.query(f"KILL QUERY WHERE startsWith(query, '{mark}') ASYNC")
-
-    def note(self, entry: dict[str, object]) -> None:
-        """Write a line of the log."""
-        with self._log, Path(self.settings.log).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-
-
-class Answer:
-    """What goes back for one request.
-
-    Args:
-        handler: of the request.
-        whole: whether nothing goes out before the end.
-    """
-
-    def __init__(self, handler: Handler, *, whole: bool) -> None:
-        self._handler = handler
-        self._whole = whole
-        self._held = bytearray()
-        self._begun = self._headed = False
-        self._tag = uuid.uuid4().hex[:16]
-        self.headers = {"X-ClickHouse-Query-Id": str(uuid.uuid4())}
-
-    def progress(self, text: str) -> None:
-        """A header, before all others are written."""
-        if not self._headed:
-            self._begin(200)
-            self._raw(f"X-ClickHouse-Progress: {text}\r\n".encode())
-
-    def write(self, data: bytes) -> None:
-        """Some of the body."""
-        self._held += data
-        if len(self._held) > BUFFER and not self._whole:
-            self._flush()
-
-    def end(self) -> None:
-        """All of it was written."""
-        self._flush()
-        self._raw(b"0\r\n\r\n")
-
-    def fail(self, text: str) -> None:
-        """An error, wherever the answer is."""
-        code = _CODE.search(text)
-        number = int(code.group(1)) if code else 1002
-        body = (
-            f"{text.strip()} (version {self._handler.engine.version} (official build))\n".encode()
-        )
-        if self._headed:
-            self._fail_midway(body)
-            return
-        self._held = bytearray(body)
-        self.headers |= {
-            "X-ClickHouse-Exception-Code": str(number),
-            "Content-Type": "text/plain; charset=UTF-8",
-        }
-        if self._begun:
-            # The status went out before the error was known.
-            self._raw(f"X-ClickHouse-Exception-Code: {number}\r\n".encode())
-        self._flush(_STATUS.get(number, 500))
-        self._raw(b"0\r\n\r\n")
-
-    def _fail_midway(self, body: bytes) -> None:
-        """The body breaks off: its last piece never comes."""
-        if self._handler.engine.settings.tagged:
-            tag = self._tag.encode()
-            body = (
-                b"\r\n__exception__\r\n" + tag + b"\r\n" + body
-                + str(len(body)).encode() + b" " + tag + b"\r\n__exception__\r\n"
-            )  # fmt: skip
-        else:
-            body = b"__exception__\r\n" + body
-        self._held += body
-        self._flush()
-        self._handler.close_connection = True
-
-    def _flush(self, status: int = 200) -> None:
-        if not self._headed:
-            self._begin(status)
-            self._raw(b'X-ClickHouse-Summary: {"read_rows":"0"}\r\n\r\n')
-            self._headed = True
-        if self._held:
-            self._raw(f"{len(self._held):x}\r\n".encode() + bytes(self._held) + b"\r\n")
-            self._held.clear()
-
-    def _begin(self, status: int) -> None:
-        if self._begun:
-            return
-        self._begun = True
-        lines = {
-            "Connection": "Keep-Alive",
-            "Content-Type": "text/plain; charset=UTF-8",
-            "Transfer-Encoding": "chunked",
-            "X-ClickHouse-Server-Display-Name": "test",
-            "X-ClickHouse-Timezone": self._handler.engine.zone,
-            **({"X-ClickHouse-Exception-Tag": self._tag} if self._handler.tagged else {}),
-            **self.headers,
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self._raw(f"HTTP/1.1 {status} Status\r\n{head}".encode())
-
-    def _raw(self, data: bytes) -> None:
-        self._handler.wfile.write(data)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -323,20 +56,14 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     engine: Engine
 
-    @property
-    def tagged(self) -> bool:
-        """See `Settings`."""
-        return self.engine.settings.tagged
-
     def log_message(self, *args: object) -> None:
         """There is a log of our own."""
 
     def do_GET(self) -> None:
         """A request that may only read."""
-        if urlsplit(self.path).path in ("/ping", "/"):
-            if not urlsplit(self.path).query:
-                self._plain(200, b"Ok.\n")
-                return
+        if urlsplit(self.path).path in ("/ping", "/") and not urlsplit(self.path).query:
+            self._plain(200, b"Ok.\n")
+            return
         self._answer({"readonly": "2"})
 
     def do_POST(self) -> None:
@@ -371,16 +98,23 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, more: dict[str, str]) -> None:
         given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         body = _plain(self._body(), self.headers.get("Content-Encoding", ""))
-        answer = Answer(self, whole=given.get("wait_end_of_query") in ("1", "true"))
+        answer = Answer(
+            self.wfile,
+            whole=given.get("wait_end_of_query") in ("1", "true"),
+            tagged=self.engine.settings.tagged,
+            version=self.engine.version,
+            zone=self.engine.zone,
+        )
         if given.get("query_id"):
             answer.headers["X-ClickHouse-Query-Id"] = given["query_id"]
         try:
             user = self._user(given)
             self._run(user, given, more, body, answer)
-        except (Refused, RuntimeError) as error:
+        except (RefusedError, RuntimeError) as error:
             answer.fail(str(error))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+        self.close_connection = self.close_connection or answer.broken
 
     def _user(self, given: dict[str, str]) -> str:
         """Who asks, in one of three ways."""
@@ -395,13 +129,13 @@ class Handler(BaseHTTPRequestHandler):
         if "user" in given or "password" in given:
             ways.append((given.get("user", "default"), given.get("password", "")))
         if len(ways) > 1:
-            raise Refused(516, "AUTHENTICATION_FAILED", "Several ways to authenticate at once")
+            raise RefusedError(516, "AUTHENTICATION_FAILED", "Several ways to authenticate at once")
         name, password = ways[0] if ways else ("default", "")
         users = self.engine.settings.users
         # Latin-1 is what the header's bytes come as.
         given_bytes = password.encode("latin-1", "replace")
         if name not in users or users[name].encode() not in (given_bytes, password.encode()):
-            raise Refused(
+            raise RefusedError(
                 516,
                 "AUTHENTICATION_FAILED",
                 f"{name}: Authentication failed: password is incorrect, or there is no user with "
@@ -418,14 +152,14 @@ class Handler(BaseHTTPRequestHandler):
         answer: Answer,
     ) -> None:
         if unknown := sorted(given.keys() & _NOT_HERE):
-            raise Refused(48, "NOT_IMPLEMENTED", f"{unknown[0]} is not served here")
+            raise RefusedError(48, "NOT_IMPLEMENTED", f"{unknown[0]} is not served here")
         settings = {k: v for k, v in given.items() if k not in _OWN and not k.startswith("param_")}
         settings = more | settings
         text, data = _split(given.get("query", "").encode(), body)
         url = self.path if "query" not in given else self.path.partition("?")[0]
         self.engine.note({"url": url, "query": text, "headers": sorted(self.headers.keys())})
         if [m for m in _PIECE.finditer(text) if m.group("end") and text[m.end() :].strip()]:
-            raise Refused(62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
+            raise RefusedError(62, "SYNTAX_ERROR", "Multi-statements are not allowed")
         with self.engine.session(user, given) as session:
             session.client = self.connection
             session.apply(settings)
@@ -589,10 +323,6 @@ def _split(first: bytes, body: bytes) -> tuple[str, bytes | None]:
     return whole[: found.end()].decode().strip(), whole[found.end() :]
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
-
-
 def main() -> None:
     """Serve until the end of standard input."""
     settings = Settings(**json.loads(sys.argv[1]))
@@ -605,7 +335,8 @@ def main() -> None:
         context.load_cert_chain(settings.certificate, settings.key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
+    sys.stdout.write(f"{server.server_address[1]}\n")
+    sys.stdout.flush()
     sys.stdin.read()
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -135,7 +135,11 @@ def test_runs_send_what_changed_and_take_back_what_may_not_stay(shop: Shop) -> N
     """
     project = shop.begin()
     findings = json.loads(shop.doctor("--output", "json"))["problems"]
-    assert not {f["code"] for f in findings} & {"hashed_in_worker", "missing_grant", "clock_differs"}
+    assert not {f["code"] for f in findings} & {
+        "hashed_in_worker",
+        "missing_grant",
+        "clock_differs",
+    }
     assert _runs(project) == {
         "to_meta": ("succeeded", 900, 0),
         "to_crm": ("succeeded", 900, 0),
@@ -177,7 +181,9 @@ def test_model_sql_means_what_it_means_in_the_engine(shop: Shop) -> None:
         "BY pid",
         f"INSERT INTO {shop.database}.orders VALUES (1, 5)",
     )
-    text = FILES[: FILES.index("models:")] + """
+    text = (
+        FILES[: FILES.index("models:")]
+        + """
 models:
   people:
     source: warehouse
@@ -198,6 +204,7 @@ syncs:
     key: [id]
     mapping: {id: id, email: email, size: size, total: total}
 """
+    )
     assert _runs(shop.begin(text)) == {"to_crm": ("succeeded", 2, 0)}
     with sqlite3.connect(shop.root / "crm.sqlite") as reader:
         rows = reader.execute("SELECT id, email, size, total FROM people ORDER BY id").fetchall()

@@ -30,6 +30,7 @@ from typer.testing import CliRunner
 
 from bigquery_emulator import PROJECT
 from buckets import bucket_service
+from contract.clickhouse_world import clickhouse_source
 from contract.key_fixtures import only_these_credentials
 from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from key_services.worlds import aws_kms, gcp_kms, vault
@@ -151,6 +152,13 @@ def _mysql_source(ground: Ground) -> object:
 def _snowflake_source(ground: Ground) -> object:
     with ground.server("fakesnow").source().session(write=False) as session:
         return session.table(f"SELECT CAST('{MARK}' AS NUMBER) AS n")
+
+
+@case("clickhouse source", "value_conversion", "httpx", "pyarrow")
+def _clickhouse_source(ground: Ground) -> object:
+    source = clickhouse_source(ground.server("clickhouse"), "default")
+    with source.session(write=False) as session:
+        return session.table(f"SELECT toInt64('{MARK}') AS n")
 
 
 @case("redshift source", "value_conversion", "psycopg")

@@ -32,7 +32,9 @@ from servers import make_authority
 SQL = ClickhouseDialect()
 LONG = "SELECT number, toString(number) AS t FROM numbers(500000)"
 _FAILS = "SELECT number, throwIf(number = 450000) AS x FROM numbers(500000)"
-_BREAKS_OFF = "SELECT number, toInt64(if(number = 450000, 'a value', '1')) AS x FROM numbers(500000)"
+_BREAKS_OFF = (
+    "SELECT number, toInt64(if(number = 450000, 'a value', '1')) AS x FROM numbers(500000)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +295,9 @@ def test_rows_that_a_policy_hides_are_refused(clickhouse: ClickHouse) -> None:
     """A row that it hides later would look as if it had left; tables without one are read."""
     database = clickhouse.database()
     make_people(clickhouse, database)
-    clickhouse.query(f"CREATE TABLE {database}.other ENGINE = MergeTree ORDER BY id AS SELECT 1 AS id")
+    clickhouse.query(
+        f"CREATE TABLE {database}.other ENGINE = MergeTree ORDER BY id AS SELECT 1 AS id"
+    )
     source = clickhouse_source(clickhouse, database)
     with clickhouse.hidden({(database, "people"): "id < 10"}):
         assert source.describe("SELECT id FROM other")

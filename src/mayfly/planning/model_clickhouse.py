@@ -16,8 +16,8 @@ _NAMES = frozenset(
     "servertimezone zookeepersessionuptime blocknumber globalvariable getclienthttpheader "
     "user authuser authenticateduser session_user currentuser current_user currentroles "
     "currentprofiles currentdatabase current_database database schema currentschemas "
-    "current_schemas current_version currentqueryid current_query_id currentrequesturl currenthandler "
-    "enabledroles enabledprofiles defaultroles defaultprofiles "
+    "current_schemas current_version currentqueryid current_query_id currentrequesturl "
+    "currenthandler enabledroles enabledprofiles defaultroles defaultprofiles "
     # What waits, or fails at will.
     "sleep sleepeachrow throwif "
     # A name at their right is a table's.
@@ -37,8 +37,8 @@ def forbidden_in_clickhouse(node: exp.Expr) -> str | None:
     """What a node of a parsed query uses that it may not; None where it may.
 
     Settings, formats, parameters, tables that stand for a list, dictionaries, other machines and
-    functions that tell of server or session. A function of one's own that is called by its bare name
-    cannot be told from ClickHouse's: the role's rights stand behind it.
+    functions that tell of server or session. A function of one's own that is called by its bare
+    name cannot be told from ClickHouse's: the role's rights stand behind it.
     """
     if isinstance(node, exp.Query):
         return _clause(node)

@@ -22,8 +22,8 @@ from mayfly.domain.errors import ConfigError, ContractError, EngineError, Transi
 
 CODE_HEADER = "X-ClickHouse-Exception-Code"
 _LOCKED = 373
-_CODE = re.compile(r"Code: (\d{1,5})\.")
-_MARK = "__exception__"
+_MARKED = re.compile(r"__exception__\s+(?:\w+\s+)?Code: (\d{1,5})\.")
+_CODE = re.compile(r"Code: (\d{1,5})\. DB::")
 _NAME = r"(?:`(?:\\.|[^`\\])+`|[\w*]+)"
 # A right and where it is needed: names alone, quoted as the server quotes them.
 _LACKED = re.compile(
@@ -93,10 +93,11 @@ class StillWorkingError(TransientError):
 
 
 def code_in(text: str) -> int | None:
-    """The number of the error that a text of the server's tells, after its mark where it has one."""
-    found = _CODE.search(text.rpartition(_MARK)[0].rpartition(_MARK)[2] or text)
-    found = found or _CODE.search(text)
-    return None if found is None else int(found.group(1))
+    """The number of the error that a text of the server's tells: behind its mark, where it has one,
+    since rows may stand before it.
+    """
+    found = _MARKED.findall(text) or _CODE.findall(text)
+    return int(found[-1]) if found else None
 
 
 def from_code(number: int, text: str) -> EngineError:
@@ -143,7 +144,7 @@ def answer_error(status: int) -> EngineError:
         return TransientError("source_away", f"The source is not served now (HTTP {status}).")
     return ConfigError(
         "source_refused",
-        f"What answers at the source's endpoint is not ClickHouse's HTTP interface (HTTP {status}).",
+        f"What answers at the endpoint of the source is not ClickHouse (HTTP {status}).",
         hint="Check `endpoint`: its port is 8443 with TLS and 8123 without, not that of another "
         "interface, and a redirect is not followed.",
     )

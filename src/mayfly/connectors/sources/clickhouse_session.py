@@ -273,5 +273,5 @@ class ClickhouseSession:
 
     def _broken(self, body: Body) -> EngineError:
         text = body.last.decode("utf-8", "replace")
-        number = code_in(text) if "Code: " in text else None
+        number = code_in(text)
         return lost() if number is None else from_code(number, text)
