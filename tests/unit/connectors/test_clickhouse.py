@@ -269,9 +269,9 @@ def test_a_certificate_is_told_from_a_server_that_is_away() -> None:
 @pytest.mark.parametrize(
     ("version", "fits"),
     [
-        ("24.8.4.13", True),
+        ("25.8.4.13", True),
         ("26.9.2.1", True),
-        ("24.7.1.1", False),
+        ("25.7.1.1", False),
         ("23.12.1", False),
         ("?", False),
     ],

@@ -1,4 +1,4 @@
-"""ClickHouse, version 24.8 and later, over its HTTP interface."""
+"""ClickHouse, version 25.8 and later, over its HTTP interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mayfly.planning.sql.clickhouse import ClickhouseDialect, literal, quote
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
-OLDEST_VERSION = (24, 8)
+OLDEST_VERSION = (25, 8)
 _CATALOGS = ("system", "information_schema", "INFORMATION_SCHEMA")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -171,7 +171,7 @@ def require_version(source: str, text: str) -> None:
 
     Args:
         source: its name.
-        text: as the server tells it: `24.8.4.13`.
+        text: as the server tells it: `25.8.4.13`.
 
     Raises:
         ConfigError: `server_too_old`.

@@ -88,6 +88,9 @@ def unfit(info: ColumnInfo) -> str | None:
 
 
 def _text(name: str, kind: str) -> str:
+    if kind.startswith(("Variant", "Dynamic")):
+        # Of NULL it would make the text `null` in some versions.
+        return f"CASE WHEN {name} IS NOT NULL THEN toJSONString({name}) END"
     if kind.startswith(_NESTED):
         return f"toJSONString({name})"
     return f"CAST({name} AS Nullable(String))"

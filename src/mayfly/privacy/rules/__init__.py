@@ -146,7 +146,8 @@ def _text_sql(rule: Rule, emitter: Emitter, column: str) -> tuple[str, str, tupl
         return f"(CASE WHEN {valid} THEN {digest} END)", inside, ()
     normal = emitter.text(rule.normal, column)
     digest = emitter.sha256(f"nullif({normal}, {_QUOTES})")
-    made = f"(CASE WHEN {inside} IS NOT TRUE THEN NULL WHEN {valid} THEN {digest} END)"
+    outside = emitter.is_not_true(inside)
+    made = f"(CASE WHEN {outside} THEN NULL WHEN {valid} THEN {digest} END)"
     # Of what is always looked at alone: a branch that is hardly ever taken is not worth its name.
     # DuckDB works out what `nullif` compares twice.
     texts = {t for t in _texts(rule, emitter, column) if t == normal or made.count(t) > 1}

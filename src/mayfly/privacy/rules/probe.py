@@ -88,7 +88,8 @@ def probe_sql(
             text_sql.replace("{column}", "v"),
             default_country=use.default_country,
         )
-        canonical = sql.canonical if _suppresses(use) else "NULL"
+        # A null of some type: not every engine gives a column that has none.
+        canonical = sql.canonical if _suppresses(use) else "nullif('', '')"
         made.append(f"{sql.digest} AS d{n}, {sql.in_repertoire} AS i{n}, {canonical} AS c{n}")
     return f"SELECT n, {', '.join(made)} FROM {rows} ORDER BY n"
 

@@ -148,6 +148,10 @@ class Emitter(ABC):
         rows = ", ".join(f"({n}, {self.literal(t)})" for n, t in enumerate(texts))
         return f"(VALUES {rows}) AS mf_probe ({number}, {text})"
 
+    def is_not_true(self, condition: str) -> str:
+        """Whether a condition is false or null."""
+        return f"{condition} IS NOT TRUE"
+
     def joined(self, *parts: str) -> str:
         """Texts in a row."""
         return "(" + " || ".join(parts) + ")"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mayfly.privacy.rules.emitters.base import Emitter, character_class
 
 
@@ -16,6 +18,15 @@ class ClickhouseEmitter(Emitter):
         escaped = text.replace("\\", "\\\\").replace("'", "\\'")
         kept = (c if c.isprintable() or not c.isascii() else f"\\x{ord(c):02x}" for c in escaped)
         return f"'{''.join(kept)}'"
+
+    def rows(self, number: str, text: str, texts: Sequence[str]) -> str:
+        """Its own function: the standard's list of rows came late."""
+        rows = ", ".join(f"({n}, {self.literal(t)})" for n, t in enumerate(texts))
+        return f"values('{number} UInt32, {text} String', {rows}) AS mf_probe"
+
+    def is_not_true(self, condition: str) -> str:
+        """The standard's word came late, too."""
+        return f"coalesce(NOT ({condition}), TRUE)"
 
     def remove(self, text: str, characters: str, *, looked_at: str) -> str:
         """RE2, as in DuckDB."""
