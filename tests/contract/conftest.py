@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from contract.key_fixtures import make_world, only_these_credentials
+from contract.local_stores import CLICKHOUSE
 from contract.plan_stores import STORES, MakeWarehouse, maker_of
+from mayfly.domain.batch import SyncMode
 
 __all__ = ["make_world", "only_these_credentials", "warehouse"]
 
 _PLAYED_IN_CI = "test_planstore_protocol.py"
 _IN_A_SOAK = ("mysql", "sqlite")
+_MANY = "test_many_histories_end_in_the_truth"
+_ON_CLICKHOUSE = (SyncMode.AUDIENCE, SyncMode.MIRROR)
 _ON_AN_EMULATOR = "test_planstore_bigquery.py", "test_whom_a_dying_run_reached_is_taken_back"
 
 
@@ -25,6 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         call = getattr(item, "callspec", None)
         engine = call.params.get("warehouse") if call is not None else None
         slow = (item.path.name, getattr(item, "originalname", "")) == _ON_AN_EMULATOR
+        if engine == CLICKHOUSE:
+            slow = call is not None and call.params.get("mode") not in _ON_CLICKHOUSE
+            slow = slow or getattr(item, "originalname", "") == _MANY
         if slow or (engine in _IN_A_SOAK and item.path.name != _PLAYED_IN_CI):
             item.add_marker(pytest.mark.soak)
 

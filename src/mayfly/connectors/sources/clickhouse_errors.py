@@ -42,6 +42,11 @@ _SETTINGS: Refused = (
     "A plan needs them: give the role a settings profile without `readonly = 1` (2 is as safe: it "
     "writes nothing), and without constraints on settings of formats, joins and limits.",
 )
+_SESSIONS: Refused = (
+    "settings_refused",
+    "The server keeps sessions for less than the ten minutes that a plan asks for.",
+    "Raise max_session_timeout in the server's configuration to 600 or more.",
+)
 _NULLS: Refused = (
     "query_invalid",
     "A query or view does not fit what it reads.",
@@ -60,6 +65,7 @@ _CONFIG: dict[int, Refused] = {
     80: _NULLS,
     164: READ_ONLY,
     **dict.fromkeys((115, 452), _SETTINGS),
+    374: _SESSIONS,
     **dict.fromkeys((158, 191, 307, 396, 290), _LIMITS),
     243: DISK_FULL,
     241: (
