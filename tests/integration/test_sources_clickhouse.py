@@ -298,10 +298,17 @@ def test_rows_that_a_policy_hides_are_refused(clickhouse: ClickHouse) -> None:
     clickhouse.query(
         f"CREATE TABLE {database}.other ENGINE = MergeTree ORDER BY id AS SELECT 1 AS id"
     )
+    clickhouse.query(f"CREATE VIEW {database}.seen AS SELECT id FROM {database}.people")
     source = clickhouse_source(clickhouse, database)
     with clickhouse.hidden({(database, "people"): "id < 10"}):
         assert source.describe("SELECT id FROM other")
-        for query in ("SELECT id FROM people", "SELECT o.id FROM other o JOIN people p USING id"):
+        for query in (
+            "SELECT id FROM people",
+            "SELECT id FROM people WHERE name != '' AND id > 1",
+            "SELECT id FROM seen",
+            "SELECT o.id FROM other o JOIN people p USING id",
+            "SELECT id FROM other UNION ALL SELECT id FROM people",
+        ):
             with pytest.raises(ConfigError, match="row_security"):
                 source.describe(query)
     assert source.describe("SELECT id FROM people")

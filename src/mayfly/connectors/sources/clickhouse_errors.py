@@ -61,7 +61,7 @@ _CONFIG: dict[int, Refused] = {
     62: SYNTAX,
     57: TABLE_EXISTS,
     **dict.fromkeys((15, 179, 207, 352), (*COLUMN_TWICE[:2], "Name each column once, with AS.")),
-    **dict.fromkeys((36, 42, 43, 44, 48, 50, 53, 70, 184, 206, 215, 258, 386, 403), NO_FIT),
+    **dict.fromkeys((36, 42, 43, 44, 48, 50, 53, 70, 181, 184, 206, 215, 258, 386, 403), NO_FIT),
     80: _NULLS,
     164: READ_ONLY,
     **dict.fromkeys((115, 452), _SETTINGS),
