@@ -76,7 +76,9 @@ def test_first_everything_then_what_changed(
         project.approve(actor="tester")
         planned = project.plan()
         # The emulator counts no bytes; a source that does not tell has null.
-        assert planned.to_dict()["syncs"][0]["bytes_scanned"] == 0
+        [sync] = planned.to_dict()["syncs"]
+        assert sync["bytes_scanned"] == 0
+        assert {c["where"] for c in sync["columns"]} == {"warehouse"}
         plan_text(planned)
         assert "one reading of the model scans 0 bytes" in capsys.readouterr().out
         assert _run(project)["delivered"] == 90

@@ -11,13 +11,18 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from bigquery_emulator import PROJECT, Emulator
+from fakesnow_server import Fakesnow
 from integration.test_rules_conformance import FIELDS, check, corpus
+from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.connectors.sources.sqlite import SqliteSource
 from mayfly.domain.errors import ConfigError
+from mayfly.planning.sql.bigquery import BigqueryDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.snowflake import SnowflakeDialect
 from mayfly.planning.sql.sqlite import SqliteDialect
 from mayfly.privacy.rules import RULES, sql_digest
 from mayfly.privacy.rules.probe import STRINGS, RuleUse, differing
@@ -25,6 +30,10 @@ from mayfly.services.probe_source import probe_source
 from servers import SystemServer, system_server
 
 USES = [RuleUse(rule=r, default_country="FR") for r in RULES.values()]
+PEOPLE = [
+    RuleUse(rule=RULES["meta", name], default_country="FR")
+    for name in ("email", "phone", "first_name")
+]
 META = [u for u in USES if u.rule.platform == "meta"]
 DATABASES = {
     "c": "LOCALE 'C'",
@@ -91,6 +100,21 @@ def test_sqlite_computes_every_rule_as_python(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(ConfigError, match="server_differs"):
         probe_source(SqliteSource("shop", tmp_path / "wide.sqlite"), SqliteDialect(), META)
+
+
+@pytest.mark.slow
+def test_emulators_of_warehouses_compute_rules_as_python(
+    bigquery_emulator: Emulator, fakesnow: Fakesnow
+) -> None:
+    """What they are asked is their SQL: one that cannot read the question leaves everything to the
+    worker.
+    """
+    dataset = bigquery_emulator.dataset()
+    endpoint = bigquery_emulator.endpoint
+    warehouse = BigquerySource("shop", project=PROJECT, dataset=dataset, endpoint=endpoint)
+    assert probe_source(warehouse, BigqueryDialect(), PEOPLE) == frozenset()
+    bigquery_emulator.drop(dataset)
+    assert probe_source(fakesnow.source(), SnowflakeDialect(), PEOPLE) == frozenset()
 
 
 @pytest.mark.parametrize("name", DATABASES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mayfly.privacy.rules.emitters.base import Emitter, character_class
 
 _ESCAPES = {
@@ -16,6 +18,12 @@ class BigqueryEmitter(Emitter):
     def literal(self, text: str) -> str:
         """A backslash begins an escape, and two quotes are no quote."""
         return "'" + "".join(_ESCAPES.get(c, c) for c in text) + "'"
+
+    def rows(self, number: str, text: str, texts: Sequence[str]) -> str:
+        """VALUES stand in no FROM."""
+        rows = ", ".join(f"({n}, {self.literal(t)})" for n, t in enumerate(texts))
+        kind = f"ARRAY<STRUCT<{number} INT64, {text} STRING>>"
+        return f"UNNEST({kind}[{rows}]) AS mf_probe"
 
     def joined(self, *parts: str) -> str:
         """As a function."""
