@@ -8,6 +8,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JOBS   ?= 2
 # Runs that are killed by `make soak`.
 KILLS  ?= 200
+# What stands in for warehouses of others, each in an environment of its own.
+EMULATORS := fakesnow bqemulator databricks googlesql
 # Which of the slow tests `make soak` plays.
 SLOW   ?= slow
 
@@ -45,8 +47,8 @@ soak: $(VENV)/dev.stamp
 	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "$(SLOW)"
 
 # Databases that rules and sources are held against and that weigh more than all else: not for every
-# machine. Emulators of warehouses have an environment each: what they need contradicts itself.
-engines: $(VENV)/dev.stamp $(VENV)/emulators/fakesnow.stamp $(VENV)/emulators/bqemulator.stamp $(VENV)/emulators/databricks.stamp
+# machine. What the emulators need contradicts itself.
+engines: $(VENV)/dev.stamp $(EMULATORS:%=$(VENV)/emulators/%.stamp)
 	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
 
 $(VENV)/emulators/%.stamp: requirements/%.txt
@@ -58,7 +60,7 @@ lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra sandbox --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile requirements/engines.in --no-deps --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/engines.txt
-	for e in fakesnow bqemulator databricks; do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
+	for e in $(EMULATORS); do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
 
 # Statements for engines that nobody could ask are text that a person approves: read the diff.
 approved: $(VENV)/dev.stamp

@@ -24,10 +24,16 @@ from end_to_end.logged import (
     require_statements,
 )
 from fakesnow_server import Fakesnow
+from googlesql import googlesql
 from http_wire import HttpWire, http_wire_to
 from mayfly.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.slow
+_COLUMNS = {
+    "id": "INT64",
+    **dict.fromkeys(("email", "phone", "first_name", "number"), "STRING"),
+    "ads": "BOOL",
+}
 
 
 @pytest.fixture
@@ -35,8 +41,7 @@ def dataset(bigquery_emulator: Emulator) -> Iterator[str]:
     """A dataset with the people; gone with what the runs made beside it."""
     name = bigquery_emulator.dataset()
     bigquery_emulator.run(
-        "CREATE TABLE people (id INT64, email STRING, phone STRING, first_name STRING, "
-        "number STRING, ads BOOL)",
+        f"CREATE TABLE people ({', '.join(f'{n} {k}' for n, k in _COLUMNS.items())})",
         f"INSERT INTO people VALUES {people_as_values()}",
         dataset=name,
     )
@@ -52,7 +57,7 @@ def test_no_clear_value_leaves_bigquery(
 ) -> None:
     """No answer holds one, but of the rows that the plan counts as outside the repertoire; no job
     that is begun, and no path, holds one, a digest of one, or a key. What is loaded has no clear
-    value and no key.
+    value and no key. Each statement is BigQuery's SQL.
     """
     with http_wire_to(bigquery_emulator.endpoint) as wire:
         source = (
@@ -68,6 +73,10 @@ def test_no_clear_value_leaves_bigquery(
     assert b"mf_load_" in loaded
     assert hashlib.sha256(OUTSIDE.encode()).digest() in loaded
     require_loads(loaded, told)
+    with googlesql() as reference:
+        for path in (["people"], [dataset, "people"]):
+            reference.table("", path, _COLUMNS)
+        assert reference.problems_of_jobs(e.asked for e in wire.exchanges) == []
 
 
 def test_no_clear_value_leaves_snowflake(
