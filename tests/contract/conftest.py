@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contract.key_fixtures import make_world, only_these_credentials
-from contract.local_stores import CLICKHOUSE
+from contract.local_stores import CLICKHOUSE, READ_SNOWFLAKE
 from contract.plan_stores import STORES, MakeWarehouse, maker_of
 from mayfly.domain.batch import SyncMode
 
@@ -19,6 +19,11 @@ _MANY = "test_many_histories_end_in_the_truth"
 _ON_CLICKHOUSE = (SyncMode.AUDIENCE, SyncMode.MIRROR)
 _ON_AN_EMULATOR = "test_planstore_bigquery.py", "test_whom_a_dying_run_reached_is_taken_back"
 
+_READ_IN_CI = (
+    f"test_any_history_ends_in_the_truth[{READ_SNOWFLAKE}-audience]",
+    f"test_a_sample_shows_rows_that_go_out_masked[{READ_SNOWFLAKE}-audience]",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """CI plays the protocol on every engine, and its long histories and crashes on one of each
@@ -28,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in (item for item in items if item.path.parent == here):
         call = getattr(item, "callspec", None)
         engine = call.params.get("warehouse") if call is not None else None
+        if engine == READ_SNOWFLAKE and item.name not in _READ_IN_CI:
+            item.add_marker(pytest.mark.soak)
         slow = (item.path.name, getattr(item, "originalname", "")) == _ON_AN_EMULATOR
         if engine == CLICKHOUSE:
             slow = call is not None and call.params.get("mode") not in _ON_CLICKHOUSE

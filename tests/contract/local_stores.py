@@ -15,7 +15,14 @@ import pytest
 
 from clickhouse_server import ClickHouse
 from contract.clickhouse_world import clickhouse_source
-from contract.plan_stores import STORES, MakeWarehouse, maker_of, write_postgres
+from contract.plan_stores import (
+    STORES,
+    MakeWarehouse,
+    maker_of,
+    write_postgres,
+    write_snowflake,
+)
+from fakesnow_server import Fakesnow
 from mayfly.adapters.planstores.local import LocalDatabases, LocalPlanStore
 from mayfly.connectors.sources.files import FilesSource
 from mayfly.connectors.sources.local_state import LocalStateDatabase, make_database
@@ -24,6 +31,7 @@ from mayfly.planning.sql.clickhouse import ClickhouseDialect
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
+from mayfly.planning.sql.snowflake import SnowflakeDialect
 from mayfly.ports.source import Source
 from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.plan_world import ModelRow, Warehouse
@@ -32,6 +40,7 @@ from spool_worlds import spool_in
 KEY = bytes(range(32))
 READING_ROLE = "reading role"
 CLICKHOUSE = "clickhouse"
+READ_SNOWFLAKE = "snowflake that is only read"
 ANY_STORE = [STORES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in (*STORES[1:], "folder"))]
 
 
@@ -41,6 +50,8 @@ def any_maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
         return partial(reading_role, request.getfixturevalue("postgres_database"))
     if request.param == CLICKHOUSE:
         return partial(clickhouse_database, request.getfixturevalue("clickhouse"))
+    if request.param == READ_SNOWFLAKE:
+        return partial(read_snowflake, request.getfixturevalue("fakesnow"))
     return parquet_folder if request.param == "folder" else maker_of(request)
 
 
@@ -154,3 +165,13 @@ def clickhouse_database(server: ClickHouse) -> Iterator[Warehouse]:
         source = clickhouse_source(server, database)
         yield beside(source, ClickhouseDialect(), write, Path(name))
     server.query(f"DROP DATABASE {database}")
+@contextmanager
+def read_snowflake(server: Fakesnow) -> Iterator[Warehouse]:
+    """An emulator of Snowflake, in which no schema of ours is made."""
+    source, sql = server.source(), SnowflakeDialect()
+    write = partial(write_snowflake, source)
+    write([])
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
+        yield beside(source, sql, write, Path(name))
+    with source.session(write=False) as session:
+        assert session.table(sql.has_schema("_mayfly")).column("n").to_pylist() == [0]

@@ -10,6 +10,7 @@ import pytest
 
 from contract.local_stores import (
     CLICKHOUSE,
+    READ_SNOWFLAKE,
     READING_ROLE,
     any_maker_of,
     beside,
@@ -32,9 +33,13 @@ from mayfly.testing.plan_world import World
 SHORT = ("audience", "mirror", "upsert", "upsert-identifiers", "append")
 
 
-@pytest.fixture(
-    params=["folder", *(pytest.param(s, marks=IN_A_SOAK) for s in (READING_ROLE, CLICKHOUSE))]
-)
+_BESIDE = [
+    *(pytest.param(store, marks=IN_A_SOAK) for store in (READING_ROLE, CLICKHOUSE)),
+    pytest.param(READ_SNOWFLAKE, marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=["folder", *_BESIDE])
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of sources with a local plan store."""
     return any_maker_of(request)

@@ -79,14 +79,16 @@ def test_no_clear_value_leaves_bigquery(
         assert reference.problems_of_jobs(e.asked for e in wire.exchanges) == []
 
 
+@pytest.mark.parametrize("state", ["source", pytest.param("local", marks=pytest.mark.soak)])
 def test_no_clear_value_leaves_snowflake(
-    fakesnow: Fakesnow, sandbox: SandboxServer, tmp_path: Path
+    state: str, fakesnow: Fakesnow, sandbox: SandboxServer, tmp_path: Path
 ) -> None:
     """No answer holds one, but of the rows that the plan counts as outside the repertoire; no text
     of a statement holds one, a digest of one, or a key. What is loaded goes as arrays beside a
     statement, of which Snowflake shows none, and has no clear value and no key.
     """
-    owner = fakesnow.source("logged")
+    database = f"logged_{state}"
+    owner = fakesnow.source(database)
     with owner.session(write=True) as session:
         session.execute(
             "CREATE OR REPLACE TABLE people (id NUMBER(9, 0), email VARCHAR, phone VARCHAR, "
@@ -102,7 +104,8 @@ def test_no_clear_value_leaves_snowflake(
     with http_wire_to(fakesnow.endpoint) as wire:
         source = (
             "{type: snowflake, account: shop, user: mayfly, private_key: 'env:NO_KEY', role: "
-            f"mayfly, warehouse: MAYFLY, database: logged, endpoint: '{wire.endpoint}'}}"
+            f"mayfly, warehouse: MAYFLY, database: {database}, endpoint: '{wire.endpoint}', "
+            f"state: {state}}}"
         )
         told = play(tmp_path, source, sandbox, change)
     require_answers(wire.said(), told)

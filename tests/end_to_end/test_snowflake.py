@@ -12,6 +12,7 @@ from end_to_end.projects import PEOPLE_TO_META, _no_sleep
 from fakesnow_server import Fakesnow
 from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
+from mayfly.planning.sql.snowflake import SnowflakeDialect
 from mayfly.sandbox.server import SandboxServer
 
 FILES = """
@@ -27,13 +28,17 @@ sources:
     warehouse: MAYFLY
     database: DATABASE
     endpoint: "ENDPOINT"
+    state: STATE
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path, fakesnow: Fakesnow) -> Iterator[tuple[Project, Any]]:
+@pytest.fixture(params=["source", pytest.param("local", marks=pytest.mark.slow)])
+def project(
+    tmp_path: Path, fakesnow: Fakesnow, request: pytest.FixtureRequest
+) -> Iterator[tuple[Project, Any]]:
     """A project over ten people, one of whom did not consent, and its source."""
-    source = fakesnow.source("end_to_end")
+    database = f"end_to_end_{request.param}"
+    source = fakesnow.source(database)
     with source.session(write=True) as session:
         session.execute(
             "CREATE OR REPLACE TABLE people (id NUMBER(38, 0), email VARCHAR, first_name VARCHAR, "
@@ -45,13 +50,18 @@ def project(tmp_path: Path, fakesnow: Fakesnow) -> Iterator[tuple[Project, Any]]
         text = (
             (FILES + PEOPLE_TO_META)
             .replace("ENDPOINT", fakesnow.endpoint)
-            .replace("DATABASE", "end_to_end")
+            .replace("DATABASE", database)
+            .replace("STATE", request.param)
         )
         (tmp_path / "mayfly.yml").write_text(text.replace("URL", sandbox.url))
         initialise(tmp_path)
         loaded = load(tmp_path)
         loaded.app.sleep = _no_sleep
         yield loaded, source
+    if request.param == "local":
+        with source.session(write=False) as session:
+            there = SnowflakeDialect().has_schema("_mayfly")
+            assert session.table(there).column("n").to_pylist() == [0]
 
 
 def _rows(project: Project) -> dict[str, int]:
@@ -63,7 +73,9 @@ def _rows(project: Project) -> dict[str, int]:
 def test_a_run_sends_what_changed_and_removes_what_may_not_stay(
     project: tuple[Project, Any],
 ) -> None:
-    """First all who consent, then nothing, then one change, then a withdrawal."""
+    """First all who consent, then nothing, then one change, then a withdrawal. With a local state
+    nothing of ours is made in the warehouse.
+    """
     loaded, source = project
     loaded.approve(actor="tester")
     assert _rows(loaded) == {"delivered": 9}
