@@ -97,4 +97,4 @@ def test_first_everything_then_what_changed(
         f"SELECT table_name AS name FROM `_{dataset}`.INFORMATION_SCHEMA.TABLES"
     )
     kinds = {str(row["name"]).partition("_")[0] for row in left}
-    assert kinds == {"states", "state", "pairs", "rejected"}
+    assert kinds == {"states", "turns", "state", "pairs", "rejected"}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
 from bigquery_emulator import PROJECT, Emulator
 from contract.plan_stores import bigquery
+from mayfly.adapters.planstores import registry
+from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.bootstrap.guarded_source import GuardedSource
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.domain.batch import SyncMode
@@ -148,3 +152,79 @@ def test_a_sync_waits_while_another_changes_the_registry(bigquery_emulator: Emul
             store.bind("here")
             ends.join()
         assert store.object_id() == "here"
+
+
+class _Interrupted:
+    """A source in whose first statement of a kind something else happens."""
+
+    def __init__(self, source: Any, kind: str, meanwhile: Callable[[], None]) -> None:
+        self._source, self._kind, self._meanwhile = source, kind, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    @contextmanager
+    def session(self, *, write: bool) -> Iterator[Any]:
+        """As the source's."""
+        with self._source.session(write=write) as session:
+            execute = session.execute
+
+            def interrupted(sql: str) -> int:
+                if sql.startswith(self._kind):
+                    self._kind = "done"
+                    self._meanwhile()
+                return int(execute(sql))
+
+            session.execute = interrupted
+            yield session
+
+
+class _WouldWaitError(Exception):
+    """In place of a wait."""
+
+
+def test_the_line_of_a_sync_is_written_once(
+    bigquery_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the engine has no keys: who comes while another writes it waits, finds it, and leaves
+    the run to the other.
+    """
+    with bigquery(bigquery_emulator) as made:
+        world = World(warehouse=made, mode=SyncMode.UPSERT)
+        spec = world.spec("r1")
+        waited = []
+
+        def wait(_: float) -> None:
+            waited.append(1)
+            raise _WouldWaitError
+
+        def come() -> None:
+            monkeypatch.setattr(registry.time, "sleep", wait)
+            with pytest.raises(_WouldWaitError):
+                acquire(made.source, "second")
+
+        def acquire(source: Any, holder: str) -> None:
+            sql = BigqueryDialect()
+            store = SourcePlanStore(source, sql, spec.identity, owner="me", clock_ms=lambda: 0)
+            store.acquire(spec, holder=holder, now_ms=0, alive=lambda _: True)
+
+        acquire(_Interrupted(made.source, "MERGE", come), "first")
+        assert waited == [1]
+        with pytest.raises(TransientError, match="run_active"):
+            acquire(made.source, "second")
+        with made.source.session(write=False) as session:
+            lines = session.table("SELECT sid, holder FROM `_mayfly`.`states`").to_pylist()
+        assert lines == [{"sid": spec.identity.sid, "holder": "first"}]
+
+
+def test_without_a_turn_two_would_write_it(shop: Shop) -> None:
+    """The control: both see that there is none."""
+    merge = BigqueryDialect().insert_missing("people", {"id": "77"}, key="id")
+    with shop.source().session(write=True) as first, shop.source().session(write=True) as second:
+        for session in (first, second):
+            session.begin()
+            session.execute(merge)
+        for session in (first, second):
+            session.commit()
+        found = first.table("SELECT count(*) AS n FROM people WHERE id = 77").to_pylist()
+    assert found == [{"n": 2}]

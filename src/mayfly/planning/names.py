@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mayfly.planning.sql.dialect import SqlDialect
 
 STATE_TABLES = ("state", "pairs", "rejected")
+TURNS = "turns"
 WORKING_COPIES = ("scan", "plan", "drop", "gone", "batches", "intents", "acks", "codes", "before")
 
 
@@ -43,6 +44,11 @@ class Names:
     def registry(self) -> str:
         """The one table of all states."""
         return self._ours("states")
+
+    @property
+    def turns(self) -> str:
+        """See `SqlDialect.turn`."""
+        return self._ours(TURNS)
 
     @property
     def rejected_view(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mayfly.adapters.planstores import tables
-from mayfly.domain.errors import PolicyError, TransientError
+from mayfly.domain.errors import ConfigError, PolicyError, TransientError
 from mayfly.planning.names import Names
 from mayfly.planning.spec import PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect
@@ -65,11 +65,33 @@ class StateLine:
                 session.execute(lock)
             row = self.get(session)
         if row is None:
-            session.execute(tables.register(spec, self._sql, self._names, self._owner))
+            self._register(session, tables.register(spec, self._sql, self._names, self._owner))
             row = self.get(session)
         if row is None:
             raise run_active(spec)
         return row
+
+    def _register(self, session: SqlSession, statement: str) -> None:
+        """Make the line, of which there is one whoever else does so at the same time."""
+        turn = self._sql.turn(self._names.turns)
+        if turn is None:
+            session.execute(statement)
+            return
+        made, taken = turn
+        try:
+            session.execute(made)
+        except ConfigError as error:
+            if error.code != "table_exists":
+                raise
+
+        def register() -> None:
+            session.execute(taken)
+            # Read only now: nobody else can make it any more.
+            if self.get(session) is None:
+                session.execute(statement)
+            session.commit()
+
+        _in_turn(session, register, begins=True)
 
     def change(self, changes: Mapping[str, str], *, fence: int | None = None) -> str:
         """Statement that changes the line, if it has that fence."""
@@ -107,19 +129,12 @@ class StateLine:
         where nothing will be written for `idle_ms`. Where an engine lets one transaction at a time
         change the registry, that of another sync is waited for: nothing else was done yet.
         """
-        for wait_seconds in (*_WAITS_SECONDS, None):
-            if begins:
-                session.begin()
+
+        def extend() -> None:
             until = {"lease_until": str(clock_ms() + LEASE_MS + idle_ms)}
-            try:
-                session.execute(self.change(until, fence=fence))
-            except TransientError as error:
-                if error.code != "transaction_conflict" or wait_seconds is None:
-                    raise
-                session.rollback()
-                time.sleep(wait_seconds)
-            else:
-                return
+            session.execute(self.change(until, fence=fence))
+
+        _in_turn(session, extend, begins=begins)
 
     def columns(self, session: SqlSession, table: str) -> list[str]:
         """Columns of a table or view of ours; none where there is none."""
@@ -187,3 +202,25 @@ def number(session: SqlSession, query: str) -> int:
     """The number `n` of a query; -1 where it gives no row."""
     found = session.table(query).column("n")
     return int(found[0].as_py()) if len(found) else -1
+
+
+def _in_turn(session: SqlSession, act: Callable[[], None], *, begins: bool) -> None:
+    """Do what another transaction may be in the way of, and again once that has ended.
+
+    Args:
+        session: in which it is done; a transaction of its own where one `begins`.
+        act: done anew from its beginning each time.
+        begins: with a transaction.
+    """
+    for wait_seconds in (*_WAITS_SECONDS, None):
+        if begins:
+            session.begin()
+        try:
+            act()
+        except TransientError as error:
+            if error.code != "transaction_conflict" or wait_seconds is None:
+                raise
+            session.rollback()
+            time.sleep(wait_seconds)
+        else:
+            return

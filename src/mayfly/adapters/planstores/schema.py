@@ -8,7 +8,7 @@ from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.closing_plan import numbered_copies
 from mayfly.adapters.planstores.states import SourceStates, require_idle
 from mayfly.domain.errors import ConfigError, ContractError, PolicyError
-from mayfly.planning.names import STATE_TABLES, WORKING_COPIES, Names
+from mayfly.planning.names import STATE_TABLES, TURNS, WORKING_COPIES, Names
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import Source, SqlSession
 from mayfly.ports.states import SchemaTraces, StateInfo
@@ -117,7 +117,7 @@ class SourceSchema:
 
     def _ours(self, session: SqlSession, objects: dict[str, str]) -> set[str]:
         """Those that Mayfly made: by their names, of states that are registered."""
-        known: set[str] = {"states", "rejected"} & objects.keys()
+        known: set[str] = {"states", "rejected", TURNS} & objects.keys()
         if "states" in known:
             sids = [str(row["sid"]) for row in self._states.rows(session)]
             kinds = (*STATE_TABLES, *WORKING_COPIES)

@@ -144,9 +144,7 @@ class BigqueryDialect(SqlDialect):
         return f"CREATE TABLE IF NOT EXISTS {name} ({columns}) {_expires()}"
 
     def insert_missing(self, table: str, values: Mapping[str, str], *, key: str) -> str:
-        """No key is enforced: two at the same moment may both insert. A lease then changes two
-        lines, and is refused.
-        """
+        """No key is enforced: of two at the same moment both may insert, but for `turn`."""
         given = ", ".join(f"{value} AS {name}" for name, value in values.items())
         names = ", ".join(values)
         taken = ", ".join(f"mf_s.{name}" for name in values)
@@ -155,6 +153,11 @@ class BigqueryDialect(SqlDialect):
             f"ON {TARGET}.{key} = mf_s.{key} "
             f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({taken})"
         )
+
+    def turn(self, name: str) -> tuple[str, str] | None:
+        """BigQuery ends one of two transactions that change the rows of a table."""
+        made = f"CREATE TABLE IF NOT EXISTS {name} AS SELECT 0 AS n"
+        return made, self.update(name, {"n": "n + 1"}, "TRUE")
 
     # -- catalog --------------------------------------------------------------------------------
 

@@ -378,6 +378,18 @@ class SqlDialect(ABC):
         del table
         return None
 
+    def turn(self, name: str) -> tuple[str, str] | None:
+        """Where an engine enforces no key, for those who make a row that there may be once: a
+        statement that makes a table of one row where it is not there, and one that changes it. Of
+        two transactions that do so at once the engine ends one. None where it has keys, or where
+        one waits for the other.
+
+        Args:
+            name: of the table, quoted.
+        """
+        del name
+        return None
+
     # -- digests --------------------------------------------------------------------------------
 
     def fingerprint(self, rendered: Sequence[str]) -> str:
