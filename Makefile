@@ -13,7 +13,7 @@ EMULATORS := fakesnow bqemulator databricks googlesql
 # Which of the slow tests `make soak` plays.
 SLOW   ?= slow
 
-.PHONY: demo test check bench soak engines lock approved clean
+.PHONY: demo test check bench bench-reading soak engines lock approved clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,10 @@ check: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/mayfly bench
+
+# Of what `make engines` has installed, too.
+bench-reading: $(VENV)/dev.stamp
+	PYTHONPATH=tests $(BIN)/python tests/bench_reading.py
 
 soak: $(VENV)/dev.stamp
 	MAYFLY_KILLS=$(KILLS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "$(SLOW)"

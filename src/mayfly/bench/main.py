@@ -20,6 +20,7 @@ from rich.table import Table
 from mayfly.bench import by_hand, projects, rates
 from mayfly.bench.naive import naive_run
 from mayfly.bench.postgres import VARIABLE, postgres_server
+from mayfly.bench.reading import ROUNDS, reading, sources_here
 from mayfly.bench.server import ServerProcess
 from mayfly.domain.errors import ConfigError
 
@@ -71,6 +72,7 @@ def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
             with_postgres = _with_postgres(folder, url, dsn, rows)
             ratios |= with_postgres.pop("ratios")
             measured["postgres"] = with_postgres
+        measured["reading"] = reading(sources_here(folder, dsn, min(rows, NAIVE_ROWS_MAX * 5)))
     document = {
         "schema": "mayfly/bench/1",
         "ok": True,
@@ -234,6 +236,10 @@ def _show(document: dict[str, Any]) -> None:
         name, mark = found["name"].replace("_", " "), "kept" if found["kept"] else "missed"
         speeds.add_row(name, f"{found['per_second']:,.0f}", f"{found['expected']:,.0f}", mark)
     console.print(speeds)
+    read = Table("read from", "rows", f"a second, best of {ROUNDS}", box=None)
+    for found in document["reading"]:
+        read.add_row(found["source"], f"{found['rows']:,}", f"{found['per_second']:,.0f}")
+    console.print(read)
 
 
 def _shares(run: dict[str, Any]) -> dict[str, float]:

@@ -28,6 +28,9 @@ def test_every_part_is_measured(
     assert all(found["ratio"] > 0 for found in document["ratios"])
     assert [found["name"] for found in document["rates"]] == list(main.RATES)
     assert all(found["per_second"] > 0 for found in document["rates"])
+    read = {found["source"]: found for found in document["reading"]}
+    assert list(read) == ["duckdb", "sqlite", "postgres"]
+    assert all(found["rows"] == 10_000 and found["per_second"] > 0 for found in read.values())
     measured = document["postgres"]
     assert [run["rows"] for run in (document["first"], measured["upsert"])] == [10_000] * 2
     assert [measured[name]["rows"] for name in ("tenth", "whole")] == [1_000, 10_000]
@@ -38,6 +41,7 @@ def test_every_part_is_measured(
     out = capsys.readouterr().out
     assert "postgres diff over its statements" in out
     assert "upsert over copy and merge" in out
+    assert "read from" in out
 
 
 def test_a_ratio_is_judged_by_its_own_bound() -> None:
