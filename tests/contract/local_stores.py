@@ -165,6 +165,8 @@ def clickhouse_database(server: ClickHouse) -> Iterator[Warehouse]:
         source = clickhouse_source(server, database)
         yield beside(source, ClickhouseDialect(), write, Path(name))
     server.query(f"DROP DATABASE {database}")
+
+
 @contextmanager
 def read_snowflake(server: Fakesnow) -> Iterator[Warehouse]:
     """An emulator of Snowflake, in which no schema of ours is made."""
