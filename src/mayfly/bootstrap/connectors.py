@@ -33,6 +33,7 @@ from mayfly.connectors.sources import mysql as mysql_source
 from mayfly.connectors.sources import postgres as postgres_source
 from mayfly.connectors.sources import redshift as redshift_source
 from mayfly.connectors.sources import snowflake as snowflake_source
+from mayfly.connectors.sources import spark as spark_source
 from mayfly.connectors.sources import sqlite as sqlite_source
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import (
@@ -79,6 +80,7 @@ SOURCES: dict[str, SourceSpec] = {
         postgres_source.SPEC,
         redshift_source.SPEC,
         snowflake_source.SPEC,
+        spark_source.SPEC,
         sqlite_source.SPEC,
     )
 }

@@ -227,6 +227,7 @@ WarehousePath = Annotated[str, Formed("/sql/1[.]0/(warehouses|endpoints)/[a-f0-9
 VolumeName = Annotated[
     str, Formed("[A-Za-z0-9_-]{1,128}[.][A-Za-z0-9_-]{1,128}[.][A-Za-z0-9_-]{1,128}")
 ]
+SparkRemote = Annotated[str, Formed(r"sc://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")]
 Account = Annotated[str, Formed("(act_)?[0-9]{1,32}")]
 Digits = Annotated[str, Formed("[0-9]{1,20}")]
 PlatformId = Annotated[str, Formed("[A-Za-z0-9_-]{1,64}")]

@@ -225,6 +225,7 @@ _FORMS = {
     "memory_limit": "Write 2GB, for instance.",
     "module": "Write an absolute path.",
     "ca_file": "Write an absolute path.",
+    "remote": "Write sc://spark.example.com:15002; token and certificates have keys of their own.",
     "region": "Write eu-west-1, for instance, or as Google does europe-west1.",
     "bucket": "Write its name alone: 3 to 63 small letters, digits, dots, dashes and underscores.",
     "prefix": "Write mayfly/shop, for instance, without a slash at its ends.",

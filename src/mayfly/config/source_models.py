@@ -17,6 +17,7 @@ from mayfly.config.fields import (
     Reference,
     SnowflakeAccount,
     StateBeside,
+    SparkRemote,
     StateSchema,
     VolumeName,
     WarehousePath,
@@ -215,6 +216,32 @@ class DatabricksSource(Part):
     classify: Classify = None
 
 
+class SparkSource(Part):
+    """A catalog of a Spark Connect server."""
+
+    type: Literal["spark"] = Field(description="Kind of source.")
+    remote: SparkRemote = Field(
+        description="Address of Spark Connect: `sc://HOST:PORT`, without anything behind it.",
+        examples=["sc://spark.example.com:15002"],
+    )
+    token: Reference | None = Field(
+        default=None,
+        description="Reference to the token that the server, or the proxy before it, wants.",
+        examples=["env:SPARK_TOKEN"],
+    )
+    ca_file: AbsolutePath | None = Field(
+        default=None, description="Certificates to trust in place of the usual ones."
+    )
+    user: Line = Field(default="mayfly", description="User that the server shows.")
+    catalog: Line = Field(default="spark_catalog", description="Catalog of unqualified tables.")
+    schema_: Schema = "default"
+    state: Literal["local"] = Field(
+        default="local",
+        description="Spark has no transactions: what was delivered is remembered beside it.",
+    )
+    classify: Classify = None
+
+
 SourceFile = Annotated[
     BigquerySource
     | ClickhouseSource
@@ -225,6 +252,7 @@ SourceFile = Annotated[
     | PostgresSource
     | RedshiftSource
     | SnowflakeSource
+    | SparkSource
     | SqliteSource,
     Field(discriminator="type"),
 ]
@@ -238,6 +266,7 @@ AnySource = (
     | PostgresSource
     | RedshiftSource
     | SnowflakeSource
+    | SparkSource
     | SqliteSource
     | SourcePart
 )

@@ -17,6 +17,7 @@ from mayfly.planning.model_databricks import forbidden_in_databricks
 from mayfly.planning.model_mysql import forbidden_in_mysql
 from mayfly.planning.model_redshift import forbidden_in_redshift
 from mayfly.planning.model_snowflake import forbidden_in_snowflake
+from mayfly.planning.model_spark import forbidden_in_spark
 from mayfly.planning.sql.dialect import DialectName
 
 FORBIDDEN_THERE: Mapping[str, Callable[[exp.Expr], str | None]] = {
@@ -26,6 +27,7 @@ FORBIDDEN_THERE: Mapping[str, Callable[[exp.Expr], str | None]] = {
     "mysql": forbidden_in_mysql,
     "redshift": forbidden_in_redshift,
     "snowflake": forbidden_in_snowflake,
+    "spark": forbidden_in_spark,
 }
 """What a node of a query uses that it may not, by dialect."""
 TABLE_FUNCTIONS_THERE: Mapping[str, frozenset[str]] = {"clickhouse": TABLE_FUNCTIONS}

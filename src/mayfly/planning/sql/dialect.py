@@ -19,6 +19,7 @@ DialectName = Literal[
     "postgres",
     "redshift",
     "snowflake",
+    "spark",
     "sqlite",
 ]
 """The SQL of a source, as the parser of model SQL calls it."""
@@ -60,6 +61,8 @@ class SqlDialect(ABC):
     """Whether there are types of days, times and exact decimals."""
     columnar = False
     """Whether columns that a query does not name cost it nothing."""
+    rewrites = False
+    """Whether to change some rows of a table costs as much as to write all of it anew."""
     ordinal = "n"
     """Number of a row in a table that was made in this transaction and loses none: a column of that
     name, or what an engine numbers rows by itself. Distinct; small gaps, any beginning."""

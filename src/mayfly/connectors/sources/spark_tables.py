@@ -1,0 +1,227 @@
+"""Temporary tables of a session, which Spark does not have.
+
+Each is rows that Spark has worked out and keeps (a local checkpoint), under the name of a view of
+the session. To insert is to keep more rows; to change some is to keep all of them anew. What Spark
+has lost of it, with a machine, is an error there and never worked out again: a number that a row
+was given must not become another's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from mayfly.connectors.sources.spark_client import SparkClient
+from mayfly.connectors.sources.spark_errors import read_only
+from mayfly.connectors.sources.spark_protocol import all_of, message, sql_relation
+from mayfly.connectors.sources.spark_types import columns_of
+from mayfly.domain.errors import ContractError
+from mayfly.planning.sql.spark import quote
+
+LOADED_BYTES = 4_000_000
+"""What goes with one message; a server takes 128 MB."""
+KEPT_BYTES = 500_000
+"""Loaded rows above it move to the workers, and do not stay in the memory of the driver."""
+_NAME = r"(?P<name>`(?:[^`]|``)+`|[A-Za-z_]\w*)"
+_TEMPORARY = (
+    r"CREATE\s+(?P<replace>OR\s+REPLACE\s+)?TEMPORARY\s+TABLE\s+"
+    rf"(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s*"
+)
+_FLAGS = re.IGNORECASE | re.DOTALL
+_MADE = re.compile(rf"{_TEMPORARY}AS\s+(?P<query>(?:SELECT\b|\().*)", _FLAGS)
+_DEFINED = re.compile(rf"{_TEMPORARY}\((?P<columns>.*)\)\s*", _FLAGS)
+_INSERTED = re.compile(
+    rf"INSERT\s+INTO\s+{_NAME}\s+(?:\((?P<columns>[^()]*)\)\s*)?(?P<query>SELECT\b.*)", _FLAGS
+)
+_DROPPED = re.compile(rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s*", _FLAGS)
+_NOT_NULL = re.compile(r"\s+NOT\s+NULL\b", re.IGNORECASE)
+_SCHEMA = {
+    pa.int64(): "BIGINT",
+    pa.binary(): "BINARY",
+    pa.string(): "STRING",
+    pa.bool_(): "BOOLEAN",
+}
+
+
+@dataclass
+class _Table:
+    """What is kept of one table: relations, and those of them that Spark keeps rows of."""
+
+    relations: list[Any] = field(default_factory=list)
+    kept: list[Any] = field(default_factory=list)
+    columns: dict[str, str] | None = None
+
+
+class WorkingTables:
+    """The temporary tables of one session.
+
+    Args:
+        client: of the session.
+    """
+
+    def __init__(self, client: SparkClient) -> None:
+        self._client = client
+        self._tables: dict[str, _Table] = {}
+
+    def execute(self, body: str, comment: str) -> None:
+        """Do what a statement says.
+
+        Args:
+            body: the statement.
+            comment: that stood before it, and goes with what Spark is asked.
+
+        Raises:
+            ConfigError: `read_only_session`, it is of another kind or on a table of the source.
+        """
+        forms: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], None]], ...] = (
+            (_MADE, self._make),
+            (_DEFINED, self._define),
+            (_INSERTED, self._insert),
+            (_DROPPED, self._drop),
+        )
+        for form, act in forms:
+            found = form.fullmatch(body)
+            if found is not None:
+                act(found, comment)
+                return
+        raise read_only()
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        """A table of Arrow columns; they stand in no statement."""
+        columns = ", ".join(f"{quote(f.name)} {_SCHEMA[f.type]}" for f in rows.schema)
+        made = _Table(relations=[_local(piece, columns) for piece in _pieces(rows)])
+        if rows.nbytes > KEPT_BYTES:
+            made.kept = [self._keep(relation) for relation in made.relations]
+            made.relations = [_of_kept(kept) for kept in made.kept]
+        self._put(quote(name), made)
+
+    def close(self) -> None:
+        """Drop every view: a session's catalog may outlive it, and would hold their rows."""
+        while self._tables:
+            self._drop_view(next(iter(self._tables)))
+
+    def _make(self, found: re.Match[str], comment: str) -> None:
+        name, before = _name(found), self._tables.get(_name(found))
+        if found.group("replace") is not None and before is None:
+            raise read_only()
+        if found.group("replace") is None and before is not None:
+            raise ContractError("query_failed", "A temporary table of this name exists already.")
+        kept = self._keep(sql_relation(comment + found.group("query")))
+        self._put(name, _Table(relations=[_of_kept(kept)], kept=[kept]))
+        for old in before.kept if before else ():
+            self._forget(old)
+
+    def _define(self, found: re.Match[str], comment: str) -> None:
+        del comment
+        if _name(found) in self._tables:
+            return
+        schema = _NOT_NULL.sub("", found.group("columns"))
+        empty = message("Relation", local_relation=message("LocalRelation", schema=schema))
+        self._put(_name(found), _Table(relations=[empty]))
+
+    def _insert(self, found: re.Match[str], comment: str) -> None:
+        name, given = _name(found), found.group("columns")
+        table = self._required(name)
+        known = self._columns(name, table)
+        named = list(known) if given is None else [_bare(c) for c in given.split(",")]
+        shown = ", ".join(
+            f"CAST({'mf_q.' + quote(c) if c in named else 'NULL'} AS {kind}) AS {quote(c)}"
+            for c, kind in known.items()
+        )
+        aliases = ", ".join(map(quote, named))
+        query = f"{comment}SELECT {shown} FROM ({found.group('query')}) AS mf_q ({aliases})"
+        kept = self._keep(sql_relation(query))
+        table.kept.append(kept)
+        # One that was only defined has no rows.
+        table.relations = (
+            [_of_kept(kept)]
+            if len(table.kept) == 1
+            else [
+                *table.relations,
+                _of_kept(kept),
+            ]
+        )
+        self._put(name, table)
+
+    def _drop(self, found: re.Match[str], comment: str) -> None:
+        del comment
+        table = self._required(_name(found))
+        self._drop_view(_name(found))
+        for kept in table.kept:
+            self._forget(kept)
+
+    def _required(self, name: str) -> _Table:
+        table = self._tables.get(name)
+        if table is None:
+            raise read_only()
+        return table
+
+    def _columns(self, name: str, table: _Table) -> dict[str, str]:
+        if table.columns is None:
+            schema = self._client.schema(sql_relation(f"SELECT * FROM {name}"))
+            table.columns = {c.name: c.sql_type for c in columns_of(schema)}
+        return table.columns
+
+    # -- what the server is asked ---------------------------------------------------------------
+
+    def _put(self, name: str, table: _Table) -> None:
+        view = message("CreateView", input=all_of(table.relations), name=_bare(name), replace=True)
+        self._command(create_dataframe_view=view)
+        self._tables[name] = table
+
+    def _keep(self, relation: Any) -> Any:
+        """Rows that are worked out now and kept."""
+        asked = message("Checkpoint", relation=relation, local=True, eager=True)
+        for answer in self._answers(checkpoint_command=asked):
+            if answer.WhichOneof("kind") == "checkpoint_command_result":
+                return answer.checkpoint_command_result.relation
+        raise ContractError("query_failed", "Spark kept no rows of a temporary table.")
+
+    def _forget(self, kept: Any) -> None:
+        removed = message("RemoveCached", relation=kept)
+        self._command(remove_cached_remote_relation_command=removed)
+
+    def _drop_view(self, name: str) -> None:
+        self._tables.pop(name)
+        self._command(sql_command=message("SqlCommand", sql=f"DROP VIEW IF EXISTS {name}"))
+
+    def _command(self, **command: Any) -> None:
+        for _ in self._answers(**command):
+            pass
+
+    def _answers(self, **command: Any) -> Any:
+        return self._client.run(message("Plan", command=message("Command", **command)))
+
+
+def _name(found: re.Match[str]) -> str:
+    """Always quoted."""
+    return quote(_bare(found.group("name")))
+
+
+def _bare(name: str) -> str:
+    name = name.strip()
+    return name[1:-1].replace("``", "`") if name.startswith("`") else name
+
+
+def _of_kept(kept: Any) -> Any:
+    return message("Relation", cached_remote_relation=kept)
+
+
+def _pieces(rows: pa.Table) -> list[pa.Table]:
+    step = max(1, rows.num_rows * LOADED_BYTES // max(1, rows.nbytes))
+    return [rows.slice(first, step) for first in range(0, max(1, rows.num_rows), step)]
+
+
+def _local(rows: pa.Table, columns: str) -> Any:
+    if not rows.num_rows:
+        return message("Relation", local_relation=message("LocalRelation", schema=columns))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows.combine_chunks())
+    data = sink.getvalue().to_pybytes()
+    relation = message("LocalRelation", data=data, schema=columns)
+    return message("Relation", local_relation=relation)
