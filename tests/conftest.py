@@ -22,6 +22,7 @@ from clickhouse_server import ClickHouse, clickhouse_server
 from databricks_server import Databricks, databricks_server
 from fakesnow_server import Fakesnow, fakesnow_server
 from mariadb import MariaDB, mariadb_server
+from spark_connect import SparkServer, spark_server
 
 ALL = os.environ.get("MAYFLY_TESTS") == "all"
 # A busy machine is no fault of an example's.
@@ -135,4 +136,11 @@ def postgres_module_database(postgres_server_dsn: str) -> Iterator[str]:
 def mariadb_session() -> Iterator[MariaDB]:
     """A real MariaDB, one for each test process."""
     with mariadb_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def spark_session() -> Iterator[SparkServer]:
+    """A real Spark Connect, one for all test processes."""
+    with spark_server() as made:
         yield made

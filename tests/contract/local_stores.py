@@ -32,15 +32,18 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.planning.sql.snowflake import SnowflakeDialect
+from mayfly.planning.sql.spark import SparkDialect
 from mayfly.ports.source import Source
 from mayfly.testing.fake_keys import FakeKeyProvider
 from mayfly.testing.plan_world import ModelRow, Warehouse
+from spark_connect import SparkServer
 from spool_worlds import spool_in
 
 KEY = bytes(range(32))
 READING_ROLE = "reading role"
 CLICKHOUSE = "clickhouse"
 READ_SNOWFLAKE = "snowflake that is only read"
+SPARK = "spark"
 ANY_STORE = [STORES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in (*STORES[1:], "folder"))]
 
 
@@ -52,6 +55,8 @@ def any_maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
         return partial(clickhouse_database, request.getfixturevalue("clickhouse"))
     if request.param == READ_SNOWFLAKE:
         return partial(read_snowflake, request.getfixturevalue("fakesnow"))
+    if request.param == SPARK:
+        return partial(spark_schema, request.getfixturevalue("spark_session"))
     return parquet_folder if request.param == "folder" else maker_of(request)
 
 
@@ -120,6 +125,31 @@ def parquet_folder() -> Iterator[Warehouse]:
         write_parquet(folder / "data", [])
         source = FilesSource("shop", folder / "data")
         yield beside(source, DuckdbDialect(), partial(write_parquet, folder / "data"), folder)
+
+
+def write_spark(server: SparkServer, schema: str, rows: Sequence[ModelRow]) -> None:
+    """The model as a view of a real Spark."""
+    columns = "CAST(id AS BIGINT) AS id, CAST(email AS STRING) AS email, "
+    columns += "CAST(city AS STRING) AS city, CAST(ok AS BOOLEAN) AS ok"
+    literal = SparkDialect().literal
+    values = [
+        f"({', '.join('NULL' if v is None else literal(v) for v in row)})" for row in rows
+    ] or ["(NULL, NULL, NULL, NULL)"]
+    server.sql(
+        f"CREATE OR REPLACE VIEW {schema}.people AS SELECT {columns} FROM VALUES "
+        f"{', '.join(values)} AS t (id, email, city, ok){'' if rows else ' WHERE FALSE'}"
+    )
+
+
+@contextmanager
+def spark_schema(server: SparkServer) -> Iterator[Warehouse]:
+    """A schema of a real Spark."""
+    schema = server.schema()
+    write_spark(server, schema, [])
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
+        write = partial(write_spark, server, schema)
+        yield beside(server.source(schema), SparkDialect(), write, Path(name))
+    server.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contract.local_stores import (
     CLICKHOUSE,
     READ_SNOWFLAKE,
     READING_ROLE,
+    SPARK,
     any_maker_of,
     beside,
     databases_in,
@@ -40,6 +41,10 @@ _BESIDE = [
 
 
 @pytest.fixture(params=["folder", *_BESIDE])
+_SOAKED = [pytest.param(name, marks=IN_A_SOAK) for name in (READING_ROLE, SPARK)]
+
+
+@pytest.fixture(params=["folder", *_SOAKED])
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of sources with a local plan store."""
     return any_maker_of(request)

@@ -31,6 +31,8 @@ from contract.source_worlds import (
     snowflake_world,
     sqlite_world,
 )
+from contract.spark_world import make_people as make_spark_people
+from contract.spark_world import spark_world
 from databricks_server import Databricks, databricks_server
 from fakesnow_server import Fakesnow
 from mariadb import MariaDB
@@ -42,6 +44,7 @@ from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.testing.source_contract import MARK, SourceContract, SourceWorld
 from plugin_world import example
+from spark_connect import SparkServer
 
 _ROWS = f"SELECT i AS id, '{MARK}' AS name FROM range(1000) t(i)"
 
@@ -242,6 +245,22 @@ class TestBigquery(SourceContract):
     def world(self, people_dataset: tuple[Emulator, str]) -> SourceWorld:
         """One dataset for the module."""
         return bigquery_world(*people_dataset)
+
+
+@pytest.fixture(scope="module")
+def spark_people(spark_session: SparkServer) -> tuple[SparkServer, str]:
+    """A schema of a real Spark, with the people."""
+    return spark_session, make_spark_people(spark_session)
+
+
+@pytest.mark.slow
+class TestSpark(SourceContract):
+    """A real Spark, through Spark Connect."""
+
+    @pytest.fixture
+    def world(self, spark_people: tuple[SparkServer, str]) -> SourceWorld:
+        """One schema for the module."""
+        return spark_world(*spark_people)
 
 
 def test_another_statement_cannot_cut_a_stream_short(server_dsn: str) -> None:

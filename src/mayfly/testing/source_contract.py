@@ -212,6 +212,10 @@ class SourceContract:
             assert changed == (7 if world.counts_changes else 0)
             found = session.table(f"SELECT count(*) AS n, max(id) AS m FROM {scan}")
             assert found.to_pylist() == [{"n": 7, "m": 7}]
+            told = session.execute(world.sql.update(scan, {"id": "id + 1"}, "TRUE"))
+            assert told == (0 if world.sql.rewrites else 7)
+            kept = session.table(f"SELECT id FROM {scan} ORDER BY id").column("id")
+            assert kept.to_pylist() == list(range(1, 8))
 
     def test_a_reading_session_refuses_writes(self, world: SourceWorld) -> None:
         """The engine itself refuses to create, and the table stays."""
@@ -244,7 +248,7 @@ class SourceContract:
         [
             ("SELECT * FROM no_such_table", "table_missing"),
             ("SELECT no_such_column FROM ({query}) q", "column_missing"),
-            ("SELECT FROM WHERE", "query_syntax"),
+            ("SELECT FROM WHERE (", "query_syntax"),
             ("SELECT no_such_function(1)", "function_missing"),
             ("SELECT CAST(name AS {integer}) FROM ({query}) q", "value_conversion|query_failed"),
         ],

@@ -53,6 +53,43 @@ def pages(session: SqlSession, query: str, table: str, ordinal: str) -> Iterator
             yield piece
 
 
+class Gathered:
+    """Changes of a table by ordinals that were loaded in pieces. Where an engine writes the whole
+    table for each, the pieces of one kind are one statement.
+
+    Args:
+        session: of the table.
+        sql: its dialect.
+    """
+
+    def __init__(self, session: SqlSession, sql: SqlDialect) -> None:
+        self._session = session
+        self._waits = sql.rewrites
+        self._tables: dict[str, list[str]] = {}
+        self._statements: dict[str, Callable[[str], str]] = {}
+
+    def add(self, kind: str, table: str, statement: Callable[[str], str]) -> None:
+        """One piece.
+
+        Args:
+            kind: of the change; all its statements differ in the table alone.
+            table: that was loaded.
+            statement: made of a table, or of a query in its place.
+        """
+        if not self._waits:
+            self._session.execute(statement(table))
+            return
+        self._tables.setdefault(kind, []).append(table)
+        self._statements[kind] = statement
+
+    def finish(self) -> None:
+        """After the last piece."""
+        for kind, tables in self._tables.items():
+            whole = " UNION ALL ".join(f"SELECT * FROM {table}" for table in tables)
+            self._session.execute(self._statements[kind](f"({whole})"))
+        self._tables.clear()
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlanPlace:
     """Where a plan is made.
@@ -199,15 +236,16 @@ class PlanMaker:
         for i, field in value_fields(spec):
             if field.column == column and field.form is Form.DIGEST:
                 made = worker.digests(field.name, values, countries)
-                self._fill(found, made, partial(self._numbering.fill_values, field=i))
+                self._session.execute(self._numbering.fill_values(self._filled(found, made), i))
         for j, item in self._scan.kept_apart():
             if item.column == column:
                 made = worker.canonical(item, values, countries)
-                self._fill(found, made, partial(self._numbering.fill_canonical, item=j))
+                self._session.execute(self._numbering.fill_canonical(self._filled(found, made), j))
 
-    def _fill(self, found: pa.Table, made: pa.Array, statement: Callable[[str], str]) -> None:
+    def _filled(self, found: pa.Table, made: pa.Array) -> str:
+        """A loaded table of ordinals and digests."""
         columns = {"n": found.column("n").cast(pa.int64()), "d": made.cast(pa.binary())}
-        self._session.execute(statement(self._load(pa.table(columns))))
+        return self._load(pa.table(columns))
 
     def _ask_worker(self, worker: PlanWorker) -> None:
         """Suppression and pseudonyms: digests come out in pieces, ordinals and digests go in."""
@@ -217,14 +255,17 @@ class PlanMaker:
         query = self._scan.for_worker(classes, suppression=worker.suppresses)
         if query is None:
             return
+        changes = Gathered(self._session, self._sql)
         for piece in pages(self._session, query, self._names.of("scan"), self._sql.ordinal):
-            self._answer(worker, piece)
+            self._answer(worker, piece, changes)
+        changes.finish()
 
-    def _answer(self, worker: PlanWorker, piece: pa.Table) -> None:
+    def _answer(self, worker: PlanWorker, piece: pa.Table, changes: Gathered) -> None:
         for i, field in pseudonym_fields(self._spec):
             digests = piece.column(f"p{i}").combine_chunks().cast(pa.binary())
             made = worker.pseudonyms(field.name, digests)
-            self._fill(piece, made, partial(self._numbering.fill_values, field=i))
+            fill = partial(self._numbering.fill_values, field=i)
+            changes.add(f"v{i}", self._filled(piece, made), fill)
         hits: pa.Array | None = None
         compared = self._spec.suppression if worker.suppresses else ()
         for j, item in enumerate(compared):
@@ -238,7 +279,7 @@ class PlanMaker:
         if hits is not None and pc.any(hits).as_py():
             ordinals = piece.column("n").cast(pa.int64()).filter(hits)
             table = self._load(pa.table({"n": ordinals}))
-            self._session.execute(self._numbering.mark_suppressed(table))
+            changes.add("suppressed", table, self._numbering.mark_suppressed)
 
     def _load(self, rows: pa.Table) -> str:
         self._loaded += 1

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mayfly.adapters.planstores import tables
 from mayfly.adapters.planstores.local_digests import LocalDigests
-from mayfly.adapters.planstores.make import PlanPlace, pages
+from mayfly.adapters.planstores.make import Gathered, PlanPlace, pages
 from mayfly.domain.errors import IntegrityError, PolicyError
 from mayfly.planning.columns import (
     key_list,
@@ -149,20 +149,22 @@ class Recognition:
             f"FROM {scan} "
             f"WHERE c IN ({', '.join(str(int(c)) for c in SETTLED)}) AND NOT redo"
         )
+        changes = Gathered(self._session, self._sql)
         for piece in pages(self._session, query, scan, ordinal):
             page = self._local_page(state, piece, "o")
             found = state.session.table(
                 f"SELECT p.n FROM {page} p JOIN {state.names.of('state')} s "
                 f"ON s.k0 = p.k AND s.out = p.v"
             )
-            same = self._load(found)
-            self._session.execute(
-                self._sql.update(
-                    scan,
-                    {"c": str(int(RowClass.REFRESHED))},
-                    f"{TARGET}.{ordinal} IN (SELECT n FROM {same})",
-                )
-            )
+            if found.num_rows:
+                changes.add("refreshed", self._load(found), self._refreshed)
+        changes.finish()
+
+    def _refreshed(self, table: str) -> str:
+        """Of loaded ordinals of the scan."""
+        where = f"{TARGET}.{self._sql.ordinal} IN (SELECT n FROM {table})"
+        refreshed = {"c": str(int(RowClass.REFRESHED))}
+        return self._sql.update(self._names.of("scan"), refreshed, where)
 
     def left(self) -> str:
         """Query of the state's present rows that the model has no more."""

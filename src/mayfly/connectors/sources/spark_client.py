@@ -119,12 +119,25 @@ class SparkClient:
         answer = self._call("AnalyzePlan", asked, "AnalyzePlanResponse", patient=patient)
         return str(answer.spark_version.version)
 
-    def configure(self, settings: Mapping[str, str]) -> None:
-        """Set settings of the session; those that a server does not know do nothing."""
+    def configure(self, settings: Mapping[str, str], *, without: str) -> None:
+        """Set settings of the session; those that a server does not know do nothing.
+
+        Args:
+            settings: value by name.
+            without: all that begin so are as Spark has them by default.
+        """
+        found = self._config(get_all=message("ConfigAll", prefix=without)).pairs
+        if found:
+            # They come without their beginning.
+            keys = [without + pair.key for pair in found]
+            self._config(unset=message("ConfigKeys", keys=keys))
         pairs = [message("KeyValue", key=k, value=v) for k, v in settings.items()]
-        operation = message("ConfigOperation", set=message("ConfigSet", pairs=pairs, silent=True))
-        asked = message("ConfigRequest", **self._who, operation=operation)
-        self._call("Config", asked, "ConfigResponse")
+        self._config(set=message("ConfigSet", pairs=pairs))
+
+    def _config(self, **operation: Any) -> Any:
+        given = message("ConfigOperation", **operation)
+        asked = message("ConfigRequest", **self._who, operation=given)
+        return self._call("Config", asked, "ConfigResponse")
 
     def schema(self, relation: Any) -> Any:
         """The type of a relation's rows, a DataType: nothing is run."""

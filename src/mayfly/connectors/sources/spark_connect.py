@@ -20,26 +20,30 @@ PATIENCE_SECONDS = 60.0
 MESSAGE_BYTES = 128 * 1024 * 1024
 _REMOTE = re.compile(r"sc://(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LEGACY = "spark.sql.legacy."
+"""Settings of this beginning bring back what older releases did; a session has none of them."""
 PINNED: Mapping[str, str] = {
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    "spark.sql.caseSensitive": "false",
+    # What does not fit is an error.
     "spark.sql.ansi.enabled": "true",
     "spark.sql.ansi.doubleQuotedIdentifiers": "false",
     "spark.sql.ansi.enforceReservedKeywords": "false",
-    "spark.sql.caseSensitive": "false",
-    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    "spark.sql.ansi.relationPrecedence": "false",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
     "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.parser.quotedRegexColumnNames": "false",
-    "spark.sql.legacy.consecutiveStringLiterals.enabled": "false",
-    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
-    "spark.sql.legacy.castComplexTypesToString.enabled": "false",
-    "spark.sql.legacy.charVarcharAsString": "false",
-    "spark.sql.legacy.setopsPrecedence.enabled": "false",
-    "spark.sql.readSideCharPadding": "true",
+    "spark.sql.function.concatBinaryAsString": "false",
+    "spark.sql.function.eltOutputAsString": "false",
+    "spark.sql.groupByAliases": "true",
     "spark.sql.groupByOrdinal": "true",
     "spark.sql.orderByOrdinal": "true",
-    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
+    "spark.sql.charAsVarchar": "false",
+    "spark.sql.preserveCharVarcharTypeInfo": "false",
+    "spark.sql.readSideCharPadding": "true",
     "spark.sql.jsonGenerator.ignoreNullFields": "false",
-    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
     # A text ${…} would be read as a setting, or as a variable of the server's process.
     "spark.sql.variable.substitute": "false",
     # A path in the place of a table.
@@ -47,6 +51,7 @@ PINNED: Mapping[str, str] = {
     # A file that is left out would look as if its rows had left.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreInvalidPartitionPaths": "false",
     "spark.sql.hive.verifyPartitionPath": "false",
     # How old files are read.
     "spark.sql.parquet.binaryAsString": "false",
@@ -55,6 +60,8 @@ PINNED: Mapping[str, str] = {
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     "spark.sql.avro.datetimeRebaseModeInRead": "CORRECTED",
+    # With it Spark 4.3 fails to plan some unions of rows that it keeps.
+    "spark.sql.constraintPropagation.enabled": "false",
     # How a result comes.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     "spark.sql.execution.arrow.useLargeVarTypes": "false",
@@ -128,7 +135,7 @@ class SparkAccess:
         )
         try:
             _require_new(source, client.version(patient=False))
-            client.configure(PINNED)
+            client.configure(PINNED, without=LEGACY)
             return client
         except grpc.RpcError as error:
             client.close()
@@ -164,7 +171,8 @@ class SparkAccess:
             ("grpc.max_receive_message_length", MESSAGE_BYTES),
             ("grpc.max_send_message_length", MESSAGE_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # What one attempt may take.
+            ("grpc.min_reconnect_backoff_ms", 20_000),
             ("grpc.max_reconnect_backoff_ms", 2_000),
             # A server takes no more than one in five minutes.
             ("grpc.keepalive_time_ms", 310_000),

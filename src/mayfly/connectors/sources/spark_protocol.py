@@ -108,10 +108,16 @@ _FIELDS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "SchemaResult": {"schema": (1, "DataType")},
     "Version": {"version": (1, "string")},
     "ConfigRequest": {**_WHO, "operation": (3, "ConfigOperation")},
-    "ConfigOperation": {"set": (1, "ConfigSet")},
+    "ConfigOperation": {
+        "set": (1, "ConfigSet"),
+        "get_all": (5, "ConfigAll"),
+        "unset": (6, "ConfigKeys"),
+    },
+    "ConfigAll": {"prefix": (1, "string")},
+    "ConfigKeys": {"keys": (1, "string*")},
     "ConfigSet": {"pairs": (1, "KeyValue*"), "silent": (2, "bool")},
     "KeyValue": {"key": (1, "string"), "value": (2, "string")},
-    "ConfigResponse": {"warnings": (3, "string*")},
+    "ConfigResponse": {"pairs": (2, "KeyValue*")},
     "InterruptRequest": {
         "session_id": (1, "string"),
         "user_context": (2, "UserContext"),

@@ -38,6 +38,11 @@ class SparkSession:
         self._client = client
         self._tables = WorkingTables(client)
 
+    @property
+    def session_id(self) -> str:
+        """By which the server knows it."""
+        return self._client.session_id
+
     def execute(self, sql: str) -> int:
         """See `SqlSession.execute`. Spark does not tell how many rows were changed."""
         comment, body = _parted(sql)
