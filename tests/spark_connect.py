@@ -98,7 +98,9 @@ def _connected(folder: Path) -> socket.socket:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}
-        done = subprocess.run([sys.executable, str(_SCRIPT), str(folder)], env=environment, check=False)
+        done = subprocess.run(
+            [sys.executable, str(_SCRIPT), str(folder)], env=environment, check=False
+        )
         assert done.returncode == 0, (folder / "log").read_text()[-4000:]
         control.connect(str(folder / "control"))
         return control

@@ -100,6 +100,10 @@ class Server:
             else:
                 self._defaults.remove(key)
 
+    def set(self, key: str, value: str) -> None:
+        """One setting of sessions that begin from now on."""
+        self._defaults.set(key, value)
+
     def running(self, user: str) -> int:
         """Statements of a user that the server works on."""
         found = 0

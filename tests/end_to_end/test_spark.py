@@ -1,0 +1,125 @@
+"""From a real Spark to the sandbox and to a table of one's own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import _no_sleep
+from end_to_end.test_mysql import FILES as _FILES
+from mayfly.api import load
+from mayfly.bootstrap import initialise
+from mayfly.cli.commands import app
+from mayfly.domain.errors import ConfigError
+from mayfly.sandbox.server import SandboxServer
+from spark_connect import SparkServer
+from spark_serve import TOKEN
+
+pytestmark = pytest.mark.slow
+SOURCE = '{type: spark, remote: "REMOTE", token: "env:SPARK_TOKEN", user: SCHEMA, schema: SCHEMA}'
+FILES = _FILES.replace('{type: mysql, dsn: "env:WAREHOUSE_DSN"}', SOURCE)
+PEOPLE = (
+    "SELECT CAST(id AS INT) AS id, concat(' P', id, '@Example.com') AS email, "
+    "if(id % 2 = 1, 'O\\'Brien \"😊\"', '李明') AS first_name, "
+    "CAST(id * 1.5 AS DECIMAL(10, 2)) AS points, "
+    "timestampadd(HOUR, CAST(id AS INT), TIMESTAMP'2026-03-29 00:30:00.123456Z') AS seen_at, "
+    "concat('N-', id) AS number, id % 10 > 0 AS ads FROM range(1, 301)"
+)
+CHANGED = (
+    "SELECT id, email, first_name, CAST(IF(id = 9, 0, points) AS DECIMAL(10, 2)) AS points, seen_at, number, "
+    "ads AND id <> 5 AS ads FROM {schema}.people WHERE id <> 7"
+)
+
+
+def _rows(path: Path) -> dict[int, tuple[object, ...]]:
+    with sqlite3.connect(path) as reader:
+        found = reader.execute("SELECT id, email, points, seen_at FROM people").fetchall()
+    return {row[0]: row[1:] for row in found}
+
+
+def _begun(
+    tmp_path: Path, server: SparkServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, Path]:
+    """A schema with people, and a project on it."""
+    schema = server.schema()
+    server.sql(f"CREATE TABLE {schema}.people AS {PEOPLE}")
+    monkeypatch.setenv("SPARK_TOKEN", TOKEN)
+    monkeypatch.setenv("META_TOKEN", "t0ken")
+    text = FILES.replace("REMOTE", server.remote).replace("SCHEMA", schema).replace("URL", url)
+    (tmp_path / "mayfly.yml").write_text(text)
+    initialise(tmp_path)
+    return schema, tmp_path
+
+
+def test_spark_to_meta_and_a_table(
+    tmp_path: Path, spark_session: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First everything, then nothing, then only what changed; who withdrew is taken back, and who
+    left. Nothing is written to Spark, and nothing stays in its memory.
+    """
+    server = spark_session
+    with SandboxServer(port=0) as sandbox:
+        schema, root = _begun(tmp_path, server, sandbox.url, monkeypatch)
+        project = load(root)
+        project.app.sleep = _no_sleep
+        project.approve(actor="tester")
+        kept = server.ask("kept")
+        first = {s["sync"]: s for s in project.run().to_dict()["syncs"]}
+        assert {s["status"] for s in first.values()} == {"succeeded"}, first
+        assert first["to_crm"]["rows"]["delivered"] == 270
+        assert first["to_meta"]["rows"]["delivered"] == 270
+        again = {s["sync"]: s["rows"] for s in project.run().to_dict()["syncs"]}
+        assert {(r["delivered"], r["removed"]) for r in again.values()} == {(0, 0)}
+        changed = CHANGED.format(schema=schema)
+        server.sql(
+            f"CREATE TABLE {schema}.next AS {changed}",
+            f"DROP TABLE {schema}.people",
+            f"ALTER TABLE {schema}.next RENAME TO {schema}.people",
+        )
+        ended = {s["sync"]: s for s in project.run().to_dict()["syncs"]}
+        assert {s["status"] for s in ended.values()} == {"succeeded"}, ended
+        second = {name: s["rows"] for name, s in ended.items()}
+        assert (second["to_crm"]["delivered"], second["to_crm"]["removed"]) == (1, 2)
+        assert second["to_meta"]["delivered"] == 0
+        assert second["to_meta"]["removed"] >= 2
+    rows = _rows(tmp_path / "crm.sqlite")
+    assert len(rows) == 268
+    assert rows[1][:2] == (" P1@Example.com", rows[1][1])
+    assert "01:30:00.123456" in str(rows[1][2])
+    assert [row["tableName"] for row in server.sql(f"SHOW TABLES IN {schema}")] == ["people"]
+    assert server.ask("kept") <= kept
+
+
+def test_what_people_are_told(
+    tmp_path: Path, spark_session: SparkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `doctor`, `discover` and `doctor --grants`; and of a token that is another's."""
+    schema, root = _begun(tmp_path, spark_session, "http://127.0.0.1:9", monkeypatch)
+
+    def printed(*words: str) -> str:
+        return CliRunner().invoke(app, [*words, "--project", str(root)]).stdout
+
+    told = json.loads(printed("doctor", "--output", "json"))
+    codes = {problem["code"] for problem in told["problems"]}
+    assert not codes & {"source_refused", "missing_grant", "server_differs", "hashed_in_worker"}
+    found = json.loads(printed("discover", "warehouse", "--output", "json"))
+    assert f'"{schema}' in json.dumps(found) or "people" in json.dumps(found)
+    assert f"`spark_catalog`.`{schema}`.`people`" in printed("doctor", "--grants", "warehouse")
+    monkeypatch.setenv("SPARK_TOKEN", "an0ther")
+    again = json.loads(printed("doctor", "--output", "json"))
+    assert "source_refused" in {problem["code"] for problem in again["problems"]}
+    assert "an0ther" not in json.dumps(again)
+
+
+def test_a_state_in_spark_is_refused(tmp_path: Path) -> None:
+    """With the reason."""
+    text = FILES.replace("schema: SCHEMA}", "state: source}").replace("SCHEMA", "u")
+    (tmp_path / "mayfly.yml").write_text(text.replace("REMOTE", "sc://127.0.0.1"))
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path)
+    [problem] = [p for p in caught.value.problems if "state" in p.to_text()]  # type: ignore[attr-defined]
+    assert "no transactions" in problem.to_text()
