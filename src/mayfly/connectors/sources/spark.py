@@ -48,7 +48,7 @@ class SparkSource:
             )
         session = SparkSession(self._access.connect(self.name))
         try:
-            session.asked(self._access.here())
+            session.use(self._access.here())
             yield session
         finally:
             session.close()

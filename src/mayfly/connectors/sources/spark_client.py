@@ -269,38 +269,46 @@ class _Running:
         self._errors = driver().RpcError
         self._call: Any = None
         self._last = ""
+        self._arrived = True
         self._complete = False
 
     def answers(self) -> Iterator[Any]:
         """All of them, in order."""
         patience = self._client.patience()
         self._call = self._client.begin(self._plan, self._operation)
-        while True:
+        while not self._complete:
             came = False
             try:
                 for answer in self._call:
-                    came = True
                     patience.answered()
-                    self._last = answer.response_id
+                    came, self._last = True, answer.response_id
                     kind = answer.WhichOneof("kind")
-                    if kind == "result_complete":
-                        self._complete = True
-                        return
-                    if kind is not None:
+                    self._complete = kind == "result_complete"
+                    if kind is not None and not self._complete:
                         yield answer
             except self._errors as error:
-                known = failure(error)
-                if known.says("INVALID_HANDLE.OPERATION_NOT_FOUND") and not self._last:
-                    # It never arrived.
+                came = False
+                if not self._complete:
+                    self._must_go_on(failure(error))
+            if not self._complete:
+                if not came:
                     patience.wait()
-                    self._call = self._client.begin(self._plan, self._operation)
-                    continue
-                if not is_away(known):
-                    self._complete = not is_gone(known)
-                    raise self._client.translated(known) from None
-            if not came:
-                patience.wait()
-            self._call = self._client.resume(self._operation, self._last)
+                self._call = self._again()
+
+    def _must_go_on(self, known: Failure) -> None:
+        """Raise an error after which nothing more comes."""
+        if known.says("INVALID_HANDLE.OPERATION_NOT_FOUND") and not self._last:
+            self._arrived = False
+        elif not is_away(known):
+            self._complete = not is_gone(known)
+            raise self._client.translated(known) from None
+
+    def _again(self) -> Any:
+        """Ask for what has not come yet; a plan that never arrived is sent once more."""
+        if self._arrived:
+            return self._client.resume(self._operation, self._last)
+        self._arrived = True
+        return self._client.begin(self._plan, self._operation)
 
     def leave(self) -> None:
         """Nobody waits for it any more."""

@@ -55,7 +55,7 @@ class SparkSession:
 
     def table(self, sql: str) -> pa.Table:
         """See `SqlSession.table`."""
-        return pa.Table.from_batches(list(self._batches(_query(sql)))).combine_chunks()
+        return self.asked(_query(sql))
 
     def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """See `SqlSession.stream`: pieces of at most `rows` rows and of what a message takes."""
@@ -94,8 +94,17 @@ class SparkSession:
         return columns
 
     def asked(self, statement: str) -> pa.Table:
-        """The answer to a statement of ours about the catalog."""
-        return pa.Table.from_batches(list(self._batches(statement)))
+        """The whole answer to a query, or to a statement of ours about the catalog."""
+        found = list(self._batches(statement))
+        if not found:
+            raise ContractError("query_failed", "The source gave no result.")
+        return pa.Table.from_batches(found).combine_chunks()
+
+    def use(self, statement: str) -> None:
+        """Do what a statement of ours says of the session itself."""
+        command = message("Command", sql_command=message("SqlCommand", sql=statement))
+        for _ in self._client.run(message("Plan", command=command)):
+            pass
 
     def close(self) -> None:
         """End the session with what is temporary in it. Never raises."""
