@@ -99,8 +99,7 @@ class Scripted:
         return [request for name, request, _ in self.asked if name in names]
 
     def _note(self, name: str, request: Any, context: Any) -> None:
-        metadata = {key: value for key, value in context.invocation_metadata()}
-        self.asked.append((name, request, metadata))
+        self.asked.append((name, request, dict(context.invocation_metadata())))
 
     def stream(self, name: str) -> Callable[[Any, Any], Iterator[Any]]:
         """What serves ExecutePlan and ReattachExecute."""

@@ -68,6 +68,7 @@ def spark_world(server: SparkServer, schema: str) -> SourceWorld:
         sql=SparkDialect(),
         make=partial(make_table, server, schema),
         odd_tables=("select", "n2_9"),
+        counts_changes=False,
         types=SPARK_TYPES,
         other_settings=partial(other_settings, server),
         cutter=partial(cutter, server, schema),

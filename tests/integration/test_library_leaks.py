@@ -47,6 +47,8 @@ from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.mysql import MysqlSource
 from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.connectors.sources.redshift import RedshiftSource
+from mayfly.connectors.sources.spark import SparkSource
+from mayfly.connectors.sources.spark_connect import SparkAccess
 from mayfly.crypto.aead import new_key, seal, unseal
 from mayfly.domain.errors import EngineError, TransientError
 from mayfly.ledger.entry import Entry, EntryType
@@ -59,6 +61,7 @@ from mayfly.services.deliver import Sender
 from mayfly.services.hold import rows_of
 from mayfly.services.scan_paths import scan_paths
 from mayfly.testing.store_contract import create, start
+from spark_scripted import refusing, scripted
 from spool_worlds import s3
 from tables import Bench, Dsn, batch, context, write
 
@@ -68,7 +71,7 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src/mayfly"
 EXTRAS = (
     *("aws", "bigquery", "databricks", "gcp", "google_ads", "mysql", "objects", "pkcs11"),
-    *("redshift", "sandbox", "snowflake", "vault"),
+    *("redshift", "sandbox", "snowflake", "spark", "vault"),
 )
 # Where a distribution's module has another name.
 MODULES = {
@@ -76,7 +79,9 @@ MODULES = {
     "databricks_sql_connector": "databricks",
     "google_cloud_bigquery": "google",
     "google_cloud_kms": "google",
+    "grpcio": "grpc",
     "polars_hash": "polars_hash",
+    "protobuf": "google",
     "psycopg[binary]": "psycopg",
     "python_multipart": "multipart",
     "python_pkcs11": "pkcs11",
@@ -189,6 +194,15 @@ def _google_account(ground: Ground) -> object:
     key = {"type": "service_account", "client_email": "a@example.com"}
     text = f"-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----\n"
     return ServiceAccount(Dsn(json.dumps({**key, "private_key": text})), HttpxClient([]))
+
+
+@case("spark source", "value_conversion", "grpc", "google")
+def _spark_source(ground: Ground) -> object:
+    with scripted() as server:
+        server.streams += [[refusing("CAST_INVALID_INPUT", text=MARK)]]
+        access = SparkAccess(remote=f"sc://127.0.0.1:{server.port}", patience_seconds=0.0)
+        with SparkSource("crm", access).session(write=False) as session:
+            return session.table(f"SELECT CAST('{MARK}' AS INT) AS n")
 
 
 def _table(kind: str) -> Run:

@@ -301,6 +301,7 @@ _DIALECTS: Mapping[str, Dialect] = {
     "postgres": "postgres",
     "redshift": "redshift",
     "snowflake": "snowflake",
+    "spark": "spark",
     "sqlite": "sqlite",
 }
 

@@ -174,15 +174,11 @@ def _explain(
         path = (*path, tag_key(path)) if kind == "union_tag_invalid" else path
         value = value_at(merged.data, path)
         tags = _tags(context)
-        hint = suggestion(value if isinstance(value, str) and len(tags) > 1 else "", tags)
-        if len(tags) == 1 and kind == "literal_error":
-            # Why there is no choice.
-            hint = f"{hint} {meaning_of(path[:-1], str(path[-1]), merged)}".strip()
         findings.add(
             spots.value(*path),
             "not_allowed",
             f"{label_of(path)}: this value is not allowed",
-            hint,
+            suggestion(value if isinstance(value, str) and len(tags) > 1 else "", tags),
         )
     elif kind in _EXPECTED:
         found = value_at(merged.data, path)

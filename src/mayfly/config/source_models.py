@@ -18,6 +18,7 @@ from mayfly.config.fields import (
     SnowflakeAccount,
     StateBeside,
     SparkRemote,
+    StateBeside,
     StateSchema,
     VolumeName,
     WarehousePath,
@@ -235,9 +236,9 @@ class SparkSource(Part):
     user: Line = Field(default="mayfly", description="User that the server shows.")
     catalog: Line = Field(default="spark_catalog", description="Catalog of unqualified tables.")
     schema_: Schema = "default"
-    state: Literal["local"] = Field(
+    state: StateBeside = Field(
         default="local",
-        description="Spark has no transactions: what was delivered is remembered beside it.",
+        description="Where state is kept: Spark has no transactions to keep it by.",
     )
     classify: Classify = None
 

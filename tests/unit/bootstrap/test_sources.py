@@ -32,6 +32,7 @@ sources:
     warehouse: 'odd "w"'
     database: shop
     schema: PUBLIC
+  stream: {type: spark, remote: 'sc://spark.example.com', catalog: lake, user: 'sv`c'}
 """
 
 _UNTESTED = """\
@@ -89,14 +90,17 @@ def test_sources_are_opened_by_their_settings(
         "exports": "duckdb",
         "crm": "postgres",
         "lake": "snowflake",
+        "stream": "spark",
     }
     assert opened["crm"].relation(None, "people") == '"sales"."people"'
     assert opened["lake"].relation(None, "people") == '"PUBLIC"."PEOPLE"'
+    assert opened["stream"].relation(None, "people") == "`lake`.`default`.`people`"
     assert {n: source_hosts(project, n) for n in opened} == {
         "shop": frozenset(),
         "exports": frozenset(),
         "crm": {"db.example.com", "127.0.0.1"},
         "lake": {"my-org-shop.snowflakecomputing.com"},
+        "stream": {"spark.example.com"},
     }
 
 
@@ -208,6 +212,20 @@ def test_grants_of_engines_that_were_never_asked(tmp_path: Path) -> None:
         "GRANT SELECT ON TABLE `shop`.`crm`.`T` TO `PRINCIPAL`;",
         "CREATE VOLUME IF NOT EXISTS `shop`.`mayfly`.`loads`;",
         "GRANT READ VOLUME, WRITE VOLUME ON VOLUME `shop`.`mayfly`.`loads` TO `PRINCIPAL`;",
+    ]
+
+
+def test_what_spark_must_read_is_told(project: Project) -> None:
+    """It has no rights of its own; names are quoted, in the catalog that the model means."""
+    reads = [
+        TableRead(schema=None, name="people", columns=("email", "a`b")),
+        TableRead(schema="other.crm", name="t", columns=None),
+    ]
+    assert _grants(project, "stream", *reads) == [
+        "-- Spark has no rights of its own: it reads as the user of its server, or as its catalog",
+        "-- lets user `sv``c` read. Mayfly needs these tables, and writes none:",
+        "-- `lake`.`default`.`people`: `email`, `a``b`",
+        "-- `other`.`crm`.`t`: all columns",
     ]
 
 

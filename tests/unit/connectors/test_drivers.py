@@ -11,7 +11,12 @@ import pytest
 
 from mayfly.connectors.drivers import OLDEST, installed, too_old
 from mayfly.connectors.postgres_connect import failure
-from mayfly.connectors.sources import bigquery_connect, mysql_connect, snowflake_connect
+from mayfly.connectors.sources import (
+    bigquery_connect,
+    mysql_connect,
+    snowflake_connect,
+    spark_client,
+)
 from mayfly.connectors.sources.postgres import require_version
 from mayfly.domain.errors import ConfigError
 
@@ -67,6 +72,7 @@ def test_a_failure_to_connect_is_told_apart(text: str, said: str) -> None:
         ("bigquery", "google.cloud.bigquery", bigquery_connect.driver),
         ("mysql", "pymysql", mysql_connect.driver),
         ("snowflake", "snowflake.connector", snowflake_connect.driver),
+        ("spark", "grpc", spark_client.driver),
     ],
 )
 def test_a_missing_library_is_named_by_its_extra(

@@ -12,7 +12,7 @@ class SparkEmitter(Emitter):
     def literal(self, text: str) -> str:
         """A backslash begins an escape, and two quotes are no quote."""
         escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-        return "'" + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + "'"
+        return "'" + "".join(c if c.isprintable() else _by_code(c) for c in escaped) + "'"
 
     def remove(self, text: str, characters: str, *, looked_at: str) -> str:
         """Characters without a partner are removed."""
@@ -50,3 +50,8 @@ class SparkEmitter(Emitter):
 
     def _mapped(self, text: str, before: str, after: str) -> str:
         return f"translate({text}, {self.literal(before)}, {self.literal(after)})"
+
+
+def _by_code(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
