@@ -37,6 +37,12 @@ HOSTILE = {
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
 }
 """What somebody may have set for every session of the server."""
+QUICK = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
 
 
 class Server:
@@ -94,15 +100,18 @@ class Server:
 
     def settings(self, hostile: bool) -> None:
         """Of sessions that begin from now on."""
-        for key, value in HOSTILE.items():
-            if hostile:
+        self._set(HOSTILE, there=hostile)
+
+    def hurry(self, quick: bool) -> None:
+        """Whether sessions that begin from now on work out small things sooner than large ones."""
+        self._set(QUICK, there=quick)
+
+    def _set(self, settings: dict[str, str], *, there: bool) -> None:
+        for key, value in settings.items():
+            if there:
                 self._defaults.set(key, value)
             else:
                 self._defaults.remove(key)
-
-    def set(self, key: str, value: str) -> None:
-        """One setting of sessions that begin from now on."""
-        self._defaults.set(key, value)
 
     def running(self, user: str) -> int:
         """Statements of a user that the server works on."""

@@ -17,6 +17,7 @@ _PLAYED_IN_CI = "test_planstore_protocol.py"
 _IN_A_SOAK = ("mysql", "sqlite")
 _MANY = "test_many_histories_end_in_the_truth"
 _ON_CLICKHOUSE = (SyncMode.AUDIENCE, SyncMode.MIRROR)
+_IN_A_SOAK = ("mysql", "spark", "sqlite")
 _ON_AN_EMULATOR = "test_planstore_bigquery.py", "test_whom_a_dying_run_reached_is_taken_back"
 
 _READ_IN_CI = (
