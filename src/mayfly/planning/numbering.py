@@ -137,13 +137,13 @@ class NumberingSql:
         scan, ordinal = self._names.of("scan"), self._sql.ordinal
         out = self._sql.quote(OUT)
         columns = ", ".join([key_list(spec), "fp", f"{self.outgoing()} AS {out}", *values])
-        sent = f"FROM {scan} WHERE c IN {_numbers(classes)}"
-        numbered = f"SELECT {self._sql.row_number} - 1 AS rn, {columns} {sent}"
+        sent = f"{scan} WHERE c IN {_numbers(classes)}"
+        numbered = self._sql.numbered("rn", columns, sent)
         if ordinal != "n":
             # Numbering is one thread's work: of narrow rows, and all of them write the wide ones.
+            narrow = self._sql.numbered("rn", f"{ordinal} AS o", sent)
             numbered = (
-                f"SELECT rn, {columns} FROM {scan} AS w JOIN (SELECT {ordinal} AS o, "
-                f"{self._sql.row_number} - 1 AS rn {sent}) AS q ON q.o = w.{ordinal}"
+                f"SELECT rn, {columns} FROM {scan} AS w JOIN ({narrow}) AS q ON q.o = w.{ordinal}"
             )
         batch, pos = self._places(0)
         return self._table(
@@ -203,7 +203,7 @@ class NumberingSql:
         batch, pos = self._places(first_batch)
         return (
             f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {name}, digest, {keys} FROM "
-            f"(SELECT {sql.row_number} - 1 AS rn, digest FROM ({candidates}) AS mf_g) AS mf_n"
+            f"({sql.numbered('rn', 'digest', f'({candidates}) AS mf_g')}) AS mf_n"
         )
 
     def add_key_removals(self, first_batch: int) -> str | None:
@@ -219,6 +219,13 @@ class NumberingSql:
             f"FROM (SELECT {self._sql.row_number} - 1 AS rn, {keys} "
             f"FROM {names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
             f"WHERE t.present AND s.c IN {_numbers(spec.removes)}) AS mf_n"
+        left = (
+            f"{names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
+            f"WHERE t.present AND s.c IN {_numbers(spec.removes)}"
+        )
+        return (
+            f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {nothing}, {key_list(spec)} "
+            f"FROM ({self._sql.numbered('rn', key_list(spec, 's'), left)}) AS mf_n"
         )
 
     def create_batches(self) -> str:

@@ -77,15 +77,16 @@ class ScanSql:
         columns = ["c", key_list(spec), "fp", "s_out", "redo", *self._outgoing()]
         if wide_values(spec, self._sql):
             columns.append("w")
-        if self._sql.ordinal == "n":
-            columns.insert(0, f"{self._sql.row_number} - 1 AS n")
         if spec.destination_key:
             columns.append("dk")
         if unfit_fields(spec):
             columns.append("unfit")
         if counted_fields(spec):
             columns.append(f"{self._seen()} AS seen")
-        query = f"SELECT {', '.join(columns)} FROM ({self._worked_out()}) AS mf_w"
+        shown, rest = ", ".join(columns), f"({self._worked_out()}) AS mf_w"
+        query = f"SELECT {shown} FROM {rest}"
+        if self._sql.ordinal == "n":
+            query = self._sql.numbered("n", shown, rest)
         made = (
             self._sql.create_as(name, query, temporary=True)
             if self._names.temporary

@@ -208,10 +208,8 @@ class Recognition:
         model = (
             f"SELECT {keys}, {source_fingerprint(spec, sql)} AS fp FROM ({spec.model_sql}) AS mf_m"
         )
-        query = (
-            f"SELECT {sql.row_number} - 1 AS n, {key_list(spec)}, {key_digest(spec, sql)} AS kd, "
-            f"fp FROM ({model}) AS mf_k WHERE {there}"
-        )
+        columns = f"{key_list(spec)}, {key_digest(spec, sql)} AS kd, fp"
+        query = sql.numbered("n", columns, f"({model}) AS mf_k WHERE {there}")
         made = sql.create_as(_KNOWN, query, temporary=True)
         return f"/* mayfly sync={spec.identity.sync} run={spec.run} known */ {made}"
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import pyarrow as pa
 
-from mayfly.connectors.sources.refusals import value_conversion
 from mayfly.connectors.sources.spark_client import SparkClient
 from mayfly.connectors.sources.spark_protocol import message, sql_relation
+from mayfly.connectors.sources.spark_results import batches, result
 from mayfly.connectors.sources.spark_tables import WorkingTables
-from mayfly.connectors.sources.spark_types import columns_of, plain
-from mayfly.domain.errors import ConfigError, ContractError
+from mayfly.connectors.sources.spark_types import columns_of
+from mayfly.domain.errors import ConfigError
 from mayfly.ports.source import ColumnInfo
 
 _LEAD = re.compile(r"\s*(?:/\*.*?\*/\s*)*", re.DOTALL)
@@ -47,7 +46,7 @@ class SparkSession:
         """See `SqlSession.execute`. Spark does not tell how many rows were changed."""
         comment, body = _parted(sql)
         if _QUERY.match(body) or _WITH.match(body):
-            for _ in self._batches(_query(sql)):
+            for _ in batches(self._client, _query(sql)):
                 pass
         else:
             self._tables.execute(body, comment)
@@ -59,7 +58,7 @@ class SparkSession:
 
     def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """See `SqlSession.stream`: pieces of at most `rows` rows and of what a message takes."""
-        for batch in self._batches(_query(sql)):
+        for batch in batches(self._client, _query(sql)):
             for first in range(0, batch.num_rows, rows):
                 yield batch.slice(first, rows)
 
@@ -95,10 +94,7 @@ class SparkSession:
 
     def asked(self, statement: str) -> pa.Table:
         """The whole answer to a query, or to a statement of ours about the catalog."""
-        found = list(self._batches(statement))
-        if not found:
-            raise ContractError("query_failed", "The source gave no result.")
-        return pa.Table.from_batches(found).combine_chunks()
+        return result(self._client, statement)
 
     def use(self, statement: str) -> None:
         """Do what a statement of ours says of the session itself."""
@@ -111,36 +107,6 @@ class SparkSession:
         with suppress(Exception):
             self._tables.close()
         self._client.close()
-
-    def _batches(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """The result in order; an empty one has a batch of no rows."""
-        seen = 0
-        for answer in self._client.run(message("Plan", root=sql_relation(sql))):
-            if answer.WhichOneof("kind") != "arrow_batch":
-                continue
-            for batch in _opened(answer.arrow_batch, seen):
-                seen += batch.num_rows
-                yield batch
-
-
-def _opened(sent: Any, seen: int) -> Iterator[pa.RecordBatch]:
-    """What one answer holds.
-
-    Args:
-        sent: ArrowBatch.
-        seen: rows before it.
-    """
-    try:
-        with pa.ipc.open_stream(sent.data) as reader:
-            found = [plain(batch) for batch in reader]
-            found = found or [plain(pa.RecordBatch.from_pylist([], schema=reader.schema))]
-    except (pa.ArrowException, KeyError):
-        raise value_conversion(
-            "A value has no form that can be read: cast such columns to text in the model."
-        ) from None
-    if sum(batch.num_rows for batch in found) != sent.row_count or sent.start_offset != seen:
-        raise ContractError("query_failed", "The source lost a part of a result.")
-    yield from found
 
 
 def _parted(sql: str) -> tuple[str, str]:

@@ -154,6 +154,16 @@ class SqlDialect(ABC):
         """Length in bytes of a blob."""
         return f"octet_length({blob_sql})"
 
+    def numbered(self, name: str, columns: str, rest: str) -> str:
+        """Query of rows with their number from 0, in any order, before their other columns.
+
+        Args:
+            name: of the number.
+            columns: that come with it.
+            rest: FROM item, and what follows it.
+        """
+        return f"SELECT {self.row_number} - 1 AS {name}, {columns} FROM {rest}"
+
     def modulo(self, left: str, right: int) -> str:
         """Rest of an integer division."""
         return f"({left}) % {right}"

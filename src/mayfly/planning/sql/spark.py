@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -15,6 +16,10 @@ JSON = (
     "'timestampNTZFormat', 'yyyy-MM-dd\\'T\\'HH:mm:ss.SSSSSS', 'dateFormat', 'yyyy-MM-dd')"
 )
 """Options of JSON: all of a value, whatever a session says."""
+NUMBERED = re.compile(
+    r"/\*mayfly numbers (?P<name>\w+)\*/(?P<query>.*)/\*mayfly numbered\*/", re.DOTALL
+)
+"""A query whose rows are to be numbered, and the name of the number, in a statement."""
 _TEXT = SparkEmitter()
 
 
@@ -37,7 +42,6 @@ class SparkDialect(SqlDialect):
     integer = "INT"
     bigint = "BIGINT"
     transactional_ddl = False
-    row_number = "row_number() OVER (ORDER BY NULL)"
     columnar = True
     rewrites = True
 
@@ -96,6 +100,12 @@ class SparkDialect(SqlDialect):
     def div(self, left: str, right: int) -> str:
         """`/` gives fractions."""
         return f"({left}) div {right}"
+
+    def numbered(self, name: str, columns: str, rest: str) -> str:
+        """To number rows in one query Spark sorts all of them on one machine: the query stands
+        between marks, and the session numbers its rows as they lie (see `spark_tables`).
+        """
+        return f"/*mayfly numbers {name}*/SELECT {columns} FROM {rest}/*mayfly numbered*/"
 
     def joined(self, texts_sql: Sequence[str]) -> str:
         """A row of operators would be as deep as it is long."""
