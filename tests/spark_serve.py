@@ -79,6 +79,7 @@ class Server:
             "spark.sql.catalog.side.url": "jdbc:derby:memory:side;create=true",
             "spark.sql.catalog.side.driver": "org.apache.derby.jdbc.EmbeddedDriver",
             "spark.eventLog.enabled": "true",
+            "spark.eventLog.compress": "false",
             "spark.eventLog.dir": str(folder / "events"),
             "spark.local.dir": str(folder / "local"),
         }

@@ -36,18 +36,19 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
 from mayfly.privacy.gate import Form
 
-CHUNK_ROWS = 200_000
 BATCH_BYTES = 64_000_000
 
 
-def pages(session: SqlSession, query: str, table: str, ordinal: str) -> Iterator[pa.Table]:
+def pages(
+    session: SqlSession, sql: SqlDialect, query: str, table: str, ordinal: str
+) -> Iterator[pa.Table]:
     """Results of a query with WHERE, in pieces by the ordinal of its table's rows."""
     span = session.table(
         f"SELECT coalesce(min({ordinal}), 0) AS first, coalesce(max({ordinal}) + 1, 0) AS past "
         f"FROM {table}"
     ).to_pylist()[0]
-    for first in range(int(span["first"]), int(span["past"]), CHUNK_ROWS):
-        within = f"{ordinal} >= {first} AND {ordinal} < {first + CHUNK_ROWS}"
+    for first in range(int(span["first"]), int(span["past"]), sql.page_rows):
+        within = f"{ordinal} >= {first} AND {ordinal} < {first + sql.page_rows}"
         piece = session.table(f"{query} AND {within}")
         if piece.num_rows:
             yield piece
@@ -256,7 +257,8 @@ class PlanMaker:
         if query is None:
             return
         changes = Gathered(self._session, self._sql)
-        for piece in pages(self._session, query, self._names.of("scan"), self._sql.ordinal):
+        scan, ordinal = self._names.of("scan"), self._sql.ordinal
+        for piece in pages(self._session, self._sql, query, scan, ordinal):
             self._answer(worker, piece, changes)
         changes.finish()
 

@@ -123,7 +123,7 @@ class Recognition:
             return
         self._session.execute(self._create_known())
         known = f"SELECT n, kd, fp FROM {_KNOWN} WHERE TRUE"
-        for piece in pages(self._session, known, _KNOWN, "n"):
+        for piece in pages(self._session, self._sql, known, _KNOWN, "n"):
             self._look_up(state, piece)
         if state.forgotten:
             return
@@ -150,7 +150,7 @@ class Recognition:
             f"WHERE c IN ({', '.join(str(int(c)) for c in SETTLED)}) AND NOT redo"
         )
         changes = Gathered(self._session, self._sql)
-        for piece in pages(self._session, query, scan, ordinal):
+        for piece in pages(self._session, self._sql, query, scan, ordinal):
             page = self._local_page(state, piece, "o")
             found = state.session.table(
                 f"SELECT p.n FROM {page} p JOIN {state.names.of('state')} s "
@@ -190,7 +190,7 @@ class Recognition:
             return
         texts = ", ".join(key_texts(spec, self._sql))
         query = f"SELECT n, kd, fp, {texts} FROM {_KNOWN} WHERE TRUE"
-        for piece in pages(self._session, query, _KNOWN, "n"):
+        for piece in pages(self._session, self._sql, query, _KNOWN, "n"):
             page = self._local_page(state, piece, "fp")
             found = state.session.table(
                 f"SELECT p.n, p.k FROM {page} p JOIN {state.names.of('state')} s ON s.k0 = p.k "

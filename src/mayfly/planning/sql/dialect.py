@@ -63,6 +63,8 @@ class SqlDialect(ABC):
     """Whether columns that a query does not name cost it nothing."""
     rewrites = False
     """Whether to change some rows of a table costs as much as to write all of it anew."""
+    page_rows = 200_000
+    """How many rows of a table are read at a time where each time all of it may be looked at."""
     ordinal = "n"
     """Number of a row in a table that was made in this transaction and loses none: a column of that
     name, or what an engine numbers rows by itself. Distinct; small gaps, any beginning."""

@@ -44,6 +44,8 @@ class SparkDialect(SqlDialect):
     transactional_ddl = False
     columnar = True
     rewrites = True
+    # No row is found by its number: each page is a look at the whole table.
+    page_rows = 1_000_000
 
     def as_text(self, column_sql: str) -> str:
         """The collation of a column may take `A` for `a`."""
