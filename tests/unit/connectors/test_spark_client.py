@@ -239,6 +239,15 @@ def test_the_cause_of_an_error_is_asked_for_and_its_text_left(server: Scripted) 
     assert [call.error_id for call in server.calls("FetchErrorDetails")] == ["e1"]
 
 
+def test_too_little_memory_is_told_by_what_spark_says(server: Scripted) -> None:
+    """It has no class of its own; of its text nothing else is kept."""
+    text = f"Total size of {MARK} is bigger than spark.driver.maxResultSize"
+    server.streams += [[FailingError(grpc.StatusCode.INTERNAL, text)]]
+    with pytest.raises(ConfigError, match="memory_limit") as caught:
+        _read(server)
+    assert MARK not in str(caught.value) + caught.value.hint
+
+
 def test_off_this_machine_the_server_is_verified(tmp_path: Path) -> None:
     """By an authority of one's own; another, none, or a server without TLS is refused."""
     ours = make_authority(tmp_path / "ours", HOST)

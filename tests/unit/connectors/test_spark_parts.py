@@ -328,6 +328,9 @@ def test_rows_are_loaded_in_messages_that_a_server_takes(
         ),
         (Failure(status="INTERNAL", types=("OutOfMemoryError",)), "memory_limit"),
         (Failure(status="RESOURCE_EXHAUSTED"), "memory_limit"),
+        (Failure(status="INTERNAL", marks=frozenset({"maxResultSize"})), "memory_limit"),
+        (Failure(status="INTERNAL", marks=frozenset({"ExecutorLostFailure"})), "source_busy"),
+        (Failure(status="CANCELLED"), "connection_lost"),
         (Failure(status="INTERNAL", error_class="OPERATION_CANCELED"), "source_busy"),
         (
             Failure(status="INTERNAL", error_class="INVALID_HANDLE.SESSION_CLOSED"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mayfly.connectors.sources.refusals import (
@@ -86,6 +86,10 @@ _CHANGED = ("FAILED_READ_FILE", "CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND", "FILE_NOT_E
 _DENIED = ("AccessControlException", "AccessDeniedException", "SecurityException")
 _OUT_OF_MEMORY = ("OutOfMemoryError", "SparkOutOfMemoryError")
 _NO_FILE = ("FileNotFoundException", "NoSuchFileException")
+_MEMORY_MARKS = ("maxResultSize", "Java heap space", "OutOfMemory", "GC overhead limit")
+_MACHINE_MARKS = ("ExecutorLostFailure", "FetchFailed", "executor lost")
+_MARKS = (*_MEMORY_MARKS, *_MACHINE_MARKS)
+"""Words of texts that tell apart what has one class of error, or none. No other word is kept."""
 _GONE = ("INVALID_HANDLE", "INVALID_CURSOR", "SESSION_CHANGED")
 
 
@@ -99,9 +103,11 @@ class Failure:
         sql_state: of Spark.
         types: names of the exception and of those it was made for, without their packages.
         error_id: by which the server tells more.
+        marks: those of `_MARKS` that its text holds.
     """
 
     status: str
+    marks: frozenset[str] = frozenset()
     error_class: str = ""
     sql_state: str = ""
     types: tuple[str, ...] = ()
@@ -114,11 +120,12 @@ class Failure:
 
 def failure(error: Any) -> Failure:
     """What an error of gRPC says."""
-    status = str(error.code().name)
+    status, text = str(error.code().name), str(error.details() or "")
+    marks = frozenset(mark for mark in _MARKS if mark in text)
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
-            return _detailed(status, bytes(value))
-    return Failure(status=status)
+            return replace(_detailed(status, bytes(value)), marks=marks)
+    return Failure(status=status, marks=marks)
 
 
 def _detailed(status: str, data: bytes) -> Failure:
@@ -160,13 +167,12 @@ def with_causes(known: Failure, answer: Any) -> Failure:
     thrown = [error.spark_throwable for error in answer.errors]
     classes = [t.error_class for t in thrown if t.error_class]
     states = [t.sql_state for t in thrown if t.sql_state]
-    return Failure(
-        status=known.status,
+    return replace(
+        known,
         # The last is the cause of all.
         error_class=classes[-1] if classes else known.error_class,
         sql_state=states[-1] if states else known.sql_state,
         types=_types([*known.types, *names]),
-        error_id=known.error_id,
     )
 
 
@@ -177,17 +183,22 @@ def is_gone(known: Failure) -> bool:
 
 def is_away(known: Failure) -> bool:
     """Whether nobody answers, and asking again may help."""
-    return known.status == "UNAVAILABLE" or known.says("INVALID_CURSOR.DISCONNECTED")
+    is_cut = known.status in ("UNAVAILABLE", "CANCELLED") and not known.error_class
+    return is_cut or known.says("INVALID_CURSOR.DISCONNECTED")
 
 
 def ours(known: Failure) -> EngineError:
     """Our error for that of a statement."""
+    if known.marks & set(_MEMORY_MARKS):
+        return refusal(_MEMORY)
     if is_gone(known) or is_away(known):
         return lost()
     if known.status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return refused()
-    if known.status == "CANCELLED" or known.says("OPERATION_CANCEL", "JOB_CANCEL", "SPARK_JOB_CAN"):
+    if known.says("OPERATION_CANCEL", "JOB_CANCEL", "SPARK_JOB_CAN"):
         return TransientError("source_busy", "Somebody cancelled a statement of the source.")
+    if known.marks & set(_MACHINE_MARKS):
+        return TransientError("source_busy", "Spark lost a machine that worked on a statement.")
     for beginning, told in _CONFIG:
         if known.says(beginning):
             return refusal(told)
