@@ -14,7 +14,6 @@ from end_to_end.test_mysql import FILES as _FILES
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
-from mayfly.domain.errors import ConfigError
 from mayfly.sandbox.server import SandboxServer
 from spark_connect import SparkServer
 from spark_serve import TOKEN
@@ -113,12 +112,3 @@ def test_what_people_are_told(
     again = json.loads(printed("doctor", "--output", "json"))
     assert "source_refused" in {problem["code"] for problem in again["problems"]}
     assert "an0ther" not in json.dumps(again)
-
-
-def test_a_state_in_spark_is_refused(tmp_path: Path) -> None:
-    """With the reason."""
-    text = FILES.replace("schema: SCHEMA}", "state: source}").replace("SCHEMA", "u")
-    (tmp_path / "mayfly.yml").write_text(text.replace("REMOTE", "sc://127.0.0.1"))
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path)
-    assert [problem.code for problem in caught.value.problems] == ["no_transactions"]

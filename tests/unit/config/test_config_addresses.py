@@ -87,6 +87,20 @@ FAULTS: Faults = {
         "bad_format",
         "2GB",
     ),
+    "Spark with its options": (
+        swap("duckdb, path: shop.duckdb, state: source}", "spark, remote: 'sc://h:1/;token=x'}"),
+        7,
+        31,
+        "bad_format",
+        "keys of their own",
+    ),
+    "state in Spark": (
+        swap("duckdb, path: shop.duckdb,", "spark, remote: 'sc://h:1',"),
+        7,
+        48,
+        "no_transactions",
+        "Write local",
+    ),
     "another store": (swap("url: sqlite", "url: mysql"), 4, 14, "store_url", "sqlite"),
     "key of another destination": (
         swap("    account_id:", "    dsn: env:A\n    account_id:"),
