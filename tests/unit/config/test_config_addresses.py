@@ -97,7 +97,7 @@ FAULTS: Faults = {
     "state in Spark": (
         swap("duckdb, path: shop.duckdb,", "spark, remote: 'sc://h:1',"),
         7,
-        48,
+        50,
         "no_transactions",
         "Write local",
     ),
