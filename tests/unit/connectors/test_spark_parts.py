@@ -331,6 +331,7 @@ def test_rows_are_loaded_in_messages_that_a_server_takes(
         (Failure(status="INTERNAL", marks=frozenset({"maxResultSize"})), "memory_limit"),
         (Failure(status="INTERNAL", marks=frozenset({"ExecutorLostFailure"})), "source_busy"),
         (Failure(status="CANCELLED"), "connection_lost"),
+        (Failure(status="INTERNAL", marks=frozenset({"Permission denied"})), "missing_grant"),
         (Failure(status="INTERNAL", error_class="OPERATION_CANCELED"), "source_busy"),
         (
             Failure(status="INTERNAL", error_class="INVALID_HANDLE.SESSION_CLOSED"),

@@ -88,7 +88,8 @@ _OUT_OF_MEMORY = ("OutOfMemoryError", "SparkOutOfMemoryError")
 _NO_FILE = ("FileNotFoundException", "NoSuchFileException")
 _MEMORY_MARKS = ("maxResultSize", "Java heap space", "OutOfMemory", "GC overhead limit")
 _MACHINE_MARKS = ("ExecutorLostFailure", "FetchFailed", "executor lost")
-_MARKS = (*_MEMORY_MARKS, *_MACHINE_MARKS)
+_DENIED_MARK = "Permission denied"
+_MARKS = (*_MEMORY_MARKS, *_MACHINE_MARKS, _DENIED_MARK)
 """Words of texts that tell apart what has one class of error, or none. No other word is kept."""
 _GONE = ("INVALID_HANDLE", "INVALID_CURSOR", "SESSION_CHANGED")
 
@@ -208,7 +209,8 @@ def ours(known: Failure) -> EngineError:
 
 
 def _by_type(known: Failure) -> EngineError:
-    if set(known.types) & set(_DENIED) or known.sql_state.startswith("42501"):
+    denied = set(known.types) & set(_DENIED) or _DENIED_MARK in known.marks
+    if denied or known.sql_state.startswith("42501"):
         return refusal(_FEW_RIGHTS)
     if known.says(*_CHANGED) or set(known.types) & set(_NO_FILE):
         return TransientError(
