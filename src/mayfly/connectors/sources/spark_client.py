@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from mayfly.connectors.drivers import source_driver
+from mayfly.connectors.drivers import optional_driver
 from mayfly.connectors.sources.spark_errors import (
     Failure,
     failure,
@@ -35,8 +35,8 @@ _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 2.0
 
 
 def driver() -> Any:
-    """gRPC; see `source_driver`."""
-    return source_driver("grpc", kind="spark", logs=["grpc"])
+    """gRPC; see `optional_driver`."""
+    return optional_driver("grpc", kind="spark", logs=["grpc"])
 
 
 class Patience:

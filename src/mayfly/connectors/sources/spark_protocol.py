@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from mayfly.connectors.drivers import source_driver
+from mayfly.connectors.drivers import optional_driver
 
 SERVICE = "spark.connect.SparkConnectService"
 INTERRUPT_OPERATION = 3
@@ -179,7 +179,7 @@ def messages() -> Mapping[str, Any]:
     """
 
     def part(name: str) -> Any:
-        return source_driver(f"google.protobuf.{name}", kind="spark", logs=["google"])
+        return optional_driver(f"google.protobuf.{name}", kind="spark", logs=["google"])
 
     file = part("descriptor_pb2").FileDescriptorProto(
         name="mayfly/spark.proto", package=_PACKAGE, syntax="proto3"

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pyarrow as pa
 
+from mayfly.connectors.sources.reading_guard import without_comment
 from mayfly.connectors.sources.spark_client import SparkClient
 from mayfly.connectors.sources.spark_protocol import message, sql_relation
 from mayfly.connectors.sources.spark_results import batches, result
@@ -16,7 +17,6 @@ from mayfly.connectors.sources.spark_types import columns_of
 from mayfly.domain.errors import ConfigError
 from mayfly.ports.source import ColumnInfo
 
-_LEAD = re.compile(r"\s*(?:/\*.*?\*/\s*)*", re.DOTALL)
 _QUERY = re.compile(r"(?:SELECT\b|\()", re.IGNORECASE)
 _WITH = re.compile(r"WITH\b", re.IGNORECASE)
 
@@ -111,9 +111,8 @@ class SparkSession:
 
 def _parted(sql: str) -> tuple[str, str]:
     """The comment before a statement, and the statement."""
-    lead = _LEAD.match(sql)
-    end = lead.end() if lead else 0
-    return sql[:end], sql[end:]
+    body = without_comment(sql)
+    return sql[: len(sql) - len(body)], body
 
 
 def _query(sql: str) -> str:
