@@ -76,15 +76,25 @@ class SparkServer:
         self.sql(f"CREATE SCHEMA {name}")
         return name
 
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Within it sessions begin with settings that suit small things."""
+        self.ask("hurry", True)
+        try:
+            yield
+        finally:
+            self.ask("hurry", False)
+
     def source(self, schema: str = "default", **more: Any) -> SparkSource:
         """A source over a schema, whose user is that schema's name."""
         given = {"remote": self.remote, "token": Token, "user": schema, "patience_seconds": 1.0}
         return SparkSource("lake", SparkAccess(**{**given, "schema": schema, **more}))
 
 
-def _folder() -> Path:
+def _folder(*, alone: bool) -> Path:
     """The same for every process of one run of the tests."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
+    shared = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"of-{os.getpid()}"
+    run = uuid.uuid4().hex if alone else shared
     return Path(tempfile.gettempdir()) / f"mayfly-spark-{os.getuid()}-{run}"
 
 
@@ -107,10 +117,14 @@ def _connected(folder: Path) -> socket.socket:
 
 
 @contextmanager
-def spark_server() -> Iterator[SparkServer]:
-    """One that is there while any test process holds it."""
+def spark_server(*, alone: bool = False) -> Iterator[SparkServer]:
+    """One that is there while any test process holds it.
+
+    Args:
+        alone: of this block.
+    """
     if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
         pytest.skip("needs Spark (make engines) and Java (apt-get install default-jre-headless)")
-    folder = _folder()
+    folder = _folder(alone=alone)
     with _connected(folder) as control:
         yield SparkServer(folder, control)

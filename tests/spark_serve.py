@@ -6,6 +6,7 @@ JSON in, one out), and ends when nobody holds that socket open any more.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -129,6 +130,10 @@ class Server:
         key = self._spark._jvm.org.apache.spark.sql.connect.service.SessionKey(user, session)
         self._connect.sessionManager().closeSession(key, False)
 
+    def kill(self) -> None:
+        """Gone without a word."""
+        os.kill(self.pid, signal.SIGKILL)
+
     def kept(self) -> int:
         """How many relations Spark keeps rows of, once nobody refers to what nobody needs."""
         self._spark._jvm.java.lang.System.gc()
@@ -207,7 +212,8 @@ def _serve(folder: Path, ready: int) -> None:
             os.close(ready)
             server.serve_forever(poll_interval=0.2)
     finally:
-        os.kill(spark.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(spark.pid, signal.SIGKILL)
         lock = folder.with_suffix(".lock")
         with lock.open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)

@@ -146,11 +146,9 @@ def spark_schema(server: SparkServer) -> Iterator[Warehouse]:
     """A schema of a real Spark."""
     schema = server.schema()
     write_spark(server, schema, [])
-    server.ask("hurry", True)
-    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
+    with server.hurried(), tempfile.TemporaryDirectory(prefix="mayfly-world-") as name:
         write = partial(write_spark, server, schema)
         yield beside(server.source(schema), SparkDialect(), write, Path(name))
-    server.ask("hurry", False)
     server.sql(f"DROP SCHEMA {schema} CASCADE")
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from end_to_end.projects import _no_sleep
 from end_to_end.test_mysql import FILES as _FILES
+from marks import IN_A_SOAK
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
@@ -54,43 +55,40 @@ def _begun(
     return schema, tmp_path
 
 
+@pytest.mark.parametrize("sync", ["to_meta", pytest.param("to_crm", marks=IN_A_SOAK)])
 def test_spark_to_meta_and_a_table(
-    tmp_path: Path, spark_session: SparkServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, spark_session: SparkServer, monkeypatch: pytest.MonkeyPatch, sync: str
 ) -> None:
     """First everything, then nothing, then only what changed; who withdrew is taken back, and who
-    left. Nothing is written to Spark, and nothing stays in its memory.
+    left. Nothing is written to Spark.
     """
     server = spark_session
-    with SandboxServer(port=0) as sandbox:
+    with SandboxServer(port=0) as sandbox, server.hurried():
         schema, root = _begun(tmp_path, server, sandbox.url, monkeypatch)
         project = load(root)
         project.app.sleep = _no_sleep
         project.approve(actor="tester")
-        kept = server.ask("kept")
-        first = {s["sync"]: s for s in project.run().to_dict()["syncs"]}
-        assert {s["status"] for s in first.values()} == {"succeeded"}, first
-        assert first["to_crm"]["rows"]["delivered"] == 270
-        assert first["to_meta"]["rows"]["delivered"] == 270
-        again = {s["sync"]: s["rows"] for s in project.run().to_dict()["syncs"]}
-        assert {(r["delivered"], r["removed"]) for r in again.values()} == {(0, 0)}
-        changed = CHANGED.format(schema=schema)
+
+        def ended() -> tuple[str, int, int]:
+            [run] = project.run(sync).to_dict()["syncs"]
+            return run["status"], run["rows"]["delivered"], run["rows"]["removed"]
+
+        assert ended() == ("succeeded", 270, 0)
+        assert ended() == ("no_changes", 0, 0)
         server.sql(
-            f"CREATE TABLE {schema}.next AS {changed}",
+            f"CREATE TABLE {schema}.next AS {CHANGED.format(schema=schema)}",
             f"DROP TABLE {schema}.people",
             f"ALTER TABLE {schema}.next RENAME TO {schema}.people",
         )
-        ended = {s["sync"]: s for s in project.run().to_dict()["syncs"]}
-        assert {s["status"] for s in ended.values()} == {"succeeded"}, ended
-        second = {name: s["rows"] for name, s in ended.items()}
-        assert (second["to_crm"]["delivered"], second["to_crm"]["removed"]) == (1, 2)
-        assert second["to_meta"]["delivered"] == 0
-        assert second["to_meta"]["removed"] >= 2
-    rows = _rows(tmp_path / "crm.sqlite")
-    assert len(rows) == 268
-    assert rows[1][:2] == (" P1@Example.com", rows[1][1])
-    assert "01:30:00.123456" in str(rows[1][2])
+        # Of two people each has an e-mail, a name and a number; one of the names is another's, too.
+        assert ended() == (("succeeded", 0, 4) if sync == "to_meta" else ("succeeded", 1, 2))
+    if sync == "to_crm":
+        rows = _rows(tmp_path / "crm.sqlite")
+        assert len(rows) == 268
+        assert rows[1][0] == " P1@Example.com"
+        assert "01:30:00.123456" in str(rows[1][2])
     assert [row["tableName"] for row in server.sql(f"SHOW TABLES IN {schema}")] == ["people"]
-    assert server.ask("kept") <= kept
+    server.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_what_people_are_told(
@@ -105,8 +103,8 @@ def test_what_people_are_told(
     told = json.loads(printed("doctor", "--output", "json"))
     codes = {problem["code"] for problem in told["problems"]}
     assert not codes & {"source_refused", "missing_grant", "server_differs", "hashed_in_worker"}
-    found = json.loads(printed("discover", "warehouse", "--output", "json"))
-    assert f'"{schema}' in json.dumps(found) or "people" in json.dumps(found)
+    found = printed("discover", "warehouse")
+    assert "  points  decimal(10,2)  in a model\n  seen_at  timestamp  in a model" in found
     assert f"`spark_catalog`.`{schema}`.`people`" in printed("doctor", "--grants", "warehouse")
     monkeypatch.setenv("SPARK_TOKEN", "an0ther")
     again = json.loads(printed("doctor", "--output", "json"))

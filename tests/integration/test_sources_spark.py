@@ -12,9 +12,10 @@ from mayfly.planning.sql.spark import SparkDialect
 from mayfly.privacy.rules.catalogue import RULES
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.probe_source import probe_source
-from spark_connect import SparkServer, Token
+from mayfly.testing.source_contract import wait_until
+from spark_connect import SparkServer, Token, spark_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 SQL = SparkDialect()
 
 
@@ -78,6 +79,27 @@ def test_rows_are_numbered_without_gaps_in_any_number_of_parts(
     assert rows.equals(again)
     assert sorted((p["b"], p["n"]) for p in parts) == [(b, 10) for b in range(100)]
     assert added == [{"n": 1000, "m": 999}]
+
+
+def test_nothing_stays_in_a_server_and_one_that_is_killed_is_told() -> None:
+    """What a session kept is let go with it; a session of a dead server can be tried again."""
+    with spark_server(alone=True) as server:
+        source = server.source()
+        with source.session(write=False) as session:
+            for name in ("mf_a", "mf_b", "mf_c"):
+                query = SQL.numbered("n", "id", "range(0, 1000, 1, 3)")
+                session.execute(SQL.create_as(name, query, temporary=True))
+                session.execute(SQL.update(name, {"id": "id + 1"}, "n > 7"))
+            session.execute(SQL.drop_table("mf_b"))
+            assert server.ask("kept") >= 2
+        wait_until(lambda: server.ask("kept") == 0)
+        with source.session(write=False) as session:
+            session.execute("CREATE TEMPORARY TABLE mf_d AS SELECT 1 AS a")
+            server.ask("kill")
+            with pytest.raises(TransientError, match="connection_lost"):
+                session.table("SELECT * FROM mf_d")
+        with pytest.raises(TransientError, match="source_away"):
+            source.check(write=False)
 
 
 @pytest.mark.parametrize(
