@@ -271,9 +271,14 @@ def test_a_name_that_is_taken_is_told(session: SparkSession) -> None:
 
 @pytest.mark.parametrize(("rows", "pieces"), [(0, 1), (10, 1), (150_000, 2)])
 def test_rows_are_loaded_in_messages_that_a_server_takes(
-    session: SparkSession, client: _Client, rows: int, pieces: int
+    session: SparkSession,
+    client: _Client,
+    rows: int,
+    pieces: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They stand in no statement; many of them do not stay in the driver's memory."""
+    monkeypatch.setattr("mayfly.connectors.sources.spark_tables.LOADED_BYTES", 4_000_000)
     given = pa.table(
         {
             "n": pa.array(range(rows), pa.int64()),

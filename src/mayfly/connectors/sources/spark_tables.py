@@ -24,7 +24,7 @@ from mayfly.connectors.sources.spark_types import columns_of
 from mayfly.domain.errors import ContractError
 from mayfly.planning.sql.spark import NUMBERED, quote
 
-LOADED_BYTES = 4_000_000
+LOADED_BYTES = 16_000_000
 """What goes with one message; a server takes 128 MB."""
 KEPT_BYTES = 500_000
 """Loaded rows above it move to the workers, and do not stay in the memory of the driver."""
