@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,20 @@ from spark_scripted import (
 )
 
 QUERY = "SELECT a FROM t"
+_CONNECT = """
+import logging, sys
+logging.basicConfig(level=0)
+from pathlib import Path
+from mayfly.connectors.sources.spark import SparkSource
+from mayfly.connectors.sources.spark_connect import SparkAccess
+from mayfly.domain.errors import EngineError
+for remote in sys.argv[2:]:
+    access = SparkAccess(remote=remote, ca_file=Path(sys.argv[1]), patience_seconds=0.0)
+    try:
+        SparkSource("lake", access).check(write=False)
+    except EngineError as error:
+        print(error.code)
+"""
 
 
 class _Token:
@@ -265,6 +282,24 @@ def test_off_this_machine_the_server_is_verified(tmp_path: Path) -> None:
     with scripted(host=HOST) as plain, pytest.raises(ConfigError, match="tls_not_verified"):
         _read(plain, host=HOST, ca_file=ours.root, token=_Token)
     assert plain.asked == []
+
+
+def test_the_library_leaves_nothing_at_home_and_says_nothing(tmp_path: Path) -> None:
+    """Neither what fails in it, nor what it would note of a connection."""
+    ours = make_authority(tmp_path / "ours", HOST)
+    other = make_authority(tmp_path / "other", HOST)
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path), "TZ": "UTC"}
+    with scripted(ours, host=HOST) as server:
+        remotes = [f"sc://{HOST}:{server.port}", "sc://127.0.0.1:1"]
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", _CONNECT, str(other.root), *remotes],
+            env=environment, capture_output=True, check=False,
+        )  # fmt: skip
+    assert done.stdout.split() == [b"tls_not_verified", b"source_away"]
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list(home.rglob("*")) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +36,8 @@ _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.05, 2.0
 
 
 def driver() -> Any:
-    """gRPC; see `optional_driver`."""
+    """gRPC; see `optional_driver`. Its native part would print to standard error."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     return optional_driver("grpc", kind="spark", logs=["grpc"])
 
 
