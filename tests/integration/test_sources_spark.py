@@ -119,6 +119,29 @@ def test_the_engine_itself_opens_no_path(spark_session: SparkServer, query: str,
         session.table(query)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "WITH a AS (SELECT 1 AS id) INSERT INTO {many} SELECT id FROM a",
+        "SELECT 1 AS id) AS q INSERT INTO {many} SELECT (2",
+        "(SELECT 1 AS id) INSERT INTO {many} SELECT 2",
+        "SELECT 1; DROP TABLE {many}",
+    ],
+)
+def test_what_looks_like_a_query_writes_nothing(
+    spark_session: SparkServer, shop: str, statement: str
+) -> None:
+    """Spark itself refuses it, since it may be nothing else."""
+    source = spark_session.source(shop)
+    many = source.relation(None, "many")
+    asked = statement.replace("{many}", many)
+    with source.session(write=False) as session:
+        for ask in (session.table, session.execute, session.describe):
+            with pytest.raises(ConfigError, match="query_syntax"):
+                ask(asked)
+        assert session.table(f"SELECT count(*) AS n FROM {many}").to_pylist() == [{"n": 1000}]
+
+
 def test_a_text_is_no_variable_of_the_server(spark_session: SparkServer) -> None:
     """Spark by itself would put its settings and its environment there."""
     given = "${env:PATH} ${system:user.name} ${spark.app.name}"
