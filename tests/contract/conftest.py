@@ -14,7 +14,6 @@ from mayfly.domain.batch import SyncMode
 __all__ = ["make_world", "only_these_credentials", "warehouse"]
 
 _PLAYED_IN_CI = "test_planstore_protocol.py"
-_IN_A_SOAK = ("mysql", "sqlite")
 _MANY = "test_many_histories_end_in_the_truth"
 _ON_CLICKHOUSE = (SyncMode.AUDIENCE, SyncMode.MIRROR)
 _IN_A_SOAK = ("mysql", "spark", "sqlite")

@@ -35,16 +35,12 @@ SHORT = ("audience", "mirror", "upsert", "upsert-identifiers", "append")
 
 
 _BESIDE = [
-    *(pytest.param(store, marks=IN_A_SOAK) for store in (READING_ROLE, CLICKHOUSE)),
+    *(pytest.param(store, marks=IN_A_SOAK) for store in (READING_ROLE, CLICKHOUSE, SPARK)),
     pytest.param(READ_SNOWFLAKE, marks=pytest.mark.slow),
 ]
 
 
 @pytest.fixture(params=["folder", *_BESIDE])
-_SOAKED = [pytest.param(name, marks=IN_A_SOAK) for name in (READING_ROLE, SPARK)]
-
-
-@pytest.fixture(params=["folder", *_SOAKED])
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of sources with a local plan store."""
     return any_maker_of(request)

@@ -16,7 +16,6 @@ from mayfly.config.fields import (
     Part,
     Reference,
     SnowflakeAccount,
-    StateBeside,
     SparkRemote,
     StateBeside,
     StateSchema,

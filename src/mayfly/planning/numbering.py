@@ -214,18 +214,13 @@ class NumberingSql:
         batch, pos = self._places(first_batch)
         nothing = ", ".join(self._sql.cast("NULL", k) for k in (self._sql.text, self._sql.blob))
         keys = ", ".join(f"s.{k} AS {k}" for k in key_names(spec))
-        return (
-            f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {nothing}, {key_list(spec)} "
-            f"FROM (SELECT {self._sql.row_number} - 1 AS rn, {keys} "
-            f"FROM {names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
-            f"WHERE t.present AND s.c IN {_numbers(spec.removes)}) AS mf_n"
         left = (
             f"{names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
             f"WHERE t.present AND s.c IN {_numbers(spec.removes)}"
         )
         return (
             f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {nothing}, {key_list(spec)} "
-            f"FROM ({self._sql.numbered('rn', key_list(spec, 's'), left)}) AS mf_n"
+            f"FROM ({self._sql.numbered('rn', keys, left)}) AS mf_n"
         )
 
     def create_batches(self) -> str:

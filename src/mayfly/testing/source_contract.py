@@ -209,11 +209,8 @@ class SourceContract:
             scan = world.sql.quote("mf_scan")
             session.execute(world.sql.create_as(scan, world.query("id < 7"), temporary=True))
             changed = session.execute(world.sql.update(scan, {"id": "id + 1"}, "TRUE"))
-            assert changed == (7 if world.counts_changes else 0)
-            found = session.table(f"SELECT count(*) AS n, max(id) AS m FROM {scan}")
-            assert found.to_pylist() == [{"n": 7, "m": 7}]
-            told = session.execute(world.sql.update(scan, {"id": "id + 1"}, "TRUE"))
-            assert told == (0 if world.sql.rewrites else 7)
+            counted = world.counts_changes and not world.sql.rewrites
+            assert changed == (7 if counted else 0)
             kept = session.table(f"SELECT id FROM {scan} ORDER BY id").column("id")
             assert kept.to_pylist() == list(range(1, 8))
 
