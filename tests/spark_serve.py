@@ -57,7 +57,14 @@ class Server:
     def __init__(self, folder: Path, port: int) -> None:
         from pyspark.sql import SparkSession
 
-        options = f"-Dderby.system.home={folder} -Dderby.stream.error.file={folder}/derby.log"
+        # A server that is killed leaves what it has in its own folder.
+        (folder / "tmp").mkdir()
+        places = {
+            "java.io.tmpdir": "tmp",
+            "derby.system.home": "derby",
+            "derby.stream.error.file": "derby.log",
+        }
+        options = " ".join(f"-D{name}={folder / place}" for name, place in places.items())
         settings = {
             "spark.ui.enabled": "false",
             "spark.driver.bindAddress": "127.0.0.1",
