@@ -14,12 +14,15 @@ import pytest
 
 from clickhouse_server import PASSWORD, ClickHouse
 from end_to_end.holding import come_back, leave
+from end_to_end.logged import PEOPLE, TO_META
 from end_to_end.projects import _no_sleep
-from end_to_end.test_statement_log import FILES, OUTSIDE, PEOPLE
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.sandbox.server import SandboxServer
 from wire import Wire, wire_to
+
+OUTSIDE = "李明"
+"""A name that SQL may not hash."""
 
 pytestmark = pytest.mark.slow
 _DIGITS = "translate(toString(number + 1), '0123456789', 'abcdefghij')"
@@ -55,7 +58,7 @@ def test_no_clear_value_leaves_the_warehouse(
         f'{{type: clickhouse, endpoint: "http://127.0.0.1:{wire.port}", user: mayfly, '
         f'password: "env:CLICKHOUSE_PASSWORD", database: {database}}}'
     )
-    text = FILES.replace('{type: postgres, dsn: "env:SHOP_DSN"}', source)
+    text = f"version: 1\nworkspace: {{name: shop}}\nsources:\n  shop: {source}\n{TO_META}"
     (tmp_path / "mayfly.yml").write_text(text.replace("URL", sandbox.url))
     initialise(tmp_path)
     project = load(tmp_path)

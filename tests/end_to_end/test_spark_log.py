@@ -13,14 +13,17 @@ from pathlib import Path
 import pytest
 
 from end_to_end.holding import come_back, leave
+from end_to_end.logged import PEOPLE, TO_META
 from end_to_end.projects import _no_sleep
-from end_to_end.test_statement_log import FILES, OUTSIDE, PEOPLE
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.sandbox.server import SandboxServer
 from spark_connect import SparkServer
 from spark_serve import TOKEN
 from wire import wire_to
+
+OUTSIDE = "李明"
+"""A name that SQL may not hash."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 _LETTERS = "translate(CAST(id AS STRING), '0123456789', 'abcdefghij')"
@@ -55,7 +58,7 @@ def test_no_clear_value_leaves_the_warehouse(
     monkeypatch.setenv("SPARK_TOKEN", TOKEN)
     with wire_to("127.0.0.1", server.port) as wire:
         source = SOURCE.replace("REMOTE", f"sc://127.0.0.1:{wire.port}").replace("SCHEMA", schema)
-        text = FILES.replace('{type: postgres, dsn: "env:SHOP_DSN"}', source)
+        text = f"version: 1\nworkspace: {{name: shop}}\nsources:\n  shop: {source}\n{TO_META}"
         (tmp_path / "mayfly.yml").write_text(text.replace("URL", sandbox.url))
         initialise(tmp_path)
         project = load(tmp_path)

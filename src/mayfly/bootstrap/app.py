@@ -113,9 +113,11 @@ class App:
         self.connections = Connections(project=self.project, vault=vault, clock=self.clock)
 
     def source(self, name: str) -> Source:
-        """The source of that name, one for as long as the project is open: an engine that reads
-        files is not started for every act.
+        """The source of that name. What reads files is one for as long as the project is open: its
+        engine is not started for every act. What logs in is made anew: its secret may be another.
         """
+        if self.project.sources[name].path is None:
+            return open_source(self.project, name)
         if name not in self._sources:
             self._sources[name] = open_source(self.project, name)
         return self._sources[name]
