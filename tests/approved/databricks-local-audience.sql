@@ -72,8 +72,6 @@ INSERT INTO `mf_state` (k0, fp, `out`, redo, present, first_at, last_at) SELECT 
 
 INSERT INTO `mf_pairs` (k0, field, digest, perhaps, stale) SELECT m.k0, w.field, w.digest, w.perhaps, w.stale FROM mf_found_1 w JOIN mf_known m ON w.n = m.n;
 
-UPDATE `mf_scan` AS mf_t SET c = 13 WHERE mf_t.n IN (SELECT n FROM mf_found_1);
-
 INSERT INTO `mf_gone` (k0, field, digest) SELECT CAST(NULL AS bigint), field, digest FROM mf_found_1;
 
 INSERT INTO `mf_drop` SELECT CAST(1 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), 'PHONE', digest, CAST(NULL AS bigint) FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, digest FROM (SELECT DISTINCT g.digest FROM `mf_gone` g WHERE g.field = 'PHONE' AND g.digest NOT IN (SELECT q.v0 FROM `mf_plan` q WHERE q.v0 IS NOT NULL) AND g.digest NOT IN (SELECT k.digest FROM (SELECT o.field AS field, o.digest AS digest FROM `mf_pairs` o JOIN (SELECT DISTINCT field, digest FROM `mf_gone`) w ON w.field = o.field AND w.digest = o.digest LEFT JOIN `mf_gone` h ON h.field = o.field AND h.digest = o.digest AND o.k0 = h.k0 WHERE h.field IS NULL) k WHERE k.field = 'PHONE')) AS mf_g) AS mf_n;
@@ -85,6 +83,8 @@ SELECT pos, digest FROM `mf_drop` WHERE batch = 0;
 SELECT n AS n, v1 AS s0 FROM `mf_scan` WHERE c IN (1, 2, 9, 14, 8) AND n >= 0 AND n < 200000;
 
 UPDATE `mf_scan` AS mf_t SET c = 10 WHERE mf_t.n IN (SELECT n FROM mf_load_1);
+
+UPDATE `mf_scan` AS mf_t SET c = 13 WHERE mf_t.n IN (SELECT n FROM mf_found_1);
 
 INSERT INTO `mf_drop` SELECT CAST(1 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), 'EMAIL', digest, CAST(NULL AS bigint) FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, digest FROM (SELECT DISTINCT g.digest FROM `mf_gone` g WHERE g.field = 'EMAIL' AND g.digest NOT IN (SELECT q.v1 FROM `mf_plan` q WHERE q.v1 IS NOT NULL) AND g.digest NOT IN (SELECT k.digest FROM (SELECT o.field AS field, o.digest AS digest FROM `mf_pairs` o JOIN (SELECT DISTINCT field, digest FROM `mf_gone`) w ON w.field = o.field AND w.digest = o.digest LEFT JOIN `mf_gone` h ON h.field = o.field AND h.digest = o.digest AND o.k0 = h.k0 WHERE h.field IS NULL) k WHERE k.field = 'EMAIL')) AS mf_g) AS mf_n;
 
