@@ -516,6 +516,7 @@ def test_a_subscription_that_is_not_in_use_is_refused(sandbox: SandboxServer) ->
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_hundred_thousand_rows(sandbox: SandboxServer) -> None:
     """In batches as they come; each is there."""
     destination = made(sandbox.url, context(EMAIL))
