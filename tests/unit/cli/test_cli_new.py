@@ -41,7 +41,7 @@ def test_a_connector_a_test_and_a_page_are_written(checkout: Path) -> None:
     files = [checkout / MODULE, checkout / TEST]
     for command in (["format", "--diff"], ["check"]):
         done = subprocess.run(
-            ["ruff", *command, *RUFF, *map(str, files)],
+            [sys.executable, "-m", "ruff", *command, *RUFF, *map(str, files)],
             capture_output=True,
             text=True,
             check=False,
