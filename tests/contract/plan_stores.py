@@ -44,6 +44,8 @@ from sqlite_files import write_people
 
 MakeWarehouse = Callable[[], AbstractContextManager[Warehouse]]
 STORES = ("duckdb", "postgres", "committing", "mysql", "sqlite")
+ENGINES = (*STORES[1:], "snowflake", "bigquery")
+"""Those whose every step is played in a soak; the last two on emulators."""
 
 
 def in_source(
@@ -211,14 +213,21 @@ def snowflake(server: Fakesnow) -> Iterator[Warehouse]:
 
 def maker_of(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with the plan store that a fixture is parametrised by."""
-    if request.param == "duckdb":
+    return maker(request, request.param)
+
+
+def maker(request: pytest.FixtureRequest, engine: str) -> MakeWarehouse:
+    """A maker of empty warehouses of an engine with a plan store in the source."""
+    if engine == "duckdb":
         return duckdb_file
-    if request.param == "sqlite":
+    if engine == "sqlite":
         return sqlite_file
-    if request.param == "committing":
+    if engine == "committing":
         return committing_file
-    if request.param == "mysql":
+    if engine == "mysql":
         return partial(mysql, request.getfixturevalue("mariadb_session"))
-    if request.param == "snowflake":
+    if engine == "snowflake":
         return partial(snowflake, request.getfixturevalue("fakesnow"))
+    if engine == "bigquery":
+        return partial(bigquery, request.getfixturevalue("bigquery_emulator"))
     return partial(postgres, request.getfixturevalue("postgres_database"))

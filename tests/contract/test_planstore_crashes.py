@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from contract.plan_machine import CASES, EMAILS, SOAK, apply
-from contract.plan_stores import MakeWarehouse, duckdb_file
+from contract.plan_stores import ENGINES, MakeWarehouse, duckdb_file, maker
 from mayfly.domain.batch import SyncMode
 from mayfly.testing.plan_driver import Attempt, CrashError, Step
 from mayfly.testing.plan_world import World
 
 AFTER_CREATE = ("after create", 1)
+SHARES = 6
+"""Tests that the steps of one story are spread over, so that they can be played side by side."""
 
 
 def withdraw(attempt: Attempt) -> None:
@@ -97,6 +99,24 @@ def test_a_crash_at_every_step_is_made_good(
             ways = [ways[number // 2 % 3]] if number % 2 == asynchronous else []
         for what, all_leave in ways:
             story(duckdb_file, mode, what, all_leave=all_leave, **more)
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_crash_at_every_step_is_made_good_on_every_engine(
+    request: pytest.FixtureRequest, engine: str, mode: SyncMode, share: int
+) -> None:
+    """Emulators included: at each step the process dies or is overtaken, in turn."""
+    make = maker(request, engine)
+    steps = story(duckdb_file, mode, {}).steps
+    for number, step in list(enumerate(steps))[share::SHARES]:
+        ways = (Attempt.crash, partial(Attempt.overtake, events={}, jobs="kept"))
+        told = story(make, mode, happen(step, ways[number // SHARES % 2]))
+        assert step in told.steps
 
 
 @pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
