@@ -12,8 +12,8 @@ import pytest
 
 from mayfly.adapters.http import HttpxClient
 from mayfly.connectors.destinations.google_ads_audience import GoogleAds, GoogleAdsSettings
-from mayfly.connectors.destinations.google_ads_jobs import AT_ONCE
 from mayfly.connectors.destinations.google_ads_tokens import GivenToken
+from mayfly.connectors.jobs import AT_ONCE
 from mayfly.domain.batch import BatchHead, SyncMode
 from mayfly.domain.errors import EngineError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes

@@ -23,8 +23,8 @@ from google.oauth2.credentials import Credentials
 
 from mayfly.adapters.http import HttpxClient
 from mayfly.connectors.destinations.google_ads_audience import GoogleAds, GoogleAdsSettings
-from mayfly.connectors.destinations.google_ads_jobs import AT_ONCE
 from mayfly.connectors.destinations.google_ads_tokens import GivenToken
+from mayfly.connectors.jobs import AT_ONCE
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.ports.destination import DestinationContext, Progress, Submitted
 from mayfly.privacy.gate import Form, ProtectedBatch

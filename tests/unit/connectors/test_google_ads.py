@@ -20,9 +20,7 @@ from mayfly.connectors.destinations.google_ads import CONNECTOR, SPEC
 from mayfly.connectors.destinations.google_ads_audience import GoogleAds, GoogleAdsSettings
 from mayfly.connectors.destinations.google_ads_jobs import (
     AT_GOOGLE,
-    AT_ONCE,
     REFERENCE_MAX,
-    Pace,
     Receipt,
 )
 from mayfly.connectors.destinations.google_ads_requests import (
@@ -36,6 +34,7 @@ from mayfly.connectors.destinations.google_ads_requests import (
     refusals,
 )
 from mayfly.connectors.destinations.google_ads_tokens import GivenToken
+from mayfly.connectors.jobs import AT_ONCE, Pace
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, IntegrityError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
@@ -747,9 +746,8 @@ def test_google_is_asked_when_it_is_time() -> None:
 )
 def test_the_pace_grows_within_its_bounds(asked_at: float | None, pause: float) -> None:
     """Never oftener than each minute, nor more seldom than each half hour."""
-    receipt = Receipt(request_id="x", taken_at=0)
-    assert AT_GOOGLE.next_at(receipt, asked_at) == (asked_at or 0.0) + pause
-    assert AT_ONCE.next_at(receipt, asked_at) == (asked_at or 0.0)
+    assert AT_GOOGLE.next_at(0.0, asked_at) == (asked_at or 0.0) + pause
+    assert AT_ONCE.next_at(0.0, asked_at) == (asked_at or 0.0)
 
 
 def polled(answered: Mapping[str, Any] | HttpReply, reference: str, rows: int) -> Outcomes:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from mayfly.connectors.destinations.google_ads_audience import HOST, GoogleAds, GoogleAdsSettings
-from mayfly.connectors.destinations.google_ads_jobs import AT_GOOGLE, AT_ONCE
+from mayfly.connectors.destinations.google_ads_jobs import AT_GOOGLE
 from mayfly.connectors.destinations.google_ads_lists import DAYS_MAX
 from mayfly.connectors.destinations.google_ads_requests import FIELDS, LIMITS, refusals
 from mayfly.connectors.destinations.google_ads_tokens import (
@@ -20,6 +20,7 @@ from mayfly.connectors.destinations.google_ads_tokens import (
     TokenSource,
 )
 from mayfly.connectors.google_keys import TOKENS
+from mayfly.connectors.jobs import AT_ONCE
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.settings import DestinationSettings, SyncSettings
 from mayfly.ports.connector import Connector, ConnectorPage, DestinationRequest, HostsRequest

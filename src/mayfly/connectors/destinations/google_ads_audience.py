@@ -23,7 +23,7 @@ from mayfly.connectors.destinations.google_ads_answers import (
     named_members,
     outcomes,
 )
-from mayfly.connectors.destinations.google_ads_jobs import AT_GOOGLE, Pace, Receipt, refused_rows
+from mayfly.connectors.destinations.google_ads_jobs import AT_GOOGLE, Receipt
 from mayfly.connectors.destinations.google_ads_lists import DAYS_MAX, UserList, UserLists
 from mayfly.connectors.destinations.google_ads_requests import (
     IDENTIFIERS,
@@ -33,6 +33,7 @@ from mayfly.connectors.destinations.google_ads_requests import (
 )
 from mayfly.connectors.destinations.google_ads_tokens import TokenSource
 from mayfly.connectors.http_replies import check_endpoint
+from mayfly.connectors.jobs import Pace, refused_rows
 from mayfly.domain.batch import BatchHead, Operation
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
@@ -160,14 +161,14 @@ class GoogleAds:
         more is deferred.
         """
         receipt, pace = Receipt.read(job.reference), self._settings.pace
-        at = pace.next_at(receipt, self._asked_at.get(job.reference))
+        at = pace.next_at(receipt.taken_at, self._asked_at.get(job.reference))
         if self._now() >= at:
             found = await self._status(receipt, job.rows)
             if found is not None:
                 self._asked_at.pop(job.reference, None)
                 return Done(outcomes=receipt.with_warnings(found))
             self._asked_at[job.reference] = self._now()
-            at = pace.next_at(receipt, self._asked_at[job.reference])
+            at = pace.next_at(receipt.taken_at, self._asked_at[job.reference])
         return Pending(retry_after_seconds=max(at - self._now(), 1.0))
 
     async def applied(self, head: BatchHead) -> bool | None:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from mayfly.connectors.destinations.google_ads_answers import warned_members
+from mayfly.connectors.jobs import Pace
 from mayfly.domain.errors import ContractError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 
@@ -89,38 +88,5 @@ class Receipt:
         return outcomes.replaced(taken, warned) if taken else outcomes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """When Google is asked for a status, as its guide has it: not at once, and ever more seldom.
-
-    Args:
-        first_seconds: after the request was taken.
-        least_seconds: between two questions, at least.
-        share: of the time since it was taken, that is waited until the next.
-        most_seconds: between two questions, at most.
-    """
-
-    first_seconds: float = 1_800.0
-    least_seconds: float = 60.0
-    share: float = 0.25
-    most_seconds: float = 1_800.0
-
-    def next_at(self, receipt: Receipt, asked_at: float | None) -> float:
-        """Seconds since 1970 from which on it may be asked; `asked_at` is when it last was."""
-        if asked_at is None:
-            return receipt.taken_at + self.first_seconds
-        waited = (asked_at - receipt.taken_at) * self.share
-        return asked_at + min(max(self.least_seconds, waited), self.most_seconds)
-
-
-AT_GOOGLE = Pace()
-AT_ONCE = Pace(first_seconds=0.0, least_seconds=0.0, share=0.0)
-"""For the sandbox, which has nothing to work on."""
-
-
-def refused_rows(reasons: Mapping[int, Reason], rows: int) -> Outcomes:
-    """Outcomes of a batch of which some rows are not in its job."""
-    codes = [int(OutcomeCode.ACCEPTED)] * rows
-    for row in reasons:
-        codes[row] = int(OutcomeCode.REJECTED)
-    return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=dict(reasons))
+AT_GOOGLE = Pace(first_seconds=1_800.0, least_seconds=60.0)
+"""As Google's guide has it."""
