@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.keys.make import key_hosts
@@ -37,7 +37,8 @@ def connect(
     Args:
         app: of the project.
         name: of the destination.
-        ask: gives its secret, where it does not log in.
+        ask: gives its secret, where it does not log in; and the address that the browser ended at,
+            where that is not one of ours.
         show: is told the address to open in a browser, where it does; must not block.
         listen: opens the listener that the browser comes back to; by default where the
             destination's log-in says.
@@ -55,7 +56,8 @@ def connect(
         if client is None:
             credential = Credential(secret=_checked(ask()))
         else:
-            credential = _logged_in(app, client, show, listen)
+            callback = _visited(client, ask, show, listen)
+            credential = _logged_in(app, client, *callback)
         version = app.connections.vault.put(place, credential)
     return _document("connected", app, name, version=version, login=client is not None)
 
@@ -71,15 +73,28 @@ def disconnect(app: App, name: str) -> dict[str, Any]:
     return _document("forgotten", app, name, version=None, login=False) | {"deleted": versions}
 
 
-def _logged_in(
-    app: App, client: OAuthClient, show: Callable[[str], None], listen: Listen | None
-) -> Credential:
+def _visited(
+    client: OAuthClient,
+    ask: Callable[[], str],
+    show: Callable[[str], None],
+    listen: Listen | None,
+) -> tuple[Login, Mapping[str, str]]:
+    """An attempt to log in, and what the browser came back with."""
+    if client.redirect_uri is not None:
+        login = Login(redirect_uri=client.redirect_uri)
+        show(login.url(client))
+        return login, dict(parse_qsl(urlsplit(_checked(ask()).strip()).query))
     spec = client.spec
     place = partial(CallbackListener, host=spec.redirect_host, port=spec.redirect_port)
     with (listen or place)() as listener:
         login = Login(redirect_uri=listener.redirect_uri)
         show(login.url(client))
-        callback = listener.wait(lambda given: _is_code(login, given))
+        return login, listener.wait(lambda given: _is_code(login, given))
+
+
+def _logged_in(
+    app: App, client: OAuthClient, login: Login, callback: Mapping[str, str]
+) -> Credential:
     code = login.code(callback)
     with allow_hosts({urlsplit(client.token_url).hostname or ""}):
         tokens = app.connections.exchange(client, login, code)

@@ -75,6 +75,7 @@ class Connections:
         if spec is None or not settings.options.get(spec.client_id_option):
             return None
         secret = settings.options.get(spec.client_secret_option)
+        redirect_uri = settings.options.get(spec.redirect_uri_option)
         return OAuthClient(
             spec=spec,
             client_id=str(settings.options[spec.client_id_option]),
@@ -82,6 +83,7 @@ class Connections:
             if isinstance(secret, SecretRef)
             else None,
             endpoint=settings.endpoint,
+            redirect_uri=None if redirect_uri is None else str(redirect_uri),
         )
 
     def exchange(self, client: OAuthClient, login: Login, code: str) -> Tokens:

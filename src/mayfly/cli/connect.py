@@ -52,7 +52,13 @@ def _secret() -> str:
     if sys.stdin is None:
         return ""  # closed by whoever started the command
     if sys.stdin.isatty():
-        return str(typer.prompt("Secret (not shown)", hide_input=True, err=True))
+        return str(
+            typer.prompt(
+                "Secret, or the address that the browser ended at (not shown)",
+                hide_input=True,
+                err=True,
+            )
+        )
     from mayfly.api.connecting import SECRET_BYTES_MAX
 
     # One more than may be, so that what is too long is not cut to what fits.

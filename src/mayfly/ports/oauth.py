@@ -22,6 +22,10 @@ class OAuthSpec:
             `127.0.0.1` where the vendor takes it, else `localhost` and one that is registered.
         client_id_option, client_secret_option: options that name the registered client; the
             second may be left out of a destination, for a public client.
+        redirect_uri_option: option that may name another registered address, where the vendor
+            takes no loopback one: who logs in then gives the address that the browser ended at.
+        scope_separator: between scopes in the authorise URL, and in replies beside a space.
+        client_in_header: whether client id and secret go as HTTP Basic, and not in the body.
     """
 
     authorise_url: str
@@ -33,6 +37,9 @@ class OAuthSpec:
     redirect_port: int = 0
     client_id_option: str = "client_id"
     client_secret_option: str = "client_secret"  # noqa: S105, the name of an option
+    redirect_uri_option: str = ""
+    scope_separator: str = " "
+    client_in_header: bool = False
 
     def __post_init__(self) -> None:
         for url in (self.authorise_url, self.token_url):

@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -58,6 +58,9 @@ class OAuthSandbox:
         fault: status that the next token requests are answered with, before anything is done.
         loses_answers: the next token requests are carried out, and answered with 503.
         authorise_path, token_path: where it is.
+        redirect_uris: that are registered beside those of loopback.
+        scope_separator: between scopes of a request.
+        wants_header: takes client id and secret as HTTP Basic, and nowhere else.
 
     After requests, `token_requests` has their grant types in order, and `used` every refresh token
     that came, by its SHA-256.
@@ -73,6 +76,9 @@ class OAuthSandbox:
     loses_answers: bool = False
     authorise_path: str = AUTHORISE_PATH
     token_path: str = TOKEN_PATH
+    redirect_uris: frozenset[str] = frozenset()
+    scope_separator: str = " "
+    wants_header: bool = False
     token_requests: list[str] = field(default_factory=list)
     used: list[str] = field(default_factory=list)
     access_tokens: set[str] = field(default_factory=set, repr=False)
@@ -105,7 +111,8 @@ class OAuthSandbox:
         redirect_uri = given.get("redirect_uri", "")
         known = given.get("client_id") == self.client_id and len(given) == len(pairs)
         # Nobody is sent on to an address that is not the client's.
-        if not known or not _LOOPBACK.fullmatch(redirect_uri):
+        ours = redirect_uri in self.redirect_uris or _LOOPBACK.fullmatch(redirect_uri)
+        if not known or not ours:
             return PlainTextResponse("Unknown client or address.", status_code=400)
         state = {"state": given["state"]} if given.get("state") else {}
         if error := self._refusal(given):
@@ -118,7 +125,7 @@ class OAuthSandbox:
         return _back(redirect_uri, {"code": code, **state})
 
     def _refusal(self, given: Mapping[str, str]) -> str | None:
-        asked = set(given.get("scope", "").split())
+        asked = {s for s in given.get("scope", "").split(self.scope_separator) if s}
         if given.get("response_type") != "code":
             return "unsupported_response_type"
         challenge = _CHALLENGE.fullmatch(given.get("code_challenge", ""))
@@ -131,6 +138,8 @@ class OAuthSandbox:
     async def _token(self, request: Request) -> Response:
         body = await request.body()
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        if self.wants_header:
+            form = _without_client(form) | _basic(request.headers.get("authorization", ""))
         with self._lock:
             self.token_requests.append(form.get("grant_type", ""))
             if self.fault is not None:
@@ -189,6 +198,23 @@ class OAuthSandbox:
             **({"refresh_token": grant.current} if rotate else {}),
         }
         return JSONResponse(reply, headers={"cache-control": "no-store"})
+
+
+def _without_client(form: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in form.items() if k not in ("client_id", "client_secret")}
+
+
+def _basic(header: str) -> dict[str, str]:
+    """Client id and secret of HTTP Basic; nothing where it is something else."""
+    scheme, _, text = header.partition(" ")
+    try:
+        pair = base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return {}
+    name, _, secret = pair.partition(":")
+    if scheme.lower() != "basic":
+        return {}
+    return {"client_id": unquote_plus(name), "client_secret": unquote_plus(secret)}
 
 
 def _back(redirect_uri: str, query: Mapping[str, str]) -> Response:

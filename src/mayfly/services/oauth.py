@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
 
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.ports.http import HttpClient, HttpReply
@@ -33,12 +33,14 @@ class OAuthClient:
         client_id: as the vendor registered it.
         client_secret: None for a public client.
         endpoint: a literal loopback address in place of both hosts; for sandboxes.
+        redirect_uri: a registered address that is not ours to listen at.
     """
 
     spec: OAuthSpec
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     endpoint: str | None = None
+    redirect_uri: str | None = None
 
     @property
     def authorise_url(self) -> str:
@@ -91,7 +93,7 @@ class Login:
             "response_type": "code",
             "client_id": client.client_id,
             "redirect_uri": self.redirect_uri,
-            "scope": " ".join(client.spec.scopes),
+            "scope": client.spec.scope_separator.join(client.spec.scopes),
             "state": self.state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
@@ -154,7 +156,7 @@ async def exchange(http: HttpClient, client: OAuthClient, login: Login, code: st
             hint="Run `mayfly connect` again; a code is good once, for a short time.",
         )
     granted = given.get("scope")
-    if isinstance(granted, str) and (missing := set(client.spec.scopes) - set(granted.split())):
+    if isinstance(granted, str) and (missing := set(client.spec.scopes) - _scopes(granted, client)):
         raise ConfigError(
             "scope_missing",
             f"{len(missing)} of {len(client.spec.scopes)} rights that are needed were not granted.",
@@ -165,6 +167,10 @@ async def exchange(http: HttpClient, client: OAuthClient, login: Login, code: st
     if tokens.refresh_token is None:
         raise _wrong("has no refresh token")
     return tokens
+
+
+def _scopes(granted: str, client: OAuthClient) -> set[str]:
+    return set(granted.replace(client.spec.scope_separator, " ").split())
 
 
 async def refresh(http: HttpClient, client: OAuthClient, refresh_token: str) -> Tokens | None:
@@ -181,14 +187,12 @@ async def refresh(http: HttpClient, client: OAuthClient, refresh_token: str) -> 
 async def _ask(
     http: HttpClient, client: OAuthClient, form: Mapping[str, str]
 ) -> Mapping[str, Any] | None:
-    """The answer's object; None for `invalid_grant`. Secrets travel in the body only."""
-    whole = {**form, "client_id": client.client_id}
-    if client.client_secret is not None:
-        whole["client_secret"] = client.client_secret
+    """The answer's object; None for `invalid_grant`. Secrets travel in body and header only."""
+    headers, whole = _as_client(client, form)
     reply = await http.request(
         "POST",
         client.token_url,
-        headers={"accept": "application/json"},
+        headers={"accept": "application/json", **headers},
         form=whole,
         timeout_seconds=REQUEST_SECONDS,
     )
@@ -212,6 +216,17 @@ async def _ask(
             )
         case _:
             raise _wrong(f"has status {reply.status}")
+
+
+def _as_client(
+    client: OAuthClient, form: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Headers and body of a request that says which client asks (RFC 6749, section 2.3.1)."""
+    if client.spec.client_in_header and client.client_secret is not None:
+        pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+        return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, form
+    secret = {} if client.client_secret is None else {"client_secret": client.client_secret}
+    return {}, {**form, "client_id": client.client_id, **secret}
 
 
 def _object(reply: HttpReply) -> Mapping[str, Any]:

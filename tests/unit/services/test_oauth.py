@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,10 +37,11 @@ class Endpoint:
         self.reply = HttpReply(status=status, headers={}, body=body)
         self.url = ""
         self.form: Mapping[str, str] = {}
+        self.headers: Mapping[str, str] = {}
 
     async def request(self, method: str, url: str, **rest: Any) -> HttpReply:
         """See the port."""
-        self.url, self.form = url, rest["form"]
+        self.url, self.form, self.headers = url, rest["form"], rest["headers"]
         return self.reply
 
     async def close(self) -> None:
@@ -217,3 +220,55 @@ def test_the_sandbox_ends_a_grant_whose_old_token_is_used_again() -> None:
     newest = {**REFRESH, "refresh_token": "1"}
     found = sandbox_calls(CODE, again, again, newest, sandbox=sandbox)
     assert [status for status, _ in found] == [200, 200, 400, 400]
+
+
+def test_a_client_may_say_who_it_is_in_the_header_alone() -> None:
+    """Where the vendor wants it there; both parts are encoded first, as RFC 6749 has it."""
+    spec = replace(SPEC, client_in_header=True)
+    client = OAuthClient(spec=spec, client_id="a:b", client_secret="marked 7f3a")
+    endpoint = answering(200, GOOD)
+    asyncio.run(refresh(endpoint, client, "r"))
+    assert endpoint.form == {"grant_type": "refresh_token", "refresh_token": "r"}
+    scheme, _, text = endpoint.headers["authorization"].partition(" ")
+    assert (scheme, base64.b64decode(text)) == ("Basic", b"a%3Ab:marked+7f3a")
+
+
+def test_a_vendor_may_part_scopes_by_commas() -> None:
+    """In the address; a reply may part them by either."""
+    client = replace(CLIENT, spec=replace(SPEC, scope_separator=","))
+    assert parse_qs(urlsplit(LOGIN.url(client)).query)["scope"] == ["read,write"]
+    for given in ("read,write", "read write"):
+        endpoint = answering(200, {**GOOD, "scope": given})
+        assert asyncio.run(exchange(endpoint, client, LOGIN, "code")).access_token == "a"
+    endpoint = answering(200, {**GOOD, "scope": "read"})
+    with pytest.raises(ConfigError) as caught:
+        asyncio.run(exchange(endpoint, client, LOGIN, "code"))
+    assert caught.value.code == "scope_missing"
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "error"),
+    [
+        (None, 401, "invalid_client"),
+        ("Bearer x", 401, "invalid_client"),
+        ("Basic !", 401, "invalid_client"),
+        (f"Basic {base64.b64encode(b'client:marked-7f3a').decode()}", 400, "invalid_grant"),
+    ],
+)
+def test_the_sandbox_may_want_the_client_in_the_header(
+    header: str | None, status: int, error: str
+) -> None:
+    """What stands in the body is not looked at, and a header that is none of its is refused."""
+    sandbox = OAuthSandbox(
+        client_id="client", client_secret="marked-7f3a", scopes=SCOPES, wants_header=True
+    )
+    body = {**REFRESH, "refresh_token": "r", "client_id": "client", "client_secret": "marked-7f3a"}
+
+    async def main() -> httpx.Response:
+        transport = httpx.ASGITransport(app=sandbox)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            headers = {} if header is None else {"authorization": header}
+            return await http.post("/oauth/token", data=body, headers=headers)
+
+    reply = asyncio.run(main())
+    assert (reply.status_code, reply.json()["error"]) == (status, error)
