@@ -96,6 +96,23 @@ def visit_beside(url: str) -> None:
     threading.Thread(target=browse, daemon=True).start()
 
 
+STAY = """
+import sys, urllib.error, urllib.request as u
+class Stay(u.HTTPRedirectHandler):
+    def redirect_request(self, *rest): pass
+try: u.build_opener(Stay()).open(sys.argv[1], timeout=30)
+except urllib.error.HTTPError as error: print(error.headers["location"])
+"""
+
+
+def ended_at(url: str) -> str:
+    """The address that a browser ends at which was sent to one that nobody serves."""
+    command = [sys.executable, "-S", "-c", STAY, url]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=60
+    ).stdout.strip()
+
+
 def mayfly(*words: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """A command in a process of its own, whose Meta is one to log in to."""
     paths = [str(_TESTS), *sys.path]

@@ -18,6 +18,7 @@ from mayfly.connectors.destinations import (
     google_ads,
     hubspot,
     meta_ads,
+    snap,
     the_trade_desk,
     webhook,
 )
@@ -56,6 +57,7 @@ CONNECTORS: dict[str, Connector] = {
         hubspot.CONNECTOR,
         the_trade_desk.CONNECTOR,
         google_ads.CONNECTOR,
+        snap.CONNECTOR,
         database_postgres.CONNECTOR,
         database_duckdb.CONNECTOR,
         database_sqlite.CONNECTOR,

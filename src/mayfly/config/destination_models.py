@@ -18,6 +18,7 @@ from mayfly.config.fields import (
     Name,
     Part,
     PlatformId,
+    RedirectUri,
     Reference,
     VendorEndpoint,
     WebhookUrl,
@@ -193,6 +194,49 @@ class GoogleAdsDestination(DestinationPart):
     )
 
 
+SNAP = "https://adsapi.snapchat.com"
+
+
+class SnapDestination(DestinationPart):
+    """Customer lists of a Snap ad account."""
+
+    modes = ("audience", "upsert")
+    needs = ("audience",)
+    vendor = SNAP
+
+    type: Literal["snap"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    account_id: PlatformId = Field(
+        description="The ad account.", examples=["8adc3db7-8148-4fbf-999c-8d2266369d74"]
+    )
+    access_token: Login = Field(
+        description="`connection:NAME`, see `mayfly connect`, or a reference to a token."
+    )
+    client_id: Line | None = Field(
+        default=None, description="Of the OAuth app that `mayfly connect` logs in with."
+    )
+    client_secret: Reference | None = Field(
+        default=None, description="Reference to that app's secret."
+    )
+    redirect_uri: RedirectUri | None = Field(
+        default=None,
+        description="Redirect address of the app, where it is not "
+        "`http://localhost:8976/callback`; `mayfly connect` then asks for the address that the "
+        "browser ended at.",
+        examples=["https://shop.example.com/snap"],
+    )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=540,
+        description="How long somebody stays in the list; for good by default. Who is in it is "
+        "sent again after a third of that.",
+    )
+    endpoint: Annotated[str, VendorEndpoint(SNAP)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default Snap's own."
+    )
+
+
 class Owned(DestinationPart):
     """What every destination declares that can be your own."""
 
@@ -338,6 +382,7 @@ AnyDestination = (
     | HubspotDestination
     | TheTradeDeskDestination
     | GoogleAdsDestination
+    | SnapDestination
     | PostgresDestination
     | DuckdbDestination
     | SqliteDestination

@@ -19,6 +19,7 @@ from mayfly.sandbox.hubspot_calls import HubspotVendor
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
 from mayfly.sandbox.recording import Recorder
+from mayfly.sandbox.snap import SnapVendor
 from mayfly.sandbox.trade_desk import TradeDeskVendor
 from mayfly.sandbox.vendor import Vendor, as_json
 from mayfly.sandbox.webhook import WebhookReceiver
@@ -47,6 +48,7 @@ class SandboxApp:
         self.google_vendor = GoogleVendor(self.google, tokens=tokens)
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
         self.trade_desk = TradeDeskVendor(tokens=tokens)
+        self.snap = SnapVendor(tokens=tokens)
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
         self.webhook = WebhookReceiver()
@@ -55,6 +57,7 @@ class SandboxApp:
             HubspotVendor(self.hubspot, tokens),
             self.webhook,
             self.trade_desk,
+            self.snap,
             MetaVendor(self.meta),
         )
         self.faults = Faults()
