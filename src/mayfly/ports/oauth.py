@@ -26,6 +26,8 @@ class OAuthSpec:
             takes no loopback one: who logs in then gives the address that the browser ended at.
         scope_separator: between scopes in the authorise URL, and in replies beside a space.
         client_in_header: whether client id and secret go as HTTP Basic, and not in the body.
+        pkce: whether a code is bound to its attempt by a verifier; False only where the vendor
+            refuses requests with one. Then the client must have a secret.
     """
 
     authorise_url: str
@@ -40,6 +42,7 @@ class OAuthSpec:
     redirect_uri_option: str = ""
     scope_separator: str = " "
     client_in_header: bool = False
+    pkce: bool = True
 
     def __post_init__(self) -> None:
         for url in (self.authorise_url, self.token_url):

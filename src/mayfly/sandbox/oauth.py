@@ -56,6 +56,7 @@ class OAuthSandbox:
         rotates: each refresh gives a new refresh token, and using an earlier one again ends the
             grant.
         fault: status that the next token requests are answered with, before anything is done.
+        pkce: whether a code needs its verifier; else a verifier is refused, as LinkedIn does.
         loses_answers: the next token requests are carried out, and answered with 503.
         authorise_path, token_path: where it is.
         redirect_uris: that are registered beside those of loopback.
@@ -72,6 +73,7 @@ class OAuthSandbox:
     life_seconds: int = 1800
     refuses: bool = False
     rotates: bool = True
+    pkce: bool = True
     fault: int | None = None
     loses_answers: bool = False
     authorise_path: str = AUTHORISE_PATH
@@ -120,7 +122,9 @@ class OAuthSandbox:
         code = secrets.token_urlsafe(24)
         with self._lock:
             self._codes[code] = _Code(
-                redirect_uri=redirect_uri, challenge=given["code_challenge"], scope=given["scope"]
+                redirect_uri=redirect_uri,
+                challenge=given.get("code_challenge", ""),
+                scope=given["scope"],
             )
         return _back(redirect_uri, {"code": code, **state})
 
@@ -129,7 +133,8 @@ class OAuthSandbox:
         if given.get("response_type") != "code":
             return "unsupported_response_type"
         challenge = _CHALLENGE.fullmatch(given.get("code_challenge", ""))
-        if not challenge or given.get("code_challenge_method") != "S256" or not given.get("state"):
+        bound = challenge and given.get("code_challenge_method") == "S256"
+        if (self.pkce and not bound) or not given.get("state"):
             return "invalid_request"
         if not asked or not asked <= self.scopes:
             return "invalid_scope"
@@ -150,7 +155,8 @@ class OAuthSandbox:
     def _answer(self, form: Mapping[str, str]) -> Response:
         secret = form.get("client_secret", "")
         right = hmac.compare_digest(secret.encode(), (self.client_secret or "").encode())
-        if form.get("client_id") != self.client_id or not right:
+        verified = "code_verifier" in form and not self.pkce
+        if form.get("client_id") != self.client_id or not right or verified:
             return JSONResponse({"error": "invalid_client"}, status_code=401)
         match form.get("grant_type"):
             case "authorization_code":
@@ -167,7 +173,8 @@ class OAuthSandbox:
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         if code is None or form.get("redirect_uri") != code.redirect_uri:
             return _invalid_grant()
-        if not _VERIFIER.fullmatch(verifier) or challenge != code.challenge:
+        bound = _VERIFIER.fullmatch(verifier) and challenge == code.challenge
+        if self.pkce and not bound:
             return _invalid_grant()
         return self._given(_Grant(scope=code.scope, current=""), rotate=True)
 

@@ -95,9 +95,9 @@ class Login:
             "redirect_uri": self.redirect_uri,
             "scope": client.spec.scope_separator.join(client.spec.scopes),
             "state": self.state,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
         }
+        if client.spec.pkce:
+            query |= {"code_challenge": challenge, "code_challenge_method": "S256"}
         return f"{client.authorise_url}?{urlencode(query)}"
 
     def code(self, callback: Mapping[str, str]) -> str:
@@ -139,16 +139,21 @@ async def exchange(http: HttpClient, client: OAuthClient, login: Login, code: st
         TransientError: `oauth_unavailable`, or what the client raises.
         ContractError: `oauth_answer`, also where no refresh token came.
     """
-    given = await _ask(
-        http,
-        client,
-        {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": login.redirect_uri,
-            "code_verifier": login.verifier,
-        },
-    )
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": login.redirect_uri,
+    }
+    if client.spec.pkce:
+        form["code_verifier"] = login.verifier
+    elif client.client_secret is None:
+        # Neither would tell the client from whoever caught the code.
+        raise ConfigError(
+            "oauth_client",
+            "This destination gives tokens to clients with a secret only.",
+            hint="Give the client's secret at the destination in the project files.",
+        )
+    given = await _ask(http, client, form)
     if given is None:
         raise ConfigError(
             "oauth_code_refused",

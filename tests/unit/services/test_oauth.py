@@ -69,6 +69,23 @@ def test_a_code_is_exchanged_with_its_verifier_in_the_body() -> None:
     }
 
 
+NO_PKCE = replace(SPEC, pkce=False)
+
+
+def test_a_vendor_that_takes_no_verifier_is_sent_none() -> None:
+    """Neither the challenge nor the verifier; then the client must have a secret."""
+    client = OAuthClient(spec=NO_PKCE, client_id="client", client_secret="marked-7f3a")
+    assert "code_challenge" not in LOGIN.url(client)
+    endpoint = answering(200, GOOD)
+    asyncio.run(exchange(endpoint, client, LOGIN, "code"))
+    assert "code_verifier" not in endpoint.form
+    public = OAuthClient(spec=NO_PKCE, client_id="client", client_secret=None)
+    endpoint = answering(200, GOOD)
+    with pytest.raises(ConfigError) as caught:
+        asyncio.run(exchange(endpoint, public, LOGIN, "code"))
+    assert (caught.value.code, endpoint.url) == ("oauth_client", "")
+
+
 def test_a_life_that_is_not_told_is_the_declared_one() -> None:
     """Some vendors say none."""
     endpoint = answering(200, {"access_token": "a"})
@@ -211,6 +228,13 @@ def test_the_sandbox_takes_a_code_once() -> None:
         assert [status for status, _ in found] == [400, 400]
     sandbox = OAuthSandbox(client_id="client", scopes=SCOPES)
     assert [s for s, _ in sandbox_calls(CODE, CODE, sandbox=sandbox)] == [200, 400]
+
+
+def test_a_sandbox_that_takes_no_verifier_refuses_one() -> None:
+    """As LinkedIn does: by saying that it does not know the client."""
+    sandbox = OAuthSandbox(client_id="client", scopes=SCOPES, pkce=False)
+    bare = {name: value for name, value in CODE.items() if name != "code_verifier"}
+    assert [status for status, _ in sandbox_calls(CODE, bare, sandbox=sandbox)] == [401, 200]
 
 
 def test_the_sandbox_ends_a_grant_whose_old_token_is_used_again() -> None:
