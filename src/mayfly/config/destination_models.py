@@ -237,6 +237,43 @@ class SnapDestination(DestinationPart):
     )
 
 
+LINKEDIN = "https://api.linkedin.com"
+
+
+class LinkedInAdsDestination(DestinationPart):
+    """Segments of people of a LinkedIn ad account (Matched Audiences)."""
+
+    modes = ("audience", "upsert")
+    needs = ("audience",)
+    vendor = LINKEDIN
+
+    type: Literal["linkedin_ads"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    account_id: Digits = Field(description="The ad account, quoted.", examples=["516848833"])
+    access_token: Login = Field(
+        description="`connection:NAME`, see `mayfly connect`, or a reference to a token."
+    )
+    client_id: Line | None = Field(
+        default=None, description="Of the app that `mayfly connect` logs in with."
+    )
+    client_secret: Reference | None = Field(
+        default=None, description="Reference to that app's secret."
+    )
+    source_platform: Annotated[str, Formed("[A-Z][A-Z0-9_]{0,63}")] | None = Field(
+        default=None,
+        description="What a segment that is made says it comes from, where LinkedIn has given your "
+        "app a name; `MAYFLY` by default.",
+    )
+    api_version: Annotated[str, Formed("20[0-9]{2}(0[1-9]|1[0-2])")] | None = Field(
+        default=None,
+        description="Year and month, quoted; `202604` by default.",
+        examples=["202609"],
+    )
+    endpoint: Annotated[str, VendorEndpoint(LINKEDIN)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default LinkedIn's own."
+    )
+
+
 class Owned(DestinationPart):
     """What every destination declares that can be your own."""
 
@@ -382,6 +419,7 @@ AnyDestination = (
     | HubspotDestination
     | TheTradeDeskDestination
     | GoogleAdsDestination
+    | LinkedInAdsDestination
     | SnapDestination
     | PostgresDestination
     | DuckdbDestination

@@ -16,6 +16,7 @@ from mayfly.sandbox.google_calls import GoogleVendor
 from mayfly.sandbox.google_lists import Google
 from mayfly.sandbox.hubspot import Hubspot
 from mayfly.sandbox.hubspot_calls import HubspotVendor
+from mayfly.sandbox.linkedin import LinkedInVendor
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
 from mayfly.sandbox.recording import Recorder
@@ -51,12 +52,14 @@ class SandboxApp:
         self.snap = SnapVendor(tokens=tokens)
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
+        self.linkedin = LinkedInVendor(tokens=tokens)
         self.webhook = WebhookReceiver()
         self.vendors: tuple[Vendor, ...] = (
             self.google_vendor,
             HubspotVendor(self.hubspot, tokens),
             self.webhook,
             self.trade_desk,
+            self.linkedin,
             self.snap,
             MetaVendor(self.meta),
         )

@@ -1,0 +1,116 @@
+"""The rows of a batch as the requests of an audience take them: those that have an identifier, as
+text, a part at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mayfly.domain.errors import ContractError, IntegrityError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.ports.destination import FieldSpec
+from mayfly.privacy.gate import ProtectedBatch
+
+# Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
+# looking for a module on the disk.
+_FALSE, _NO_BYTES = pa.scalar(False, pa.bool_()), pa.scalar(0, pa.int32())
+_NOTHING = pa.scalar(None, pa.string())
+_NO_IDENTIFIER = Reason(code="no_identifier")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Neighbouring rows of a batch.
+
+    Args:
+        rows: how many there are.
+        sent: int64, numbers within the part of those that have an identifier.
+        table: these as text; null where a row has no such identifier.
+    """
+
+    rows: int
+    sent: pa.Array
+    table: pa.Table
+
+    def spread(self, answered: Outcomes) -> Outcomes:
+        """Outcomes of all its rows, where `answered` has those of the rows that were sent; the
+        others are rejected. Pure.
+
+        Raises:
+            ContractError: `outcome_count`.
+        """
+        if len(answered) == self.rows == len(self.sent):
+            return answered
+        nobody = Outcomes.all_of(OutcomeCode.REJECTED, self.rows, _NO_IDENTIFIER)
+        return nobody.replaced(self.sent.to_pylist(), answered)
+
+
+class IdentifiedRows:
+    """A batch in parts.
+
+    Args:
+        batch: that passed the gate.
+        fields: those that its rows have.
+        specs: the destination's, by name.
+        vendor: for messages.
+
+    Raises:
+        IntegrityError: `wrong_form`: a column is not in the form its field may leave in.
+        ContractError: `columns_mismatch`.
+    """
+
+    def __init__(
+        self,
+        batch: ProtectedBatch,
+        fields: Collection[str],
+        specs: Mapping[str, FieldSpec],
+        vendor: str,
+    ) -> None:
+        if set(batch.rows.column_names) != set(fields):
+            raise ContractError("columns_mismatch", "A batch has other columns than its sync.")
+        for name, form in batch.forms.items():
+            spec = specs.get(name)
+            if spec is None or spec.form is not form:
+                raise IntegrityError(
+                    "wrong_form", f"{name} is not in the form that {vendor} takes."
+                )
+        self._batch = batch
+        self._identifiers = [n for n in batch.rows.column_names if specs[n].identifier]
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def part(self, first: int, rows: int) -> Part:
+        """The rows from `first` on. Pure."""
+        table = _as_text(self._batch.rendered(first, rows))
+        known = pa.repeat(_FALSE, table.num_rows)
+        for name in self._identifiers:
+            known = pc.or_(known, pc.is_valid(table.column(name)).combine_chunks())
+        sent = pc.indices_nonzero(known).cast(pa.int64())
+        whole = len(sent) == table.num_rows
+        return Part(rows=table.num_rows, sent=sent, table=table if whole else table.take(sent))
+
+
+def one_identifier(fields: Sequence[str], specs: Mapping[str, FieldSpec]) -> None:
+    """Refuse a removal by something else than one identifier.
+
+    Raises:
+        ContractError: `one_identifier`.
+    """
+    spec = specs.get(fields[0]) if len(fields) == 1 else None
+    if spec is None or not spec.identifier:
+        raise ContractError("one_identifier", "A removal holds exactly one identifier field.")
+
+
+def _as_text(rows: pa.Table) -> pa.Table:
+    """What is empty is not there."""
+    columns = {}
+    for name in rows.column_names:
+        column = rows.column(name).combine_chunks().cast(pa.string())
+        is_empty = pc.equal(pc.binary_length(column), _NO_BYTES)
+        columns[name] = pc.if_else(is_empty, _NOTHING, column)
+    return pa.table(columns)
