@@ -139,6 +139,15 @@ def mariadb_session() -> Iterator[MariaDB]:
         yield made
 
 
+@pytest.fixture
+def mariadb_database(mariadb_session: MariaDB) -> Iterator[str]:
+    """The dsn of a fresh database for one test, whose texts a collation takes for the same."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    mariadb_session.query(f"CREATE DATABASE {name} CHARACTER SET latin1")
+    yield mariadb_session.dsn(name)
+    mariadb_session.query(f"DROP DATABASE {name}")
+
+
 @pytest.fixture(scope="session")
 def spark_session() -> Iterator[SparkServer]:
     """A real Spark Connect, one for all test processes."""

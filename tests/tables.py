@@ -11,14 +11,24 @@ from typing import Any
 import duckdb
 import psycopg
 import pyarrow as pa
+import pymysql
+import pytest
 
-from mayfly.connectors.destinations import database_duckdb, database_postgres, database_sqlite
+from mayfly.connectors.destinations import (
+    database_duckdb,
+    database_mysql,
+    database_postgres,
+    database_sqlite,
+)
+from mayfly.connectors.mysql_connect import read_dsn
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.ports.destination import DestinationContext, Done, Progress, Submitted
 from mayfly.privacy.gate import Form, ProtectedBatch
 from mayfly.privacy.gate.seal import THE_SEAL
 
-ENGINES = ("duckdb", "sqlite", "postgres")
+ENGINES = ("duckdb", "sqlite", "postgres", "mysql")
+SERVERS = {"postgres": "postgres_database", "mysql": "mariadb_database"}
+"""Kinds with a server, and the fixture that gives the dsn of a database there."""
 ROWS = pa.table({"id": pa.array([1, 2, 3], pa.int64()), "name": ["a", 'q"uote', None]})
 
 
@@ -45,6 +55,8 @@ class Bench:
         """The connector."""
         if self.kind == "postgres":
             return database_postgres.make(dsn=Dsn(self.dsn), schema="public", context=context)
+        if self.kind == "mysql":
+            return database_mysql.make(dsn=Dsn(self.dsn), context=context)
         module = database_duckdb if self.kind == "duckdb" else database_sqlite
         return module.make(path=self.path, context=context)
 
@@ -53,6 +65,10 @@ class Bench:
         """Query of the names of all tables."""
         if self.kind == "sqlite":
             return "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if self.kind == "mysql":
+            return (
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+            )
         schema = "public" if self.kind == "postgres" else "main"
         return (
             "SELECT CAST(table_name AS varchar) FROM information_schema.tables "
@@ -65,11 +81,37 @@ class Bench:
             with psycopg.connect(self.dsn, autocommit=True) as con:
                 cursor = con.execute(sql.encode())
                 return cursor.fetchall() if cursor.description else []
+        if self.kind == "mysql":
+            with in_mariadb(self.dsn) as con, con.cursor() as rows:
+                rows.execute(sql)
+                return list(rows.fetchall())
         if self.kind == "duckdb":
             with duckdb.connect(str(self.path)) as con:
                 return con.execute(sql).fetchall()
         with sqlite3.connect(self.path) as con:
             return con.execute(sql).fetchall()
+
+
+def in_mariadb(dsn: str) -> Any:
+    """A connection to look in by, in which names stand in quotation marks as elsewhere."""
+    given = read_dsn("the test", Dsn(dsn))
+    where = {"unix_socket": given.socket} if given.socket else {"host": given.host}
+    return pymysql.connect(
+        **where,
+        port=given.port,
+        user=given.user,
+        password=given.password,
+        database=given.database,
+        charset="utf8mb4",
+        autocommit=True,
+        init_command="SET sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES', time_zone = '+00:00'",
+    )
+
+
+def bench_of(request: pytest.FixtureRequest, kind: str, folder: Path) -> Bench:
+    """An empty database of a kind."""
+    dsn = request.getfixturevalue(SERVERS[kind]) if kind in SERVERS else ""
+    return Bench(kind, folder, dsn)
 
 
 def context(rows: pa.Table = ROWS, **more: Any) -> DestinationContext:

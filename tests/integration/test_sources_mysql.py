@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from mariadb import MariaDB, mariadb_server
+from mayfly.connectors.mysql_connect import Dsn
 from mayfly.connectors.sources.mysql import MysqlSource
-from mayfly.connectors.sources.mysql_connect import Dsn
 from mayfly.domain.errors import (
     ConfigError,
     ContractError,

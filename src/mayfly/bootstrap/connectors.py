@@ -13,6 +13,7 @@ from mayfly.config.plugins import load_plugin
 from mayfly.config.secrets import resolve
 from mayfly.connectors.destinations import (
     database_duckdb,
+    database_mysql,
     database_postgres,
     database_sqlite,
     google_ads,
@@ -61,6 +62,7 @@ CONNECTORS: dict[str, Connector] = {
         linkedin_ads.CONNECTOR,
         snap.CONNECTOR,
         database_postgres.CONNECTOR,
+        database_mysql.CONNECTOR,
         database_duckdb.CONNECTOR,
         database_sqlite.CONNECTOR,
         files_destination.CONNECTOR,

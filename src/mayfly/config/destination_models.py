@@ -310,6 +310,17 @@ class PostgresDestination(Tables):
     )
 
 
+class MysqlDestination(Tables):
+    """Tables of a MariaDB database."""
+
+    type: Literal["mysql"] = Field(description="Kind of destination.")
+    dsn: Login = Field(
+        description="Reference to the dsn, mysql://user:password@host:3306/database, or "
+        "`connection:NAME`, see `mayfly connect`.",
+        examples=["env:CRM_DSN"],
+    )
+
+
 class DuckdbDestination(Tables):
     """Tables of a DuckDB file."""
 
@@ -422,6 +433,7 @@ AnyDestination = (
     | LinkedInAdsDestination
     | SnapDestination
     | PostgresDestination
+    | MysqlDestination
     | DuckdbDestination
     | SqliteDestination
     | FilesDestination

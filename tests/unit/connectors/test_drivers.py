@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mayfly.connectors import mysql_connect
 from mayfly.connectors.drivers import OLDEST, installed, too_old
 from mayfly.connectors.postgres_connect import failure
 from mayfly.connectors.sources import (
     bigquery_connect,
-    mysql_connect,
     snowflake_connect,
     spark_client,
 )

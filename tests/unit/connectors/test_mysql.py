@@ -5,8 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from mayfly.connectors.mysql_connect import hosts_of
 from mayfly.connectors.sources.mysql import MysqlSource, require_version
-from mayfly.connectors.sources.mysql_connect import hosts_of, parse_dsn
+from mayfly.connectors.sources.mysql_connect import parse_dsn
 from mayfly.connectors.sources.mysql_errors import from_number, not_connected
 from mayfly.connectors.sources.mysql_grants import account, grant_of, of_schema
 from mayfly.connectors.sources.mysql_load import lines_of, load_statement

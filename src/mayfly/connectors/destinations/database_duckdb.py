@@ -10,10 +10,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from mayfly.connectors.destinations.database_files import FileEngine
 from mayfly.connectors.destinations.databases import (
     STAGE,
     Cursor,
-    FileEngine,
     TableDestination,
     TableSession,
     refuse_fields,

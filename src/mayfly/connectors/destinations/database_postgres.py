@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import polars as pl
 import psycopg
 import pyarrow as pa
 from psycopg import conninfo
@@ -23,7 +22,7 @@ from mayfly.connectors.destinations.databases import (
     table_spec,
 )
 from mayfly.connectors.destinations.values import (
-    json_texts,
+    csv_frame,
     rows_out_of_calendar,
     rows_with_nul,
 )
@@ -220,7 +219,7 @@ class PostgresTableSession(TableSession):
             # In pieces: the server takes one while the next is written.
             for first in range(0, rows.num_rows, _COPY_ROWS):
                 buffer = io.BytesIO()
-                _csv_frame(rows.slice(first, _COPY_ROWS)).write_csv(
+                csv_frame(rows.slice(first, _COPY_ROWS), bytes_prefix="\\x", utc="+00").write_csv(
                     buffer, include_header=False, null_value=_NULL, quote_style="non_numeric"
                 )
                 copy.write(buffer.getbuffer())
@@ -228,28 +227,6 @@ class PostgresTableSession(TableSession):
     def commit(self) -> None:
         """See `TableSession.commit`."""
         self._connection.commit()
-
-
-def _csv_frame(rows: pa.Table) -> pl.DataFrame:
-    """Columns as CSV can hold them: JSON for nested ones, hex for bytes, ISO for times."""
-    columns: dict[str, pl.Series] = {}
-    for name, column in zip(rows.column_names, rows.columns, strict=True):
-        kind = column.type
-        if pa.types.is_nested(kind):
-            columns[name] = pl.Series(json_texts(column), dtype=pl.String)
-        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            columns[name] = "\\x" + pl.Series(column.cast(pa.binary())).bin.encode("hex")
-        elif pa.types.is_timestamp(kind):
-            zone = "+00" if kind.tz else ""
-            series = pl.Series(column.cast(pa.timestamp("us")))
-            columns[name] = series.dt.to_string(f"%Y-%m-%d %H:%M:%S%.6f{zone}")
-        elif pa.types.is_floating(kind):
-            columns[name] = pl.Series(column.cast(pa.float64())).cast(pl.String)
-        elif pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-            columns[name] = pl.Series(column.cast(pa.string()))
-        else:
-            columns[name] = pl.Series(column)
-    return pl.DataFrame(columns)
 
 
 @contextmanager

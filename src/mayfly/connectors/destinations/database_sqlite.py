@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from mayfly.connectors.destinations.database_files import FileEngine
 from mayfly.connectors.destinations.databases import (
     STAGE,
     Cursor,
-    FileEngine,
     TableDestination,
     TableSession,
     quote,

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
-from mayfly.domain.errors import ConfigError, ContractError, TransientError
+from mayfly.domain.errors import ConfigError, ContractError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.checks import require_protected
 from mayfly.ports.destination import (
@@ -145,6 +144,30 @@ class TableSession(ABC):
     def stage(self, rows: pa.Table) -> None:
         """Load rows into the temporary table STAGE, in bulk."""
 
+    def statements(
+        self, operation: Operation, key: Sequence[str], columns: Sequence[str]
+    ) -> Iterator[str]:
+        """What brings staged rows into the target.
+
+        Args:
+            operation: what is done with them.
+            key: the fields that name a row.
+            columns: of the stage.
+        """
+        names = ", ".join(map(quote, columns))
+        if operation is Operation.REMOVE:
+            same = " AND ".join(f"{self._target}.{quote(k)} = s.{quote(k)}" for k in columns)
+            yield f"DELETE FROM {self._target} WHERE EXISTS (SELECT 1 FROM {STAGE} s WHERE {same})"
+            return
+        insert = f"INSERT INTO {self._target} ({names}) SELECT {names} FROM {STAGE} WHERE TRUE"
+        if operation is Operation.INSERT:
+            yield insert
+            return
+        others = [c for c in columns if c not in key]
+        update = ", ".join(f"{quote(c)} = excluded.{quote(c)}" for c in others)
+        action = f"DO UPDATE SET {update}" if others else "DO NOTHING"
+        yield f"{insert} ON CONFLICT ({', '.join(map(quote, key))}) {action}"
+
     @abstractmethod
     def commit(self) -> None:
         """Make it durable."""
@@ -154,6 +177,8 @@ class Engine(ABC):
     """A kind of database."""
 
     marker_types: str = "run text, batch integer, sync text, row_count integer, written_at text"
+    table_options: str = ""
+    """What follows the columns of a table that is made."""
 
     @abstractmethod
     def session(self) -> AbstractContextManager[TableSession]:
@@ -167,6 +192,15 @@ class Engine(ABC):
     def sql_type(self, kind: pa.DataType) -> str:
         """Column type for an Arrow type."""
 
+    def key_type(self, kind: pa.DataType, columns: int) -> str:
+        """Column type for an Arrow type in a key of so many columns."""
+        del columns
+        return self.sql_type(kind)
+
+    def quote(self, identifier: str) -> str:
+        """A quoted identifier."""
+        return quote(identifier)
+
     def check(self) -> None:
         """Raise what a run would meet. Writes nothing."""
         with self.session() as session:
@@ -178,65 +212,7 @@ class Engine(ABC):
         return {}
 
 
-class FileEngine(Engine):
-    """A database in one file.
-
-    Args:
-        path: of the file; it is made where it is missing, its folder is not.
-        table: the target, unquoted.
-    """
-
-    kind: str
-    """Its name in messages."""
-
-    def __init__(self, path: Path, table: str) -> None:
-        self._path = path
-        self._table = table
-
-    @property
-    def table(self) -> str:
-        """The target, unquoted."""
-        return self._table
-
-    def check(self) -> None:
-        """Without making the file."""
-        if not self._path.parent.is_dir():
-            raise self.no_folder()
-        if self._path.exists():
-            super().check()
-
-    def name(self, table: str) -> str:
-        """Tables stand in the main schema."""
-        return f"main.{quote(table)}"
-
-    def require_folder(self) -> None:
-        """Raise ConfigError `folder_missing` where the file may not be made or opened."""
-        if not self._path.parent.is_dir() or self._path.is_symlink():
-            raise self.no_folder()
-
-    def unwritable(self) -> ConfigError:
-        """What is said of a file that this user may not write."""
-        return ConfigError(
-            "database_unwritable",
-            f"The destination's {self.kind} file may not be written, or its folder may not.",
-            hint="Give this user the right to write both, or write to another file.",
-        )
-
-    def disk_full(self) -> TransientError:
-        """What is said of a file whose disk has no room."""
-        return TransientError(
-            "disk_full",
-            f"The disk of the destination's {self.kind} file is full; the batch was not written.",
-            hint="Make room there.",
-        )
-
-    def no_folder(self) -> ConfigError:
-        """What is said then."""
-        return ConfigError(
-            "folder_missing",
-            f"The destination's {self.kind} file must lie in a folder that exists, and be no "
-            "symbolic link.",
-        )
+_SHORTER = "Give the table or field a shorter name in the sync."
 
 
 def refuse_fields(
@@ -245,6 +221,7 @@ def refuse_fields(
     *,
     columns_max: int | None = None,
     name_bytes_max: int | None = None,
+    name_characters_max: int | None = None,
     case_matters: bool = False,
 ) -> None:
     """Refuse fields that a kind of database cannot have as the columns of one table.
@@ -266,7 +243,14 @@ def refuse_fields(
                 "name_too_long",
                 f"{where}: a name of {len(name.encode())} bytes begins with {name[:40]}; {kind}'s "
                 f"names have at most {name_bytes_max}, and it would cut this one.",
-                hint="Give the table or field a shorter name in the sync.",
+                hint=_SHORTER,
+            )
+        if name_characters_max is not None and len(name) > name_characters_max:
+            raise ConfigError(
+                "name_too_long",
+                f"{where}: a name of {len(name)} characters begins with {name[:40]}; {kind}'s "
+                f"names have at most {name_characters_max}.",
+                hint=_SHORTER,
             )
     folded: dict[str, str] = {}
     for name in names if not case_matters else ():
@@ -343,12 +327,13 @@ class TableDestination:
             if not session.has_batch(head):
                 session.execute(
                     f"CREATE TABLE IF NOT EXISTS {self._engine.name(MARKERS)} "
-                    f"({self._engine.marker_types})"
+                    f"({self._engine.marker_types}){self._engine.table_options}"
                 )
                 self._prepare(session)
                 if not self._filled(session, head.operation, kept):
                     session.stage(kept)
-                    for statement in self._statements(head.operation, kept.column_names):
+                    key = self._context.key
+                    for statement in session.statements(head.operation, key, kept.column_names):
                         session.execute(statement)
                 session.mark_batch(head, datetime.now(UTC).isoformat())
             session.commit()
@@ -371,10 +356,17 @@ class TableDestination:
         found = session.find()
         table, key = self._context.object_name, self._context.key
         if found is None:
-            columns = [f"{quote(name)} {self._column_type(name)}" for name in self._context.columns]
-            if self._context.mode is not SyncMode.APPEND and key:
-                columns.append(f"PRIMARY KEY ({_list(key)})")
-            session.execute(f"CREATE TABLE {self._engine.name(table)} ({', '.join(columns)})")
+            keyed = key if self._context.mode is not SyncMode.APPEND else ()
+            columns = [
+                f"{self._engine.quote(name)} {self._column_type(name, keyed)}"
+                for name in self._context.columns
+            ]
+            if keyed:
+                columns.append(f"PRIMARY KEY ({self._list(keyed)})")
+            session.execute(
+                f"CREATE TABLE {self._engine.name(table)} ({', '.join(columns)})"
+                f"{self._engine.table_options}"
+            )
             return
         missing = sorted(set(self._context.columns) - found.columns)
         if missing:
@@ -387,33 +379,16 @@ class TableDestination:
             raise ConfigError(
                 "key_not_unique",
                 f"The destination's table has no unique index on {', '.join(key)}.",
-                hint=f"CREATE UNIQUE INDEX ON {self._engine.name(table)} ({_list(key)})",
+                hint=f"CREATE UNIQUE INDEX ON {self._engine.name(table)} ({self._list(key)})",
             )
 
-    def _column_type(self, name: str) -> str:
-        if self._context.forms.get(name) is not Form.CLEAR:
-            return self._engine.sql_type(pa.string())
-        return self._engine.sql_type(self._context.columns[name])
+    def _column_type(self, name: str, key: Sequence[str]) -> str:
+        is_clear = self._context.forms.get(name) is Form.CLEAR
+        kind = self._context.columns[name] if is_clear else pa.string()
+        return self._engine.key_type(kind, len(key)) if name in key else self._engine.sql_type(kind)
 
-    def _statements(self, operation: Operation, columns: Sequence[str]) -> Iterator[str]:
-        table, key = self._engine.name(self._context.object_name), self._context.key
-        names = _list(columns)
-        if operation is Operation.REMOVE:
-            same = " AND ".join(f"{table}.{quote(k)} = s.{quote(k)}" for k in columns)
-            yield f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM {STAGE} s WHERE {same})"
-            return
-        insert = f"INSERT INTO {table} ({names}) SELECT {names} FROM {STAGE} WHERE TRUE"
-        if operation is Operation.INSERT:
-            yield insert
-            return
-        others = [c for c in columns if c not in key]
-        update = ", ".join(f"{quote(c)} = excluded.{quote(c)}" for c in others)
-        action = f"DO UPDATE SET {update}" if others else "DO NOTHING"
-        yield f"{insert} ON CONFLICT ({_list(key)}) {action}"
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(quote(n) for n in names)
+    def _list(self, names: Sequence[str]) -> str:
+        return ", ".join(map(self._engine.quote, names))
 
 
 def _without(rows: pa.Table, refused: Mapping[int, str]) -> pa.Table:

@@ -1,10 +1,11 @@
-"""Values that some databases cannot hold as they are, and nested ones as JSON."""
+"""Values that some databases cannot hold as they are, nested ones as JSON, and columns as CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -44,6 +45,42 @@ def json_texts(column: pa.ChunkedArray) -> list[str | None]:
     return [text for (text,) in found]
 
 
+def csv_frame(
+    rows: pa.Table,
+    *,
+    bytes_prefix: str = "",
+    utc: str = "",
+    booleans: pa.DataType | None = None,
+) -> pl.DataFrame:
+    """Columns as CSV can hold them: JSON for nested ones, hex for bytes, ISO for times.
+
+    Args:
+        rows: with any columns.
+        bytes_prefix: before the hex of bytes.
+        utc: behind a timestamp that has a zone.
+        booleans: what they are written as; text by default.
+    """
+    columns: dict[str, pl.Series] = {}
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        kind = column.type
+        if pa.types.is_nested(kind):
+            columns[name] = pl.Series(json_texts(column), dtype=pl.String)
+        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            columns[name] = bytes_prefix + pl.Series(column.cast(pa.binary())).bin.encode("hex")
+        elif pa.types.is_timestamp(kind):
+            series = pl.Series(column.cast(pa.timestamp("us")))
+            columns[name] = series.dt.to_string(f"%Y-%m-%d %H:%M:%S%.6f{utc if kind.tz else ''}")
+        elif pa.types.is_floating(kind):
+            columns[name] = pl.Series(column.cast(pa.float64())).cast(pl.String)
+        elif pa.types.is_boolean(kind):
+            columns[name] = pl.Series(column.cast(booleans or pa.string()))
+        elif pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
+            columns[name] = pl.Series(column.cast(pa.string()))
+        else:
+            columns[name] = pl.Series(column)
+    return pl.DataFrame(columns)
+
+
 def rows_with_nul(rows: pa.Table) -> Mapping[int, str]:
     """Rows with a NUL character in a text."""
     return _found(rows, "nul_character", _has_nul)
@@ -52,6 +89,11 @@ def rows_with_nul(rows: pa.Table) -> Mapping[int, str]:
 def rows_without_number(rows: pa.Table) -> Mapping[int, str]:
     """Rows with a float that is not a number."""
     return _found(rows, "not_a_number", _is_nan)
+
+
+def rows_not_finite(rows: pa.Table) -> Mapping[int, str]:
+    """Rows with a float that is infinite or not a number."""
+    return _found(rows, "not_a_finite_number", _is_not_finite)
 
 
 def rows_out_of_calendar(rows: pa.Table) -> Mapping[int, str]:
@@ -78,6 +120,12 @@ def _has_nul(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 def _is_nan(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     return pc.is_nan(column) if pa.types.is_floating(column.type) else None
+
+
+def _is_not_finite(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    if not pa.types.is_floating(column.type):
+        return None
+    return pc.invert(pc.is_finite(column.cast(pa.float64())))
 
 
 def _out_of_calendar(column: pa.ChunkedArray) -> pa.ChunkedArray | None:

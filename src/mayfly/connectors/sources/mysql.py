@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import Any
 
-from mayfly.connectors.sources.mysql_connect import connect, hosts_of, parse_dsn, settings
+from mayfly.connectors.mysql_connect import OLDEST_VERSION, hosts_of, mariadb_version
+from mayfly.connectors.sources.mysql_connect import connect, parse_dsn, settings
 from mayfly.connectors.sources.mysql_grants import (
     TEMPORARY,
     account,
@@ -25,7 +26,6 @@ from mayfly.planning.sql.mysql import MysqlDialect
 from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
-OLDEST_VERSION = (10, 6)
 _SQL = MysqlDialect()
 _CALLED = re.compile(r"(?:`((?:[^`]|``)+)`|([\w$]+))\s*\(")
 _CATALOGS = ("information_schema", "performance_schema", "mysql", "sys")
@@ -244,7 +244,8 @@ def require_version(source: str, text: str) -> None:
     Raises:
         ConfigError: `server_not_supported`, it is MySQL; `server_too_old`.
     """
-    if "mariadb" not in text.lower():
+    version = mariadb_version(text)
+    if version is None:
         raise ConfigError(
             "server_not_supported",
             f"The server of source {source} is not MariaDB.",
@@ -252,8 +253,6 @@ def require_version(source: str, text: str) -> None:
             "that both compares bytes and is MariaDB's. Read from a MariaDB, or from an export of "
             "the tables as Parquet files.",
         )
-    found = re.search(r"(\d+)\.(\d+)\.\d+-mariadb", text.lower())
-    version = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
     if version < OLDEST_VERSION:
         raise ConfigError(
             "server_too_old",
@@ -272,6 +271,6 @@ SPEC = SourceSpec(
     type="mysql",
     open=_open,
     dialect=MysqlDialect,
-    hosts=lambda request: hosts_of(request.settings.name, request.dsn()),
+    hosts=lambda request: hosts_of(f"source {request.settings.name}", request.dsn()),
     grants=mysql_grants,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mayfly.connectors.mysql_connect import LOST, NOT_VERIFIED, REFUSED, TLS_HINT
 from mayfly.connectors.sources.refusals import (
     COLUMN_MISSING,
     COLUMN_TWICE,
@@ -17,11 +18,9 @@ from mayfly.connectors.sources.refusals import (
 )
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 
-LOST = frozenset({0, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2027, 2055})
 MISSING_RIGHT = frozenset({1044, 1142, 1143, 1227, 1370, 1345, 1419})
 _BUSY = frozenset({1040, 1203, 1205, 1213, 1226, 1317, 1412, 1969, 3024})
 _VALUES = frozenset({1264, 1265, 1292, 1300, 1301, 1366, 1406, 1411, 1690, 1918, 4038})
-_REFUSED = frozenset({1044, 1045, 1049, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 4151})
 _CONFIG: dict[int, Refused] = {
     1146: TABLE_MISSING,
     1051: TABLE_MISSING,
@@ -114,15 +113,13 @@ def not_connected(source: str, number: int, *, tls: bool) -> EngineError:
         number: of the server or the driver.
         tls: whether it failed while the server was verified.
     """
-    if tls or number == 2026:
+    if tls or number == NOT_VERIFIED:
         return ConfigError(
             "tls_not_verified",
             f"The server of source {source} could not be verified.",
-            hint="Name the authority that signed the server's certificate with ?ssl_ca=…, and the "
-            "host as the certificate names it; a server off this machine must take TLS 1.2 or "
-            "later.",
+            hint=TLS_HINT,
         )
-    if number in _REFUSED:
+    if number in REFUSED:
         return ConfigError(
             "source_refused",
             f"The server of source {source} refuses this role or database.",

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from mayfly.connectors.sources.mysql_errors import LOST, from_number, lost, unfit
+from mayfly.connectors.mysql_connect import LOST, send_rows
+from mayfly.connectors.sources.mysql_errors import from_number, lost, unfit
 from mayfly.connectors.sources.mysql_load import lines_of, load_statement, table_statement
 from mayfly.connectors.sources.mysql_types import batch_of, column_of
 from mayfly.domain.errors import ContractError, EngineError
@@ -18,7 +19,6 @@ from mayfly.ports.source import ColumnInfo
 
 PIECE_BYTES = 4_000_000
 _FETCH_ROWS = 1_000
-_PACKET_BYTES = 1_000_000
 _LEAD = r"\s*(?:/\*.*?\*/\s*)*"
 _TEMPORARY = re.compile(_LEAD + r"(?:CREATE|DROP)\s+TEMPORARY\s+TABLE\b", re.IGNORECASE | re.DOTALL)
 _TEMPORARY_AS = re.compile(
@@ -93,7 +93,7 @@ class MysqlSession:
         """
         self._in_writing(table_statement(name, rows.schema))
         with self._errors():
-            self._send(load_statement(name, rows.schema), lines_of(rows))
+            send_rows(self._connection, load_statement(name, rows.schema), lines_of(rows))
 
     def begin(self) -> None:
         """See `SqlSession.begin`."""
@@ -135,18 +135,6 @@ class MysqlSession:
             for _ in _batches(result, _columns(result)):
                 pass
             return 0
-
-    def _send(self, sql: str, lines: Iterator[bytes]) -> None:
-        """Answer the one statement of ours that asks for data, and with nothing but our own."""
-        connection = self._connection
-        connection._execute_command(3, sql.encode())
-        packet = connection._read_packet()
-        if not packet.is_load_local_packet():
-            raise ContractError("query_failed", "The source did not take data that it asked for.")
-        for data in _packets(lines):
-            connection.write_packet(data)
-        connection.write_packet(b"")
-        connection._read_packet()
 
     def _leave(self, result: Any) -> None:
         """End the statement at the server, and read what is on its way."""
@@ -236,16 +224,3 @@ def _pieces(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
 
 def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-
-
-def _packets(lines: Iterator[bytes]) -> Iterator[bytes]:
-    held: list[bytes] = []
-    size = 0
-    for line in lines:
-        held.append(line)
-        size += len(line)
-        if size > _PACKET_BYTES:
-            yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
