@@ -83,6 +83,27 @@ def test_no_file_of_this_machine_is_read(source: MysqlSource, tmp_path: Path) ->
             session.execute(f"LOAD DATA LOCAL INFILE '{secret}' INTO TABLE taken")
 
 
+def test_more_is_loaded_than_a_packet_holds(source: MysqlSource) -> None:
+    """The protocol's own limit is 16 MB, and a server may set a lower one."""
+    rows = pa.table({"n": range(9_000), "v": ["x" * 1_000] * 9_000})
+    with source.session(write=False) as session:
+        session.load("mf_wide", rows)
+        [found] = session.table(
+            "SELECT count(*) AS n, sum(length(v)) AS s FROM mf_wide"
+        ).to_pylist()
+    assert (found["n"], int(found["s"])) == (9_000, 9_000_000)
+
+
+def test_a_limit_of_the_server_cuts_no_result(server: MariaDB, source: MysqlSource) -> None:
+    """Of rows that a model reads none may be missing."""
+    server.query("SET GLOBAL sql_select_limit = 1")
+    try:
+        with source.session(write=False) as session:
+            assert session.table("SELECT k FROM t").num_rows == 4
+    finally:
+        server.query("SET GLOBAL sql_select_limit = 18446744073709551615")
+
+
 def test_a_server_that_takes_no_data_is_refused(server: MariaDB, source: MysqlSource) -> None:
     """By name, before a run and in its midst."""
     server.query("SET GLOBAL local_infile = OFF")

@@ -328,7 +328,7 @@ def _settings(lock_wait_seconds: int) -> str:
         "unique_checks": "1",
         "check_constraint_checks": "1",
         "sql_safe_updates": "0",
-        "sql_select_limit": "DEFAULT",
+        "sql_select_limit": "18446744073709551615",
         "sql_big_selects": "1",
         "innodb_lock_wait_timeout": str(lock_wait_seconds),
         "lock_wait_timeout": str(lock_wait_seconds),

@@ -51,7 +51,7 @@ def settings(*, write: bool) -> list[str]:
         "group_concat_max_len": "4294967295",
         "old_mode": "''",
         "sql_safe_updates": "0",
-        "sql_select_limit": "DEFAULT",
+        "sql_select_limit": "18446744073709551615",
         "sql_big_selects": "1",
         "sql_auto_is_null": "0",
         "default_week_format": "0",
