@@ -63,7 +63,7 @@ from mayfly.services.scan_paths import scan_paths
 from mayfly.testing.store_contract import create, start
 from spark_scripted import refusing, scripted
 from spool_worlds import s3
-from tables import Bench, Dsn, batch, context, write
+from tables import SERVERS, Bench, Dsn, batch, context, write
 
 __all__ = ["only_these_credentials"]
 
@@ -207,7 +207,8 @@ def _spark_source(ground: Ground) -> object:
 
 def _table(kind: str) -> Run:
     def run(ground: Ground) -> object:
-        bench = Bench(kind, ground.folder, ground.dsn if kind == "postgres" else "")
+        dsn = ground.server(SERVERS[kind]) if kind in SERVERS else ""
+        bench = Bench(kind, ground.folder, dsn)
         strict = " STRICT" if kind == "sqlite" else ""
         bench.ask(f"CREATE TABLE people (id INTEGER PRIMARY KEY, name INTEGER){strict}")
         return write(bench.make(context()), batch(MARKED))
@@ -218,6 +219,7 @@ def _table(kind: str) -> Run:
 case("duckdb table", "batch_refused", "duckdb")(_table("duckdb"))
 case("sqlite table", "batch_refused", "sqlite3")(_table("sqlite"))
 case("postgres table", "batch_refused", "psycopg", "polars")(_table("postgres"))
+case("mysql table", "batch_refused", "pymysql", "polars")(_table("mysql"))
 
 
 @case("store", "store_damaged", "sqlalchemy")

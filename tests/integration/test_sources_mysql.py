@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mariadb import MariaDB, mariadb_server
+from mayfly.connectors.destinations import database_mysql
 from mayfly.connectors.mysql_connect import Dsn
 from mayfly.connectors.sources.mysql import MysqlSource
 from mayfly.domain.errors import (
@@ -20,6 +22,7 @@ from mayfly.domain.errors import (
 )
 from mayfly.planning.sql.mysql import MysqlDialect
 from servers import HOST, Authority, make_authority
+from tables import context
 
 SQL = MysqlDialect()
 
@@ -184,9 +187,22 @@ def test_refusals_on_connecting_have_their_codes(server: MariaDB) -> None:
         MysqlSource("odd", _Dsn("mysql://u@127.0.0.1:9/odd")).check(write=False)
 
 
+def _check_source(dsn: str) -> None:
+    MysqlSource("far", _Dsn(dsn)).check(write=True)
+
+
+def _check_destination(dsn: str) -> None:
+    asyncio.run(database_mysql.make(dsn=_Dsn(dsn), context=context()).check())
+
+
+ENDS = (_check_source, _check_destination)
+
+
 @pytest.mark.slow
 def test_off_this_machine_the_server_is_verified(tmp_path: Path) -> None:
-    """By an authority of one's own; another, none, or a server without TLS is refused."""
+    """At both ends: by an authority of one's own; another, none, or a server without TLS is
+    refused.
+    """
     assert not Dsn(
         host=HOST, port=1, socket="", user="u", password="", database="d", ssl_ca=""
     ).is_local
@@ -196,11 +212,13 @@ def test_off_this_machine_the_server_is_verified(tmp_path: Path) -> None:
         server.query("CREATE DATABASE d; CREATE USER far@'%' IDENTIFIED BY 'secret'")
         server.query("GRANT ALL ON *.* TO far@'%'")
         dsn = f"mysql://far:secret@{HOST}:{server.port}/d"
-        MysqlSource("far", _Dsn(f"{dsn}?ssl_ca={ours.root}")).check(write=True)
-        for weak in (dsn, f"{dsn}?ssl_ca={other.root}"):
-            with pytest.raises(ConfigError, match="tls_not_verified"):
-                MysqlSource("far", _Dsn(weak)).check(write=False)
+        for check in ENDS:
+            check(f"{dsn}?ssl_ca={ours.root}")
+            for weak in (dsn, f"{dsn}?ssl_ca={other.root}"):
+                with pytest.raises(ConfigError, match="tls_not_verified"):
+                    check(weak)
     with mariadb_server("--bind-address=0.0.0.0") as plain:
         dsn = f"mysql://far:secret@{HOST}:{plain.port}/d?ssl_ca={ours.root}"
-        with pytest.raises(ConfigError, match="tls_not_verified"):
-            MysqlSource("far", _Dsn(dsn)).check(write=False)
+        for check in ENDS:
+            with pytest.raises(ConfigError, match="tls_not_verified"):
+                check(dsn)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from mayfly.connectors.mysql_connect import hosts_of
+from mayfly.connectors.destinations import database_mysql
+from mayfly.connectors.mysql_connect import _packets, hosts_of
 from mayfly.connectors.sources.mysql import MysqlSource, require_version
 from mayfly.connectors.sources.mysql_connect import parse_dsn
 from mayfly.connectors.sources.mysql_errors import from_number, not_connected
@@ -13,7 +14,9 @@ from mayfly.connectors.sources.mysql_grants import account, grant_of, of_schema
 from mayfly.connectors.sources.mysql_load import lines_of, load_statement
 from mayfly.connectors.sources.mysql_types import batch_of
 from mayfly.domain.errors import ConfigError, TransientError
+from mayfly.domain.settings import DestinationSettings
 from mayfly.planning.sql.mysql import MysqlDialect
+from mayfly.ports.connector import HostsRequest
 from mayfly.ports.source import ColumnInfo
 
 
@@ -36,6 +39,27 @@ def test_a_dsn_is_read() -> None:
     assert (local.host, local.socket, local.port) == ("", "/run/s", 3306)
     assert hosts_of("s", _Dsn("mysql://u@localhost/shop?socket=/run/s")) == frozenset()
     assert hosts_of("s", _Dsn("mysql://u@db.example.com/shop")) == {"db.example.com"}
+
+
+def test_data_is_cut_to_packets() -> None:
+    """However large a piece is, and whatever is small is put together."""
+    pieces = [b"ab", b"x" * 1_200_000, b"", b"cd"]
+    packets = list(_packets(pieces))
+    assert b"".join(packets) == b"".join(pieces)
+    assert [len(p) for p in packets] == [500_000, 500_000, 200_004]
+    assert list(_packets([])) == []
+
+
+def test_a_destination_needs_the_host_of_its_dsn() -> None:
+    """And no other; a socket needs none."""
+    settings = DestinationSettings(name="crm", type="mysql", options={"dsn": "env:CRM"})
+    for dsn, hosts in (
+        ("mysql://u:hunter2@db.example.com/shop", {"db.example.com"}),
+        ("mysql://u@localhost/shop?socket=/run/s", set()),
+    ):
+        request = HostsRequest(settings=settings, reveal=lambda _, dsn=dsn: _Dsn(dsn))
+        assert database_mysql.CONNECTOR.hosts is not None
+        assert database_mysql.CONNECTOR.hosts(request) == hosts
 
 
 @pytest.mark.parametrize(
