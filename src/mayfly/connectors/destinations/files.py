@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import orjson
-import polars as pl
 import pyarrow as pa
 import pyarrow.ipc
-import pyarrow.parquet as pq
 
-from mayfly.connectors.destinations.values import json_texts
+from mayfly.connectors.destinations.file_formats import in_text, require_format, write_file
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
@@ -41,9 +37,6 @@ from mayfly.ports.destination import (
 )
 from mayfly.privacy.gate import ProtectedBatch
 
-FORMATS = ("parquet", "csv", "jsonl")
-_NESTED = {b"mayfly": b"json"}
-_BEYOND = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 SPEC = DestinationSpec(
     name="files",
     modes=frozenset({SyncMode.APPEND, SyncMode.UPSERT}),
@@ -67,8 +60,7 @@ class Files:
 
     async def check(self) -> None:
         """See `Destination.check`."""
-        if self._format not in FORMATS:
-            raise ConfigError("bad_format", f"format must be one of {', '.join(FORMATS)}.")
+        require_format(self._format)
         if self._root.is_symlink() or not self._root.is_dir():
             raise ConfigError(
                 "folder_missing",
@@ -134,7 +126,7 @@ class Files:
             folder = self._folder(head.run)
             folder.mkdir(mode=0o700, exist_ok=True)
             part = folder / f"{head.number:06d}.arrow"
-            held = rows if self._format == "parquet" else _in_text(rows)
+            held = rows if self._format == "parquet" else in_text(rows)
             with _atomic(part) as file, pa.ipc.new_file(file, held.schema) as writer:
                 writer.write_table(held)
             self._assemble(head.run, head.of)
@@ -154,82 +146,14 @@ class Files:
                 if len(parts) < of:
                     return False
                 with _atomic(final) as file:
-                    _write_file(file, self._format, parts)
+                    write_file(file, self._format, map(_held, parts))
             if folder.is_dir():
                 shutil.rmtree(folder)
         return True
 
 
-def _write_file(file: IO[bytes], file_format: str, parts: list[Path]) -> None:
-    tables = (pa.ipc.open_file(part.read_bytes()).read_all() for part in parts)
-    if file_format == "parquet":
-        first = next(tables)
-        with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
-            writer.write_table(first)
-            for table in tables:
-                writer.write_table(table.cast(first.schema))
-        return
-    for number, table in enumerate(tables):
-        if file_format == "csv":
-            frame = pl.from_arrow(table)
-            if isinstance(frame, pl.DataFrame):
-                frame.write_csv(file, include_header=number == 0)
-        else:
-            for row in zip(
-                *(_json_values(table, name) for name in table.column_names), strict=True
-            ):
-                named = dict(zip(table.column_names, row, strict=True))
-                file.write(orjson.dumps(named, default=str) + b"\n")
-
-
-def _in_text(rows: pa.Table) -> pa.Table:
-    """Rows as CSV and JSON Lines can hold them: nested values as JSON text, bytes in hex.
-
-    Raises:
-        ContractError: `batch_refused`, a nested value has no JSON.
-    """
-    made = rows
-    for place, field in enumerate(rows.schema):
-        column = rows.column(place)
-        if pa.types.is_nested(field.type):
-            texts = json_texts(column)
-            _require_json(texts)
-            marked = pa.field(field.name, pa.string(), metadata=_NESTED)
-            made = made.set_column(place, marked, pa.array(texts, pa.string()))
-        elif _is_bytes(field.type):
-            digits = [None if v is None else v.hex() for v in column.to_pylist()]
-            made = made.set_column(place, field.name, pa.array(digits, pa.string()))
-    return made
-
-
-def _require_json(texts: Sequence[str | None]) -> None:
-    try:
-        for text in texts:
-            orjson.loads(text or "null")
-    except orjson.JSONDecodeError:
-        raise ContractError(
-            "batch_refused",
-            "A batch holds a nested value that cannot be written as JSON, such as NaN in a list.",
-        ) from None
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
-
-
-def _json_values(table: pa.Table, name: str) -> list[Any]:
-    """A column's values for JSON, which has no number for NaN and infinity: they go as text."""
-    field = table.schema.field(name)
-    values: list[Any] = table.column(name).to_pylist()
-    if field.metadata == _NESTED:
-        return [None if text is None else orjson.Fragment(text) for text in values]
-    if pa.types.is_floating(field.type):
-        return [v if v is None or math.isfinite(v) else _BEYOND[str(v)] for v in values]
-    return values
+def _held(part: Path) -> pa.Table:
+    return pa.ipc.open_file(part.read_bytes()).read_all()
 
 
 @contextmanager
@@ -259,7 +183,7 @@ def _translated() -> Iterator[None]:
             f"The destination's folder does not take the file (error {error.errno}).",
             hint="Make room there, and check its rights.",
         ) from None
-    except (pa.ArrowException, pl.exceptions.PolarsError):
+    except pa.ArrowException:
         raise ContractError(
             "batch_refused", "A batch holds a type that the file format cannot."
         ) from None
