@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mayfly.sandbox.faults import Fault, Faults
+from mayfly.sandbox.gcs import GcsVendor
 from mayfly.sandbox.google_calls import GoogleVendor
 from mayfly.sandbox.google_lists import Google
 from mayfly.sandbox.hubspot import Hubspot
@@ -54,10 +55,12 @@ class SandboxApp:
         self.hubspot = Hubspot()
         self.linkedin = LinkedInVendor(tokens=tokens)
         self.webhook = WebhookReceiver()
+        self.gcs = GcsVendor(tokens=tokens)
         self.vendors: tuple[Vendor, ...] = (
             self.google_vendor,
             HubspotVendor(self.hubspot, tokens),
             self.webhook,
+            self.gcs,
             self.trade_desk,
             self.linkedin,
             self.snap,
