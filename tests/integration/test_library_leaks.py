@@ -40,8 +40,14 @@ from mayfly.adapters.keys.pkcs11 import Pkcs11Service
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.cli.commands import app
 from mayfly.config.load import load_project
+from mayfly.connectors.destinations.batch_files import BatchFiles
 from mayfly.connectors.destinations.google_ads_tokens import ServiceAccount
 from mayfly.connectors.destinations.meta_ads_answers import answer
+from mayfly.connectors.destinations.s3 import S3Settings
+from mayfly.connectors.destinations.s3 import make as s3_place
+from mayfly.connectors.destinations.s3_requests import S3Keys
+from mayfly.connectors.destinations.sftp import SftpFolder
+from mayfly.connectors.destinations.sftp_session import SftpSettings
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.mysql import MysqlSource
@@ -63,6 +69,7 @@ from mayfly.services.scan_paths import scan_paths
 from mayfly.testing.store_contract import create, start
 from spark_scripted import refusing, scripted
 from spool_worlds import s3
+from sshd import key_pair, sshd_server
 from tables import SERVERS, Bench, Dsn, batch, context, write
 
 __all__ = ["only_these_credentials"]
@@ -70,11 +77,12 @@ __all__ = ["only_these_credentials"]
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src/mayfly"
 EXTRAS = (
-    *("aws", "bigquery", "databricks", "gcp", "google_ads", "mysql", "objects", "pkcs11"),
-    *("redshift", "sandbox", "snowflake", "spark", "vault"),
+    *("aws", "bigquery", "databricks", "gcp", "gcs", "google_ads", "mysql", "objects"),
+    *("pkcs11", "redshift", "s3", "sandbox", "sftp", "snowflake", "spark", "vault"),
 )
 # Where a distribution's module has another name.
 MODULES = {
+    "asyncssh[bcrypt]": "asyncssh",
     "google_auth": "google",
     "databricks_sql_connector": "databricks",
     "google_cloud_bigquery": "google",
@@ -329,6 +337,44 @@ def _bucket(ground: Ground) -> object:
         bucket.status = 403
         credentials = {"access_key_id": "AKIATEST", "secret_access_key": MARK}
         return s3(bucket, credentials=credentials).put("0f0f-0f0f.spool", MARK.encode())
+
+
+def _checked(destination: BatchFiles) -> object:
+    async def main() -> None:
+        try:
+            await destination.check()
+        finally:
+            await destination.close()
+
+    return asyncio.run(main())
+
+
+@case("a bucket of S3 that is away", "destination_unreachable", "botocore")
+def _s3(ground: Ground) -> object:
+    keys = S3Keys(access_key_id=Dsn(MARK), secret_access_key=Dsn(MARK), session_token=Dsn(MARK))
+    settings = S3Settings(bucket=MARK, region="eu-west-1", keys=keys, endpoint="http://127.0.0.1:1")
+    return _checked(BatchFiles(s3_place(settings, HttpxClient(["127.0.0.1"])), "csv", context()))
+
+
+@case("a folder of SFTP that is not there", "folder_missing", "asyncssh")
+def _sftp(ground: Ground) -> object:
+    with sshd_server() as server:
+        return _checked(server.destination(context(), ground.folder / MARK))
+
+
+@case("a key of SFTP that is none", "credentials_invalid", "asyncssh")
+def _sftp_key(ground: Ground) -> object:
+    private, public = key_pair("right")
+    settings = SftpSettings(
+        host="127.0.0.1",
+        port=1,
+        host_keys=[public],
+        username=MARK,
+        private_key=Dsn(private),
+        passphrase=Dsn(MARK),
+        folder=MARK,
+    )
+    return _checked(BatchFiles(SftpFolder(settings), "csv", context()))
 
 
 @case("a model's SQL", "model_sql_unreadable", "sqlglot")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from mayfly.adapters.keys import aws_kms
+from mayfly.domain.aws_hosts import service_host
 from mayfly.domain.errors import ConfigError, TransientError
 from mayfly.domain.settings import BucketSettings, SecretRef
 from mayfly.privacy.closed_logs import close_logs
@@ -67,7 +67,7 @@ def _read_s3(settings: BucketSettings, reveal: Reveal) -> BucketFacts:
     errors = _driver("botocore.exceptions", "aws")
     close_logs("boto3", "botocore", "urllib3")
     given = {name: reveal(reference) for name, reference in settings.credentials.items()}
-    address = settings.endpoint or f"https://{aws_kms.host('s3', settings.region)}"
+    address = settings.endpoint or f"https://{service_host('s3', settings.region)}"
     try:
         session = _driver("boto3.session", "aws").Session(
             region_name=settings.region,

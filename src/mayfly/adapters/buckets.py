@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from mayfly.adapters.egress import require_host
-from mayfly.adapters.keys import aws_kms
+from mayfly.domain.aws_hosts import credential_hosts, service_host
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import BucketSettings, SecretRef
 
@@ -205,8 +205,8 @@ def bucket_hosts(settings: BucketSettings) -> frozenset[str]:
     if settings.type == "gcs":
         host, machine = urlsplit(_GCS).hostname or "", _METADATA
     else:
-        host = aws_kms.host("s3", settings.region)
-        machine = aws_kms.credential_hosts(settings.region)
+        host = service_host("s3", settings.region)
+        machine = credential_hosts(settings.region)
     return frozenset({host}) | (frozenset() if settings.credentials else machine)
 
 
@@ -233,7 +233,7 @@ def s3_bucket(
     Raises:
         ConfigError: `bucket_invalid`.
     """
-    address = endpoint or f"https://{aws_kms.host('s3', region)}"
+    address = endpoint or f"https://{service_host('s3', region)}"
     _check(bucket, prefix, address, region)
     known = _known(credentials, ("access_key_id", "secret_access_key", "session_token"))
 

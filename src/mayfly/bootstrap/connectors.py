@@ -16,10 +16,13 @@ from mayfly.connectors.destinations import (
     database_mysql,
     database_postgres,
     database_sqlite,
+    gcs,
     google_ads,
     hubspot,
     linkedin_ads,
     meta_ads,
+    s3,
+    sftp,
     snap,
     the_trade_desk,
     webhook,
@@ -66,6 +69,9 @@ CONNECTORS: dict[str, Connector] = {
         database_duckdb.CONNECTOR,
         database_sqlite.CONNECTOR,
         files_destination.CONNECTOR,
+        s3.CONNECTOR,
+        gcs.CONNECTOR,
+        sftp.CONNECTOR,
         webhook.CONNECTOR,
     )
 }

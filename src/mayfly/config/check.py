@@ -179,6 +179,8 @@ class Checker:
                 message = f"destinations.{name}: key `{key}` is missing; `{given[0]}` needs it"
                 self._findings.add(self._spots.key(*at, given[0]), "missing_key", message)
         self._logins(name, destination)
+        if isinstance(destination, S3Bucket):
+            self._bucket(destination, *at)
         for key in sorted(login_keys(type(destination))):
             kind, _, other = str(getattr(destination, key, "")).partition(":")
             if kind == CONNECTION:

@@ -192,6 +192,18 @@ BucketName = Annotated[str, Formed("[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")]
 BucketPrefix = Annotated[str, Formed("[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}")]
 GcsLocation = Annotated[str, Formed("([a-z]{2,20}(-[a-z]{2,20}[0-9]{1,2})?|(eur|nam)[0-9]{1,2})")]
 AwsKey = Annotated[str, Formed("[A-Za-z0-9:/_-]{1,2048}")]
+AwsAccount = Annotated[str, Formed("[0-9]{12}")]
+AwsKeyArn = Annotated[
+    str, Formed("arn:aws[a-z-]{0,10}:kms:[a-z0-9-]{1,32}:[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
+]
+HostName = Annotated[str, Formed("[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")]
+HostKey = Annotated[
+    str,
+    Formed("(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{16,4096}={0,2}"),
+]
+SftpFolder = Annotated[
+    str, Formed("/?[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}){0,15}")
+]
 GcpKey = Annotated[
     str, Formed(r"projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
 ]

@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 LIBRARIES = (
-    *("adbc_driver_manager", "adbc_driver_postgresql", "boto3", "botocore", "certifi"),
+    *("adbc_driver_manager", "adbc_driver_postgresql", "asyncssh", "boto3", "botocore", "certifi"),
     *(
         "cryptography",
         "databricks",

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from mayfly.bootstrap.connectors import CONNECTORS, SOURCES, renew_before_ms
 from mayfly.config.destination_models import DestinationPart
 from mayfly.config.parse import variants
-from mayfly.domain.settings import DestinationSettings
+from mayfly.domain.approval import approval_document
+from mayfly.domain.settings import (
+    DestinationSettings,
+    KeysSettings,
+    ModelSettings,
+    Project,
+    SourceSettings,
+    StoreSettings,
+    SyncSettings,
+    Workspace,
+)
 
 
 def test_every_kind_of_the_project_files_has_a_connector_and_no_other() -> None:
@@ -40,6 +53,34 @@ def test_what_tells_one_destination_from_another_are_options_that_it_has() -> No
     for name, model in variants("destinations").items():
         keys = {info.alias or key for key, info in model.model_fields.items()}
         assert set(CONNECTORS[name].address) <= keys | known, name
+
+
+def test_where_rows_go_is_approved(tmp_path: Path) -> None:
+    """Another address is another approval, for every kind."""
+    for name, connector in CONNECTORS.items():
+        for key in connector.address:
+            first, second = (_document(tmp_path, name, {key: where}) for where in ("a", "b"))
+            assert first["destination"] != second["destination"], (name, key)
+
+
+def _document(root: Path, type_: str, options: dict[str, object]) -> dict[str, Any]:
+    model = ModelSettings(name="people", source="shop", primary_key=(), columns={})
+    there = DestinationSettings(name="there", type=type_, options=options)
+    sync = SyncSettings(
+        name="s", id="s", model="people", destination="there", mode="upsert", mapping={}
+    )
+    project = Project(
+        root=root,
+        workspace=Workspace(name="shop"),
+        keys=KeysSettings(),
+        store=StoreSettings(),
+        target="dev",
+        sources={"shop": SourceSettings(name="shop", type="duckdb")},
+        models={"people": model},
+        destinations={"there": there},
+        syncs={"s": sync},
+    )
+    return approval_document(project, "s", {})
 
 
 @pytest.mark.parametrize(

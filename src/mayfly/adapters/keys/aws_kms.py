@@ -22,6 +22,7 @@ from mayfly.adapters.keys.refusals import (
     unknown_version,
     unwrap_failed,
 )
+from mayfly.domain.aws_hosts import credential_hosts, service_host
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.ports.keys import KeyState, KeyVersion, Protection
 from mayfly.privacy.closed_logs import close_logs
@@ -52,18 +53,7 @@ _ATTESTED = ("AWS_KMS", "AWS_CLOUDHSM", "EXTERNAL")
 
 def hosts(region: str) -> frozenset[str]:
     """Hosts it needs: KMS, and where credentials come from."""
-    return credential_hosts(region) | {host("kms", region)}
-
-
-def credential_hosts(region: str) -> frozenset[str]:
-    """Hosts that the machine's own credentials come from."""
-    metadata = {"169.254.169.254", "169.254.170.2", "169.254.170.23"}
-    return frozenset({host("sts", region), *metadata})
-
-
-def host(service: str, region: str) -> str:
-    """Host of a service of AWS in a region."""
-    return f"{service}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    return credential_hosts(region) | {service_host("kms", region)}
 
 
 class AwsKmsService:
@@ -102,7 +92,9 @@ class AwsKmsService:
         with self._translated():
             session = driver("boto3.session", extra="aws").Session(region_name=region)
             self._client: Any = session.client(
-                "kms", config=config, endpoint_url=endpoint or f"https://{host('kms', region)}"
+                "kms",
+                config=config,
+                endpoint_url=endpoint or f"https://{service_host('kms', region)}",
             )
         self._key_id, self._earlier = key_id, tuple(earlier_key_ids)
         self._arns: dict[str, str] = {}
