@@ -24,6 +24,7 @@ from mayfly.config.fields import (
     Login,
     Name,
     Part,
+    PinterestAccount,
     PlatformId,
     RedirectUri,
     Reference,
@@ -283,6 +284,36 @@ class LinkedInAdsDestination(DestinationPart):
     )
 
 
+PINTEREST = "https://api.pinterest.com"
+
+
+class PinterestDestination(DestinationPart):
+    """Customer lists of a Pinterest ad account."""
+
+    modes = ("audience", "upsert")
+    needs = ("audience",)
+    vendor = PINTEREST
+
+    type: Literal["pinterest"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    account_id: PinterestAccount = Field(
+        description="The ad account, quoted.", examples=["549755885175"]
+    )
+    access_token: Login = Field(
+        description="`connection:NAME`, see `mayfly connect`, or a reference to a token."
+    )
+    client_id: Line | None = Field(
+        default=None, description="Of the app that `mayfly connect` logs in with, quoted."
+    )
+    client_secret: Reference | None = Field(
+        default=None, description="Reference to that app's secret."
+    )
+    endpoint: Annotated[str, VendorEndpoint(PINTEREST)] | None = Field(
+        default=None,
+        description="`sandbox` or `http://127.0.0.1:PORT`; by default Pinterest's own.",
+    )
+
+
 class Owned(DestinationPart):
     """What every destination declares that can be your own."""
 
@@ -530,6 +561,7 @@ AnyDestination = (
     | GoogleAdsDestination
     | LinkedInAdsDestination
     | SnapDestination
+    | PinterestDestination
     | PostgresDestination
     | MysqlDestination
     | DuckdbDestination

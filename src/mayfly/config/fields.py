@@ -243,6 +243,7 @@ SparkRemote = Annotated[str, Formed(r"sc://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(
 Account = Annotated[str, Formed("(act_)?[0-9]{1,32}")]
 Digits = Annotated[str, Formed("[0-9]{1,20}")]
 PlatformId = Annotated[str, Formed("[A-Za-z0-9_-]{1,64}")]
+PinterestAccount = Annotated[str, Formed("[0-9]{1,18}")]
 RedirectUri = Annotated[str, Formed(r"https://[A-Za-z0-9.:-]{1,253}/[A-Za-z0-9._~/-]{0,200}")]
 GoogleAdsAccount = Annotated[str, Formed("[0-9]{10}")]
 ApiVersion = Annotated[str, Formed(r"v[0-9]{1,3}\.[0-9]{1,2}")]

@@ -20,6 +20,7 @@ from mayfly.sandbox.hubspot_calls import HubspotVendor
 from mayfly.sandbox.linkedin import LinkedInVendor
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
+from mayfly.sandbox.pinterest import PinterestVendor
 from mayfly.sandbox.recording import Recorder
 from mayfly.sandbox.snap import SnapVendor
 from mayfly.sandbox.trade_desk import TradeDeskVendor
@@ -51,6 +52,7 @@ class SandboxApp:
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
         self.trade_desk = TradeDeskVendor(tokens=tokens)
         self.snap = SnapVendor(tokens=tokens)
+        self.pinterest = PinterestVendor(tokens=tokens)
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
         self.linkedin = LinkedInVendor(tokens=tokens)
@@ -64,6 +66,7 @@ class SandboxApp:
             self.trade_desk,
             self.linkedin,
             self.snap,
+            self.pinterest,
             MetaVendor(self.meta),
         )
         self.faults = Faults()
