@@ -333,6 +333,40 @@ def test_a_reply_is_bounded(server: LoopbackServer, path: str, code: str) -> Non
     assert raised.value.code == code
 
 
+def streamed(url: str, bytes_max: int) -> tuple[HttpReply | str, int]:
+    """A streamed reply, or the code that it was refused with, and how many bytes were handed on."""
+    pieces: list[bytes] = []
+
+    async def scenario() -> HttpReply | str:
+        client = HttpxClient(["127.0.0.1"], reply_bytes_max=1_000)
+        try:
+            return await client.stream(
+                "GET", url, take=pieces.append, bytes_max=bytes_max, timeout_seconds=10
+            )
+        except ContractError as error:
+            return error.code
+        finally:
+            await client.close()
+
+    return asyncio.run(scenario()), sum(map(len, pieces))
+
+
+def test_a_body_may_be_handed_on_piece_by_piece(server: LoopbackServer) -> None:
+    """Beyond what a reply holds, to a bound of its own; of a redirect and a packed body nothing."""
+    reply, taken = streamed(f"{server.url}/large", 10_000)
+    assert isinstance(reply, HttpReply)
+    assert (reply.status, reply.body) == (200, b"")
+    assert taken > 1_000
+    assert streamed(f"{server.url}/large", taken)[1] == taken
+    refused, some = streamed(f"{server.url}/large", taken - 1)
+    assert refused == "answer_too_large"
+    assert some < taken
+    moved, nothing = streamed(f"{server.url}/move", 10_000)
+    assert isinstance(moved, HttpReply)
+    assert (moved.status, nothing) == (302, 0)
+    assert streamed(f"{server.url}/packed", 10_000) == ("answer_encoded", 0)
+
+
 def test_a_server_that_hangs_or_hangs_up_is_transient(server: LoopbackServer) -> None:
     """A silent server, one that drips past the total deadline, and a cut have their own codes."""
     for path, seconds, code in (

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import certifi
@@ -74,7 +74,36 @@ class HttpxClient:
         timeout_seconds: float,
     ) -> HttpReply:
         """Send one request; see the port for the promises."""
-        request = self._client.build_request(
+        return await self._answered(
+            self._built(method, url, params, headers, content, form, timeout_seconds),
+            timeout_seconds,
+        )
+
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        take: Callable[[bytes], None],
+        bytes_max: int,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Send one request and hand a 2xx body on; see the port for the promises."""
+        request = self._built(method, url, None, headers, None, None, timeout_seconds)
+        return await self._answered(request, timeout_seconds, _Taking(take, bytes_max))
+
+    def _built(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+        form: Mapping[str, str] | None,
+        timeout_seconds: float,
+    ) -> httpx.Request:
+        return self._client.build_request(
             method,
             self._checked(url),
             params=dict(params) if params else None,
@@ -84,9 +113,14 @@ class HttpxClient:
             data=dict(form) if form is not None else None,
             timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_SECONDS, timeout_seconds)),
         )
+
+    async def _answered(
+        self, request: httpx.Request, timeout_seconds: float, taking: _Taking | None = None
+    ) -> HttpReply:
+        """The reply, and our errors in place of the library's."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await self._send(request)
+                return await self._send(request, taking)
         except (TimeoutError, httpx.TimeoutException):
             raise TransientError(
                 "destination_timeout", f"No complete answer within {timeout_seconds:g} seconds."
@@ -123,23 +157,38 @@ class HttpxClient:
             )
         return parsed
 
-    async def _send(self, request: httpx.Request) -> HttpReply:
+    async def _send(self, request: httpx.Request, taking: _Taking | None) -> HttpReply:
         response = await self._client.send(request, stream=True)
         try:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise ContractError("answer_encoded", "An answer came compressed, unasked.")
             body = bytearray()
+            keeping = _Taking(body.extend, self._reply_bytes_max)
+            chosen = taking if taking is not None and response.is_success else keeping
             async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > self._reply_bytes_max:
-                    raise ContractError(
-                        "answer_too_large",
-                        f"An answer is larger than {self._reply_bytes_max} bytes.",
-                    )
+                chosen.take(piece)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpReply(status=response.status_code, headers=headers, body=bytes(body))
         finally:
             await response.aclose()
+
+
+class _Taking:
+    """Hands pieces of a body on, up to a bound."""
+
+    def __init__(self, hand_on: Callable[[bytes], None], bytes_max: int) -> None:
+        self._hand_on = hand_on
+        self._bytes_max = bytes_max
+        self._bytes = 0
+
+    def take(self, piece: bytes) -> None:
+        """The next piece; none that is past the bound is handed on."""
+        self._bytes += len(piece)
+        if self._bytes > self._bytes_max:
+            raise ContractError(
+                "answer_too_large", f"An answer is larger than {self._bytes_max} bytes."
+            )
+        self._hand_on(piece)
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +52,25 @@ class HttpClient(Protocol):
             TransientError: `destination_unreachable`, `destination_timeout`; the request may
                 have been carried out.
             ContractError: `answer_too_large`, `answer_encoded`.
+        """
+
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        take: Callable[[bytes], None],
+        bytes_max: int,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Send one request and hand the body of a 2xx reply on, piece by piece, keeping nothing.
+
+        `take` is called with each piece, of `bytes_max` in all, and the reply that is returned has
+        no body. Of any other status the body is in the reply, and `take` is not called.
+
+        Raises:
+            EngineError: as `request`, after which some pieces may have been taken.
         """
 
     async def close(self) -> None:
