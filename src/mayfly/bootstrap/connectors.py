@@ -23,6 +23,7 @@ from mayfly.connectors.destinations import (
     meta_ads,
     pinterest,
     s3,
+    salesforce,
     sftp,
     snap,
     the_trade_desk,
@@ -61,6 +62,7 @@ CONNECTORS: dict[str, Connector] = {
     for connector in (
         meta_ads.CONNECTOR,
         hubspot.CONNECTOR,
+        salesforce.CONNECTOR,
         the_trade_desk.CONNECTOR,
         google_ads.CONNECTOR,
         linkedin_ads.CONNECTOR,

@@ -28,6 +28,8 @@ from mayfly.config.fields import (
     PlatformId,
     RedirectUri,
     Reference,
+    SalesforceDomain,
+    SalesforceId,
     SftpFolder,
     VendorEndpoint,
     WebhookUrl,
@@ -535,6 +537,75 @@ class HubspotDestination(Owned):
     )
 
 
+SALESFORCE = "https://login.salesforce.com"
+
+
+class SalesforceConsent(Part):
+    """Where Salesforce keeps what people said of one thing: a flag, or consents to a purpose."""
+
+    flag: (
+        Literal[
+            "HasOptedOutOfEmail",
+            "HasOptedOutOfFax",
+            "DoNotCall",
+            "HasOptedOutProcessing",
+            "HasOptedOutProfiling",
+            "HasOptedOutSolicit",
+            "HasOptedOutTracking",
+            "HasOptedOutGeoTracking",
+        ]
+        | None
+    ) = Field(default=None, description="Field of the object that is true where they refused.")
+    contact_point: Literal["Email", "Phone", "MailingAddress", "Social", "Web"] | None = Field(
+        default=None, description="Kind of address that they may be reached by."
+    )
+    data_use_purpose: SalesforceId | None = Field(
+        default=None, description="Id of the `DataUsePurpose`.", examples=["0ZW000000000001AAA"]
+    )
+    capture_source: Line | None = Field(
+        default=None, description="As consents say where they were given; `Mayfly` by default."
+    )
+
+
+class SalesforceDestination(Owned):
+    """Records of an object in a Salesforce organisation, by an external id."""
+
+    modes = ("upsert", "mirror")
+    needs = ("table",)
+    keyed = ("upsert", "mirror")
+    logins = ("consumer_secret", "private_key")
+    vendor = SALESFORCE
+    inner = {"consents": ("NAME", SalesforceConsent)}  # noqa: RUF012, never changed
+
+    type: Literal["salesforce"] = Field(description="Kind of destination.")
+    domain: SalesforceDomain = Field(
+        description="The organisation's My Domain.", examples=["acme.my.salesforce.com"]
+    )
+    consumer_key: Line = Field(description="Of the external client app.")
+    consumer_secret: Login | None = Field(
+        default=None,
+        description="Reference to the app's secret, or `connection:NAME`: client credentials.",
+    )
+    private_key: Login | None = Field(
+        default=None,
+        description="Reference to the PEM of an RSA key, or `connection:NAME`, in its place: JWT "
+        "bearer.",
+    )
+    username: Line | None = Field(
+        default=None, description="User that the private key logs in.", examples=["etl@example.com"]
+    )
+    api_version: ApiVersion | None = Field(
+        default=None, description="Of the API, `v62.0` by default.", examples=["v67.0"]
+    )
+    consents: dict[Name, SalesforceConsent] = Field(
+        default={}, description="Consents, by the name that a mapping gives them."
+    )
+    endpoint: Annotated[str, VendorEndpoint(SALESFORCE)] | None = Field(
+        default=None,
+        description="`sandbox` or `http://127.0.0.1:PORT`; by default the organisation's own.",
+    )
+
+
 class WebhookDestination(Owned):
     """An address of your own that is sent signed messages, after Standard Webhooks."""
 
@@ -557,6 +628,7 @@ class WebhookDestination(Owned):
 AnyDestination = (
     MetaAdsDestination
     | HubspotDestination
+    | SalesforceDestination
     | TheTradeDeskDestination
     | GoogleAdsDestination
     | LinkedInAdsDestination

@@ -245,6 +245,14 @@ Digits = Annotated[str, Formed("[0-9]{1,20}")]
 PlatformId = Annotated[str, Formed("[A-Za-z0-9_-]{1,64}")]
 PinterestAccount = Annotated[str, Formed("[0-9]{1,18}")]
 RedirectUri = Annotated[str, Formed(r"https://[A-Za-z0-9.:-]{1,253}/[A-Za-z0-9._~/-]{0,200}")]
+SalesforceDomain = Annotated[
+    str,
+    Formed(
+        "[a-z0-9][a-z0-9-]{0,79}([.](sandbox|develop|scratch|trailblaze|demo|patch|free))?"
+        "[.]my[.]salesforce[.]com"
+    ),
+]
+SalesforceId = Annotated[str, Formed("[A-Za-z0-9]{15}([A-Za-z0-9]{3})?")]
 GoogleAdsAccount = Annotated[str, Formed("[0-9]{10}")]
 ApiVersion = Annotated[str, Formed(r"v[0-9]{1,3}\.[0-9]{1,2}")]
 Memory = Annotated[str, Formed(r"[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B")]
