@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import os
 import ssl
@@ -201,6 +202,12 @@ def is_loopback(host: str) -> bool:
 
 def _tls() -> ssl.SSLContext:
     refuse_key_log(os.environ)
+    return _verifying()
+
+
+@functools.cache
+def _verifying() -> ssl.SSLContext:
+    """One for the process: it takes a fiftieth of a second to read all authorities."""
     context = ssl.create_default_context(cafile=certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
