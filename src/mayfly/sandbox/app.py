@@ -22,6 +22,8 @@ from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
 from mayfly.sandbox.pinterest import PinterestVendor
 from mayfly.sandbox.recording import Recorder
+from mayfly.sandbox.salesforce import Salesforce
+from mayfly.sandbox.salesforce_calls import SalesforceVendor
 from mayfly.sandbox.snap import SnapVendor
 from mayfly.sandbox.trade_desk import TradeDeskVendor
 from mayfly.sandbox.vendor import Vendor, as_json
@@ -56,11 +58,14 @@ class SandboxApp:
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
         self.linkedin = LinkedInVendor(tokens=tokens)
+        self.salesforce = Salesforce()
+        self.salesforce_vendor = SalesforceVendor(self.salesforce, tokens)
         self.webhook = WebhookReceiver()
         self.gcs = GcsVendor(tokens=tokens)
         self.vendors: tuple[Vendor, ...] = (
             self.google_vendor,
             HubspotVendor(self.hubspot, tokens),
+            self.salesforce_vendor,
             self.webhook,
             self.gcs,
             self.trade_desk,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 BODY_BYTES_MAX = 512 * 1024 * 1024
 REQUESTS_MAX = 100_000
 _HEADERS = ("content-type", "content-length", "user-agent")
-_SECRET = frozenset({"access_token", "appsecret_proof"})
+_SECRET = frozenset({"access_token", "appsecret_proof", "assertion", "client_secret"})
 
 
 class Recorder:

@@ -109,11 +109,13 @@ class RecordCalls:
         """
         select = f"SELECT Id, {key} FROM {self._api.settings.object_name}"
         ids: dict[str, list[str]] = {}
-        for record in await self.asked(
-            list(questions(select, key, values)), with_deleted=with_deleted
-        ):
+        wanted = {folded(value, case_matters=case_matters) for value in values}
+        statements = list(questions(select, key, values))
+        for record in await self.asked(statements, with_deleted=with_deleted):
             name = folded(str(record.get(key, "")), case_matters=case_matters)
-            ids.setdefault(name, []).append(record_id(record.get("Id")))
+            # SOQL may find more: it compares text without regard to case.
+            if name in wanted:
+                ids.setdefault(name, []).append(record_id(record.get("Id")))
         return ids
 
     async def delete(self, ids: Sequence[str]) -> dict[str, Told]:
