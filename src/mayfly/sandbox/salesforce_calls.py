@@ -302,7 +302,8 @@ class SalesforceVendor:
             given, algorithm = orjson.loads(claims), orjson.loads(header).get("alg")
         except (ValueError, AttributeError, binascii.Error):
             return False
-        timely = isinstance(given.get("exp"), int) and 0 < given["exp"] - time.time() <= 310
+        ends = str(given.get("exp", ""))
+        timely = ends.isdecimal() and 0 < int(ends) - time.time() <= 310
         named = given.get("sub") and given.get("aud") in _AUDIENCES
         if algorithm != "RS256" or not timely or not named:
             return False

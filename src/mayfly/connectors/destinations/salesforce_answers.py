@@ -53,7 +53,7 @@ _LASTING = frozenset({
 })  # fmt: skip
 _LOCKED = "TOOMANYLOCKFAILURE"
 _RECORD = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
-_USAGE = re.compile(r"api-usage=([0-9]{1,12})/([0-9]{1,12})")
+_USAGE = re.compile(r"(?:^|[;\s])api-usage=([0-9]{1,12})/([0-9]{1,12})")
 
 
 @dataclass(kw_only=True)

@@ -110,7 +110,9 @@ class RecordCalls:
         select = f"SELECT Id, {key} FROM {self._api.settings.object_name}"
         ids: dict[str, list[str]] = {}
         wanted = {folded(value, case_matters=case_matters) for value in values}
-        statements = list(questions(select, key, values))
+        # As it is kept there.
+        kept = list(dict.fromkeys(value.strip() for value in values))
+        statements = list(questions(select, key, kept))
         for record in await self.asked(statements, with_deleted=with_deleted):
             name = folded(str(record.get(key, "")), case_matters=case_matters)
             # SOQL may find more: it compares text without regard to case.
