@@ -46,6 +46,7 @@ from mayfly.connectors.destinations.meta_ads_answers import answer
 from mayfly.connectors.destinations.s3 import S3Settings
 from mayfly.connectors.destinations.s3 import make as s3_place
 from mayfly.connectors.destinations.s3_requests import S3Keys
+from mayfly.connectors.destinations.salesforce_tokens import Credentials, Tokens
 from mayfly.connectors.destinations.sftp import SftpFolder
 from mayfly.connectors.destinations.sftp_session import SftpSettings
 from mayfly.connectors.sources.bigquery import BigquerySource
@@ -79,6 +80,8 @@ SRC = ROOT / "src/mayfly"
 EXTRAS = (
     *("aws", "bigquery", "databricks", "gcp", "gcs", "google_ads", "mysql", "objects"),
     *("pkcs11", "redshift", "s3", "sandbox", "sftp", "snowflake", "spark", "vault"),
+    *("aws", "bigquery", "databricks", "gcp", "google_ads", "mysql", "objects", "pkcs11"),
+    *("redshift", "salesforce", "sandbox", "snowflake", "spark", "vault"),
 )
 # Where a distribution's module has another name.
 MODULES = {
@@ -91,6 +94,7 @@ MODULES = {
     "polars_hash": "polars_hash",
     "protobuf": "google",
     "psycopg[binary]": "psycopg",
+    "pyjwt": "jwt",
     "python_multipart": "multipart",
     "python_pkcs11": "pkcs11",
     "ruamel_yaml": "ruamel",
@@ -202,6 +206,14 @@ def _google_account(ground: Ground) -> object:
     key = {"type": "service_account", "client_email": "a@example.com"}
     text = f"-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----\n"
     return ServiceAccount(Dsn(json.dumps({**key, "private_key": text})), HttpxClient([]))
+
+
+@case("salesforce's private key", "credentials_invalid", "jwt")
+def _salesforce_key(ground: Ground) -> object:
+    text = f"-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----\n"
+    app = Credentials(consumer_key="app", private_key=Dsn(text), username="etl@example.com")
+    base = "https://acme.my.salesforce.com"
+    return asyncio.run(Tokens(app, HttpxClient([]), base=base, is_sandbox=False).token())
 
 
 @case("spark source", "value_conversion", "grpc", "google")

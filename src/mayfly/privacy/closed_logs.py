@@ -24,6 +24,7 @@ LIBRARIES = (
         "httpcore",
         "httpx",
         "hvac",
+        "jwt",
     ),
     *("multipart", "obstore", "orjson", "phonenumbers", "pkcs11", "polars", "polars_hash"),
     *("psycopg", "pyarrow", "pydantic", "pymysql", "python_multipart", "requests", "rfc8785"),

@@ -56,7 +56,7 @@ class Operation:
     column: str
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class _Known:
     """What is known here of a job that was begun here.
 

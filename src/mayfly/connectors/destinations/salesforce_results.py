@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv as arrow_csv
 
 from mayfly.connectors.destinations.salesforce_answers import unfit
 
@@ -62,28 +63,32 @@ class ResultFile:
         missing = [name for name in self._columns if header.count(name) != 1]
         if missing:
             raise unfit("has a file of results without the columns of the rows")
-        options = csv.ConvertOptions(
+        options = arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()),
             include_columns=list(self._columns),
             strings_can_be_null=False,
             quoted_strings_can_be_null=False,
         )
-        rows = _read(block, csv.ReadOptions(column_names=header, use_threads=False), options)
+        rows = _read(block, arrow_csv.ReadOptions(column_names=header, use_threads=False), options)
         if rows.num_rows:
             self._take(rows)
 
 
 def _names(line: bytes) -> list[str]:
-    read = _read(line, csv.ReadOptions(use_threads=False), csv.ConvertOptions())
-    return list(read.column_names)
-
-
-def _read(block: bytes, reading: csv.ReadOptions, options: csv.ConvertOptions) -> pa.Table:
     try:
-        return csv.read_csv(
+        return next(csv.reader([line.decode("utf-8")], strict=True))
+    except (UnicodeDecodeError, csv.Error, StopIteration):
+        raise unfit("has a file of results without a header") from None
+
+
+def _read(
+    block: bytes, reading: arrow_csv.ReadOptions, options: arrow_csv.ConvertOptions
+) -> pa.Table:
+    try:
+        return arrow_csv.read_csv(
             pa.BufferReader(block),
             reading,
-            csv.ParseOptions(newlines_in_values=True),
+            arrow_csv.ParseOptions(newlines_in_values=True),
             options,
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
