@@ -10,6 +10,7 @@ import pytest
 from mayfly.bootstrap.connectors import CONNECTORS, SOURCES, renew_before_ms
 from mayfly.config.destination_models import DestinationPart
 from mayfly.config.parse import variants
+from mayfly.domain import approval
 from mayfly.domain.approval import approval_document
 from mayfly.domain.settings import (
     DestinationSettings,
@@ -81,6 +82,11 @@ def _document(root: Path, type_: str, options: dict[str, object]) -> dict[str, A
         syncs={"s": sync},
     )
     return approval_document(project, "s", {})
+def test_what_tells_one_destination_from_another_is_approved() -> None:
+    """Where rows go does not change without a person who says so."""
+    pinned = {*approval._ADDRESS, *approval._FURTHER}
+    for name, connector in CONNECTORS.items():
+        assert set(connector.address) <= pinned, name
 
 
 @pytest.mark.parametrize(
