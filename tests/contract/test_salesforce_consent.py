@@ -282,6 +282,8 @@ def test_a_burst_of_errors_between_is_outlasted(sandbox: SandboxServer) -> None:
         ({"consent.mail": pa.string()}, "consent_type"),
         ({"HasOptedOutOfEmail": pa.bool_()}, "opt_out_field"),
         ({"Individual.HasOptedOutSolicit": pa.bool_()}, "opt_out_field"),
+        ({"PersonDoNotCall": pa.bool_()}, "opt_out_field"),
+        ({"ShouldForget": pa.bool_()}, "opt_out_field"),
     ],
 )
 def test_a_mapping_that_could_make_a_refusal_a_yes_is_refused(

@@ -204,6 +204,7 @@ class Salesforce:
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
+        self._jobs.forget()
         await self._http.close()
 
     def _mapped(self) -> list[str]:

@@ -163,7 +163,7 @@ def failure(reply: HttpReply) -> EngineError:
                 hint="Check the object's name in `table`, that the integration user may see it, "
                 "and `api_version`.",
             )
-        case 400 | 413 | 414 if code or reply.status != 400:
+        case 400 | 413 | 414 if reply.status != 400 or isinstance(try_json(reply), list):
             return RequestRefusedError(
                 f"salesforce_{(code or str(reply.status)).lower()}",
                 f"{VENDOR} refuses a request ({shown}).",

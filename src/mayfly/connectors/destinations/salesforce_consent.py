@@ -56,12 +56,12 @@ def require_consent_fields(context: DestinationContext, consents: Mapping[str, C
         ConfigError: `unknown_consent`, `consent_type`, `opt_out_field`.
     """
     for name, kind in context.columns.items():
-        if name in FLAGS or name.rpartition(".")[2] in FLAGS:
+        if _holds_refusals(name):
             raise ConfigError(
                 "opt_out_field",
                 f"{name} holds refusals of {VENDOR}'s own, which a mapping would write over.",
-                hint=f"Declare it under `consents` with `flag: {name}`, and map {CONSENT}NAME: "
-                "true where the person agreed.",
+                hint=f"Declare a consent with a flag, and map {CONSENT}NAME: true where the person "
+                f"agreed. Flags are {', '.join(FLAGS)}.",
             )
         if not name.startswith(CONSENT):
             continue
@@ -78,6 +78,14 @@ def require_consent_fields(context: DestinationContext, consents: Mapping[str, C
                 hint="Make one in the model's SQL: true where the person agreed, false where they "
                 "refused, null where nobody asked.",
             )
+
+
+def _holds_refusals(name: str) -> bool:
+    """Whether a field is one of Salesforce's own that says what a person does not want; those of
+    person accounts have a longer name.
+    """
+    field = name.rpartition(".")[2]
+    return "HasOptedOut" in field or field.endswith("DoNotCall") or field == "ShouldForget"
 
 
 def wishes(rows: pa.Table, numbers: Sequence[int]) -> list[Wish]:

@@ -177,6 +177,10 @@ class Jobs:
                 return Done(outcomes=outcomes)
         raise unfit("has no state of a job that is known")
 
+    def forget(self) -> None:
+        """Forget the rows of every job."""
+        self._known.clear()
+
     def _later(self, job: str) -> Pending:
         """After a second at first, and ever more seldom."""
         self._asked[job] += 1

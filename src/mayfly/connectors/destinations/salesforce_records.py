@@ -148,7 +148,7 @@ class RecordCalls:
             some = ids[first : first + IDS_MAX]
             body = orjson.dumps({"ids": some, "fields": ["Id", *fields]})
             entries = await self._api.entries("POST", f"composite/sobjects/{kind}", body, len(some))
-            found |= {record_id(e["Id"]): e for e in entries if e}
+            found |= {record_id(e.get("Id")): e for e in entries if e}
         return found
 
     async def write(
