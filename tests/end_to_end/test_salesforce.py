@@ -112,6 +112,7 @@ def test_contacts_and_what_they_said(tmp_path: Path, sandbox: SandboxServer) -> 
     assert run(root, "contacts")["status"] == "no_changes"
 
 
+@pytest.mark.slow
 def test_a_mirror_deletes_who_left_or_withdrew(tmp_path: Path, sandbox: SandboxServer) -> None:
     """After a first run that is one job; nothing of it is left at Salesforce."""
     root = make_project(tmp_path, sandbox.url, rows=2_050, text=SHOP)
@@ -158,6 +159,7 @@ def test_people_who_do_not_exist_are_tried(tmp_path: Path, sandbox: SandboxServe
     assert {"FirstName", "Phone"} <= {line["field"] for line in lines}
 
 
+@pytest.mark.slow
 def test_an_organisation_made_anew_is_filled_anew(tmp_path: Path, sandbox: SandboxServer) -> None:
     """As after a sandbox's refresh, under the same name."""
     root = make_project(tmp_path, sandbox.url, rows=3, text=SHOP)
@@ -168,6 +170,7 @@ def test_an_organisation_made_anew_is_filled_anew(tmp_path: Path, sandbox: Sandb
     assert len(contacts(sandbox)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
@@ -187,6 +190,7 @@ def test_what_cannot_work_sends_nothing(
     assert contacts(sandbox) == {}
 
 
+@pytest.mark.slow
 def test_another_purpose_is_approved_anew(tmp_path: Path, sandbox: SandboxServer) -> None:
     """What people say yes to is part of what was approved, and so is the organisation."""
     root = make_project(tmp_path, sandbox.url, rows=2, text=SHOP)
