@@ -79,9 +79,7 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src/mayfly"
 EXTRAS = (
     *("aws", "bigquery", "databricks", "gcp", "gcs", "google_ads", "mysql", "objects"),
-    *("pkcs11", "redshift", "s3", "sandbox", "sftp", "snowflake", "spark", "vault"),
-    *("aws", "bigquery", "databricks", "gcp", "google_ads", "mysql", "objects", "pkcs11"),
-    *("redshift", "salesforce", "sandbox", "snowflake", "spark", "vault"),
+    *("pkcs11", "redshift", "s3", "salesforce", "sandbox", "sftp", "snowflake", "spark", "vault"),
 )
 # Where a distribution's module has another name.
 MODULES = {

@@ -82,6 +82,8 @@ def _document(root: Path, type_: str, options: dict[str, object]) -> dict[str, A
         syncs={"s": sync},
     )
     return approval_document(project, "s", {})
+
+
 def test_what_tells_one_destination_from_another_is_approved() -> None:
     """Where rows go does not change without a person who says so."""
     pinned = {*approval._ADDRESS, *approval._FURTHER}
