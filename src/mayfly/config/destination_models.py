@@ -316,6 +316,52 @@ class PinterestDestination(DestinationPart):
     )
 
 
+MICROSOFT = "https://campaign.api.bingads.microsoft.com"
+
+
+class MicrosoftAdsDestination(DestinationPart):
+    """Customer lists of a Microsoft Advertising account."""
+
+    modes = ("audience", "upsert")
+    needs = ("audience",)
+    vendor = MICROSOFT
+
+    type: Literal["microsoft_ads"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    account_id: Digits = Field(
+        description="The ad account, quoted: `aid` in the address of Microsoft Advertising.",
+        examples=["123456789"],
+    )
+    customer_id: Digits = Field(
+        description="The manager account above it, quoted: `cid` there.", examples=["987654321"]
+    )
+    developer_token: Reference = Field(description="Reference to the developer token.")
+    access_token: Login = Field(
+        description="`connection:NAME`, see `mayfly connect`, or a reference to a token."
+    )
+    client_id: Line | None = Field(
+        default=None, description="Of the app that `mayfly connect` logs in with."
+    )
+    client_secret: Reference | None = Field(
+        default=None, description="Reference to that app's secret, where it has one."
+    )
+    customer_match_terms: Literal["accepted"] = Field(
+        description="That whoever answers for the account accepts the Customer Match terms; every "
+        "request says so to Microsoft."
+    )
+    membership_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=390,
+        description="How long somebody stays in the list; 390, the longest that ends, by default. "
+        "Who is in it is sent again after a third of that.",
+    )
+    endpoint: Annotated[str, VendorEndpoint(MICROSOFT)] | None = Field(
+        default=None,
+        description="`sandbox` or `http://127.0.0.1:PORT`; by default Microsoft's own.",
+    )
+
+
 class Owned(DestinationPart):
     """What every destination declares that can be your own."""
 
@@ -632,6 +678,7 @@ AnyDestination = (
     | TheTradeDeskDestination
     | GoogleAdsDestination
     | LinkedInAdsDestination
+    | MicrosoftAdsDestination
     | SnapDestination
     | PinterestDestination
     | PostgresDestination

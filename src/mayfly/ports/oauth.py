@@ -26,6 +26,7 @@ class OAuthSpec:
             takes no loopback one: who logs in then gives the address that the browser ended at.
         scope_separator: between scopes in the authorise URL, and in replies beside a space.
         client_in_header: whether client id and secret go as HTTP Basic, and not in the body.
+        unlisted_scopes: those of `scopes` that the vendor's replies do not tell, though granted.
         pkce: whether a code is bound to its attempt by a verifier; False only where the vendor
             refuses requests with one. Then the client must have a secret.
     """
@@ -42,6 +43,7 @@ class OAuthSpec:
     redirect_uri_option: str = ""
     scope_separator: str = " "
     client_in_header: bool = False
+    unlisted_scopes: frozenset[str] = frozenset()
     pkce: bool = True
 
     def __post_init__(self) -> None:

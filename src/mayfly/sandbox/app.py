@@ -20,6 +20,7 @@ from mayfly.sandbox.hubspot_calls import HubspotVendor
 from mayfly.sandbox.linkedin import LinkedInVendor
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaVendor
+from mayfly.sandbox.microsoft import MicrosoftVendor
 from mayfly.sandbox.pinterest import PinterestVendor
 from mayfly.sandbox.recording import Recorder
 from mayfly.sandbox.salesforce import Salesforce
@@ -58,6 +59,7 @@ class SandboxApp:
         # Who comes first is asked first; Meta takes what nobody else does.
         self.hubspot = Hubspot()
         self.linkedin = LinkedInVendor(tokens=tokens)
+        self.microsoft = MicrosoftVendor(tokens=tokens)
         self.salesforce = Salesforce()
         self.salesforce_vendor = SalesforceVendor(self.salesforce, tokens)
         self.webhook = WebhookReceiver()
@@ -70,6 +72,7 @@ class SandboxApp:
             self.gcs,
             self.trade_desk,
             self.linkedin,
+            self.microsoft,
             self.snap,
             self.pinterest,
             MetaVendor(self.meta),

@@ -161,7 +161,8 @@ async def exchange(http: HttpClient, client: OAuthClient, login: Login, code: st
             hint="Run `mayfly connect` again; a code is good once, for a short time.",
         )
     granted = given.get("scope")
-    if isinstance(granted, str) and (missing := set(client.spec.scopes) - _scopes(granted, client)):
+    expected = set(client.spec.scopes) - client.spec.unlisted_scopes
+    if isinstance(granted, str) and (missing := expected - _scopes(granted, client)):
         raise ConfigError(
             "scope_missing",
             f"{len(missing)} of {len(client.spec.scopes)} rights that are needed were not granted.",

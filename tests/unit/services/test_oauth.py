@@ -86,6 +86,20 @@ def test_a_vendor_that_takes_no_verifier_is_sent_none() -> None:
     assert (caught.value.code, endpoint.url) == ("oauth_client", "")
 
 
+def test_a_right_that_no_reply_tells_is_not_missed() -> None:
+    """Microsoft does not tell of `offline_access`; another that is not there is missed."""
+    client = OAuthClient(
+        spec=replace(SPEC, unlisted_scopes=frozenset({"write"})),
+        client_id="client",
+        client_secret="s",
+    )
+    told = {**GOOD, "scope": "read"}
+    assert asyncio.run(exchange(answering(200, told), client, LOGIN, "c")).access_token == "a"
+    with pytest.raises(ConfigError) as caught:
+        asyncio.run(exchange(answering(200, {**GOOD, "scope": "write"}), client, LOGIN, "c"))
+    assert caught.value.code == "scope_missing"
+
+
 def test_a_life_that_is_not_told_is_the_declared_one() -> None:
     """Some vendors say none."""
     endpoint = answering(200, {"access_token": "a"})
