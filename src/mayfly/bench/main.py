@@ -21,6 +21,7 @@ from mayfly.bench import by_hand, projects, rates
 from mayfly.bench.naive import naive_run
 from mayfly.bench.postgres import VARIABLE, postgres_server
 from mayfly.bench.reading import ROUNDS, reading, sources_here
+from mayfly.bench.requests import requests
 from mayfly.bench.server import ServerProcess
 from mayfly.domain.errors import ConfigError
 
@@ -81,6 +82,7 @@ def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
         **measured,
         "ratios": [_judged(name, ratios.get(name)) for name in EXPECTED],
         "rates": [_rate(name, rows) for name in RATES],
+        "requests": requests(rows),
     }
     if not quiet:
         _show(document)
@@ -240,6 +242,12 @@ def _show(document: dict[str, Any]) -> None:
     for found in document["reading"]:
         read.add_row(found["source"], f"{found['rows']:,}", f"{found['per_second']:,.0f}")
     console.print(read)
+    bodies = Table("batch to requests", "CPU s per 100,000 rows", "over orjson alone", box=None)
+    for found in document["requests"]:
+        figures = (found["cpu_seconds"], found["over_orjson"])
+        shown = ["not measured" if figure is None else f"{figure:.2f}" for figure in figures]
+        bodies.add_row(found["destination"], *shown)
+    console.print(bodies)
 
 
 def _shares(run: dict[str, Any]) -> dict[str, float]:

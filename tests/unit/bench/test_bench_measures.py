@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from mayfly.bench import main, postgres
+from mayfly.bench import main, postgres, requests
 from mayfly.domain.errors import ConfigError
 
 SCHEMA = Path(__file__).parents[3] / "docs/reference/json/bench.schema.json"
@@ -31,6 +31,7 @@ def test_every_part_is_measured(
     read = {found["source"]: found for found in document["reading"]}
     assert list(read) == ["duckdb", "sqlite", "postgres"]
     assert all(found["rows"] == 10_000 and found["per_second"] > 0 for found in read.values())
+    assert {found["destination"] for found in document["requests"]} == set(requests.subjects())
     measured = document["postgres"]
     assert [run["rows"] for run in (document["first"], measured["upsert"])] == [10_000] * 2
     assert [measured[name]["rows"] for name in ("tenth", "whole")] == [1_000, 10_000]
@@ -42,6 +43,7 @@ def test_every_part_is_measured(
     assert "postgres diff over its statements" in out
     assert "upsert over copy and merge" in out
     assert "read from" in out
+    assert "CPU s per 100,000 rows" in out
 
 
 def test_a_ratio_is_judged_by_its_own_bound() -> None:
