@@ -29,6 +29,7 @@ from mayfly.connectors.destinations import (
     snap,
     the_trade_desk,
     webhook,
+    zendesk,
 )
 from mayfly.connectors.destinations import (
     files as files_destination,
@@ -79,6 +80,7 @@ CONNECTORS: dict[str, Connector] = {
         gcs.CONNECTOR,
         sftp.CONNECTOR,
         webhook.CONNECTOR,
+        zendesk.CONNECTOR,
     )
 }
 """Every kind of destination by its `type`; a test holds them against those of the project files."""

@@ -31,6 +31,7 @@ from mayfly.config.fields import (
     SalesforceDomain,
     SalesforceId,
     SftpFolder,
+    Subdomain,
     VendorEndpoint,
     WebhookUrl,
 )
@@ -652,6 +653,38 @@ class SalesforceDestination(Owned):
     )
 
 
+ZENDESK = "https://SUBDOMAIN.zendesk.com"
+
+
+class ZendeskDestination(Owned):
+    """Users of a Zendesk account."""
+
+    modes = ("upsert", "mirror", "audience")
+    keyed = ("upsert", "mirror", "audience")
+    listed = ("audience",)
+    logins = ("access_token", "api_token")
+    together = ("api_user", "api_token")
+    vendor = ZENDESK
+
+    type: Literal["zendesk"] = Field(description="Kind of destination.")
+    subdomain: Subdomain = Field(
+        description="Of the account: `SUBDOMAIN.zendesk.com`.", examples=["shop"]
+    )
+    access_token: Reference | None = Field(
+        default=None, description="Reference to a token of OAuth."
+    )
+    api_user: Line | None = Field(
+        default=None, description="Address of the administrator that `api_token` stands for."
+    )
+    api_token: Reference | None = Field(
+        default=None, description="Reference to a token of the API, in the other's place."
+    )
+    endpoint: Annotated[str, VendorEndpoint(ZENDESK)] | None = Field(
+        default=None,
+        description="`sandbox` or `http://127.0.0.1:PORT`; by default the account's own.",
+    )
+
+
 class WebhookDestination(Owned):
     """An address of your own that is sent signed messages, after Standard Webhooks."""
 
@@ -690,5 +723,6 @@ AnyDestination = (
     | GcsDestination
     | SftpDestination
     | WebhookDestination
+    | ZendeskDestination
 )
 DestinationFile = Annotated[AnyDestination, Field(discriminator="type")]

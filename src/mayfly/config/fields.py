@@ -197,6 +197,7 @@ AwsKeyArn = Annotated[
     str, Formed("arn:aws[a-z-]{0,10}:kms:[a-z0-9-]{1,32}:[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
 ]
 HostName = Annotated[str, Formed("[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")]
+Subdomain = Annotated[str, Formed("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")]
 HostKey = Annotated[
     str,
     Formed("(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{16,4096}={0,2}"),

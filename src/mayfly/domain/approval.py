@@ -13,10 +13,9 @@ from mayfly.domain.settings import Project
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 _FURTHER = (
-    *("url", "region", "subscriptions"),
+    *("url", "region", "subscriptions", "domain", "consents", "subdomain"),
     *("bucket", "bucket_owner", "folder", "group_reads", "host", "host_keys", "kms_key", "port"),
     *("prefix", "username"),
-    *("url", "region", "subscriptions", "domain", "consents"),
     *("advertiser_id", "data_provider_id", "data_centre", "identity", "uid2_operator"),
     # What is stated of the people that Google is sent.
     *("ad_personalization", "ad_user_data", "customer_match_terms", "send_addresses"),

@@ -29,6 +29,7 @@ from mayfly.sandbox.snap import SnapVendor
 from mayfly.sandbox.trade_desk import TradeDeskVendor
 from mayfly.sandbox.vendor import Vendor, as_json
 from mayfly.sandbox.webhook import WebhookReceiver
+from mayfly.sandbox.zendesk import ZendeskVendor
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _ABORT = "mayfly.transport"
@@ -64,12 +65,14 @@ class SandboxApp:
         self.salesforce_vendor = SalesforceVendor(self.salesforce, tokens)
         self.webhook = WebhookReceiver()
         self.gcs = GcsVendor(tokens=tokens)
+        self.zendesk = ZendeskVendor(tokens=tokens)
         self.vendors: tuple[Vendor, ...] = (
             self.google_vendor,
             HubspotVendor(self.hubspot, tokens),
             self.salesforce_vendor,
             self.webhook,
             self.gcs,
+            self.zendesk,
             self.trade_desk,
             self.linkedin,
             self.microsoft,
