@@ -98,6 +98,7 @@ syncs:
         "`SHA256_EMAIL` is the address in lower case without any white space, dots and plus kept. "
         "Names, job titles, companies and countries, which LinkedIn takes in clear, are not sent, "
         "nor are telephone numbers, for which it has no identifier.",
+        "There is no field for consent: who has not agreed is not sent.",
         "The status of a segment is read in every run. To one that is `EXPIRED`, `FAILED` or "
         "`ERROR` nobody is added (`audience_unusable`); removals still go.",
         "A segment that was just made may be unknown to LinkedIn for a minute or two: the run "
@@ -112,6 +113,8 @@ syncs:
         "Everything: it was tried against the sandbox, driven by LinkedIn's own client too.",
         "Which names LinkedIn takes as `sourcePlatform` of a segment from an app: `MAYFLY` by "
         "default.",
+        "How LinkedIn refuses a refresh token that has ended: anything but `invalid_grant` is told "
+        "as an answer that is not understood, and not as `needs_consent`.",
         "In which header the id of a new segment comes: `x-restli-id` and `x-linkedin-id` are "
         "read.",
         "Whether somebody who was added by two identifiers, and is removed by one, stays by the "
