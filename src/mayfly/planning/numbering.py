@@ -192,12 +192,17 @@ class NumberingSql:
         """One row per identifier that no row wants any more."""
         spec, names, sql = self._spec, self._names, self._sql
         name = sql.literal(field.name)
+        held = sql.held_elsewhere(
+            f"SELECT k.digest FROM ({still_held(spec, names)}) k WHERE k.field = {name}",
+            pairs=names.of("pairs"),
+            gone=names.of("gone"),
+            field=name,
+        )
         candidates = (
             f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name} "
             f"AND g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
             f"WHERE q.v{position} IS NOT NULL) "
-            f"AND g.digest NOT IN (SELECT k.digest FROM ({still_held(spec, names)}) k "
-            f"WHERE k.field = {name})"
+            f"AND g.digest NOT IN ({held})"
         )
         keys = ", ".join(no_key(spec, sql))
         batch, pos = self._places(first_batch)

@@ -320,6 +320,18 @@ class SqlDialect(ABC):
         """Delete rows; in the condition the table is called `TARGET`."""
         return f"DELETE FROM {table} AS {TARGET} WHERE {where}"
 
+    def held_elsewhere(self, query: str, *, pairs: str, gone: str, field: str) -> str:
+        """Query of the digests of a field that are gone, and that a pair which is not gone holds.
+
+        Args:
+            query: that anti-joins them.
+            pairs: quoted name of the table of delivered pairs.
+            gone: of those that are gone, each of which is in `pairs`.
+            field: a literal.
+        """
+        del pairs, gone, field
+        return query
+
     def all_of_both(
         self, columns: str, left: str, right: str, on: str, *, beside: str, gap: str
     ) -> str:
