@@ -42,13 +42,13 @@ from mayfly.cli.commands import app
 from mayfly.config.load import load_project
 from mayfly.connectors.destinations.batch_files import BatchFiles
 from mayfly.connectors.destinations.google_ads_tokens import ServiceAccount
-from mayfly.connectors.destinations.meta_ads_answers import answer
 from mayfly.connectors.destinations.s3 import S3Settings
 from mayfly.connectors.destinations.s3 import make as s3_place
 from mayfly.connectors.destinations.s3_requests import S3Keys
 from mayfly.connectors.destinations.salesforce_tokens import Credentials, Tokens
 from mayfly.connectors.destinations.sftp import SftpFolder
 from mayfly.connectors.destinations.sftp_session import SftpSettings
+from mayfly.connectors.meta_graph import answer
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.mysql import MysqlSource

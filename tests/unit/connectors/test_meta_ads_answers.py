@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.connectors.destinations.meta_ads_answers import LONG_PAUSE_SECONDS, answer, codes
+from mayfly.connectors.destinations.meta_ads_answers import codes
+from mayfly.connectors.meta_graph import LONG_PAUSE_SECONDS, answer
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.ports.http import HttpReply

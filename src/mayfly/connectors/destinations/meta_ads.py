@@ -7,7 +7,6 @@ Docs: docs/howto/meta-ads.md.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 import orjson
 
 from mayfly.connectors.destinations import require_protected
-from mayfly.connectors.destinations.meta_ads_answers import answer, codes, received
+from mayfly.connectors.destinations.meta_ads_answers import codes, received
 from mayfly.connectors.destinations.meta_ads_requests import (
     FIELDS,
     IDENTIFIERS,
@@ -27,7 +26,7 @@ from mayfly.connectors.destinations.meta_ads_requests import (
     Session,
     spread,
 )
-from mayfly.connectors.http_replies import check_endpoint
+from mayfly.connectors.meta_graph import API_VERSION, HOST, GraphSettings, graph_call
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
@@ -57,8 +56,6 @@ from mayfly.ports.http import HttpClient
 from mayfly.ports.source_spec import Revealed
 from mayfly.privacy.gate import ProtectedBatch
 
-HOST = "graph.facebook.com"
-API_VERSION = "v26.0"
 REQUEST_SECONDS = 60.0
 _PAGES_MAX = 1_000
 _GONE = ("meta_100_33", "meta_1487366")
@@ -104,11 +101,19 @@ class MetaAdsSettings:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(act_)?[0-9]{1,32}", self.account_id):
             raise ConfigError("bad_account_id", "account_id must be digits, as Ads Manager shows.")
-        if not re.fullmatch(r"v[0-9]{1,3}\.[0-9]{1,2}", self.api_version):
-            raise ConfigError("bad_api_version", "api_version must look like v26.0.")
         if not 1 <= len(self.audience.strip()) <= 200:
             raise ConfigError("bad_audience", "audience must be a name of 1 to 200 characters.")
-        check_endpoint(self.endpoint, HOST)
+        _ = self.graph
+
+    @property
+    def graph(self) -> GraphSettings:
+        """With what the Graph API is called."""
+        return GraphSettings(
+            access_token=self.access_token,
+            app_secret=self.app_secret,
+            api_version=self.api_version,
+            endpoint=self.endpoint,
+        )
 
     @property
     def account(self) -> str:
@@ -293,23 +298,15 @@ class MetaAds:
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> Mapping[str, Any]:
-        token = self._settings.access_token.reveal()
-        query = dict(params or {})
-        if self._settings.app_secret is not None:
-            secret = self._settings.app_secret.reveal().encode()
-            query["appsecret_proof"] = hmac.new(secret, token.encode(), "sha256").hexdigest()
-        headers = {"authorization": f"Bearer {token}"}
-        if content is not None:
-            headers["content-type"] = "application/json"
-        reply = await self._http.request(
+        return await graph_call(
+            self._settings.graph,
+            self._http,
             method,
-            f"{self._settings.endpoint}/{self._settings.api_version}/{path}",
-            params=query,
-            headers=headers,
+            path,
+            params=params,
             content=content,
             timeout_seconds=REQUEST_SECONDS,
         )
-        return answer(reply)
 
 
 def _of_people(error: ContractError) -> ContractError:
