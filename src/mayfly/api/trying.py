@@ -53,7 +53,9 @@ def tried(app: App, destination: str, *, sync: str | None, rows: int) -> dict[st
         raise UsageError("not_compiled", "The sync could not be compiled.")
     model = app.project.models[chosen.model]
     columns = app.source(model.source).describe(compiled.spec.model_sql)
-    people = _granted(model, synthetic_rows(columns, model.columns, rows))
+    samples = _samples(app.project, chosen)
+    now = app.clock.now()
+    people = _granted(model, synthetic_rows(columns, model.columns, rows, samples, now=now))
     with _copy(app, chosen, people) as (trial, empty):
         sent = _run(trial, RunRequest())
         back = None
@@ -81,6 +83,13 @@ def _chosen(project: Project, destination: str, name: str | None) -> SyncSetting
             hint=f"Give one with --sync: {', '.join(sorted(there)) or 'there is none'}.",
         )
     return there[name]
+
+
+def _samples(project: Project, sync: SyncSettings) -> dict[str, str]:
+    """What columns have to hold that the destination takes in no other form."""
+    spec = SPECS[project.destinations[sync.destination].type]
+    declared = ((column, spec.field(name)) for name, column in sync.mapping.items())
+    return {column: f.sample for column, f in declared if f is not None and f.sample}
 
 
 def _granted(model: ModelSettings, people: pa.Table) -> pa.Table:
@@ -116,7 +125,11 @@ def _copy(
             root=Path(name),
             sources={_SOURCE: SourceSettings(name=_SOURCE, type="duckdb", path=path)},
             models={sync.model: copied},
-            syncs={SYNC: replace(sync, name=SYNC, id=SYNC, mode=mode.value, on_outage="replan")},
+            syncs={
+                SYNC: replace(
+                    sync, name=SYNC, id=SYNC, mode=mode.value, on_outage="replan", trial=True
+                )
+            },
             anchors={},
             spool=None,
             dbt=None,

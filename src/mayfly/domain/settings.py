@@ -179,7 +179,10 @@ class DestinationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncSettings:
-    """One model sent to one destination; `mapping` is destination field to model column."""
+    """One model sent to one destination; `mapping` is destination field to model column.
+
+    `trial` is of `mayfly test`: its people do not exist.
+    """
 
     name: str
     id: str
@@ -198,6 +201,7 @@ class SyncSettings:
     batch_rows: int | None = None
     withheld_threshold: float = 0.05
     description: str = ""
+    trial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,8 @@ class FieldSpec:
         shape: pattern that a value of `Form.CLEAR` must match whole; by default a device's id.
         keeps_case: whether letters of a `Form.CLEAR` identifier leave as they are; else in lower
             case.
+        sample: what a row of `mayfly test` holds, where its class does not tell: `{n}` is the
+            row's number, `{now}` seconds since 1970.
     """
 
     name: str
@@ -47,6 +49,7 @@ class FieldSpec:
     identifier: bool = False
     shape: str | None = None
     keeps_case: bool = False
+    sample: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,7 +119,8 @@ class _Compiler:
             run=self.r.run,
             mode=self.mode,
             external=self.external,
-            by_identifier=by_identifier,
+            # What was appended is told by its key alone: of events none is taken back by a person.
+            by_identifier=by_identifier and self.mode is not SyncMode.APPEND,
             model_sql=sql,
             keys=keys,
             fields=tuple(fields),

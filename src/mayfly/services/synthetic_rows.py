@@ -19,7 +19,7 @@ from mayfly.domain.settings import ColumnSettings
 from mayfly.ports.source import ColumnInfo
 
 ROWS_MAX = 100
-_DAY = dt.date(1990, 1, 1)
+_MOMENT = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 
 _TEXTS = {
     "email": "mayfly-test-{n}@example.com",
@@ -44,7 +44,12 @@ _OTHER = "mayfly-test-{n}"
 
 
 def synthetic_rows(
-    columns: Sequence[ColumnInfo], declared: Mapping[str, ColumnSettings], rows: int
+    columns: Sequence[ColumnInfo],
+    declared: Mapping[str, ColumnSettings],
+    rows: int,
+    samples: Mapping[str, str] | None = None,
+    *,
+    now: dt.datetime = _MOMENT,
 ) -> pa.Table:
     """A table of so many people.
 
@@ -52,6 +57,8 @@ def synthetic_rows(
         columns: of the model.
         declared: what the project files say of them.
         rows: at most 100: so many numbers are reserved.
+        samples: by column, see `FieldSpec.sample`.
+        now: the moment that these speak of.
 
     Raises:
         UsageError: `no_synthetic_value`, a column's type has none.
@@ -59,7 +66,13 @@ def synthetic_rows(
     made = {}
     for info in columns:
         column = declared.get(info.name, ColumnSettings(name=info.name))
-        values = [_value(column, info, n) for n in range(rows)]
+        sample = (samples or {}).get(info.name)
+        values = [
+            _value(column, info, n)
+            if sample is None or column.values
+            else _of_sample(info.arrow_type, sample, n, now)
+            for n in range(rows)
+        ]
         try:
             made[info.name] = pa.array(values, info.arrow_type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
@@ -93,6 +106,19 @@ def _value(column: ColumnSettings, info: ColumnInfo, n: int) -> Any:
     return text if _is_text(kind) else None
 
 
+def _of_sample(kind: pa.DataType, sample: str, n: int, now: dt.datetime) -> Any:
+    text = sample.format(n=n, now=int(now.timestamp()))
+    if pa.types.is_boolean(kind):
+        return text == "true"
+    if _is_number(kind):
+        return _number(kind, float(text))
+    if pa.types.is_temporal(kind):
+        return _moment(kind, now)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return text.encode()
+    return text if _is_text(kind) else None
+
+
 def _number(kind: pa.DataType, number: float) -> Any:
     if pa.types.is_decimal(kind):
         return Decimal(int(number))
@@ -101,12 +127,11 @@ def _number(kind: pa.DataType, number: float) -> Any:
     return abs(int(number)) if pa.types.is_unsigned_integer(kind) else int(number)
 
 
-def _moment(kind: pa.DataType) -> Any:
+def _moment(kind: pa.DataType, moment: dt.datetime = _MOMENT) -> Any:
     if pa.types.is_date(kind):
-        return _DAY
+        return moment.date()
     if pa.types.is_timestamp(kind):
-        zone = dt.UTC if kind.tz else None
-        return dt.datetime(_DAY.year, _DAY.month, _DAY.day, tzinfo=zone)
+        return moment.replace(tzinfo=dt.UTC if kind.tz else None)
     return None
 
 

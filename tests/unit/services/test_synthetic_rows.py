@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pyarrow as pa
 import pytest
 
@@ -74,3 +76,23 @@ def test_a_value_that_does_not_fit_is_told() -> None:
     declared = {"d": ColumnSettings(name="d", minimum=1_000)}
     with pytest.raises(UsageError, match="no_synthetic_value"):
         synthetic_rows([_info("d", pa.int8())], declared, 1)
+
+
+def test_what_a_destination_takes_in_no_other_form_is_made_as_it_says() -> None:
+    """By the row's number and the present moment, in the column's own type; `values` weigh more."""
+    now = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
+    seconds = int(now.timestamp())
+    kinds = {
+        "text": pa.string(),
+        "number": pa.int64(),
+        "moment": pa.timestamp("us", tz="UTC"),
+        "listed": pa.string(),
+    }
+    samples = {"text": "id-{now}-{n}", "number": "{now}", "moment": "{now}", "listed": "{n}"}
+    declared = {"listed": ColumnSettings(name="listed", values=("gold",))}
+    columns = [_info(name, kind) for name, kind in kinds.items()]
+    rows = synthetic_rows(columns, declared, 2, samples, now=now)
+    assert rows.column("text").to_pylist() == [f"id-{seconds}-0", f"id-{seconds}-1"]
+    assert rows.column("number").to_pylist() == [seconds, seconds]
+    assert rows.column("moment").to_pylist() == [now, now]
+    assert rows.column("listed").to_pylist() == ["gold", "gold"]
