@@ -21,6 +21,7 @@ from mayfly.connectors.destinations import (
     hubspot,
     linkedin_ads,
     meta_ads,
+    meta_conversions,
     microsoft_ads,
     pinterest,
     s3,
@@ -63,6 +64,7 @@ CONNECTORS: dict[str, Connector] = {
     connector.spec.name: connector
     for connector in (
         meta_ads.CONNECTOR,
+        meta_conversions.CONNECTOR,
         hubspot.CONNECTOR,
         salesforce.CONNECTOR,
         the_trade_desk.CONNECTOR,

@@ -95,6 +95,51 @@ class MetaAdsDestination(DestinationPart):
     )
 
 
+class MetaConversionsDestination(DestinationPart):
+    """Events of people in a dataset of Meta's, through the Conversions API."""
+
+    modes = ("append",)
+    vendor = META
+
+    type: Literal["meta_conversions"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    dataset_id: Digits = Field(
+        description="The dataset, which is the pixel's id, quoted.", examples=["1234567890"]
+    )
+    access_token: Login = Field(
+        description="Reference to the token, or `connection:NAME`, see `mayfly connect`."
+    )
+    app_secret: Reference | None = Field(default=None, description="Reference to the app secret.")
+    api_version: ApiVersion | None = Field(
+        default=None, description="Of the Graph API.", examples=["v26.0"]
+    )
+    action_source: (
+        Literal[
+            "website",
+            "email",
+            "phone_call",
+            "chat",
+            "physical_store",
+            "system_generated",
+            "other",
+        ]
+        | None
+    ) = Field(default=None, description="Where events happen, of rows that do not say it.")
+    full_use: list[Name] = Field(
+        description="Purposes whose consent covers every use that Meta makes of an event; events "
+        "of any other are sent with Limited Data Use.",
+        examples=["[ads]"],
+    )
+    test_event_code: Annotated[str, Formed("[A-Za-z0-9_-]{1,64}")] | None = Field(
+        default=None,
+        description="As Events Manager shows it; `mayfly test` alone sends it.",
+        examples=["TEST12345"],
+    )
+    endpoint: Annotated[str, VendorEndpoint(META)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default Meta's own."
+    )
+
+
 class TheTradeDeskDestination(DestinationPart):
     """First-party segments of an advertiser of The Trade Desk."""
 
@@ -706,6 +751,7 @@ class WebhookDestination(Owned):
 
 AnyDestination = (
     MetaAdsDestination
+    | MetaConversionsDestination
     | HubspotDestination
     | SalesforceDestination
     | TheTradeDeskDestination

@@ -17,6 +17,7 @@ _FURTHER = (
     *("bucket", "bucket_owner", "folder", "group_reads", "host", "host_keys", "kms_key", "port"),
     *("prefix", "username"),
     *("advertiser_id", "data_provider_id", "data_centre", "identity", "uid2_operator"),
+    *("dataset_id", "event_source", "event_source_id", "full_use"),
     # What is stated of the people that Google is sent.
     *("ad_personalization", "ad_user_data", "customer_match_terms", "send_addresses"),
 )

@@ -19,7 +19,8 @@ from mayfly.sandbox.hubspot import Hubspot
 from mayfly.sandbox.hubspot_calls import HubspotVendor
 from mayfly.sandbox.linkedin import LinkedInVendor
 from mayfly.sandbox.meta import Meta
-from mayfly.sandbox.meta_calls import MetaVendor
+from mayfly.sandbox.meta_calls import MetaEventsVendor, MetaVendor
+from mayfly.sandbox.meta_events import Datasets
 from mayfly.sandbox.microsoft import MicrosoftVendor
 from mayfly.sandbox.pinterest import PinterestVendor
 from mayfly.sandbox.recording import Recorder
@@ -54,6 +55,7 @@ class SandboxApp:
         self.google = Google()
         self.google_vendor = GoogleVendor(self.google, tokens=tokens)
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
+        self.datasets = Datasets()
         self.trade_desk = TradeDeskVendor(tokens=tokens)
         self.snap = SnapVendor(tokens=tokens)
         self.pinterest = PinterestVendor(tokens=tokens)
@@ -78,6 +80,7 @@ class SandboxApp:
             self.microsoft,
             self.snap,
             self.pinterest,
+            MetaEventsVendor(self.meta, self.datasets),
             MetaVendor(self.meta),
         )
         self.faults = Faults()

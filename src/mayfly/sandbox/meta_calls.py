@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mayfly.sandbox.meta import Meta, shown
+from mayfly.sandbox.meta_events import Datasets
 from mayfly.sandbox.meta_rows import GraphError
 from mayfly.sandbox.vendor import as_json
 
@@ -48,17 +49,7 @@ class MetaVendor:
 
     def refused(self, kind: str, path: str, headers: Mapping[str, str]) -> Response:
         """See `Vendor.refused`."""
-        match kind:
-            case "503":
-                error = GraphError(2, "Service temporarily unavailable", status=503)
-            case "429":
-                error = GraphError(80003, "(#80003) There have been too many calls.", status=429)
-                return _refusal(error, {**headers, **_usage(path, minutes=1)})
-            case "401":
-                error = GraphError(190, "The access token expired.", status=401)
-            case _:
-                error = GraphError(100, "(#100) Invalid parameter", status=400)
-        return _refusal(error, headers)
+        return _refused(kind, path, headers)
 
     def members(self, query: Mapping[str, str]) -> Any:
         """See `Vendor.members`."""
@@ -80,13 +71,7 @@ class MetaVendor:
         self.meta.reset()
 
     async def _answer(self, request: Request, body: bytes, partial: bool) -> dict[str, Any]:
-        query = dict(request.query_params)
-        if len(request.url.query) > URL_BYTES_MAX:
-            raise GraphError(1, "Please reduce the amount of data in the URL.", status=414)
-        if len(body) > BODY_BYTES_MAX:
-            raise GraphError(1, "Please reduce the amount of data.", status=413)
-        given = query | await _parameters(request, body)
-        self.meta.authorise(_token(request, given), given.get("appsecret_proof"))
+        given = await authorised(request, body, self.meta)
         match = _PATH.fullmatch(request.url.path)
         if match is None:
             raise GraphError(2500, "Unknown path components.", status=400)
@@ -131,6 +116,70 @@ class MetaVendor:
                 return meta.users(node, "replace", given, refuse_first=partial)
             case _:
                 raise GraphError(100, f"Unsupported {method.lower()} request.")
+
+
+class MetaEventsVendor:
+    """Meta's datasets as one of the sandbox's platforms: the Conversions API.
+
+    Args:
+        meta: who knows tokens.
+        datasets: with their events.
+    """
+
+    name = "meta_conversions"
+
+    def __init__(self, meta: Meta, datasets: Datasets) -> None:
+        self.meta = meta
+        self.datasets = datasets
+
+    def takes(self, path: str) -> bool:
+        """See `Vendor.takes`."""
+        match = _PATH.fullmatch(path)
+        return match is not None and match[2] == "events" and not match[1].startswith("act_")
+
+    async def answer(self, request: Request, body: bytes, *, partial: bool) -> Response:
+        """See `Vendor.answer`."""
+        match = _PATH.fullmatch(request.url.path)
+        try:
+            given = await authorised(request, body, self.meta)
+            if match is None or request.method != "POST":
+                raise GraphError(100, f"Unsupported {request.method.lower()} request.")
+            return as_json(self.datasets.receive(match[1], given, refuse_first=partial))
+        except GraphError as error:
+            return _refusal(error, {})
+
+    def refused(self, kind: str, path: str, headers: Mapping[str, str]) -> Response:
+        """See `Vendor.refused`."""
+        return _refused(kind, path, headers)
+
+    def members(self, query: Mapping[str, str]) -> Any:
+        """See `Vendor.members`: events of a dataset, in the order they came."""
+        found = self.datasets.events.get(query.get("audience", ""))
+        return None if found is None else list(found.values())
+
+    def lists(self) -> list[dict[str, Any]]:
+        """See `Vendor.lists`."""
+        return [{"id": k, "count": len(v)} for k, v in self.datasets.events.items()]
+
+    def reset(self) -> None:
+        """See `Vendor.reset`."""
+        self.datasets.reset()
+
+
+async def authorised(request: Request, body: bytes, meta: Meta) -> dict[str, Any]:
+    """A call's parameters, once its size and its token are known to be right.
+
+    Raises:
+        GraphError: they are not.
+    """
+    query = dict(request.query_params)
+    if len(request.url.query) > URL_BYTES_MAX:
+        raise GraphError(1, "Please reduce the amount of data in the URL.", status=414)
+    if len(body) > BODY_BYTES_MAX:
+        raise GraphError(1, "Please reduce the amount of data.", status=413)
+    given = query | await _parameters(request, body)
+    meta.authorise(_token(request, given), given.get("appsecret_proof"))
+    return given
 
 
 async def _parameters(request: Request, body: bytes) -> dict[str, Any]:
@@ -187,6 +236,21 @@ def _usage(path: str, *, minutes: int = 0) -> dict[str, str]:
     found = re.search(r"[0-9]{6,}", path)
     business = found.group() if found else "0"
     return {"x-business-use-case-usage": orjson.dumps({business: [use]}).decode()}
+
+
+def _refused(kind: str, path: str, headers: Mapping[str, str]) -> Response:
+    """See `Vendor.refused`."""
+    match kind:
+        case "503":
+            error = GraphError(2, "Service temporarily unavailable", status=503)
+        case "429":
+            error = GraphError(80003, "(#80003) There have been too many calls.", status=429)
+            return _refusal(error, {**headers, **_usage(path, minutes=1)})
+        case "401":
+            error = GraphError(190, "The access token expired.", status=401)
+        case _:
+            error = GraphError(100, "(#100) Invalid parameter", status=400)
+    return _refusal(error, headers)
 
 
 def _refusal(error: GraphError, headers: Mapping[str, str]) -> Response:
