@@ -29,6 +29,7 @@ from mayfly.connectors.destinations import (
     sftp,
     snap,
     the_trade_desk,
+    tiktok_ads,
     webhook,
     zendesk,
 )
@@ -68,6 +69,7 @@ CONNECTORS: dict[str, Connector] = {
         hubspot.CONNECTOR,
         salesforce.CONNECTOR,
         the_trade_desk.CONNECTOR,
+        tiktok_ads.CONNECTOR,
         google_ads.CONNECTOR,
         linkedin_ads.CONNECTOR,
         microsoft_ads.CONNECTOR,

@@ -140,6 +140,27 @@ class MetaConversionsDestination(DestinationPart):
     )
 
 
+TIKTOK = "https://business-api.tiktok.com"
+
+
+class TiktokAdsDestination(DestinationPart):
+    """Custom audiences of a TikTok advertiser."""
+
+    modes = ("audience", "upsert")
+    needs = ("audience",)
+    vendor = TIKTOK
+
+    type: Literal["tiktok_ads"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    account_id: Digits = Field(description="The advertiser, quoted.", examples=["1234567890"])
+    access_token: Login = Field(
+        description="Reference to the token, or `connection:NAME`, see `mayfly connect`."
+    )
+    endpoint: Annotated[str, VendorEndpoint(TIKTOK)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default TikTok's own."
+    )
+
+
 class TheTradeDeskDestination(DestinationPart):
     """First-party segments of an advertiser of The Trade Desk."""
 
@@ -754,6 +775,7 @@ AnyDestination = (
     | MetaConversionsDestination
     | HubspotDestination
     | SalesforceDestination
+    | TiktokAdsDestination
     | TheTradeDeskDestination
     | GoogleAdsDestination
     | LinkedInAdsDestination

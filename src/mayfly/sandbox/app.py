@@ -27,6 +27,7 @@ from mayfly.sandbox.recording import Recorder
 from mayfly.sandbox.salesforce import Salesforce
 from mayfly.sandbox.salesforce_calls import SalesforceVendor
 from mayfly.sandbox.snap import SnapVendor
+from mayfly.sandbox.tiktok import TiktokVendor
 from mayfly.sandbox.trade_desk import TradeDeskVendor
 from mayfly.sandbox.vendor import Vendor, as_json
 from mayfly.sandbox.webhook import WebhookReceiver
@@ -56,6 +57,7 @@ class SandboxApp:
         self.google_vendor = GoogleVendor(self.google, tokens=tokens)
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
         self.datasets = Datasets()
+        self.tiktok = TiktokVendor(tokens)
         self.trade_desk = TradeDeskVendor(tokens=tokens)
         self.snap = SnapVendor(tokens=tokens)
         self.pinterest = PinterestVendor(tokens=tokens)
@@ -80,6 +82,7 @@ class SandboxApp:
             self.microsoft,
             self.snap,
             self.pinterest,
+            self.tiktok,
             MetaEventsVendor(self.meta, self.datasets),
             MetaVendor(self.meta),
         )

@@ -487,7 +487,8 @@ def test_only_a_connector_that_locates_says_so() -> None:
     from mayfly.connectors.destinations.webhook import WebhookDestination
 
     assert {name for name, spec in SPECS.items() if spec.locates} == {
-        *("google_ads", "hubspot", "meta_ads"),
+        *("google_ads", "hubspot", "linkedin_ads", "meta_ads", "pinterest", "salesforce", "snap"),
+        "tiktok_ads",
     }
     assert all(hasattr(cls, "locate") for cls in (MetaAds, Hubspot))
     others = (TableDestination, Files, WebhookDestination)

@@ -23,6 +23,7 @@ from mayfly.connectors.destinations.meta_conversions_page import PAGE
 from mayfly.connectors.http_replies import whole_number
 from mayfly.connectors.meta_graph import API_VERSION, HOST, GraphSettings, graph_call
 from mayfly.connectors.narrowing import Narrowing
+from mayfly.connectors.row_outcomes import rejected
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
@@ -30,7 +31,7 @@ from mayfly.domain.errors import (
     RequestRefusedError,
     TransientError,
 )
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.domain.outcomes import Outcomes, Reason
 from mayfly.domain.settings import DestinationSettings, SyncSettings
 from mayfly.ports.connector import Connector, DestinationRequest
 from mayfly.ports.destination import (
@@ -206,12 +207,7 @@ class MetaConversions:
 
         sent = [n for n in range(first, first + rows) if n not in told]
         await self._narrowing.send(sent, ask, refuse)
-        refused = Outcomes.all_of(OutcomeCode.REJECTED, len(told))
-        numbers = sorted(told)
-        reasons = {place: told[n] for place, n in enumerate(numbers)}
-        return Outcomes.all_of(OutcomeCode.ACCEPTED, rows).replaced(
-            [n - first for n in numbers], Outcomes(codes=refused.codes, reasons=reasons)
-        )
+        return rejected(told, first=first, rows=rows)
 
     def _require_received(
         self, reply: Mapping[str, Any], count: int, place: tuple[str, int, int]
