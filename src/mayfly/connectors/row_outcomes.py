@@ -12,19 +12,28 @@ from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 _FALSE = pa.scalar(False, pa.bool_())
 
 
-def rejected(told: Mapping[int, Reason], *, first: int, rows: int) -> Outcomes:
+def laid_out(
+    told: Mapping[int, Reason],
+    *,
+    first: int,
+    rows: int,
+    unconfirmed: Mapping[int, Reason] | None = None,
+) -> Outcomes:
     """Accepted all, but those that were told of.
 
     Args:
-        told: number in the batch to reason, of rows among these.
+        told: number in the batch to reason, of rows among these that were refused.
         first: number of the first row.
         rows: how many there are.
+        unconfirmed: the same, of rows that may have been taken.
     """
-    numbers = sorted(told)
-    refused = Outcomes.all_of(OutcomeCode.REJECTED, len(numbers))
-    reasons = {place: told[number] for place, number in enumerate(numbers)}
+    doubted = unconfirmed or {}
+    numbers = sorted({*told, *doubted})
+    codes = [OutcomeCode.REJECTED if n in told else OutcomeCode.UNCONFIRMED for n in numbers]
+    reasons = {place: told.get(n) or doubted[n] for place, n in enumerate(numbers)}
+    others = Outcomes(codes=pa.array([int(c) for c in codes], pa.uint8()), reasons=reasons)
     return Outcomes.all_of(OutcomeCode.ACCEPTED, rows).replaced(
-        [number - first for number in numbers], Outcomes(codes=refused.codes, reasons=reasons)
+        [number - first for number in numbers], others
     )
 
 

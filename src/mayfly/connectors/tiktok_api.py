@@ -24,7 +24,16 @@ from mayfly.ports.source_spec import Revealed
 HOST = "business-api.tiktok.com"
 VENDOR = "TikTok"
 _PATH = "/open_api/v1.3"
-PARAMETER, MISSING = 40002, 40007
+MISSING = 40007
+PARTLY_TAKEN = 20001
+"""A request of which some part was taken, and nobody says which."""
+# As the vendor's own client names them.
+_OF_ROWS = frozenset({40000, 40002, 40061, 40062})
+_TOO_OFTEN = frozenset({40100, 40132})
+_OF_TOKEN = frozenset({40102, 40103, 40104, 40105, 40107})
+_FORBIDDEN = frozenset({40001, 40003, 40113, 40117, 40118, 40125, 40130, 40131})
+_OF_ADVERTISER = frozenset({40300, 40301, 40302})
+_LATER = frozenset({40201, 40202, 60001})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +97,7 @@ def answer(reply: HttpReply) -> Mapping[str, Any]:
     """The reply's `data`, empty where it has none. Pure.
 
     Raises:
-        RequestRefusedError: 40002, a parameter is wrong: perhaps one of a row's.
+        RequestRefusedError: a parameter is wrong: perhaps one of a row's.
         EngineError: any other code than 0; the kind says what to do.
     """
     body = json_object(reply, VENDOR)
@@ -103,33 +112,37 @@ def answer(reply: HttpReply) -> Mapping[str, Any]:
 
 def _refusal(code: int, reply: HttpReply) -> EngineError:
     name = f"tiktok_{code}"
-    match code:
-        case 40100:
-            return TransientError(
-                "rate_limited",
-                f"{VENDOR} counts too many calls ({name}).",
-                retry_after_seconds=retry_after(reply),
-            )
-        case 40101 | 40102 | 40103 | 40104 | 40105:
-            return ConfigError(
-                "reauthorise",
-                f"{VENDOR} refuses the access token ({name}).",
-                hint="Authorise the app for the advertiser again, and store the new token.",
-            )
-        case 40001:
-            return ConfigError(
-                "no_permission",
-                f"{VENDOR} allows this token no such call ({name}).",
-                hint="Give the app the scopes that the destination's page names, and have the "
-                "advertiser authorise it again.",
-            )
-        case code if code == PARAMETER:
-            return RequestRefusedError(name, f"{VENDOR} refuses a request's parameters ({name}).")
-        case code if 50000 <= code < 60000:
-            return TransientError(
-                "destination_busy",
-                f"{VENDOR} cannot answer now ({name}).",
-                retry_after_seconds=retry_after(reply),
-            )
-        case _:
-            return ContractError(name, f"{VENDOR} refuses a request ({name}).")
+    if code in _TOO_OFTEN:
+        return TransientError(
+            "rate_limited",
+            f"{VENDOR} counts too many calls ({name}).",
+            retry_after_seconds=retry_after(reply),
+        )
+    if code in _LATER or 50000 <= code < 60000:
+        return TransientError(
+            "destination_busy",
+            f"{VENDOR} cannot answer now ({name}).",
+            retry_after_seconds=retry_after(reply),
+        )
+    if code in _OF_TOKEN:
+        return ConfigError(
+            "reauthorise",
+            f"{VENDOR} refuses the access token ({name}).",
+            hint="Authorise the app for the advertiser again, and store the new token.",
+        )
+    if code in _FORBIDDEN:
+        return ConfigError(
+            "no_permission",
+            f"{VENDOR} allows this token no such call ({name}).",
+            hint="Give the app the permissions that the destination's page names, and have the "
+            "advertiser authorise it again.",
+        )
+    if code in _OF_ADVERTISER:
+        return ConfigError(
+            "bad_account_id",
+            f"{VENDOR} has no such advertiser for this token ({name}).",
+            hint="See the advertiser's id in TikTok Ads Manager.",
+        )
+    if code in _OF_ROWS:
+        return RequestRefusedError(name, f"{VENDOR} refuses a request's parameters ({name}).")
+    return ContractError(name, f"{VENDOR} refuses a request ({name}).")

@@ -124,7 +124,7 @@ class TiktokVendor:
 
     def _asked(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         if path != "dmp/custom_audience/list/":
-            raise TiktokError(40002, "This path is not known.")
+            raise TiktokError(40400, "This path is not known.")
         advertiser = _text(query, "advertiser_id", "[0-9]{1,32}")
         number, rows = (int(_text({"v": query.get(k, d)}, "v", "[0-9]{1,6}")) for k, d in _PAGE)
         if number < 1 or not 1 <= rows <= 100:
@@ -159,7 +159,7 @@ class TiktokVendor:
                     del self.audiences[self._audience(key, given.get("advertiser_id")).audience_id]
                 return {}
             case _:
-                raise TiktokError(40002, "This path is not known.")
+                raise TiktokError(40400, "This path is not known.")
 
     def _segment(self, given: Mapping[str, Any]) -> dict[str, Any]:
         advertiser = _text(given, "advertiser_id", "[0-9]{1,32}")
@@ -190,7 +190,7 @@ class TiktokVendor:
         if len(set(schema)) != len(schema):
             raise TiktokError(40002, "id_schema: holds a type twice.")
         if not isinstance(rows, list) or not 1 <= len(rows) <= ROWS_MAX:
-            raise TiktokError(40002, f"batch_data: must hold 1 to {ROWS_MAX} rows.")
+            raise TiktokError(40061, f"batch_data: must hold 1 to {ROWS_MAX} rows.")
         told = [cell for row in rows for cell in self._cells(row, schema, advertisers[0])]
         if partial:
             self.bad.add(told[0][2])
@@ -213,7 +213,7 @@ class TiktokVendor:
             if not isinstance(cell, dict) or set(cell) != {"id", "audience_ids"}:
                 raise TiktokError(40002, "batch_data: an object needs id and audience_ids.")
             if not isinstance(cell["id"], str) or not _FORMS[kind].fullmatch(cell["id"]):
-                raise TiktokError(40002, "batch_data: an id is not hashed as its type says.")
+                raise TiktokError(40062, "batch_data: an id is not hashed as its type says.")
             if not isinstance(cell["audience_ids"], list) or not cell["audience_ids"]:
                 raise TiktokError(40002, "batch_data: audience_ids must hold one.")
             for key in cell["audience_ids"]:

@@ -23,7 +23,7 @@ from mayfly.connectors.destinations.meta_conversions_page import PAGE
 from mayfly.connectors.http_replies import whole_number
 from mayfly.connectors.meta_graph import API_VERSION, HOST, GraphSettings, graph_call
 from mayfly.connectors.narrowing import Narrowing
-from mayfly.connectors.row_outcomes import rejected
+from mayfly.connectors.row_outcomes import laid_out
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
@@ -207,7 +207,7 @@ class MetaConversions:
 
         sent = [n for n in range(first, first + rows) if n not in told]
         await self._narrowing.send(sent, ask, refuse)
-        return rejected(told, first=first, rows=rows)
+        return laid_out(told, first=first, rows=rows)
 
     def _require_received(
         self, reply: Mapping[str, Any], count: int, place: tuple[str, int, int]

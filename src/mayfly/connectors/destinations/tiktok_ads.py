@@ -21,8 +21,14 @@ from mayfly.connectors.destinations.tiktok_ads_requests import (
     require_digests,
 )
 from mayfly.connectors.narrowing import Narrowing
-from mayfly.connectors.row_outcomes import rejected, without_any
-from mayfly.connectors.tiktok_api import HOST, MISSING, TiktokSettings, tiktok_call
+from mayfly.connectors.row_outcomes import laid_out, without_any
+from mayfly.connectors.tiktok_api import (
+    HOST,
+    MISSING,
+    PARTLY_TAKEN,
+    TiktokSettings,
+    tiktok_call,
+)
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
 from mayfly.domain.outcomes import Reason
@@ -185,10 +191,14 @@ class TiktokAds:
             first = progress.next_row
             rows = min(SPEC.request.rows_max, len(batch) - first)
             told = {n: refused[n] for n in range(first, first + rows) if n in refused}
+            doubted: dict[int, Reason] = {}
             if members is not None:
                 sent = [n for n in range(first, first + rows) if n not in told]
-                told |= await self._mapped(narrowing, head, members, sent)
-            progress.rows_done(rejected(told, first=first, rows=rows))
+                doubted = await self._mapped(narrowing, head, members, sent, told)
+            if not adds:
+                # Who may be in the audience still is removed by the next run.
+                told, doubted = {**doubted, **told}, {}
+            progress.rows_done(laid_out(told, first=first, rows=rows, unconfirmed=doubted))
         return progress.done()
 
     async def _mapped(
@@ -197,22 +207,26 @@ class TiktokAds:
         head: Mapping[str, object],
         members: pa.Array,
         sent: Sequence[int],
+        told: dict[int, Reason],
     ) -> dict[int, Reason]:
-        """Rows that are refused, by number."""
-        told: dict[int, Reason] = {}
+        """Rows that may have been taken, by number; `told` gets those that were refused."""
+        doubted: dict[int, Reason] = {}
 
         async def ask(numbers: Sequence[int]) -> None:
             content = await asyncio.to_thread(mapping_body, head, members, numbers)
             try:
                 await self._call("POST", "/segment/mapping/", content=content)
             except ContractError as error:
-                raise _of_people(error) from None
+                if error.code != f"tiktok_{PARTLY_TAKEN}":
+                    raise _of_people(error) from None
+                reason = Reason(code="partly_taken", vendor_code=error.code)
+                doubted.update(dict.fromkeys(numbers, reason))
 
         def refuse(number: int, error: RequestRefusedError) -> None:
             told[number] = Reason(code="row_refused", vendor_code=error.code)
 
         await narrowing.send(sent, ask, refuse)
-        return told
+        return doubted
 
     async def _audience(self, *, create: bool) -> str | None:
         """The audience's id, looked up or made once for all batches."""
@@ -357,7 +371,7 @@ syncs:
         "Everything: it was tried against the sandbox, driven by TikTok's own client, which has no "
         "method for `/segment/audience/` and `/segment/mapping/` and was made to call them.",
         "How many rows a request may hold: 10,000 are sent, and fewer where that is refused.",
-        "Which codes TikTok gives beyond 40001, 40002, 40007, 40100 to 40105 and those from 50000.",
+        "Which code TikTok gives when: they are those that its own client names.",
         "Whether a request with one wrong digest is refused whole, as the sandbox does.",
     ),
 )
