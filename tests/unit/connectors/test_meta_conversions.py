@@ -20,7 +20,8 @@ from mayfly.connectors.destinations.meta_conversions import (
     MetaConversions,
     MetaConversionsSettings,
 )
-from mayfly.connectors.destinations.meta_conversions_events import Events, body
+from mayfly.connectors.destinations.meta_conversions_events import Events
+from mayfly.connectors.event_columns import events_body
 from mayfly.connectors.meta_graph import GraphSettings
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
@@ -71,7 +72,9 @@ def events(columns: Mapping[str, Any], **how: Any) -> Events:
 
 def read(made: Events) -> list[dict[str, Any]]:
     """What a request says."""
-    listed: list[dict[str, Any]] = orjson.loads(body(made.texts, range(len(made)), {}))["data"]
+    listed: list[dict[str, Any]] = orjson.loads(events_body(made.texts, range(len(made)), {}))[
+        "data"
+    ]
     return listed
 
 

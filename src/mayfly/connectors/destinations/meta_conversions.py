@@ -13,13 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mayfly.connectors.destinations import require_protected
-from mayfly.connectors.destinations.meta_conversions_events import (
-    Events,
-    body,
-    require_moment,
-)
+from mayfly.connectors.destinations.meta_conversions_events import Events
 from mayfly.connectors.destinations.meta_conversions_fields import ACTION_SOURCES, FIELDS
 from mayfly.connectors.destinations.meta_conversions_page import PAGE
+from mayfly.connectors.event_columns import events_body, require_moment
 from mayfly.connectors.http_replies import whole_number
 from mayfly.connectors.meta_graph import API_VERSION, HOST, GraphSettings, graph_call
 from mayfly.connectors.narrowing import Narrowing
@@ -131,7 +128,7 @@ class MetaConversions:
     ) -> None:
         if unknown := [name for name in context.columns if SPEC.field(name) is None]:
             raise ConfigError("unknown_field", f"Meta's events have no member {unknown[0]}.")
-        require_moment(context.columns.get("event_time"))
+        require_moment("event_time", context.columns.get("event_time"))
         self._settings = settings
         self._http = http
         self._seconds = seconds
@@ -196,7 +193,7 @@ class MetaConversions:
         more = {} if code is None else {"test_event_code": code}
 
         async def ask(numbers: Sequence[int]) -> None:
-            content = await asyncio.to_thread(body, events.texts, numbers, more)
+            content = await asyncio.to_thread(events_body, events.texts, numbers, more)
             if len(content) > SPEC.request.bytes_max:
                 raise RequestRefusedError("too_large", "A request would be too large.")
             reply = await self._post(content)

@@ -5,6 +5,7 @@ What is in clear is of a closed shape: text that anybody may have typed has no f
 
 from __future__ import annotations
 
+from mayfly.connectors.event_columns import MOMENT_SHAPE
 from mayfly.ports.destination import FieldSpec
 from mayfly.privacy.gate import Form
 
@@ -45,11 +46,7 @@ def _matched(name: str, kind: str, shape: str, *, keeps_case: bool = True) -> Fi
 
 EVENT = (
     _plain("event_name", "[A-Za-z][A-Za-z0-9_ -]{0,49}", sample="MayflyTest"),
-    _plain(
-        "event_time",
-        r"[0-9]{9,10}|[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]{8,18}(Z|[+-][0-9:]{4,6})?)?",
-        sample="{now}",
-    ),
+    _plain("event_time", MOMENT_SHAPE, sample="{now}"),
     _plain("event_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
     _plain("action_source", "|".join(ACTION_SOURCES), sample="other"),
     _plain(
