@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -153,3 +154,57 @@ def test_faults_come_in_the_vendors_envelope(
     api = tiktok.AudienceApi(client)
     assert code_of(lambda: api.dmp_custom_audience_list(ADVERTISER, TOKEN)) == code
     assert api.dmp_custom_audience_list(ADVERTISER, TOKEN)["data"]["list"] == []
+
+
+def event(**more: Any) -> dict[str, Any]:
+    """An event of a pixel."""
+    now = int(time.time())
+    return {"event": "Purchase", "event_time": now, "event_id": "1", "user": {"email": A}, **more}
+
+
+def track(*events: Any, **more: Any) -> dict[str, Any]:
+    """A request with events."""
+    return {"event_source": "web", "event_source_id": "C4A5", "data": list(events), **more}
+
+
+def test_events_are_taken_once(sandbox: SandboxServer, client: Any) -> None:
+    """Those of a test are kept apart."""
+    sandbox.app.tiktok_events.reset()
+    for _ in range(2):
+        called(client, "event/track", track(event(), event(event_id="2")))
+    called(client, "event/track", track(event(event_id="3"), test_event_code="TEST1"))
+    query = {"vendor": "tiktok_events", "audience": "C4A5"}
+    url = f"{sandbox.url}/_sandbox/members"
+    taken = httpx.get(url, params=query, trust_env=False).json()
+    assert [e["event_id"] for e in taken] == ["1", "2"]
+    assert len(sandbox.app.tiktok_events.tests["C4A5"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"data": []}, 40002),
+        ({"data": [event()] * 1_001}, 40061),
+        ({"data": [event(), 7]}, 40002),
+        ({"event_source": "tv"}, 40002),
+        ({"event_source_id": ""}, 40002),
+        ({"colour": "red"}, 40002),
+        ({"data": [event(), event(event="")]}, 40002),
+        ({"data": [event(), event(event_time="now")]}, 40002),
+        ({"data": [event(), event(event_time=4_000_000_000)]}, 40002),
+        ({"data": [event(), event(event_id=7)]}, 40002),
+        ({"data": [event(), event(limited_data_use="no")]}, 40002),
+        ({"data": [event(), event(user={})]}, 40002),
+        ({"data": [event(), event(user={"email": "a@example.com"})]}, 40062),
+        ({"data": [event(), event(user={"ttclid": A})]}, 40002),
+        ({"data": [event(), event(properties={"value": "12"})]}, 40002),
+        ({"data": [event(), event(page=[])]}, 40002),
+    ],
+)
+def test_one_wrong_event_refuses_all(
+    sandbox: SandboxServer, client: Any, wrong: dict[str, Any], code: int
+) -> None:
+    """And nothing of the request is taken."""
+    sandbox.app.tiktok_events.reset()
+    assert code_of(lambda: called(client, "event/track", {**track(event()), **wrong})) == code
+    assert sandbox.app.tiktok_events.events == {}

@@ -30,6 +30,7 @@ from mayfly.connectors.destinations import (
     snap,
     the_trade_desk,
     tiktok_ads,
+    tiktok_events,
     webhook,
     zendesk,
 )
@@ -70,6 +71,7 @@ CONNECTORS: dict[str, Connector] = {
         salesforce.CONNECTOR,
         the_trade_desk.CONNECTOR,
         tiktok_ads.CONNECTOR,
+        tiktok_events.CONNECTOR,
         google_ads.CONNECTOR,
         linkedin_ads.CONNECTOR,
         microsoft_ads.CONNECTOR,

@@ -161,6 +161,36 @@ class TiktokAdsDestination(DestinationPart):
     )
 
 
+class TiktokEventsDestination(DestinationPart):
+    """Events of people at a pixel or an event set of TikTok's."""
+
+    modes = ("append",)
+    vendor = TIKTOK
+
+    type: Literal["tiktok_events"] = Field(description="Kind of destination.")
+    kind: Literal["external"] = Field(default="external", description="An ad platform is external.")
+    event_source: Literal["web", "offline", "crm"] = Field(description="Where events happen.")
+    event_source_id: Annotated[str, Formed("[A-Za-z0-9]{1,64}")] = Field(
+        description="The pixel, or the event set, quoted.", examples=["C4A5B6D7E8F9G0"]
+    )
+    access_token: Login = Field(
+        description="Reference to the token, or `connection:NAME`, see `mayfly connect`."
+    )
+    full_use: list[Name] = Field(
+        description="Purposes whose consent covers every use that TikTok makes of an event; events "
+        "of any other are sent with `limited_data_use`.",
+        examples=["[ads]"],
+    )
+    test_event_code: Annotated[str, Formed("[A-Za-z0-9_-]{1,64}")] | None = Field(
+        default=None,
+        description="As Events Manager shows it; `mayfly test` alone sends it.",
+        examples=["TEST12345"],
+    )
+    endpoint: Annotated[str, VendorEndpoint(TIKTOK)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default TikTok's own."
+    )
+
+
 class TheTradeDeskDestination(DestinationPart):
     """First-party segments of an advertiser of The Trade Desk."""
 
@@ -776,6 +806,7 @@ AnyDestination = (
     | HubspotDestination
     | SalesforceDestination
     | TiktokAdsDestination
+    | TiktokEventsDestination
     | TheTradeDeskDestination
     | GoogleAdsDestination
     | LinkedInAdsDestination

@@ -28,6 +28,7 @@ from mayfly.sandbox.salesforce import Salesforce
 from mayfly.sandbox.salesforce_calls import SalesforceVendor
 from mayfly.sandbox.snap import SnapVendor
 from mayfly.sandbox.tiktok import TiktokVendor
+from mayfly.sandbox.tiktok_events import TiktokEventsVendor
 from mayfly.sandbox.trade_desk import TradeDeskVendor
 from mayfly.sandbox.vendor import Vendor, as_json
 from mayfly.sandbox.webhook import WebhookReceiver
@@ -58,6 +59,7 @@ class SandboxApp:
         self.meta = Meta(app_secret=app_secret, tokens=tokens)
         self.datasets = Datasets()
         self.tiktok = TiktokVendor(tokens)
+        self.tiktok_events = TiktokEventsVendor(tokens)
         self.trade_desk = TradeDeskVendor(tokens=tokens)
         self.snap = SnapVendor(tokens=tokens)
         self.pinterest = PinterestVendor(tokens=tokens)
@@ -82,6 +84,7 @@ class SandboxApp:
             self.microsoft,
             self.snap,
             self.pinterest,
+            self.tiktok_events,
             self.tiktok,
             MetaEventsVendor(self.meta, self.datasets),
             MetaVendor(self.meta),

@@ -90,22 +90,20 @@ class TiktokVendor:
     async def answer(self, request: Request, body: bytes, *, partial: bool) -> Response:
         """See `Vendor.answer`."""
         try:
-            token = request.headers.get("access-token", "")
-            if not token or (self._tokens is not None and token not in self._tokens):
-                raise TiktokError(40105, "Access token is incorrect or has been revoked.")
+            require_token(request, self._tokens)
             path = request.url.path.removeprefix(_BASE)
             if request.method == "GET":
                 data = self._asked(path, dict(request.query_params))
             else:
-                data = self._told(path, _object(body), partial=partial)
+                data = self._told(path, json_body(body), partial=partial)
         except TiktokError as error:
-            return _reply(error.code, error.message, {})
-        return _reply(0, "OK", data)
+            return reply(error.code, error.message, {})
+        return reply(0, "OK", data)
 
     def refused(self, kind: str, path: str, headers: Mapping[str, str]) -> Response:
         """See `Vendor.refused`: TikTok's status is 200 then, too."""
         del path
-        return _reply(_CODES[kind], "refused", {}, headers)
+        return refused(kind, headers)
 
     def members(self, query: Mapping[str, str]) -> Any:
         """See `Vendor.members`."""
@@ -239,7 +237,15 @@ def _text(given: Mapping[str, Any], name: str, form: str) -> str:
     return value
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def require_token(request: Request, tokens: frozenset[str] | None) -> None:
+    """Raise TiktokError 40105 without a token that works."""
+    token = request.headers.get("access-token", "")
+    if not token or (tokens is not None and token not in tokens):
+        raise TiktokError(40105, "Access token is incorrect or has been revoked.")
+
+
+def json_body(body: bytes) -> Mapping[str, Any]:
+    """A request's JSON object. Raises TiktokError 40002 where it is none."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -249,8 +255,14 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return value
 
 
-def _reply(
+def refused(kind: str, headers: Mapping[str, str]) -> Response:
+    """How TikTok says 503, 429, 401 and 400: with status 200."""
+    return reply(_CODES[kind], "refused", {}, headers)
+
+
+def reply(
     code: int, message: str, data: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response:
+    """An answer in TikTok's envelope."""
     told = {"code": code, "message": message, "request_id": "20261129sandbox", "data": dict(data)}
     return as_json(told, headers=headers)

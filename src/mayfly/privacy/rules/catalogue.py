@@ -288,6 +288,8 @@ def _others() -> list[Rule]:
     made = [
         _email("tiktok", spaceless),
         Rule(platform="tiktok", field="phone", phone="digits", bare_nanp=True),
+        # Audiences take digits; of events a phone keeps its plus.
+        Rule(platform="tiktok", field="events_phone", phone="plus", bare_nanp=True),
         Rule(platform="tiktok", field="maid", normal=_MADID, valid=_IS_MADID),
         Rule(platform="tiktok", field="external_id"),
         _email("linkedin", spaceless),
