@@ -143,7 +143,7 @@ class TestMetaConversions(DestinationContract):
 
         return self.run(scenario())
 
-    @pytest.mark.parametrize("rows", [ROWS_MAX - 1, ROWS_MAX, ROWS_MAX + 1])
+    @pytest.mark.parametrize("rows", [ROWS_MAX, ROWS_MAX + 1])
     def test_each_number_of_rows_around_the_limit_arrives(self, rows: int) -> None:
         """In one request, or two."""
 
@@ -163,23 +163,23 @@ class TestMetaConversions(DestinationContract):
         async def scenario() -> None:
             destination = self.make()
             self.sandbox.app.datasets.bad = {("Lead", "order-33"), ("Lead", "order-34")}
-            outcomes = await self.write(destination, self.added(range(100)))
+            outcomes = await self.write(destination, self.added(range(40)))
             assert outcomes.not_accepted() == [33, 34]
             reason = outcomes.reasons[33]
             assert (reason.code, reason.vendor_code) == ("row_refused", "meta_100")
-            assert await self.contents() == {f"order-{n}" for n in range(100) if n not in (33, 34)}
+            assert await self.contents() == {f"order-{n}" for n in range(40) if n not in (33, 34)}
             await destination.close()
 
         self.run(scenario())
 
     def test_where_every_event_is_refused_the_request_is_to_blame(self) -> None:
         """After five rows, and nothing was taken."""
-        self.sandbox.app.datasets.bad = {("Lead", f"order-{n}") for n in range(50)}
+        self.sandbox.app.datasets.bad = {("Lead", f"order-{n}") for n in range(12)}
 
         async def scenario() -> None:
             destination = self.make()
             with pytest.raises(ContractError) as raised:
-                await self.write(destination, self.added(range(50)))
+                await self.write(destination, self.added(range(12)))
             assert raised.value.code == "meta_100"
             assert "5 rows were sent alone" in raised.value.hint
             await destination.close()

@@ -141,6 +141,7 @@ def test_orders_go_out_once_and_those_without_consent_never(
     assert "t0ken" not in sent
 
 
+@pytest.mark.slow
 def test_one_wrong_order_keeps_none_of_the_others_back(
     project: Project, tmp_path: Path, sandbox: SandboxServer
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_purpose_that_covers_less_limits_the_use_of_all(
     path = tmp_path / "mayfly.yml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("full_use: [ads]", "full_use: []"), encoding="utf-8")
+    assert ran(load(tmp_path))["error"]["code"] == "approval_changed"
     assert ran(approved(tmp_path))["rows"]["delivered"] == 5
     assert all(e["data_processing_options"] == ["LDU"] for e in taken(sandbox).values())
     path.write_text(text.replace("      event_id: id\n", ""), encoding="utf-8")
@@ -186,3 +188,29 @@ def test_a_purpose_that_covers_less_limits_the_use_of_all(
     [refusal] = planned["refusals"]
     assert refusal["code"] == "missing_field"
     assert "event_id" in refusal["message"]
+
+
+@pytest.mark.slow
+def test_events_wait_sealed_while_meta_is_away(
+    tmp_path: Path, project: Project, sandbox: SandboxServer
+) -> None:
+    """What was tried before is asked about; those of who withdrew meanwhile do not go."""
+    sandbox.app.faults.add({"path": "/v26.0/4242/events", "kind": "503", "count": 50})
+    held = ran(project)
+    assert (held["status"], held["rows"]["held"]) == ("held", 5)
+    for path in (tmp_path / ".mayfly").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert hashlib.sha256(b"p0@example.com").hexdigest().encode() not in content
+            assert hashlib.sha256(b"p0@example.com").digest() not in content
+    sandbox.app.faults.planned.clear()
+    change(
+        tmp_path,
+        "UPDATE orders SET ads = FALSE WHERE id = 'order-1'",
+        "INSERT INTO orders SELECT 'order-9', * EXCLUDE (id) FROM orders WHERE id = 'order-0'",
+    )
+    assert ran(project)["status"] == "in_doubt"
+    drained = ran(project, in_doubt="resend")
+    assert drained["status"] == "succeeded"
+    assert set(taken(sandbox)) == {f"order-{n}" for n in (0, 2, 3, 5, 9)}
+    assert ran(project)["status"] == "no_changes"
