@@ -6,7 +6,7 @@ import asyncio
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 import orjson
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.bootstrap import SPECS
+from mayfly.bootstrap.connectors import CONNECTORS
 from mayfly.connectors.destinations.meta_ads import SPEC, MetaAds, MetaAdsSettings
 from mayfly.connectors.destinations.meta_ads_requests import (
     Part,
@@ -481,15 +481,8 @@ def test_an_unknown_field_is_refused_when_made() -> None:
 
 def test_only_a_connector_that_locates_says_so() -> None:
     """A plan relies on what the spec says, a run on what the connector has."""
-    from mayfly.connectors.destinations.databases import TableDestination
-    from mayfly.connectors.destinations.files import Files
-    from mayfly.connectors.destinations.hubspot import Hubspot
-    from mayfly.connectors.destinations.webhook import WebhookDestination
-
-    assert {name for name, spec in SPECS.items() if spec.locates} == {
-        *("google_ads", "hubspot", "linkedin_ads", "meta_ads", "pinterest", "salesforce", "snap"),
-        "tiktok_ads",
-    }
-    assert all(hasattr(cls, "locate") for cls in (MetaAds, Hubspot))
-    others = (TableDestination, Files, WebhookDestination)
-    assert not any(hasattr(cls, "locate") for cls in others)
+    for name, connector in CONNECTORS.items():
+        opened = get_type_hints(connector.open)["return"]
+        assert hasattr(opened, "locate") == connector.spec.locates, name
+    assert CONNECTORS["meta_ads"].spec.locates
+    assert not CONNECTORS["files"].spec.locates
