@@ -12,6 +12,7 @@ from mayfly.bootstrap.guarded_source import GuardedSource
 from mayfly.config.plugins import load_plugin
 from mayfly.config.secrets import resolve
 from mayfly.connectors.destinations import (
+    braze,
     database_duckdb,
     database_mysql,
     database_postgres,
@@ -69,6 +70,7 @@ CONNECTORS: dict[str, Connector] = {
         meta_conversions.CONNECTOR,
         hubspot.CONNECTOR,
         salesforce.CONNECTOR,
+        braze.CONNECTOR,
         the_trade_desk.CONNECTOR,
         tiktok_ads.CONNECTOR,
         tiktok_events.CONNECTOR,

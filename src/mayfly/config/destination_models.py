@@ -778,6 +778,62 @@ class ZendeskDestination(Owned):
     endpoint: Annotated[str, VendorEndpoint(ZENDESK)] | None = Field(
         default=None,
         description="`sandbox` or `http://127.0.0.1:PORT`; by default the account's own.",
+BRAZE = "https://rest.iad-01.braze.com"
+
+
+class BrazeSubscription(Part):
+    """What a person can say of one thing: a state of their profile, or a subscription group."""
+
+    state: Literal["email_subscribe", "push_subscribe"] | None = Field(
+        default=None, description="Whether they want any mail, or any push messages."
+    )
+    group: PlatformId | None = Field(
+        default=None, description="Id of a subscription group, which is told refusals alone."
+    )
+
+
+class BrazeDestination(Owned):
+    """People of a Braze workspace, by their external id."""
+
+    modes = ("upsert", "mirror")
+    keyed = ("upsert", "mirror")
+    vendor = BRAZE
+    inner = {"subscriptions": ("NAME", BrazeSubscription)}  # noqa: RUF012, never changed
+
+    type: Literal["braze"] = Field(description="Kind of destination.")
+    cluster: Literal[
+        "iad-01",
+        "iad-02",
+        "iad-03",
+        "iad-04",
+        "iad-05",
+        "iad-06",
+        "iad-07",
+        "iad-08",
+        "us-10",
+        "fra-01",
+        "fra-02",
+        "au-01",
+        "id-01",
+        "jp-01",
+        "kr-01",
+    ] = Field(description="Of the workspace's REST endpoint.", examples=["fra-01"])
+    workspace: PlatformId = Field(
+        description="A name of your own for the workspace of the key: a state belongs to it.",
+        examples=["shop-production"],
+    )
+    api_key: Login = Field(
+        description="Reference to a REST API key, or `connection:NAME`, see `mayfly connect`."
+    )
+    objects_per_request: int = Field(
+        default=50, ge=1, le=75, description="As the contract with Braze has it: 50 or 75."
+    )
+    subscriptions: dict[Name, BrazeSubscription] = Field(
+        default={}, description="Subscriptions, by the name that a mapping gives them."
+    )
+    endpoint: Annotated[str, VendorEndpoint(BRAZE)] | None = Field(
+        default=None,
+        description="`sandbox` or `http://127.0.0.1:PORT`; by default the cluster's own.",
     )
 
 
@@ -807,6 +863,7 @@ AnyDestination = (
     | SalesforceDestination
     | TiktokAdsDestination
     | TiktokEventsDestination
+    | BrazeDestination
     | TheTradeDeskDestination
     | GoogleAdsDestination
     | LinkedInAdsDestination

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mayfly.sandbox.braze import BrazeVendor
 from mayfly.sandbox.faults import Fault, Faults
 from mayfly.sandbox.gcs import GcsVendor
 from mayfly.sandbox.google_calls import GoogleVendor
@@ -67,6 +68,7 @@ class SandboxApp:
         self.hubspot = Hubspot()
         self.linkedin = LinkedInVendor(tokens=tokens)
         self.microsoft = MicrosoftVendor(tokens=tokens)
+        self.braze = BrazeVendor(tokens=tokens)
         self.salesforce = Salesforce()
         self.salesforce_vendor = SalesforceVendor(self.salesforce, tokens)
         self.webhook = WebhookReceiver()
@@ -76,6 +78,7 @@ class SandboxApp:
             self.google_vendor,
             HubspotVendor(self.hubspot, tokens),
             self.salesforce_vendor,
+            self.braze,
             self.webhook,
             self.gcs,
             self.zendesk,
