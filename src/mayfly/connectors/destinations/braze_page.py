@@ -76,6 +76,7 @@ syncs:
         "documentation. Braze has no client for servers that could have driven it.",
         "What becomes of somebody who unsubscribes between the question and the writing: Braze "
         "works writings off later.",
+        "Whether a state that is written of one profile reaches others with the same address.",
         "How soon a profile that was just made is told by an export.",
         "How large a request may be; none is larger than 4 MB.",
         "Bulk loads by `/users/track/bulk`, which are not used.",
