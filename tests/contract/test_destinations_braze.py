@@ -534,6 +534,7 @@ def test_the_sandbox_names_an_object_that_is_wrong(
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_hundred_thousand_people(sandbox: SandboxServer, braze: BrazeVendor) -> None:
     """In requests of 75; each is there."""
     whole = pa.table(people(100_000))

@@ -778,6 +778,9 @@ class ZendeskDestination(Owned):
     endpoint: Annotated[str, VendorEndpoint(ZENDESK)] | None = Field(
         default=None,
         description="`sandbox` or `http://127.0.0.1:PORT`; by default the account's own.",
+    )
+
+
 BRAZE = "https://rest.iad-01.braze.com"
 
 

@@ -13,10 +13,9 @@ from mayfly.domain.settings import Project
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 _FURTHER = (
-    *("url", "region", "subscriptions", "domain", "consents", "subdomain"),
+    *("url", "region", "subscriptions", "domain", "consents", "subdomain", "cluster"),
     *("bucket", "bucket_owner", "folder", "group_reads", "host", "host_keys", "kms_key", "port"),
-    *("prefix", "username"),
-    *("url", "region", "subscriptions", "domain", "consents", "cluster", "workspace"),
+    *("prefix", "username", "workspace"),
     *("advertiser_id", "data_provider_id", "data_centre", "identity", "uid2_operator"),
     *("dataset_id", "event_source", "event_source_id", "full_use"),
     # What is stated of the people that Google is sent.

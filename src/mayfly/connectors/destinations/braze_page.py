@@ -48,8 +48,8 @@ syncs:
         "**Values.** Nothing is hashed. Braze's own fields are text, any other name is an "
         "attribute of the workspace: Braze makes it where it is not there. A name that differs "
         "from one of Braze's own in case or underscores is refused. Times leave in UTC. A null "
-        "removes the attribute. Rows are sent when they change, with all mapped attributes, each of which "
-        "Braze may count as a data point.",
+        "removes the attribute. Rows are sent when they change, with all mapped attributes, each "
+        "of which Braze may count as a data point.",
         "**Outcomes.** Braze queues what it takes, and tells nothing afterwards: accepted means "
         "queued. `row_refused`: Braze named the row. `error_not_named` and `counts_differ`: it "
         "named or counted another number of rows, so that some are not there. `not_e164` and "
