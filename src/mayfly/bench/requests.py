@@ -53,6 +53,10 @@ _MAPPINGS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+_OPERATIONS = {SyncMode.AUDIENCE: Operation.ADD, SyncMode.APPEND: Operation.INSERT}
+_NOW = "{now}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """One kind of destination, as the example of its page has it.
@@ -84,7 +88,7 @@ class Subject:
     def batches(self, rows: int) -> list[ProtectedBatch]:
         """People who do not exist, in batches as large as the connector takes."""
         most = CONNECTORS[self.type_].spec.batch_rows
-        operation = Operation.ADD if self.context.mode is SyncMode.AUDIENCE else Operation.WRITE
+        operation = _OPERATIONS.get(self.context.mode, Operation.WRITE)
         firsts = range(0, rows, most)
         return [
             _protected(self, operation, number, len(firsts), range(n, min(n + most, rows)))
@@ -340,7 +344,7 @@ def _context(type_: str, sync: SyncSettings) -> DestinationContext:
         mode=SyncMode(sync.mode),
         object_name=sync.audience or sync.table or sync.id,
         key=sync.key,
-        columns={n: pa.string() if f is Form.CLEAR else pa.binary() for n, f in forms.items()},
+        columns={n: _kind(type_, n, f) for n, f in forms.items()},
         forms=forms,
     )
 
@@ -351,13 +355,28 @@ def _form(type_: str, name: str) -> Form:
     return Form.CLEAR if field is None else field.form
 
 
+def _sample(type_: str, name: str) -> str:
+    """What a field has to hold that is taken in no other form; see `FieldSpec.sample`."""
+    field = CONNECTORS[type_].spec.field(name)
+    return "" if field is None else field.sample
+
+
+def _kind(type_: str, name: str, form: Form) -> pa.DataType:
+    if form is not Form.CLEAR:
+        return pa.binary()
+    return pa.int64() if _sample(type_, name) == _NOW else pa.string()
+
+
 def _protected(
     subject: Subject, operation: Operation, number: int, of: int, people: range
 ) -> ProtectedBatch:
     """One batch through the gate."""
     names = {n: subject.sync.mapping[n] for n in subject.context.columns}
     rows = pa.table(
-        {n: _column(subject.context.forms[n], column, people) for n, column in names.items()}
+        {
+            n: _column(subject.context.forms[n], column, people, _sample(subject.type_, n))
+            for n, column in names.items()
+        }
     )
     head = BatchHead(
         sync=subject.sync.id,
@@ -382,9 +401,14 @@ _WORDS: Mapping[str, Callable[[int], str]] = {
 }
 
 
-def _column(form: Form, name: str, people: range) -> pa.Array:
+def _column(form: Form, name: str, people: range, sample: str) -> pa.Array:
     if form is not Form.CLEAR:
         digests = (hashlib.sha256(b"%b%d" % (name.encode(), n)).digest() for n in people)
         return pa.array(digests, pa.binary())
+    now = int(time.time())
+    if sample == _NOW:
+        return pa.array([now] * len(people), pa.int64())
+    if sample:
+        return pa.array((sample.format(n=n, now=now) for n in people), pa.string())
     word = _WORDS.get(name, f"{name} {{}}".format)
     return pa.array((word(n) for n in people), pa.string())
