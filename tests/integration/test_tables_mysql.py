@@ -117,6 +117,10 @@ UNFIT: dict[str, tuple[str, pa.Array]] = {
     "null for a default": ("varchar(9) NOT NULL DEFAULT 'x'", pa.array([None], pa.string())),
     "too many digits": ("decimal(4,2)", pa.array([decimal.Decimal(100)], pa.decimal128(9, 2))),
     "not of the set": ("enum('a', 'b')", pa.array([MARK])),
+    "place of a member": ("enum('a', 'b')", pa.array(["1"])),
+    "number for a member": ("enum('a', 'b')", pa.array([1], pa.int64())),
+    "case of a member": ("enum('a', 'b')", pa.array(["A"])),
+    "places in a set": ("set('a', 'b')", pa.array(["3"])),
     "no JSON": ("json", pa.array([MARK])),
     "no UUID": ("char(36) CHECK (length(name) = 36)", pa.array([MARK])),
     "not checked": ("int CHECK (name < 5)", pa.array([7], pa.int64())),
@@ -216,6 +220,25 @@ def test_a_truth_and_a_number_fit_bits(bench: Bench) -> None:
     for number in range(2):
         write(bench.make(context(rows)), batch(rows, number=number))
     assert bench.ask("SELECT id, name + 0 FROM people ORDER BY id") == [(1, 1), (2, 0), (3, None)]
+
+
+def test_members_of_enums_and_sets_arrive(bench: Bench) -> None:
+    """Those that look like numbers, have quotes in them or are empty, too."""
+    bench.ask(
+        "CREATE TABLE people (id BIGINT PRIMARY KEY, name enum('2', 'it''s', '', '1'), "
+        "tags set('1', 'b', 'c')) ENGINE=InnoDB"
+    )
+    rows = pa.table(
+        {
+            "id": pa.array(range(5), pa.int64()),
+            "name": ["1", "it's", "", "2", None],
+            "tags": ["1", "b,c", "", None, "c"],
+        }
+    )
+    for number in range(2):
+        write(bench.make(context(rows)), batch(rows, number=number))
+    found = bench.ask("SELECT id, name, tags FROM people ORDER BY id")
+    assert found == list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
 
 
 def test_a_key_of_many_texts_fits_an_index(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from mayfly.planning.sql.mysql import MysqlDialect
 _NULL = "NULL"
 """Without escapes, the word outside quotation marks; every text stands within."""
 _ROWS = 10_000
+_MEMBERS = re.compile(r"(?P<kind>enum|set)(?P<list>\(.*\))", re.DOTALL)
+_MEMBER_MAX = 255
+"""Characters of a member of an enum or a set."""
 _SQL = MysqlDialect()
 
 
@@ -67,6 +71,12 @@ def _value(kind: pa.DataType, column: Target, variable: str) -> str | None:
         return f"unhex({variable})"
     if column.kind.startswith("bit"):
         return f"CAST({variable} AS UNSIGNED)"
+    members = _MEMBERS.fullmatch(column.kind)
+    if members is not None:
+        # A number would stand for the member at its place, or for some of a set.
+        is_number = f"{variable} REGEXP '^[0-9]+$' AND " if members["kind"] == "set" else ""
+        strange = f"{is_number}BINARY {variable} NOT IN {members['list']}"
+        return f"IF({strange}, repeat('-', {_MEMBER_MAX + 1}), {variable})"
     return None
 
 
