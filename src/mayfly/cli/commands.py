@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
 from mayfly.cli.keys import keys_app
@@ -417,6 +418,7 @@ def retry(
 
 
 app.command()(connect)
+app.command("classify")(classify)
 app.command("map")(map_)
 app.command("test")(try_destination)
 app.command()(sweep)

@@ -37,6 +37,7 @@ __all__ = [
     "IBAN",
     "PHONE",
     "classes_in",
+    "found_in",
     "guard_column",
     "says_phone",
 ]
@@ -152,3 +153,12 @@ def _exact(text: pl.Series, check: Callable[[str], _T]) -> list[tuple[int, _T]]:
             positions.filter(other).to_list(), found.filter(other).to_list(), strict=True
         )
     ]
+
+
+def found_in(texts: pl.Series) -> list[tuple[int, list[str]]]:
+    """Positions of texts that hold values of a class, and which classes; the others are left out.
+
+    Args:
+        texts: none of which is null.
+    """
+    return [(position, classes) for position, classes in _exact(texts, classes_in) if classes]

@@ -1,0 +1,72 @@
+"""`mayfly classify`: which class of value stands in each column of files and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mayfly.api.findings import require_source
+from mayfly.bootstrap import open_source
+from mayfly.config.load import load_project
+from mayfly.connectors.table_files import read_table_file, tables_below
+from mayfly.domain.errors import ConfigError
+from mayfly.privacy.detect import Verdict, classify_names, classify_table, shown_name
+
+_OF_SOURCE = re.compile(r"(?P<source>[a-z][a-z0-9_]{0,62})\.(?P<table>[^/\\]+)")
+
+
+def classify(paths: list[str], *, root: Path, target: str) -> dict[str, Any]:
+    """Verdicts by table and column.
+
+    Args:
+        paths: files and folders, and tables of a source of the project as `SOURCE.TABLE`. Of those
+            names and types are read, and no row.
+        root: the project's folder.
+        target: that the project is loaded with.
+
+    Raises:
+        ConfigError: as `tables_below` and `read_table_file`; `unknown_source`, `table_missing`.
+    """
+    tables: dict[str, Any] = {}
+    files = []
+    for path in paths:
+        named = _OF_SOURCE.fullmatch(path)
+        if named is None or Path(path).exists():
+            files.append(Path(path))
+        else:
+            verdicts = _of_source(root, target, named["source"], named["table"])
+            tables[path] = _shown(verdicts)
+    for name, file in tables_below(files).items():
+        tables[shown_name(name)] = _shown(classify_table(read_table_file(file), table=name))
+    return {"schema": "mayfly/classify/1", "ok": True, "tables": tables}
+
+
+def _of_source(root: Path, target: str, source: str, table: str) -> dict[str, Verdict]:
+    project = load_project(root, target=target)
+    require_source(project, source)
+    known = {info.name: info for info in open_source(project, source).tables()}
+    if table not in known:
+        raise ConfigError(
+            "table_missing",
+            f"Source {source} has no table of this name, or the role may not see it.",
+            hint=f"Run `mayfly discover {source}`.",
+        )
+    columns = {c.name: c.arrow_type for c in known[table].columns}
+    return classify_names(columns)
+
+
+def _shown(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name, verdict in verdicts.items():
+        key = shown_name(name)
+        while key in shown:
+            key += "'"
+        shown[key] = {
+            "class": verdict.cls,
+            "confidence": round(verdict.confidence, 2),
+            "evidence": dict(verdict.evidence),
+            "nested": dict(verdict.nested),
+        }
+    return shown

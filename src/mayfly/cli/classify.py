@@ -1,0 +1,46 @@
+"""`mayfly classify`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from mayfly.cli.options import HERE, Output, OutputOption, ProjectOption, TargetOption, print_result
+
+
+def classify(
+    paths: Annotated[
+        list[str], typer.Argument(help="Parquet and CSV files, folders of them, or SOURCE.TABLE.")
+    ],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Tell what kind of personal value stands in each column. Shows counts, never a value.
+
+    Of files every value is looked at; of a table of a source, its names and types.
+    """
+    from mayfly.api.classifying import classify as classified
+
+    document = classified(paths, root=project, target=target)
+    print_result(output, document, classified_lines(document["tables"]))
+
+
+def classified_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each column, personal ones with what was found."""
+    lines: list[str] = []
+    for table, columns in tables.items():
+        width = max((len(name) for name in columns), default=0)
+        lines += ["", table] if lines else [table]
+        for name, verdict in columns.items():
+            found = ", ".join(
+                f"{count:,} {kind.replace('_', ' ')}"
+                for kind, count in verdict["evidence"].items()
+                if count and kind != "name"
+            )
+            sure = f"{verdict['confidence']:.0%}"
+            lines.append(f"  {name:<{width}}  {verdict['class']:<14} {sure:>4}  {found}".rstrip())
+            lines += [f"    {path}: {cls}" for path, cls in verdict["nested"].items()]
+    return lines
