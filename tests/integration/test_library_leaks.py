@@ -61,6 +61,7 @@ from mayfly.domain.errors import EngineError, TransientError
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.model_sql import check_model_sql
 from mayfly.ports.http import HttpReply
+from mayfly.privacy.detect import classify_table
 from mayfly.privacy.rules import worker_digest
 from mayfly.privacy.rules.catalogue import RULES
 from mayfly.sandbox.server import SandboxServer
@@ -85,6 +86,7 @@ EXTRAS = (
 MODULES = {
     "asyncssh[bcrypt]": "asyncssh",
     "google_auth": "google",
+    "python_stdnum": "stdnum",
     "databricks_sql_connector": "databricks",
     "google_cloud_bigquery": "google",
     "google_cloud_kms": "google",
@@ -401,6 +403,13 @@ def _phone(ground: Ground) -> object:
         if not rule.prehashed_only
     ]
     return [column.null_count for column in made]
+
+
+@case("a value whose column is classified", "", "faker", "stdnum", "polars", "phonenumbers")
+def _classified(ground: Ground) -> object:
+    values = [MARK, f"{MARK}X", "12345678Z", "+33 6 12 34 56 78", "4539148803436467"]
+    columns = {"c1": pa.array(values * 9), "dni": pa.array([f"{n:08d}Z" for n in range(40)])}
+    return {name: (v.cls, dict(v.evidence)) for name, v in classify_table(columns).items()}
 
 
 @case("an entry of the ledger", "ValueError", "rfc8785")

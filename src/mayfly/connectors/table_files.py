@@ -76,4 +76,4 @@ def _csv(path: Path) -> pa.Table:
         connection.execute(f"SET allowed_paths = [{literal(str(path.resolve()))}]")
         connection.execute("SET enable_external_access = false")
         reader = f"read_csv({literal(str(path.resolve()))}, header = true, all_varchar = true)"
-        return connection.execute(f"SELECT * FROM {reader}").to_arrow_table()
+        return connection.sql(f"SELECT * FROM {reader}").to_arrow_table()

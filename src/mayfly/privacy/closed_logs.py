@@ -18,6 +18,7 @@ LIBRARIES = (
         "cryptography",
         "databricks",
         "duckdb",
+        "faker",
         "fsspec",
         "google",
         "grpc",
@@ -28,7 +29,7 @@ LIBRARIES = (
     ),
     *("multipart", "obstore", "orjson", "phonenumbers", "pkcs11", "polars", "polars_hash"),
     *("psycopg", "pyarrow", "pydantic", "pymysql", "python_multipart", "requests", "rfc8785"),
-    *("rich", "ruamel", "s3transfer", "snowflake", "sniffio", "sqlalchemy", "sqlglot"),
+    *("rich", "ruamel", "s3transfer", "snowflake", "sniffio", "sqlalchemy", "sqlglot", "stdnum"),
     *("tenacity", "thrift", "typer", "urllib3"),
     *("uvicorn", "starlette"),
 )

@@ -123,7 +123,8 @@ def _texts(values: Values, vote: NameVote) -> Verdict:
     if values.total and is_json(values):
         return _within(list(parsed(values.distinct)), vote)
     verdict = classify_texts(values, vote)
-    if verdict.cls not in ("none", "opaque_id", "hashed", "username"):
+    # Texts in hex may be as long as a digest, which is never a text.
+    if verdict.cls not in ("none", "opaque_id", "hashed", "dirty_hashed", "username"):
         return verdict
     inner = decoded(values)
     if inner is None:
@@ -142,7 +143,7 @@ def _within(objects: list[object], vote: NameVote) -> Verdict:
     for path, texts in paths.items():
         last = path.replace("[]", "").rpartition(".")[2]
         own = name_vote(last) if last and last != WITHHELD else vote
-        nested[path] = _texts(Values(texts), own).cls
+        nested[path] = classify_column(typed(texts.to_arrow()), own).cls
     evidence = {"values": len(objects), "paths": len(nested)} | (
         {"withheld": withheld} if withheld else {}
     )

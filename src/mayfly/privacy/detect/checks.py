@@ -26,6 +26,7 @@ _PERSONS: tuple[tuple[str, str], ...] = (
         "it.codicefiscale",
     ),
     (r"[0-9]{9}", "nl.bsn"),
+    (r"[123][0-9]{8}", "pt.nif"),
     (r"[0-9]{11}", "pl.pesel"),
     (r"[0-9]{6}[+-]?[0-9]{4}|[0-9]{8}-?[0-9]{4}", "se.personnummer"),
     (r"[0-9]{11}", "br.cpf"),
@@ -53,6 +54,8 @@ _PLAIN = re.compile(
     r"|[0-9]{6}-[1-4][0-9]{6}"
     r"|[A-Z]{5}[0-9]{4}[A-Z]"
     r"|[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}"
+    # Of Egypt: a century and a day of birth.
+    r"|[23][0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{7}"
     r"|[12] [0-9]{2} [0-9]{2} [0-9]{2} [0-9]{3} [0-9]{3}(?: [0-9]{2})?"
 )
 # Regions whose numbers are tried where a number names no country.
@@ -123,18 +126,19 @@ _OWN: tuple[tuple[str, Callable[[str], bool]], ...] = (
 
 
 def person_share(texts: Iterable[str]) -> float:
-    """The part of some texts that are numbers of persons of one kind: by form or check digit."""
+    """The part of some texts that are numbers of persons, by their form or a check digit.
+
+    Kinds may be mixed: of other numbers half would pass one of them by chance, never nearly all.
+    """
     some = list(texts)[:_CHECKED]
-    if not some:
-        return 0.0
-    best = sum(bool(_PLAIN.fullmatch(t.upper())) for t in some) / len(some)
-    bare = [_SEPARATORS.sub("", text.upper()) for text in some]
-    for shape, module in _PERSONS:
-        pattern = re.compile(shape)
-        likely = [text for text in bare if pattern.fullmatch(text)]
-        if len(likely) > best * len(some):
-            best = max(best, sum(map(_checker(module), likely)) / len(some))
-    for shape, check in _OWN:
-        likely = [text for text in bare if re.fullmatch(shape, text)]
-        best = max(best, sum(map(check, likely)) / len(some))
-    return best
+    return sum(map(_is_person, some)) / len(some) if some else 0.0
+
+
+def _is_person(text: str) -> bool:
+    upper = text.upper()
+    if _PLAIN.fullmatch(upper):
+        return True
+    bare = _SEPARATORS.sub("", upper)
+    if any(re.fullmatch(shape, bare) and check(bare) for shape, check in _OWN):
+        return True
+    return any(re.fullmatch(shape, bare) and _checker(module)(bare) for shape, module in _PERSONS)

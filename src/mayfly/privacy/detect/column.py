@@ -23,6 +23,7 @@ from mayfly.privacy.detect.names import NameVote
 from mayfly.privacy.detect.text import NAMES, as_gender, free_text, lexical, street
 from mayfly.privacy.detect.values import Values
 from mayfly.privacy.guard import CREDIT_CARD, EMAIL, IBAN, PHONE, found_in
+from mayfly.privacy.guard.patterns import luhn
 
 MOST = 0.8
 """Of a column's values: what names and loose forms must reach to give it their class."""
@@ -100,10 +101,12 @@ def _hashes(values: Values) -> dict[str, int]:
 
 def hits_in(values: Values) -> Hits:
     """Rows by class of every value that its own form tells, in clear or in an encoding."""
-    email = values.mask(forms.EMAIL)
-    phone = values.mask(forms.PHONE_PLUS) | values.mask(forms.PHONE_SET)
+    picture = values.mask(forms.RETINA)
+    email = values.mask(forms.EMAIL) & ~picture
+    set_apart = values.mask(forms.PHONE_SET) & ~values.mask(forms.DATE)
+    phone = values.mask(forms.PHONE_PLUS) | set_apart
     rows = {EMAIL: values.rows_of(email), PHONE: values.rows_of(phone & ~email)}
-    left = ~(email | phone)
+    left = ~(email | phone | picture)
     if values.share(_NUMBER) > 0.5 and len(values.sample) >= _MANY:
         # Among thousands of numbers some look like a card by chance: their share must tell.
         left &= ~values.mask(_NUMBER)
@@ -157,7 +160,7 @@ def _digests(values: Values, vote: NameVote, hashes: Mapping[str, int]) -> _Foun
 
 def _of_form(values: Values, vote: NameVote, integers: bool) -> _Found | None:
     share = values.share
-    if share(forms.EMAIL) >= 0.5:
+    if share(forms.EMAIL, forms.SPELT) - share(forms.RETINA) >= 0.5:
         return "email", _CERTAIN
     if share(forms.URL) >= MOST:
         person = values.rows_of(values.mask(forms.URL_PERSON))
@@ -200,6 +203,8 @@ def _of_check(values: Values, vote: NameVote, integers: bool) -> _Found | None:
     digits = values.share(r"^[0-9 .\-/]{7,25}$")
     if values.share(forms.CARD) >= 0.5 and share_of(sample, is_card) >= 0.4:
         return "credit_card", _CERTAIN
+    if values.share(forms.IMEI) >= 0.9 and share_of(sample, luhn) >= 0.9:
+        return "device_id", _SURE
     if values.share(forms.IBAN) >= 0.5 and share_of(sample, is_iban) >= 0.4:
         return "iban", _CERTAIN
     if vote.cls == "device_id" and values.share(r"^[0-9A-Za-z:_\-]{8,}$") >= MOST:
@@ -211,11 +216,13 @@ def _of_check(values: Values, vote: NameVote, integers: bool) -> _Found | None:
         ):
             return "national_id", _SURE
     signs, numbered = r"^[0-9A-Za-z .\-/]{5,24}$", r"[0-9].*[0-9].*[0-9].*[0-9]"
-    if vote.cls == "national_id" and min(values.share(signs), values.share(numbered)) >= MOST:
+    labelled = values.share(forms.LABELLED_NUMBER) >= 0.5
+    fits = min(values.share(signs), values.share(numbered)) >= MOST and not labelled
+    if vote.cls == "national_id" and fits:
         return "national_id", _LIKELY
     if vote.cls in ("opaque_id", "postal_code") or digits < 0.9 or len(sample) < _MANY // 2:
         return None
-    if values.share(r"^[1-9][0-9]{9,14}$") >= 0.9 and share_of(sample, is_abroad) >= 0.85:
+    if values.share(r"^[1-9][0-9]{9,14}$") >= 0.9 and share_of(sample, is_abroad) >= 0.6:
         return "phone", _LIKELY
     if integers and values.share(r"^[2-9][0-9]{9}$") >= 0.9 and us_share(sample) >= 0.9:
         return ("phone", _LIKELY) if _scattered(sample) else None
@@ -292,6 +299,9 @@ def _of_list(values: Values, vote: NameVote, integers: bool) -> _Found | None:
         return None
     if as_gender(values, vote):
         return "gender", _SURE
+    zips = values.share(forms.ZIP) >= 0.95 and values.share(forms.ZIP_SURE) >= 0.03
+    if zips and vote.cls in (None, "postal_code", "region", "city") and values.repeats < 10:
+        return "postal_code", _LIKELY
     coded = vote.cls != "phone" and values.share(*forms.POSTCODES.values()) >= MOST
     if coded and not vote.qualified:
         return "postal_code", _LIKELY
@@ -321,16 +331,17 @@ _FITS: Mapping[ColumnClass, Callable[[Values], bool]] = {
     "first_name": _name_like,
     "last_name": _name_like,
     "full_name": lambda v: _name_like(v) and v.share(r"\s") >= 0.5,
-    "city": _name_like,
+    "city": lambda v: _name_like(v) and v.share(r"^[\p{Lu}\p{Lo}]") >= MOST,
     "region": _name_like,
     "country": _name_like,
-    "street_address": lambda v: v.share(r"\p{L}{2}") >= MOST and v.share(r"[0-9]") >= 0.3,
+    "street_address": lambda v: (
+        v.share(r"\p{L}{2}") >= MOST and v.share(r"[0-9]") >= 0.3 and v.share(r"\s") >= 0.5
+    ),
     "postal_code": lambda v: v.share(forms.POSTCODE_LOOSE, r"^[0-9]{4,6}$") >= MOST,
     "username": lambda v: v.share(r"^[\w.\-@+]{2,40}$") >= MOST and v.share(r"[A-Za-z]") >= MOST,
     "special": lambda v: v.share(r"^[\p{L}0-9][\p{L}\p{M}0-9 ./'()+\-]{0,80}$") >= 0.5,
     "user_agent": lambda v: v.share(r"/[0-9]") >= MOST,
     "device_id": lambda v: v.share(r"^[\w:\-]{8,}$") >= MOST,
-    "gender": lambda v: len(v.distinct) <= 8,
     "free_text_pii": lambda v: free_text(v) and v.repeats < 1.5 and v.share(NAMES) >= 0.02,
 }
 

@@ -20,7 +20,7 @@ def decoded(values: Values) -> tuple[str, Values] | None:
     for name, pattern, undo in _ENCODINGS:
         if values.share(pattern) < _ALL or not _all_readable(values.sample, undo):
             continue
-        texts = pl.Series([undo(text) for text in values.distinct.to_list()], dtype=pl.String)
+        texts = pl.Series([undo(t) or t for t in values.distinct.to_list()], dtype=pl.String)
         return name, Values(texts)
     return None
 
@@ -35,16 +35,19 @@ def _base64(text: str) -> str | None:
         return None
     try:
         data = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=False)
-    except binascii.Error:
+    except ValueError:
         return None
     # What decodes to a text by chance is short: letters in, letters out is asked of all values.
     return _text(data)
 
 
 def _hex(text: str) -> str | None:
-    return (
-        _text(binascii.unhexlify(text)) if len(text) % 2 == 0 and len(text) >= _SIZE_MIN else None
-    )
+    if len(text) < _SIZE_MIN:
+        return None
+    try:
+        return _text(binascii.unhexlify(text))
+    except ValueError:
+        return None
 
 
 def _text(data: bytes) -> str | None:

@@ -33,8 +33,9 @@ _LATIN_END = "\u0250"
 def _providers(kind: str) -> Iterator[Any]:
     package = importlib.import_module(f"faker.providers.{kind}")
     yield package.Provider
-    for module in pkgutil.iter_modules(package.__path__):
-        yield importlib.import_module(f"faker.providers.{kind}.{module.name}").Provider
+    for found in pkgutil.iter_modules(package.__path__):
+        if found.ispkg:
+            yield importlib.import_module(f"faker.providers.{kind}.{found.name}").Provider
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -60,15 +61,23 @@ def _set_of(texts: Iterable[str]) -> frozenset[str]:
 
 
 @cache
+def _words() -> frozenset[str]:
+    """Words and colours, which some are called by, too: few enough to do without."""
+    told = _collected("lorem", re.compile(r"^word_list$"))
+    colours = _collected("color", re.compile(r"^all_colors$|^safe_colors$"))
+    return frozenset(w for w in _set_of([*told, *colours]) if w.isascii())
+
+
+@cache
 def first_names() -> frozenset[str]:
-    """First names, folded."""
-    return _set_of(_collected("person", _FIRST))
+    """First names, folded, without those that are everyday words."""
+    return _set_of(_collected("person", _FIRST)) - _words()
 
 
 @cache
 def last_names() -> frozenset[str]:
-    """Family names, folded."""
-    return _set_of(_collected("person", _LAST))
+    """Family names, folded, without those that are everyday words."""
+    return _set_of(_collected("person", _LAST)) - _words()
 
 
 @cache

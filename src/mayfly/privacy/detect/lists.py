@@ -40,6 +40,22 @@ SPECIAL = frozenset(
     "african american",
     "high blood pressure",
 }
+TELLING = frozenset(
+    """catholic protestant muslim islam islamic jewish judaism hindu hinduism buddhist buddhism sikh
+    sikhism atheist agnostic mormon lutheran anglican evangelical baptist methodist catholique
+    musulman musulmane juif juive katholisch evangelisch muslimisch judisch katholiek islamitisch
+    cattolico musulmano ebreo catolico judio katolik muzulmanin katolicka heterosexual homosexual
+    bisexual gay lesbian asexual pansexual queer heterosexuell homosexuell bisexuell hetero
+    caucasian hispanic latino latina african pakistani bangladeshi arab romani roma indigenous
+    aboriginal maori inuit diabetes asthma cancer hypertension depression epilepsy arthritis
+    migraine hiv aids anxiety allergy obesity diabete asthme krebs brustkrebs hypertonie
+    depressionen epilepsie hepatitis tuberculosis pregnant penicillin insulin metformin adhd autism
+    bipolar schizophrenia dementia alzheimer parkinson leukemia pneumonia stroke copd psoriasis
+    sclerosis anemia anorexia bulimia cirrhosis diabetico hipertension asma cancro tumore
+    depressione ipertensione epilessia emicrania depressao hipertensao cukrzyca nadcisnienie
+    depresja nowotwor astma kanker depressie hoge-bloeddruk schizofrenie schizophrenie cancerul
+    schizofrenia hypertoni brostcancer""".split()
+)
 YES_NO = frozenset(
     """true false yes no y n t f 0 1 on off oui non ja nein si sim nao nee tak nie nej はい いいえ
     نعم لا हाँ नहीं enabled disabled active inactive""".split()

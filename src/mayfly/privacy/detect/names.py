@@ -53,7 +53,8 @@ _PHRASES: dict[ColumnClass, str] = {
     "gender": """gender sex sexe genre geschlecht genero sexo genere sesso geslacht plec kon
     cinsiyet
         kjonn salutation anrede civilite""",
-    "national_id": """ssn social-security social-security-number national-id nationalid passport
+    "national_id": """ssn ni-num tax-no tax-number nat-id id-no social-security
+        social-security-number national-id nationalid passport
         passport-number passeport reisepass nino national-insurance tax-id taxid tin steuer-id
         steueridentifikationsnummer nir numero-securite-sociale num-secu nss dni nie nif
         codice-fiscale
@@ -69,8 +70,8 @@ _PHRASES: dict[ColumnClass, str] = {
     "ip_address": """ip ip-address ipaddress ip-addr remote-addr client-ip ipv4 ipv6 src-ip
         adresse-ip""",
     "device_id": """device-id deviceid idfa gaid aaid adid advertising-id maid idfv imei mac
-        mac-address android-id device-identifier udid gps-adid device hwid imsi rida push-token
-        device-token fcm-token""",
+        mac-address android-id device-identifier udid gps-adid device hwid imsi rida
+       """,
     "user_agent": "user-agent useragent ua browser-agent http-user-agent",
     "geo": """lat latitude lon lng longitude geo latlng lat-lng latlon coordinates coords geohash
         geolocation gps location-point breitengrad laengengrad langengrad geom geo-point latitud
@@ -79,7 +80,8 @@ _PHRASES: dict[ColumnClass, str] = {
         benutzername pseudo identifiant usuario nome-utente gebruikersnaam uzytkownik login-name
         twitter instagram twitter-handle anvandarnamn kullanici-adi usr-name skype telegram
         user-handle nutzername gamertag alias utente""",
-    "special": """religion religious faith konfession confesion religione religiao geloof wyznanie
+    "special": """religion ethn relig dx diag religious faith konfession confesion religione
+        religiao geloof wyznanie
         ethnicity ethnic race ethnie etnia rasse political-party politics political political-views
         party-affiliation political-affiliation sexual-orientation orientation-sexuelle
         sexual-preference health diagnosis diagnose diagnostic diagnostico diagnosi diagnoza disease
@@ -149,6 +151,15 @@ _NAMED_BY = frozenset(
     step status type role tag label section field variable parameter function program programme
     school university airport station ship vessel plant drug ingredient""".split()
 )
+_OF_SPECIAL = frozenset({"type", "group", "status", "preference", "preferred", "list"})
+_OF_PERSONS = frozenset(
+    """full complete whole display legal real birth person people customer client clients contact
+    user users member patient employee staff lead subscriber account holder owner recipient sender
+    buyer seller guest passenger student teacher driver author agent manager doctor applicant donor
+    attendee beneficiary cust cardholder billing shipping ship bill to usr emp friend parent child
+    spouse partner kunde kunden emergency first last mr mrs deliver delivery insured payer payee
+    signatory tenant visitor player voter witness rep""".split()
+)
 # An e-mail address is one before it is an address, and a customer's id an id before it is a name.
 _WEIGHT: dict[ColumnClass, int] = {
     "opaque_id": 0,
@@ -211,4 +222,13 @@ def name_vote(name: str) -> NameVote:
         found = next((c for stem, c in _stems() if stem in squashed), None)
         cls = found or cls
     things = _NAMED_BY if cls in ("full_name", "username", "first_name", "last_name") else _OTHERS
-    return NameVote(cls=cls, words=words, qualified=bool(things & set(words)))
+    if cls == "special":
+        things = things - _OF_SPECIAL
+    qualified = bool(things & set(words)) or (cls == "full_name" and _of_a_thing(words))
+    return NameVote(cls=cls, words=words, qualified=qualified)
+
+
+def _of_a_thing(words: tuple[str, ...]) -> bool:
+    """Whether `name` stands beside a word that is none for a person: `paint_name`."""
+    beside = set(words) - {"name", "names", "nm"}
+    return "name" in words and bool(beside) and not beside & _OF_PERSONS

@@ -81,6 +81,8 @@ def street(values: Values, vote: NameVote) -> bool:
         return (spoken >= 0.2 or numbered >= 0.3) and long < 0.8
     if long > 0.3 or values.share(r"[0-9]") < 0.5:
         return False
+    if spoken >= 0.6 and values.share(r"[0-9]") >= 0.8 and values.share(r"^.{4,80}$") >= 0.9:
+        return True
     # A number, then capitals: nothing else is written so in every row.
     plain = values.share(forms.HOUSE_FIRST) >= 0.8 and values.repeats < 1.5
     return plain or (spoken >= 0.3 and numbered >= 0.5) or (spoken >= 0.5 and not free_text(values))
@@ -99,13 +101,20 @@ def lexical(values: Values, vote: NameVote) -> _Found | None:
         return place
     if _share(texts, _among(lists.SPECIAL)) >= (0.3 if vote.cls == "special" else 0.8):
         return "special", _LIKELY
+    if not free_text(values) and _share(texts, _tells) >= (0.3 if vote.cls == "special" else 0.5):
+        return "special", _LIKELY
     if _is_health(values, vote):
         return "special", _LIKELY
     if free_text(values):
-        return _told(texts, vote)
+        return _told(values, texts, vote)
     if values.share(forms.NAME_LIKE) < 0.7:
         return _handle(values, texts, vote)
     return _person(values, texts, vote) or _handle(values, texts, vote)
+
+
+def _tells(text: str) -> bool:
+    """Whether a word of a text is of health, faith or origin, and of nothing else."""
+    return any(word in lists.TELLING for word in _fold(text).replace("-", " ").split())
 
 
 def _is_health(values: Values, vote: NameVote) -> bool:
@@ -130,8 +139,11 @@ def _place(texts: Sequence[str], vote: NameVote, values: Values) -> _Found | Non
     if vote.cls == "country" and max(in_countries, in_codes) >= 0.5:
         return "country", _SURE
     if capitals and in_codes >= 0.95 and len(values.distinct) >= 3 and vote.cls != "gender":
-        is_state = in_regions >= 0.95 and len(values.distinct) > 15
-        return ("region" if is_state else "country"), _LIKELY
+        return (
+            "region" if in_regions >= 0.95 and len(values.distinct) > 15 else "country"
+        ), _LIKELY
+    if capitals and in_regions >= 0.95 and len(values.distinct) > 15:
+        return "region", _LIKELY
     if values.share(r"[市区町村郡]$|시$") >= 0.5:
         return "city", _LIKELY
     if values.share(r"[都道府県省]$") >= 0.5:
@@ -171,11 +183,14 @@ def _person(values: Values, texts: Sequence[str], vote: NameVote) -> _Found | No
     named = vote.cls if vote.cls in _PERSON and not vote.qualified else None
     if vote.qualified and known < _ENOUGH_OF_THINGS:
         return None
+    few = len(values.distinct) < _FEW
+    if few and values.repeats > 5 and (vote.qualified or known < 0.9 or named is None):
+        # Brands, herbs and flowers are called like people; people are more than twenty.
+        return None
     if several >= 0.6:
         return _of_several(values, named, several, known)
     if named is not None and (known >= 0.05 or values.share(_HAN_SHORT, _ARABIC_NAME) >= 0.3):
         return _single(named, first, last), _SURE
-    few = len(values.distinct) < _FEW
     if len(values.distinct) < 8:
         return None
     if values.share(r"^[\p{Lu}\p{Lo}]") < 0.8 and known < 2 * _ENOUGH:
@@ -194,7 +209,7 @@ def _of_several(
     if values.repeats > 20 or values.share(_ORGANISATIONS) > 0.2:
         return None
     han = values.share(_HAN_NAME) >= 0.8 and values.repeats < 3
-    if named is not None and named != "full_name":
+    if named is not None and named != "full_name" and known >= 0.1:
         # Two family names are one; a column called `nombre` may hold whole names all the same.
         return (named if several < 0.95 or known < 0.5 else "full_name"), _LIKELY
     if named is not None and (known >= 0.1 or han):
@@ -252,14 +267,15 @@ def _han(words: Sequence[str]) -> tuple[int, bool, bool, bool]:
     return (2 if family else 1), False, bool(family), bool(family)
 
 
-def _told(texts: Sequence[str], vote: NameVote) -> _Found | None:
+def _told(values: Values, texts: Sequence[str], vote: NameVote) -> _Found | None:
     """Sentences in which a person is named."""
     first, last = lexicon.first_names(), lexicon.last_names()
 
     def named(text: str) -> bool:
         return any(_fold(a) in first and _fold(b) in last for a, b in _PAIR.findall(text))
 
-    share = _share(texts, named)
+    sentences = values.share(r"(?:\S+\s+){5,}\S+") >= 0.5 and values.share(r"\s\p{Ll}+\s") >= 0.5
+    share = _share(texts, named) if sentences else 0.0
     if share >= (0.01 if vote.cls == "free_text_pii" else 0.05):
         return "free_text_pii", _LIKELY
     return None
@@ -273,7 +289,7 @@ def _handle(values: Values, texts: Sequence[str], vote: NameVote) -> _Found | No
         return "username", _SURE
     marked = values.share(r"^[a-z]+[._]?[a-z]*[0-9]+$|^[a-z]+[._][a-z]+$")
     people = _share(texts, _holds_name)
-    if marked >= 0.6 and people >= 0.4 and vote.cls in (None, "full_name"):
+    if marked >= 0.6 and people >= 0.5 and vote.cls in (None, "full_name", "opaque_id"):
         return "username", _LIKELY
     return None
 

@@ -1,0 +1,178 @@
+"""What values say of their column, whatever it is called."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mayfly.domain.classes import CLASSES
+from mayfly.privacy.detect import classify_names, classify_table, shown_name
+
+EMAILS = [f"person{n}@example.com" for n in range(40)]
+DIGESTS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(2_000)]
+
+
+def cls_of(values: object, name: str = "c1", table: str = "t") -> str:
+    """The class of one column."""
+    column = values if isinstance(values, pa.Array) else pa.array(values)
+    return classify_table({name: column}, table=table)[name].cls
+
+
+@pytest.mark.parametrize(
+    "clear",
+    ["a@example.com", "+33 6 12 34 56 78", "4539 1488 0343 6467", "Zoë Martin", "N/A",
+     base64.b64encode(b"anna@example.com").decode()],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["email_sha256", "c1", "status"])
+def test_one_clear_value_among_digests_is_told(clear: str, name: str) -> None:
+    """One in two thousand: the share of the others averages nothing away."""
+    assert cls_of([*DIGESTS[:777], clear, *DIGESTS[777:]], name) == "dirty_hashed"
+    assert cls_of(DIGESTS, name) == "hashed"
+
+
+def test_digests_of_two_forms_are_not_one() -> None:
+    """Somebody hashed twice, or not as agreed."""
+    other = [hashlib.md5(d.encode()).hexdigest() for d in DIGESTS[:100]]
+    assert cls_of([*DIGESTS, *other]) == "dirty_hashed"
+    assert cls_of(other) == "hashed"
+    assert cls_of([bytes.fromhex(d) for d in DIGESTS]) == "hashed"
+
+
+@pytest.mark.parametrize("share", [1, 200])
+def test_one_address_makes_a_column_personal(share: int) -> None:
+    """In a status, a note or a link: one row in that many, and twelve hundred."""
+    states = ["active", "cancelled"] * 600
+    states[::share] = [f"p{n}@example.com" for n in range(len(states[::share]))]
+    assert cls_of(states, "status") == "email"
+    notes = [f"the order {n} came on time, thank you very much" for n in range(1_200)]
+    assert cls_of(notes, "note") == "none"
+    notes[7] += " (anna@example.com)"
+    assert cls_of(notes, "note") == "free_text_pii"
+    links = [f"https://example.com/p/{n}" for n in range(100)]
+    assert cls_of(links) == "none"
+    links[3] = "https://example.com/?email=anna%40example.com"
+    assert cls_of(links) == "url_pii"
+
+
+@pytest.mark.parametrize("name", ["email", "c1", "order_status", "product_name"])
+def test_a_misleading_name_is_not_believed(name: str) -> None:
+    """Neither for a value nor against one."""
+    assert cls_of(EMAILS, name) == "email"
+    assert cls_of([f"template_{n % 5}" for n in range(50)], "email") in ("none", "opaque_id")
+    assert cls_of(["mobile", "home"] * 20, "phone") == "none"
+
+
+def test_whole_numbers_are_telephones_where_they_are_valid_ones() -> None:
+    """And neither times nor counters are."""
+    rng = random.Random(1)
+    assert cls_of([33_600_000_000 + rng.randrange(10**8) for _ in range(99)]) == "phone"
+    assert cls_of([4915_000_000_00 + rng.randrange(10**8) for _ in range(99)]) != "email"
+    assert cls_of([1_700_000_000 + rng.randrange(10**7) for _ in range(99)]) == "none"
+    assert cls_of([1_700_000_000_000 + rng.randrange(10**9) for _ in range(99)]) == "none"
+    assert cls_of(list(range(10_000_000, 10_000_200))) == "none"
+    assert cls_of([f"{n:010d}" for n in range(200)]) != "phone"
+    assert cls_of([612345678 + n * 997 for n in range(99)], "mobile") == "phone"
+
+
+def test_check_digits_tell_cards_and_accounts_from_numbers() -> None:
+    """A tenth of any long numbers pass by chance; that is not enough."""
+    rng = random.Random(2)
+    numbers = [f"4{rng.randrange(10**14, 10**15)}" for _ in range(500)]
+    assert cls_of(numbers) not in ("credit_card", "phone")
+    good = [n for n in numbers if _luhn(n)]
+    assert len(good) > 20
+    assert cls_of(good) == "credit_card"
+
+
+def _luhn(digits: str) -> bool:
+    doubled = (sum(divmod(2 * int(d), 10)) for d in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
+
+
+def test_what_stands_within_a_column_is_told_by_its_path() -> None:
+    """Structs, lists, JSON texts, and keys that are personal themselves."""
+    rows = [{"user": {"email": e, "tags": ["a"]}, "n": 1} for e in EMAILS]
+    verdict = classify_table({"doc": pa.array(rows)})["doc"]
+    assert verdict.cls == "email"
+    assert verdict.nested["user.email"] == "email"
+    assert verdict.nested["user.tags[]"] == "none"
+    texts = [f'{{"{e}": {{"plan": "free"}}}}' for e in EMAILS]
+    verdict = classify_table({"doc": pa.array(texts)})["doc"]
+    assert verdict.cls == "email"
+    assert not any("@" in path for path in verdict.nested)
+    assert verdict.evidence["withheld"] == len(EMAILS)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [lambda t: base64.b64encode(t.encode()).decode(), lambda t: t.encode().hex(),
+     lambda t: t.replace("@", "%40").replace(".", "%2E")],
+    ids=["base64", "hex", "percent"],
+)  # fmt: skip
+def test_an_encoding_hides_nothing(encode: object) -> None:
+    """Whatever the column is called."""
+    assert callable(encode)
+    assert cls_of([encode(e) for e in EMAILS]) == "email"
+
+
+def test_days_of_birth_lie_decades_back_and_others_do_not() -> None:
+    """As texts of several forms and as dates."""
+    days = [dt.date(1940, 1, 1) + dt.timedelta(days=300 * n) for n in range(80)]
+    recent = [dt.date(2022, 1, 1) + dt.timedelta(days=n) for n in range(80)]
+    for made in (
+        list,
+        lambda d: [x.isoformat() for x in d],
+        lambda d: [f"{x:%d.%m.%Y}" for x in d],
+    ):
+        assert cls_of(made(days)) == "date_of_birth"
+        assert cls_of(made(recent)) == "none"
+    assert cls_of(recent, "dob") == "date_of_birth"
+
+
+def test_an_empty_column_is_known_by_its_name_alone() -> None:
+    """With little confidence; and so is a table of which no row is read."""
+    verdict = classify_table({"email": pa.nulls(5, pa.string())})["email"]
+    assert (verdict.cls, verdict.evidence["values"]) == ("email", 0)
+    assert verdict.confidence < 0.5
+    named = classify_names({"email": pa.string(), "email_ok": pa.bool_(), "tel": pa.int64()})
+    assert {n: v.cls for n, v in named.items()} == {
+        "email": "email",
+        "email_ok": "none",
+        "tel": "phone",
+    }
+
+
+def test_a_name_that_is_personal_is_withheld() -> None:
+    """Of a column, a key or a table."""
+    assert shown_name("anna@example.com") == "(withheld)"
+    assert shown_name("email") == "email"
+
+
+COLUMN = st.one_of(
+    st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=30),
+    st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62)), max_size=30),
+    st.lists(st.one_of(st.none(), st.floats()), max_size=30),
+    st.lists(st.one_of(st.none(), st.binary(max_size=40)), max_size=30),
+    st.lists(st.one_of(st.none(), st.booleans()), max_size=30),
+    st.lists(st.dates(), max_size=30),
+    st.lists(st.lists(st.text(max_size=9), max_size=3), max_size=30),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(COLUMN, st.text(max_size=20), st.text(max_size=12))
+def test_any_column_has_a_class_and_no_value_in_its_verdict(
+    values: list[object], name: str, table: str
+) -> None:
+    """Whatever stands in it; evidence is counts."""
+    verdict = classify_table({name: pa.array(values)}, table=table)[name]
+    assert verdict.cls in CLASSES
+    assert 0 <= verdict.confidence <= 1
+    assert all(isinstance(count, int) and count >= 0 for count in verdict.evidence.values())
