@@ -214,3 +214,23 @@ def test_events_wait_sealed_while_meta_is_away(
     assert drained["status"] == "succeeded"
     assert set(taken(sandbox)) == {f"order-{n}" for n in (0, 2, 3, 5, 9)}
     assert ran(project)["status"] == "no_changes"
+
+
+def test_a_list_has_no_shape_and_is_refused_before_a_row_is_read(
+    tmp_path: Path, project: Project, sandbox: SandboxServer
+) -> None:
+    """As is a column of bytes; the plan says which column it is."""
+    change(
+        tmp_path,
+        "ALTER TABLE orders ADD COLUMN items VARCHAR[]",
+        "ALTER TABLE orders ADD COLUMN kinds BLOB",
+    )
+    path = tmp_path / "mayfly.yml"
+    text = path.read_text(encoding="utf-8").replace("no_sale: {}", "no_sale: {}\n      items: {}")
+    text = text.replace("items: {}", "items: {}\n      kinds: {}")
+    more = "currency: currency\n      content_ids: items\n      content_type: kinds"
+    path.write_text(text.replace("currency: currency", more), encoding="utf-8")
+    [planned] = load(tmp_path).plan().to_dict()["syncs"]
+    told = [(r["code"], r["column"]) for r in planned["refusals"] if r["code"] == "no_text"]
+    assert told == [("no_text", "items"), ("no_text", "kinds")]
+    assert ran(load(tmp_path))["status"] == "refused"

@@ -129,6 +129,8 @@ class FieldTyper:
                 return None
             return self._pseudonym(spec.name, info, column, identifier=spec.identifier)
         if spec.form is Form.CLEAR:
+            if self._refuse_wordless(spec.name, info, identifier=spec.identifier):
+                return None
             shape = spec.shape or MADID
             return self._shaped(
                 spec.name,
@@ -234,6 +236,8 @@ class FieldTyper:
         if column.closed:
             self._refuse_closed(info, column)
             return None
+        if column.cls in _SHAPES and self._refuse_wordless(name, info):
+            return None
         if column.cls in _SHAPES:
             return self._shaped(name, info, column, _SHAPES[column.cls])
         kind = info.arrow_type
@@ -285,6 +289,22 @@ class FieldTyper:
             f"{declare}.",
             info.name,
         )
+
+    def _refuse_wordless(self, name: str, info: ColumnInfo, *, identifier: bool = False) -> bool:
+        """Refuse a type whose values are no text that could be held against a shape; of an
+        identifier the source's server makes one.
+        """
+        kind = info.arrow_type
+        binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+        if not pa.types.is_nested(kind) and (identifier or not binary):
+            return False
+        self.found.refuse(
+            "no_text",
+            f"Field {name} takes a value of a closed shape, and column {info.name} of type "
+            f"{info.sql_type} has none: make a text of it in the model's SQL.",
+            info.name,
+        )
+        return True
 
     def _says_phone(self, info: ColumnInfo, column: ColumnSettings) -> bool:
         """A class does not outweigh a column's own name, but it does the table's."""
