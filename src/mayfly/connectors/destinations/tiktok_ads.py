@@ -373,6 +373,7 @@ syncs:
         "How many rows a request may hold: 10,000 are sent, and fewer where that is refused.",
         "Which code TikTok gives when: they are those that its own client names.",
         "Whether a request with one wrong digest is refused whole, as the sandbox does.",
+        "Where TikTok keeps what it gets: the countries are of its notices for Europe of 2022.",
     ),
 )
 

@@ -304,6 +304,7 @@ syncs:
         "old one may be: none is kept back for its age.",
         "Whether TikTok answers a request without events with a code of a wrong parameter, as "
         "`check` expects, and whether one wrong event refuses the whole request.",
+        "Where TikTok keeps what it gets: the countries are of its notices for Europe of 2022.",
     ),
 )
 
