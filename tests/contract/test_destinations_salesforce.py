@@ -713,6 +713,31 @@ def test_erasure_is_of_every_record_and_of_the_recycle_bin(sandbox: SandboxServe
     assert caught.value.code == "not_enabled"
 
 
+@pytest.mark.parametrize("locked", [False, True])
+def test_another_process_hears_of_an_erasure(sandbox: SandboxServer, *, locked: bool) -> None:
+    """Where all that was found is gone, everybody is; where not, nobody is sure."""
+    same = pa.array(["a@example.com", "a@example.com", "b@example.com"])
+    given = context({KEY: pa.string(), "LastName": pa.string(), "Email": pa.string()})
+    write(made(sandbox.url, given), batch(people(3, Email=same)))
+    found = sandbox.app.salesforce.objects["Contact"]
+    if locked:
+        found.delete(next(iter(found.records.values())))
+
+    async def scenario() -> Outcomes:
+        first, second = made(sandbox.url, given), made(sandbox.url, given)
+        asked = batch({"Email": pa.array(["a@example.com", "nobody@example.com"])})
+        answer = await first.erase(asked)
+        await first.close()
+        try:
+            return await finished(second, answer)
+        finally:
+            await second.close()
+
+    outcomes = asyncio.run(scenario())
+    assert outcomes.codes.to_pylist() == [DEFERRED if locked else ACCEPTED] * 2
+    assert {r.code for r in outcomes.reasons.values()} == ({"rows_not_known"} if locked else set())
+
+
 def test_erasure_is_by_one_identifier_that_can_be_asked_for(sandbox: SandboxServer) -> None:
     """Anything else is refused, not half done."""
 

@@ -149,6 +149,7 @@ def test_a_run_after_one_that_died_follows_its_job(
     assert run(root, "mirror")["status"] == "no_changes"
 
 
+@pytest.mark.slow
 def test_people_who_do_not_exist_are_tried(tmp_path: Path, sandbox: SandboxServer) -> None:
     """They are taken back; and a mapping is proposed of what the organisation has."""
     root = make_project(tmp_path, sandbox.url, rows=2, text=SHOP)
