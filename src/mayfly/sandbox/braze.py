@@ -160,8 +160,7 @@ class BrazeVendor:
         found = [self.profiles[x] for x in ids if x in self.profiles]
         for key in by:
             name = "email" if key == "email_address" else key
-            wanted = str(given[key]).lower()
-            found += [p for p in self.profiles.values() if p.values.get(name) == wanted]
+            found += [p for p in self.profiles.values() if p.values.get(name) == given[key]]
         seen = [profile for profile in found if not profile.unseen]
         for profile in found:
             profile.unseen = max(0, profile.unseen - 1)

@@ -158,8 +158,9 @@ class Braze:
             await self._api.delete("external_ids", asked)
         else:
             for value in asked:
-                kind = _BY_ONE[names[0]]
-                await self._api.delete("braze_ids", await self._api.of_one(kind, value))
+                # Braze keeps addresses in small letters.
+                found = await self._api.of_one(_BY_ONE[names[0]], value.lower())
+                await self._api.delete("braze_ids", found)
         return _all_accepted(len(identifiers))
 
     async def close(self) -> None:
