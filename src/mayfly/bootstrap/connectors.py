@@ -20,6 +20,7 @@ from mayfly.connectors.destinations import (
     gcs,
     google_ads,
     hubspot,
+    intercom,
     linkedin_ads,
     meta_ads,
     meta_conversions,
@@ -89,6 +90,7 @@ CONNECTORS: dict[str, Connector] = {
         sftp.CONNECTOR,
         webhook.CONNECTOR,
         zendesk.CONNECTOR,
+        intercom.CONNECTOR,
     )
 }
 """Every kind of destination by its `type`; a test holds them against those of the project files."""

@@ -840,6 +840,38 @@ class BrazeDestination(Owned):
     )
 
 
+INTERCOM = "https://api.intercom.io"
+
+
+class IntercomSubscription(Part):
+    """A subscription type of Intercom."""
+
+    id: Digits = Field(description="Of the type, quoted.", examples=["91"])
+
+
+class IntercomDestination(Owned):
+    """Contacts of an Intercom workspace."""
+
+    modes = ("upsert", "mirror", "audience")
+    keyed = ("upsert", "mirror", "audience")
+    listed = ("audience",)
+    vendor = INTERCOM
+    inner = {"subscriptions": ("NAME", IntercomSubscription)}  # noqa: RUF012, never changed
+
+    type: Literal["intercom"] = Field(description="Kind of destination.")
+    app_id: PlatformId = Field(description="Id of the workspace.", examples=["ab12cd34"])
+    access_token: Reference = Field(description="Reference to an app's token.")
+    region: Literal["us", "eu", "au"] = Field(
+        default="us", description="Where the workspace is hosted; another one is refused."
+    )
+    subscriptions: dict[Name, IntercomSubscription] = Field(
+        default={}, description="Subscription types, by the name that a mapping gives them."
+    )
+    endpoint: Annotated[str, VendorEndpoint(INTERCOM)] | None = Field(
+        default=None, description="`sandbox` or `http://127.0.0.1:PORT`; by default Intercom's own."
+    )
+
+
 class WebhookDestination(Owned):
     """An address of your own that is sent signed messages, after Standard Webhooks."""
 
@@ -883,5 +915,6 @@ AnyDestination = (
     | SftpDestination
     | WebhookDestination
     | ZendeskDestination
+    | IntercomDestination
 )
 DestinationFile = Annotated[AnyDestination, Field(discriminator="type")]

@@ -13,7 +13,7 @@ from mayfly.domain.settings import Project
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 _FURTHER = (
-    *("url", "region", "subscriptions", "domain", "consents", "subdomain", "cluster"),
+    *("url", "region", "subscriptions", "domain", "consents", "subdomain", "cluster", "app_id"),
     *("bucket", "bucket_owner", "folder", "group_reads", "host", "host_keys", "kms_key", "port"),
     *("prefix", "username", "workspace"),
     *("advertiser_id", "data_provider_id", "data_centre", "identity", "uid2_operator"),

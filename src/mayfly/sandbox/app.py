@@ -18,6 +18,7 @@ from mayfly.sandbox.google_calls import GoogleVendor
 from mayfly.sandbox.google_lists import Google
 from mayfly.sandbox.hubspot import Hubspot
 from mayfly.sandbox.hubspot_calls import HubspotVendor
+from mayfly.sandbox.intercom import IntercomVendor
 from mayfly.sandbox.linkedin import LinkedInVendor
 from mayfly.sandbox.meta import Meta
 from mayfly.sandbox.meta_calls import MetaEventsVendor, MetaVendor
@@ -74,6 +75,7 @@ class SandboxApp:
         self.webhook = WebhookReceiver()
         self.gcs = GcsVendor(tokens=tokens)
         self.zendesk = ZendeskVendor(tokens=tokens)
+        self.intercom = IntercomVendor(tokens=tokens)
         self.vendors: tuple[Vendor, ...] = (
             self.google_vendor,
             HubspotVendor(self.hubspot, tokens),
@@ -82,6 +84,7 @@ class SandboxApp:
             self.webhook,
             self.gcs,
             self.zendesk,
+            self.intercom,
             self.trade_desk,
             self.linkedin,
             self.microsoft,
