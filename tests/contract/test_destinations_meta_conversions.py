@@ -172,6 +172,7 @@ class TestMetaConversions(DestinationContract):
 
         self.run(scenario())
 
+    @pytest.mark.slow
     def test_where_every_event_is_refused_the_request_is_to_blame(self) -> None:
         """After five rows, and nothing was taken."""
         self.sandbox.app.datasets.bad = {("Lead", f"order-{n}") for n in range(12)}

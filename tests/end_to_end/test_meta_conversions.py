@@ -216,6 +216,7 @@ def test_events_wait_sealed_while_meta_is_away(
     assert ran(project)["status"] == "no_changes"
 
 
+@pytest.mark.slow
 def test_a_list_has_no_shape_and_is_refused_before_a_row_is_read(
     tmp_path: Path, project: Project, sandbox: SandboxServer
 ) -> None:
