@@ -169,9 +169,7 @@ def _with_postgres(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any
     upsert, _ = _run(upserting, projects.TO_POSTGRES)
     _execute(dsn, f"TRUNCATE {projects.TABLE}")
     hand = by_hand.upsert(upserting / "shop.duckdb", dsn)
-    tenth, whole = (
-        _peak(folder / f"memory{n}", url, dsn, n) for n in (max(rows // 10, 1_000), rows)
-    )
+    tenth, whole = (_peak(folder / f"memory{n}", url, dsn, n) for n in (rows // 10, rows))
     diff, diff_ratio = _diff_in_postgres(folder / f"memory{rows}", dsn)
     return {
         "upsert": upsert,
