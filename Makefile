@@ -10,10 +10,12 @@ JOBS   ?= 2
 KILLS  ?= 200
 # What stands in for warehouses of others, each in an environment of its own.
 EMULATORS := fakesnow bqemulator databricks googlesql
+# Programs of others that `mayfly bench --rivals` measures beside Mayfly, each in its own environment.
+RIVALS := ingestr
 # Which of the slow tests `make soak` plays.
 SLOW   ?= slow
 
-.PHONY: demo test check bench bench-reading soak engines lock approved clean
+.PHONY: demo test check bench bench-reading soak engines rivals lock approved clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -55,6 +57,14 @@ soak: $(VENV)/dev.stamp
 engines: $(VENV)/dev.stamp $(EMULATORS:%=$(VENV)/emulators/%.stamp)
 	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
 
+# Nothing but `mayfly bench --rivals` and its test needs them.
+rivals: $(VENV)/dev.stamp $(RIVALS:%=$(VENV)/rivals/%.stamp)
+
+$(VENV)/rivals/%.stamp: requirements/%.txt
+	test -x $(VENV)/rivals/$*/bin/python || $(PYTHON) -m venv $(VENV)/rivals/$*
+	$(VENV)/rivals/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 $(VENV)/emulators/%.stamp: requirements/%.txt
 	test -x $(VENV)/emulators/$*/bin/python || $(PYTHON) -m venv $(VENV)/emulators/$*
 	$(VENV)/emulators/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -64,7 +74,7 @@ lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra sandbox --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -c requirements/dev.txt -o requirements/run.txt
 	uv pip compile requirements/engines.in --no-deps --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/engines.txt
-	for e in $(EMULATORS); do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
+	for e in $(EMULATORS) $(RIVALS); do uv pip compile requirements/$$e.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements/$$e.txt; done
 
 # Statements for engines that nobody could ask are text that a person approves: read the diff.
 approved: $(VENV)/dev.stamp

@@ -1,4 +1,4 @@
-"""`mayfly bench`: ratios against a naive loop and the floor, measured in the same run."""
+"""`mayfly bench`: ratios against a naive loop, the floor and others, measured in the same run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from mayfly.bench import by_hand, projects, rates
+from mayfly.bench import by_hand, projects, rates, rivals
 from mayfly.bench.naive import naive_run
 from mayfly.bench.postgres import VARIABLE, postgres_server
 from mayfly.bench.reading import ROUNDS, reading, sources_here
@@ -41,9 +41,11 @@ EXPECTED: dict[str, tuple[str, float]] = {
     "postgres_diff_over_its_statements": ("at most", 1.5),
     "upsert_over_copy_and_merge": ("at most", 1.5),
     "peak_over_tenth": ("at most", 1.2),
+    "upsert_over_ingestr": ("at least", 1.0),
+    "upsert_again_over_ingestr": ("at least", 1.0),
 }
-"""What each ratio should be. Over the naive loop: how many times as fast; else how many times the
-seconds or bytes.
+"""What each ratio should be. Over the naive loop or ingestr: how many times as fast; else how many
+times the seconds or bytes.
 """
 
 RATES: dict[str, tuple[Callable[[int], float], float]] = {
@@ -54,13 +56,23 @@ RATES: dict[str, tuple[Callable[[int], float], float]] = {
 """How many a second, and at least how many there should be. Figures of this machine."""
 
 
-def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
-    """Measure and, unless quiet, print; all figures of this run on this machine."""
+def run_bench(rows: int, *, with_rivals: bool = False, quiet: bool = False) -> dict[str, Any]:
+    """Measure and, unless quiet, print; all figures of this run on this machine.
+
+    Raises:
+        ConfigError: `bench_rivals` before anything is measured, where programs of others or a
+            PostgreSQL for them are missing.
+    """
+    program = rivals.ingestr_program() if with_rivals else None
     with (
         tempfile.TemporaryDirectory() as name,
         ServerProcess() as url,
         postgres_server() as dsn,
     ):
+        if program is not None and dsn is None:
+            raise ConfigError(
+                "bench_rivals", "--rivals needs a PostgreSQL.", hint=f"Name one in ${VARIABLE}."
+            )
         folder = Path(name)
         os.environ["MAYFLY_KEYS_DIR"] = str(folder / "keys")
         measured = _from_duckdb(folder, url, rows)
@@ -73,12 +85,16 @@ def run_bench(rows: int, *, quiet: bool = False) -> dict[str, Any]:
             with_postgres = _with_postgres(folder, url, dsn, rows)
             ratios |= with_postgres.pop("ratios")
             measured["postgres"] = with_postgres
+            if program is not None:
+                measured["rivals"] = rivals.upserts(program, folder / "rivals", dsn, rows)
+                ratios |= rivals.ratios(measured["rivals"])
         measured["reading"] = reading(sources_here(folder, dsn, min(rows, NAIVE_ROWS_MAX * 5)))
     document = {
         "schema": "mayfly/bench/1",
         "ok": True,
         "rows": rows,
         "postgres": None,
+        "rivals": None,
         **measured,
         "ratios": [_judged(name, ratios.get(name)) for name in EXPECTED],
         "rates": [_rate(name, rows) for name in RATES],
@@ -224,6 +240,8 @@ def _show(document: dict[str, Any]) -> None:
         _show_run(console, "DuckDB to PostgreSQL, upsert", document["postgres"]["upsert"])
         _show_run(console, "PostgreSQL to HTTP", document["postgres"]["whole"])
         _show_run(console, "PostgreSQL, one row in a hundred changed", document["postgres"]["diff"])
+    if document["rivals"] is not None:
+        _show_rivals(console, document["rivals"])
     table = Table("ratio", "measured", "expected", "", box=None)
     for found in document["ratios"]:
         if found["ratio"] is not None:
@@ -246,6 +264,20 @@ def _show(document: dict[str, Any]) -> None:
         shown = ["not measured" if figure is None else f"{figure:.2f}" for figure in figures]
         bodies.add_row(found["destination"], *shown)
     console.print(bodies)
+
+
+def _show_rivals(console: Console, measured: dict[str, Any]) -> None:
+    console.print(
+        f"PostgreSQL to PostgreSQL, upsert of {measured['rows']:,} rows of {measured['columns']} "
+        f"columns beside ingestr {measured['ingestr_version']}"
+    )
+    table = Table("upsert", "by", "seconds", "CPU s", box=None)
+    for which, title in (("first", "of new rows"), ("again", "of rows that all changed")):
+        for name in ("mayfly", "ingestr"):
+            took = measured[which][name]
+            table.add_row(title, name, f"{took['seconds']:.1f}", f"{took['cpu_seconds']:.1f}")
+    console.print(table)
+    console.print()
 
 
 def _shares(run: dict[str, Any]) -> dict[str, float]:

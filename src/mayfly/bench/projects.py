@@ -12,9 +12,11 @@ from mayfly.bootstrap import initialise
 
 TO_HTTP = "people_to_meta"
 TO_POSTGRES = "people_to_crm"
+BETWEEN = "people_to_other"
 TABLE = "crm_people"
 CHANGE = "UPDATE people SET email = 'n' || email WHERE id % 100 = 0"
 """Another e-mail for one person in a hundred."""
+CHANGE_ALL = "UPDATE people SET points = points + 1"
 COLUMNS = ("id", "email", "phone", "first_name", "last_name", "zip", "city", "points")
 
 _DUCKDB = "{type: duckdb, path: shop.duckdb, memory_limit: LIMIT}"
@@ -27,15 +29,8 @@ models:
     source: shop
     table: people
     primary_key: [id]
-    columns:
-      id: {}
-      email: {class: email}
-      phone: {class: phone}
-      first_name: {class: first_name}
-      last_name: {class: last_name}
-      zip: {class: postal_code}
-      city: {}
-      points: {}
+    columns: {id: {}, email: {class: email}, phone: {class: phone}, zip: {class: postal_code},
+      first_name: {class: first_name}, last_name: {class: last_name}, city: {}, points: {}}
     consent: {ads: {column: ads, equals: true, lawful_basis: consent}}
 destinations:
 """
@@ -65,6 +60,21 @@ syncs:
     mapping: {id: id, email: email, phone: phone, first_name: first_name, last_name: last_name,
       zip: zip, city: city, points: points}
 """
+_BETWEEN = """
+  other: {type: postgres, dsn: env:MAYFLY_BENCH_OTHER_DSN, kind: internal, owner: me,
+    reason: measured}
+syncs:
+  people_to_other:
+    id: people_to_other
+    model: people
+    destination: other
+    mode: upsert
+    table: crm_people
+    key: [id]
+    purpose: ads
+    mapping: {id: id, email: email, phone: phone, first_name: first_name, last_name: last_name,
+      zip: zip, city: city, points: points, ads: ads}
+"""
 
 
 def from_duckdb(folder: Path, url: str, rows: int, *, memory_limit: str = "2GB") -> Path:
@@ -87,6 +97,15 @@ def to_postgres(folder: Path, rows: int) -> Path:
     _write_duckdb(folder / "shop.duckdb", rows)
     source = _DUCKDB.replace("LIMIT", "2GB")
     return _approved(folder, _PROJECT.replace("SOURCE", source) + _UPSERT)
+
+
+def between_postgres(folder: Path) -> Path:
+    """An upsert of all columns from the PostgreSQL at $MAYFLY_BENCH_DSN to that at
+    $MAYFLY_BENCH_OTHER_DSN; approved.
+    """
+    folder.mkdir()
+    project = _PROJECT.replace("SOURCE", _POSTGRES).replace("points: {}", "points: {}, ads: {}")
+    return _approved(folder, project + _BETWEEN)
 
 
 def postgres_people(rows: int) -> list[str]:

@@ -104,15 +104,21 @@ def sandbox(
 
 def bench(
     rows: Annotated[int, typer.Option(min=1_000, help="Rows of the large table.")] = 1_000_000,
+    *,
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="Beside ingestr, too: `make rivals` installs it.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Measure Mayfly against a naive loop and the floor, in one run.
 
-    PostgreSQL takes part where $MAYFLY_BENCH_POSTGRES names an empty database to fill.
+    PostgreSQL takes part where $MAYFLY_BENCH_POSTGRES names an empty database to fill. With
+    --rivals, Mayfly and ingestr upsert the same table from one database of it to another, one after
+    the other; both must have written what stands in the source.
     """
     from mayfly.bench.main import run_bench
 
-    document = run_bench(rows, quiet=output is Output.JSON)
+    document = run_bench(rows, with_rivals=rivals, quiet=output is Output.JSON)
     if output is Output.JSON:
         print_result(output, document, [])
 

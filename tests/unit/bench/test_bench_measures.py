@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from mayfly.bench import main, postgres, requests
 from mayfly.domain.errors import ConfigError
 
+RIVALS = ("upsert_over_ingestr", "upsert_again_over_ingestr")
 SCHEMA = Path(__file__).parents[3] / "docs/reference/json/bench.schema.json"
 
 
@@ -25,7 +26,10 @@ def test_every_part_is_measured(
     document = main.run_bench(10_000)
     Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(document)
     assert [found["name"] for found in document["ratios"]] == list(main.EXPECTED)
-    assert all(found["ratio"] > 0 for found in document["ratios"])
+    beside = {found["name"]: found["ratio"] for found in document["ratios"]}
+    assert [beside.pop(name) for name in RIVALS] == [None, None]
+    assert document["rivals"] is None
+    assert all(ratio > 0 for ratio in beside.values())
     assert [found["name"] for found in document["rates"]] == list(main.RATES)
     assert all(found["per_second"] > 0 for found in document["rates"])
     read = {found["source"]: found for found in document["reading"]}

@@ -1,0 +1,247 @@
+"""Programs of others that do a part of the same work, measured beside Mayfly: ingestr.
+
+Both upsert one table of a PostgreSQL to another database of the same server, each alone, as a
+command in a process of its own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import resource
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from mayfly.bench import projects
+from mayfly.domain.errors import ConfigError
+
+INGESTR_VERSION = "0.15.9"
+COLUMNS = (*projects.COLUMNS, "ads")
+_INGESTR_TABLE = "ingestr_people"
+_TIMEOUT_SECONDS = 3_600
+_SETTINGS = {
+    # As its documentation and its own benchmarks turn telemetry off; and should it ask anyone all
+    # the same, nothing listens where it would have to pass.
+    "INGESTR_DISABLE_TELEMETRY": "true",
+    "DISABLE_TELEMETRY": "true",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+}
+
+
+def ingestr_program() -> Path:
+    """Where `make rivals` puts ingestr: beside the environment that this runs in.
+
+    Raises:
+        ConfigError: `bench_rivals`, it is not there or of another version.
+    """
+    path = Path(sys.prefix) / "rivals" / "ingestr" / "bin" / "ingestr"
+    if not path.is_file() or not _version(path).endswith(f" v{INGESTR_VERSION}"):
+        raise ConfigError(
+            "bench_rivals",
+            f"--rivals needs ingestr {INGESTR_VERSION} at {path}.",
+            hint="`make rivals` installs it there; or measure without --rivals.",
+        )
+    return path
+
+
+def _version(program: Path) -> str:
+    asked = [str(program), "--version"]
+    try:
+        done = subprocess.run(
+            asked, env=_SETTINGS, capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Upserting:
+    """What is measured.
+
+    Args:
+        command: with its arguments.
+        environment: all of it.
+        table: where it writes to.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    table: str
+
+
+def upserts(program: Path, folder: Path, dsn: str, rows: int) -> dict[str, Any]:
+    """Seconds of both for a table that is not there yet, and for one whose every row changed.
+
+    Args:
+        program: `ingestr_program()`.
+        folder: new; for Mayfly's project.
+        dsn: of a PostgreSQL of this machine, to be filled.
+        rows: of the table.
+
+    Raises:
+        ConfigError: `bench_rivals`, the PostgreSQL is elsewhere or refuses what is needed, a
+            command failed, or what it wrote is not what stands in the source.
+    """
+    try:
+        _execute(dsn, "DROP SCHEMA IF EXISTS _mayfly CASCADE", *projects.postgres_people(rows))
+        with _other_database(dsn) as other:
+            first, again = _first_and_again(_both(program, folder, dsn, other), dsn, other)
+    except psycopg.Error:
+        raise _failed("The PostgreSQL refused a statement") from None
+    return {
+        "ingestr_version": INGESTR_VERSION,
+        "rows": rows,
+        "columns": len(COLUMNS),
+        "first": first,
+        "again": again,
+    }
+
+
+def _both(program: Path, folder: Path, dsn: str, other: str) -> dict[str, _Upserting]:
+    os.environ["MAYFLY_BENCH_DSN"] = dsn
+    os.environ["MAYFLY_BENCH_OTHER_DSN"] = other
+    uris = {"SOURCE_URI": _uri(dsn), "DESTINATION_URI": _uri(other)}
+    project = projects.between_postgres(folder)
+    return {
+        "ingestr": _Upserting(
+            command=_ingestr(program),
+            environment={**_SETTINGS, **uris, "HOME": str(folder)},
+            table=_INGESTR_TABLE,
+        ),
+        "mayfly": _Upserting(
+            command=_mayfly(project), environment=dict(os.environ), table=projects.TABLE
+        ),
+    }
+
+
+def _first_and_again(
+    both: dict[str, _Upserting], dsn: str, other: str
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    first = {name: _measured(name, each, dsn, other) for name, each in both.items()}
+    _execute(dsn, projects.CHANGE_ALL)
+    # In the other order: what came before warms or burdens the server.
+    again = {name: _measured(name, both[name], dsn, other) for name in reversed(both)}
+    return first, again
+
+
+def ratios(measured: Mapping[str, Any]) -> dict[str, float]:
+    """How many times as fast as ingestr Mayfly was, by the name of the ratio."""
+    names = {"upsert_over_ingestr": "first", "upsert_again_over_ingestr": "again"}
+    return {
+        name: measured[which]["ingestr"]["seconds"] / measured[which]["mayfly"]["seconds"]
+        for name, which in names.items()
+    }
+
+
+def _ingestr(program: Path) -> list[str]:
+    """Source and destination are in its environment: a list of processes shows arguments."""
+    tables = ["--source-table", "public.people", "--dest-table", f"public.{_INGESTR_TABLE}"]
+    how = ["--incremental-strategy", "merge", "--primary-key", "id"]
+    return [str(program), "ingest", *tables, *how, "--yes", "--progress", "log"]
+
+
+def _mayfly(project: Path) -> list[str]:
+    return [sys.executable, "-m", "mayfly", "run", projects.BETWEEN, "--project", str(project)]
+
+
+def _measured(name: str, what: _Upserting, dsn: str, other: str) -> dict[str, float]:
+    """Seconds of a command, after which its table holds what the source holds."""
+    # What others wrote is neither cleaned up nor written out on this one's time.
+    for each in (dsn, other):
+        _execute(each, "VACUUM (ANALYZE)", "CHECKPOINT")
+    took = _timed(name, what)
+    if _content(other, what.table) != _content(dsn, "people"):
+        raise _failed(f"What {name} wrote is not what stands in the source")
+    return took
+
+
+def _timed(name: str, what: _Upserting) -> dict[str, float]:
+    """Seconds on the clock, and of CPU of the process and those that it waited for; what the
+    server computes for it is not in the latter.
+    """
+    cpu, started = _cpu_of_children(), time.perf_counter()
+    try:
+        done = subprocess.run(
+            what.command,
+            env=what.environment,
+            capture_output=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _failed(f"{name} took longer than {_TIMEOUT_SECONDS} seconds") from None
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise _failed(f"{name} ended with exit code {done.returncode}")
+    return {"seconds": seconds, "cpu_seconds": _cpu_of_children() - cpu}
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _content(dsn: str, table: str) -> tuple[Any, ...] | None:
+    """How many rows a table has, and a sum over what stands in them."""
+    row = f"hashtextextended(ROW({', '.join(COLUMNS)})::text, 0)"
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(f"SELECT count(*), sum({row}) FROM {table}".encode()).fetchone()
+
+
+@contextmanager
+def _other_database(dsn: str) -> Iterator[str]:
+    """The dsn of a new database of the same server, while the block runs."""
+    name = f"mayfly_bench_{uuid.uuid4().hex[:12]}"
+    _execute(dsn, f"CREATE DATABASE {name}")
+    try:
+        yield make_conninfo(dsn, dbname=name)
+    finally:
+        _execute(dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _uri(dsn: str) -> str:
+    """What ingestr reads.
+
+    Raises:
+        ConfigError: `bench_rivals`, the server is not on this machine.
+    """
+    with psycopg.connect(dsn) as connection:
+        found = connection.info
+        if not is_local(found.host, found.hostaddr):
+            raise _failed("The PostgreSQL is not on this machine")
+        who = f"{quote(found.user, safe='')}:{quote(found.password, safe='')}"
+        where = f"host={quote(found.host, safe='')}&port={found.port}"
+        return f"postgresql://{who}@/{quote(found.dbname, safe='')}?{where}"
+
+
+def is_local(host: str, address: str) -> bool:
+    """Whether a connection went through a socket of this machine or its loopback."""
+    return host.startswith(("/", "@")) or ipaddress.ip_address(address).is_loopback
+
+
+def _execute(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def _failed(what: str) -> ConfigError:
+    return ConfigError(
+        "bench_rivals",
+        f"{what}: nothing was measured beside ingestr.",
+        hint="Name an empty database of a server on this machine whose role may create databases "
+        "and checkpoint, with `mayfly demo` working; or measure without --rivals.",
+    )
