@@ -17,6 +17,8 @@ import gcs_world
 from end_to_end.projects import approved, make_project
 from marks import IN_A_SOAK
 from mayfly.api import load
+from mayfly.connectors.destinations.batch_objects import Objects
+from mayfly.connectors.destinations.sftp import SftpFolder
 from mayfly.sandbox.server import SandboxServer
 from moto_s3 import moto_s3
 from sshd import sshd_server
@@ -183,6 +185,37 @@ def test_a_third_party_gets_pseudonyms(tmp_path: Path, one_place: Place) -> None
     ended = run(root)
     assert (ended["rows"]["delivered"], ended["rows"]["removed"]) == (1, 0)
     assert len(files()) == 2
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_append_whose_process_died_is_there_once(
+    tmp_path: Path, one_place: Place, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """Right after the file was there, or right before: the next run looks, and goes on."""
+    settings, files = one_place
+    root = make_project(
+        tmp_path / "project", "", rows=3, text=INTERNAL.replace("DESTINATION", settings)
+    )
+    with monkeypatch.context() as dying:
+        kind = SftpFolder if "type: sftp" in settings else Objects
+        put = kind.put
+
+        async def then_dead(place: Any, *given: Any) -> None:
+            if is_there:
+                await put(place, *given)
+            raise Killed
+
+        dying.setattr(kind, "put", then_dead)
+        with pytest.raises(Killed):
+            run(root)
+    assert len(files()) == is_there
+    ended = run(root)
+    assert ended["status"] == ("no_changes" if is_there else "succeeded")
+    assert sorted(int(row["id"]) for row in rows_of(files())) == [0, 1, 2]
 
 
 def test_a_destination_is_tried_with_people_who_do_not_exist(

@@ -44,6 +44,7 @@ _FILES = frozenset({"gcs", "s3"})  # their requests are files, and no JSON
 _SECRETS = {"webhook": "whsec_" + "bW" * 20}
 _OPTIONS: Mapping[str, Mapping[str, object]] = {
     "hubspot": {"region": None},
+    "intercom": {"region": "us", "subscriptions": None},
     "webhook": {"url": f"{URL}/webhook/bench"},
     "the_trade_desk": {"uid2_api_key": None, "uid2_client_secret": None},
 }

@@ -19,6 +19,7 @@ from mayfly.sandbox.app import SandboxApp
 KNOWN = {
     *("google_ads", "hubspot", "linkedin_ads", "meta_ads", "microsoft_ads", "pinterest"),
     *("salesforce", "snap", "the_trade_desk", "webhook"),
+    *("intercom", "zendesk"),
     *("meta_conversions", "tiktok_ads", "tiktok_events"),
 }
 ROWS = 120
