@@ -191,7 +191,8 @@ class NumberingSql:
     def add_identifier_removals(self, field: PlanField, position: int, first_batch: int) -> str:
         """One row per identifier that no row wants any more."""
         spec, names, sql = self._spec, self._names, self._sql
-        name = sql.literal(field.name)
+        name, value = sql.literal(field.name), f"v{position}"
+        wanted = f"SELECT q.{value} FROM {names.of('plan')} q WHERE q.{value} IS NOT NULL"
         held = sql.held_elsewhere(
             f"SELECT k.digest FROM ({still_held(spec, names)}) k WHERE k.field = {name}",
             pairs=names.of("pairs"),
@@ -200,9 +201,8 @@ class NumberingSql:
         )
         candidates = (
             f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name} "
-            f"AND g.digest NOT IN (SELECT q.v{position} FROM {names.of('plan')} q "
-            f"WHERE q.v{position} IS NOT NULL) "
-            f"AND g.digest NOT IN ({held})"
+            f"AND {sql.is_none_of('g.digest', value, wanted)} "
+            f"AND {sql.is_none_of('g.digest', 'digest', held)}"
         )
         keys = ", ".join(no_key(spec, sql))
         batch, pos = self._places(first_batch)

@@ -199,6 +199,13 @@ class SqlDialect(ABC):
         """Whether a column, which is not null, has one of some values of the configuration."""
         return f"{column_sql} IN ({', '.join(self.literal(v) for v in values)})"
 
+    def is_none_of(self, value_sql: str, column: str, query: str) -> str:
+        """Whether a value, which is not null, is in no row of a query's one column, none of whose
+        values is null.
+        """
+        del column
+        return f"{value_sql} NOT IN ({query})"
+
     # -- statements -----------------------------------------------------------------------------
 
     def model(self, query: str) -> str:

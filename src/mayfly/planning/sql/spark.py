@@ -161,6 +161,10 @@ class SparkDialect(SparkSql):
             return self.as_text(column_sql)
         return super().render(column_sql, arrow_type)
 
+    def is_none_of(self, value_sql: str, column: str, query: str) -> str:
+        """`NOT IN` heeds nulls, and is done by sending all of the query to every machine."""
+        return f"NOT EXISTS (SELECT 1 FROM ({query}) AS mf_x WHERE mf_x.{column} = {value_sql})"
+
     def numbered(self, name: str, columns: str, rest: str) -> str:
         """To number rows in one query Spark sorts all of them on one machine: the query stands
         between marks, and the session numbers its rows as they lie (see `spark_tables`).
