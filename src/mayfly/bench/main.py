@@ -258,11 +258,16 @@ def _show(document: dict[str, Any]) -> None:
     for found in document["reading"]:
         read.add_row(found["source"], f"{found['rows']:,}", f"{found['per_second']:,.0f}")
     console.print(read)
-    bodies = Table("batch to requests", "CPU s per 100,000 rows", "over orjson alone", box=None)
+    bodies = Table(
+        "batch to requests", "CPU s per 100,000 rows", "expected", "", "over orjson alone", box=None
+    )
     for found in document["requests"]:
-        figures = (found["cpu_seconds"], found["over_orjson"])
-        shown = ["not measured" if figure is None else f"{figure:.2f}" for figure in figures]
-        bodies.add_row(found["destination"], *shown)
+        if found["kept"] is None:
+            bodies.add_row(found["destination"], "not measured", found["expected"], "", "")
+            continue
+        mark, spent = "kept" if found["kept"] else "missed", f"{found['cpu_seconds']:.2f}"
+        over = f"{found['over_orjson']:.2f}"
+        bodies.add_row(found["destination"], spent, found["expected"], mark, over)
     console.print(bodies)
 
 

@@ -47,6 +47,9 @@ def test_every_platform_that_the_sandbox_plays_is_measured() -> None:
     found = {each["destination"]: each for each in requests.requests(20)}
     assert {name for name in KNOWN if found[name]["cpu_seconds"] is None} == set()
     assert all(float(found[name]["over_orjson"] or 0) > 0 for name in KNOWN)
+    for cost in found.values():
+        spent = cost["cpu_seconds"]
+        assert cost["kept"] == (None if spent is None else spent <= requests.CPU_SECONDS_MAX)
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
@@ -82,6 +85,8 @@ def test_a_figure_is_of_100_000_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         "rows": 50,
         "cpu_seconds": pytest.approx(400.0),
         "over_orjson": pytest.approx(2.0),
+        "expected": "at most 0.5",
+        "kept": False,
     }
 
 
