@@ -15,6 +15,7 @@ import pytest
 
 from hubspot_world import batch, context
 from intercom_world import made
+from marks import IN_A_SOAK
 from mayfly.connectors.destinations.intercom import Intercom
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
@@ -95,6 +96,7 @@ class TestUsers(DestinationContract):
         return {contact["external_id"] for contact in self.sandbox.app.intercom.members({})}
 
 
+@pytest.mark.slow
 class TestAudience(TestUsers):
     """Users who have a tag; who leaves stays a contact."""
 
@@ -389,7 +391,7 @@ def test_a_refusal_is_always_written(sandbox: SandboxServer, vendor: IntercomVen
     assert first["unsubscribed_from_emails"] is second["unsubscribed_from_emails"] is True
 
 
-@pytest.mark.parametrize("path", ["/contacts/search", "/contacts"])
+@pytest.mark.parametrize("path", ["/contacts", pytest.param("/contacts/search", marks=IN_A_SOAK)])
 @pytest.mark.parametrize(
     ("kind", "code"),
     [

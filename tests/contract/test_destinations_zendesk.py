@@ -327,6 +327,20 @@ def test_an_erasure_is_for_good(sandbox: SandboxServer, vendor: ZendeskVendor) -
     assert (list(vendor.users), vendor.deleted, vendor.gone) == ([first], {}, {second})
 
 
+def test_agents_are_never_deleted(sandbox: SandboxServer, vendor: ZendeskVendor) -> None:
+    """Neither by an erasure nor by a mirror whose model they left."""
+    outcomes(made(sandbox.url, GIVEN), people(1, 2))
+    agent, end_user = vendor.users.values()
+    agent["role"] = "agent"
+    gone = batch({"external_id": pa.array(["u1", "u2"])}, Operation.REMOVE)
+    found = outcomes(made(sandbox.url, GIVEN), gone)
+    assert found.codes.to_pylist() == [REJECTED, ACCEPTED]
+    assert found.reasons[0].code == "not_an_end_user"
+    destination = made(sandbox.url, GIVEN)
+    assert isinstance(played(destination, destination.erase(gone)), Done)
+    assert (list(vendor.users), vendor.gone) == ([agent["id"]], {end_user["id"]})
+
+
 def test_an_erasure_that_broke_off_between_its_steps_goes_on(
     sandbox: SandboxServer, vendor: ZendeskVendor
 ) -> None:

@@ -9,7 +9,6 @@ import duckdb
 import pytest
 
 from end_to_end.projects import approved, make_project
-from mayfly.api import load
 from mayfly.sandbox.server import SandboxServer
 
 SHOP = """
@@ -141,10 +140,3 @@ def test_a_sync_of_a_purpose_cannot_tell_who_refuses_it(
     root = make_project(tmp_path, sandbox.url, rows=2, text=text)
     ended = run(root, "said")
     assert (ended["status"], ended["error"]["code"]) == ("failed", "refusals_kept_back")
-
-
-def test_a_mapping_is_proposed(tmp_path: Path, sandbox: SandboxServer) -> None:
-    """From the workspace's own fields."""
-    root = make_project(tmp_path, sandbox.url, rows=2, text=SHOP)
-    told = load(root).map("vip")
-    assert {"email", "external_id"} <= {entry["field"] for entry in told["mapping"]}

@@ -48,6 +48,8 @@ def test_users_are_made_found_and_deleted_for_good(client: Any, sandbox: Sandbox
     for stub in ({"external_id": "U1"}, {"email": "JANE@example.com"}):
         [found] = results(client, client.users_create_or_update_many({"users": [stub]}))
         assert (found["status"], found["id"]) == ("Updated", made["id"])
+    [shown] = client.users_show_many(ids=str(made["id"]))["users"]
+    assert shown["role"] == "end-user"
     [gone] = results(client, client.users_destroy_many(ids=str(made["id"])))
     assert gone["status"] == "Deleted"
     client.deleted_user_delete(made["id"])

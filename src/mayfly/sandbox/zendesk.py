@@ -119,6 +119,7 @@ class ZendeskVendor:
             ("GET", "/api/v2/user_fields"): lambda: self._fields(query),
             ("POST", "/api/v2/users/create_or_update_many"): lambda: self._write(body, partial),
             ("DELETE", "/api/v2/users/destroy_many"): lambda: self._destroy(query),
+            ("GET", "/api/v2/users/show_many"): lambda: self._listed(query),
             ("GET", "/api/v2/job_statuses/show_many"): lambda: self._shown(query),
         }
         call = calls.get((request.method, path))
@@ -198,12 +199,15 @@ class ZendeskVendor:
             return None
         return self.users.get(self._ids.get((key, str(value).lower()), 0))
 
+    def _listed(self, query: Mapping[str, str]) -> dict[str, Any]:
+        ids = _ids(query)
+        shown = ("id", "role", "name", "external_id")
+        found = [self.users[user] for user in ids if user in self.users]
+        return {"users": [{k: v for k, v in user.items() if k in shown} for user in found]}
+
     def _destroy(self, query: Mapping[str, str]) -> dict[str, Any]:
-        ids = query.get("ids", "").split(",")
-        if set(query) != {"ids"} or len(ids) > ROWS_MAX or not all(i.isdecimal() for i in ids):
-            raise _WrongError(400)
         results = []
-        for index, user in enumerate(map(int, ids)):
+        for index, user in enumerate(_ids(query)):
             if user not in self.users or user in self.with_tickets:
                 results.append(_failed(index, "marked-7f3a has open tickets", "DeleteFailed"))
                 continue
@@ -271,6 +275,13 @@ class _Job:
             return {"id": self.name, "status": "working", "results": None}
         results = self.results if self.ending == "completed" else None
         return {"id": self.name, "status": self.ending, "results": results}
+
+
+def _ids(query: Mapping[str, str]) -> list[int]:
+    ids = query.get("ids", "").split(",")
+    if set(query) != {"ids"} or len(ids) > ROWS_MAX or not all(i.isdecimal() for i in ids):
+        raise _WrongError(400)
+    return [int(i) for i in ids]
 
 
 def _users(body: bytes) -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 import polars as pl
@@ -13,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.connectors.destinations import gcs, s3_requests
+from hubspot_world import Token
+from mayfly.connectors.destinations import gcs, s3, s3_requests
 from mayfly.connectors.destinations.batch_files import Written
 from mayfly.connectors.destinations.batch_objects import Found, Objects
 from mayfly.connectors.destinations.file_formats import file_bytes
@@ -122,6 +125,36 @@ def test_an_answer_that_does_not_tell_of_the_key_is_refused() -> None:
     right = HttpReply(status=200, headers={**headers, key: arn}, body=b"")
     s3_requests.require_encrypted(right, arn)
     s3_requests.require_encrypted(HttpReply(status=200, headers={}, body=b""), "")
+
+
+def test_the_owner_of_a_bucket_is_asked_for_in_every_request() -> None:
+    """Amazon refuses what is of another account; the header is signed."""
+    sent: list[dict[str, str]] = []
+
+    class Kept:
+        async def request(self, method: str, url: str, **rest: Any) -> HttpReply:
+            sent.append(rest["headers"])
+            told = {"x-amz-bucket-region": "eu-west-1", "etag": "x"}
+            return HttpReply(status=200, headers=told, body=b"")
+
+        async def close(self) -> None:
+            """Nothing is open."""
+
+    keys = s3_requests.S3Keys(access_key_id=Token("a"), secret_access_key=Token("b"))
+    settings = s3.S3Settings(
+        bucket="shop", region="eu-west-1", keys=keys, bucket_owner="123456789012"
+    )
+
+    async def scenario() -> None:
+        bucket = s3.S3Bucket(settings, Kept())
+        await bucket.observe()
+        await bucket.head("a")
+        await bucket.create("a", b"1", rows=1, over=None)
+        await bucket.names("a")
+
+    asyncio.run(scenario())
+    assert [each["x-amz-expected-bucket-owner"] for each in sent] == ["123456789012"] * 4
+    assert all("x-amz-expected-bucket-owner" in each["authorization"] for each in sent)
 
 
 def test_a_listing_of_s3_is_read_page_by_page() -> None:

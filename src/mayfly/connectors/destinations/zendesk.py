@@ -47,6 +47,8 @@ from mayfly.privacy.gate import ProtectedBatch
 _LEFT_OUT = frozenset({"email", "external_id", "phone"})
 """Fields that a null does not clear: they tell who somebody is."""
 
+_NO_END_USER, _REFUSED = Reason(code="not_an_end_user"), Reason(code="erasure_refused")
+
 SPEC = DestinationSpec(
     name="zendesk",
     modes=frozenset({SyncMode.UPSERT, SyncMode.MIRROR, SyncMode.AUDIENCE}),
@@ -243,8 +245,9 @@ class Zendesk:
             elif found is not None:
                 told[row] = (OutcomeCode.REJECTED, found)
         kept = await self._deleted(sorted({*there.values()}))
-        refused = Reason(code="erasure_refused")
-        told |= {n: (OutcomeCode.REJECTED, refused) for n, user in there.items() if user in kept}
+        told |= {
+            row: (OutcomeCode.REJECTED, kept[user]) for row, user in there.items() if user in kept
+        }
         return told
 
     async def _found(self, keys: Sequence[str], key: str) -> list[int | Reason | None]:
@@ -268,21 +271,26 @@ class Zendesk:
                     found.append(Reason(code="lookup_refused", vendor_code=code))
         return found
 
-    async def _deleted(self, users: Sequence[int]) -> frozenset[int]:
-        """Delete users, then their records for good; those that Zendesk keeps."""
+    async def _deleted(self, users: Sequence[int]) -> dict[int, Reason]:
+        """Delete users, then their records for good; those that stay, with why."""
         here = [user for user in users if user not in self._half_gone]
-        kept: set[int] = set()
-        if here:
-            params = {"ids": ",".join(map(str, here))}
+        roles = await self._api.roles(here) if here else {}
+        kept = {u: _NO_END_USER for u in here if roles.get(u, "end-user") != "end-user"}
+        going = [user for user in here if user not in kept]
+        if going:
+            params = {"ids": ",".join(map(str, going))}
             answer = await self._api.call("DELETE", "users/destroy_many", params=params)
-            results = await self._api.finished(jobs.job_id(answer), len(here))
-            for user, result in zip(here, results, strict=True):
-                (self._half_gone if jobs.is_done(result) else kept).add(user)
+            results = await self._api.finished(jobs.job_id(answer), len(going))
+            for user, result in zip(going, results, strict=True):
+                if jobs.is_done(result):
+                    self._half_gone.add(user)
+                else:
+                    kept[user] = _REFUSED
         for user in users:
             if user not in kept:
                 await self._forget(user)
                 self._half_gone.discard(user)
-        return frozenset(kept)
+        return kept
 
     async def _forget(self, user: int) -> None:
         try:

@@ -187,6 +187,18 @@ class ZendeskApi:
         body = b'{"users":%b}' % users
         return jobs.job_id(await self.call("POST", "users/create_or_update_many", body))
 
+    async def roles(self, users: Sequence[int]) -> dict[int, str]:
+        """Of users by their ids; one who is not there any more is missing.
+
+        Raises:
+            ContractError: `unknown_answer`.
+        """
+        params = {"ids": ",".join(map(str, users))}
+        found = (await self.call("GET", "users/show_many", params=params)).get("users")
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise jobs.unfit("has no users")
+        return {jobs.user_id(entry): str(entry.get("role")) for entry in found}
+
     async def statuses(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Jobs by their ids."""
         params = {"ids": ",".join(ids)}

@@ -64,9 +64,10 @@ syncs:
         "beside it; `no_key`, `duplicate_key` and `not_a_number` were not sent.",
         "**Erasure** deletes a user, then the record for good (at most 700 in ten minutes). People "
         "are looked up by a write of their key alone, so that it stands in no address; who is not "
-        "there is not made, since the name is missing. `erasure_refused`: Zendesk keeps the user, "
-        "such as one with open tickets: close them first. `lookup_refused`: it did not tell who "
-        "that is, and nothing was deleted. Tickets stay, without the person.",
+        "there is not made, since the name is missing. `not_an_end_user`: agents and "
+        "administrators are never deleted, neither by a mirror. `erasure_refused`: Zendesk keeps "
+        "the user, such as one with open tickets: close them first. `lookup_refused`: it did not "
+        "tell who that is, and nothing was deleted. Tickets stay, without the person.",
         "**Consent.** Zendesk has no subscriptions. Map what people said to a field of your own.",
     ),
     untested=(
