@@ -12,15 +12,18 @@ from typing import Any
 from mayfly.domain.settings import Project
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
-_FURTHER = (
-    *("url", "region", "subscriptions", "domain", "consents", "subdomain", "cluster", "app_id"),
-    *("bucket", "bucket_owner", "folder", "group_reads", "host", "host_keys", "kms_key", "port"),
-    *("prefix", "username", "workspace"),
-    *("advertiser_id", "data_provider_id", "data_centre", "identity", "uid2_operator"),
-    *("dataset_id", "event_source", "event_source_id", "full_use"),
-    # What is stated of the people that Google is sent.
-    *("ad_personalization", "ad_user_data", "customer_match_terms", "send_addresses"),
+NOT_PINNED = frozenset(
+    (
+        # Who Mayfly is there, and how it asks: what leaves, and to where, is the same.
+        *("access_key_id", "access_token", "api_key", "api_token", "api_user", "app_secret"),
+        *("client_id", "client_secret", "consumer_key", "consumer_secret", "developer_token"),
+        *("login_account_id", "passphrase", "password", "previous_secret", "private_key"),
+        *("redirect_uri", "secret", "secret_access_key", "service_account_key", "session_token"),
+        *("token", "uid2_api_key", "uid2_client_secret"),
+        *("api_version", "objects_per_request", "test_event_code"),
+    )
 )
+"""Options of destinations that may change without an approval; any other may not."""
 
 
 def approval_document(
@@ -97,8 +100,13 @@ def _address(project: Project, options: Mapping[str, object]) -> dict[str, str]:
     """Where rows go, and what else of a destination decides what becomes of them there."""
     always = {k: _place(project, options.get(k)) for k in _ADDRESS}
     # A destination without them keeps the fingerprints it had.
-    given = {k: options[k] for k in _FURTHER if options.get(k)}
-    return always | {k: json.dumps(value, sort_keys=True) for k, value in given.items()}
+    given = {k: v for k, v in options.items() if v and k not in {*_ADDRESS, *NOT_PINNED}}
+    return always | {k: _written(project, value) for k, value in given.items()}
+
+
+def _written(project: Project, value: object) -> str:
+    """An option of whatever shape, always the same."""
+    return json.dumps(value, sort_keys=True, default=lambda part: _place(project, part))
 
 
 def _source_address(project: Project, name: str) -> Mapping[str, str]:

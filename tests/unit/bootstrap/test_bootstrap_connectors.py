@@ -84,11 +84,24 @@ def _document(root: Path, type_: str, options: dict[str, object]) -> dict[str, A
     return approval_document(project, "s", {})
 
 
-def test_what_tells_one_destination_from_another_is_approved() -> None:
-    """Where rows go does not change without a person who says so."""
-    pinned = {*approval._ADDRESS, *approval._FURTHER}
-    for name, connector in CONNECTORS.items():
-        assert set(connector.address) <= pinned, name
+def test_no_option_changes_without_an_approval_but_those_named() -> None:
+    """Where rows go, and what else is said of them: a new option is pinned before anybody thinks
+    of it. What is named is an option, and none that an address is made of.
+    """
+    options: set[str] = set()
+    for name, model in variants("destinations").items():
+        options |= {info.alias or key for key, info in model.model_fields.items()}
+        assert approval.NOT_PINNED.isdisjoint(CONNECTORS[name].address), name
+    assert options >= approval.NOT_PINNED
+
+
+def test_an_option_that_nobody_named_is_pinned(tmp_path: Path) -> None:
+    """Of whatever shape; a credential is not."""
+    for value in ("b", 3, ["b"], {"b": tmp_path / "c"}):
+        first, second = (_document(tmp_path, "hubspot", {"new": v}) for v in ("a", value))
+        assert first["destination"] != second["destination"]
+    first, second = (_document(tmp_path, "hubspot", {"access_token": v}) for v in ("a", "b"))
+    assert first["destination"] == second["destination"]
 
 
 @pytest.mark.parametrize(
