@@ -734,9 +734,7 @@ class SalesforceDestination(Owned):
         description="Reference to the PEM of an RSA key, or `connection:NAME`, in its place: JWT "
         "bearer.",
     )
-    username: Line | None = Field(
-        default=None, description="User that the private key logs in.", examples=["etl@example.com"]
-    )
+    username: Line | None = Field(default=None, description="User that the private key logs in.")
     api_version: ApiVersion | None = Field(
         default=None, description="Of the API, `v62.0` by default.", examples=["v67.0"]
     )
