@@ -38,13 +38,13 @@ from mayfly.privacy.gate.gate import GateField, GatePolicy, pass_gate
 from mayfly.sandbox.app import SandboxApp
 
 PER_ROWS = 100_000
-CPU_SECONDS_MAX = 0.5
-"""For 100,000 rows, whatever the platform: 5 µs for each."""
+CPU_SECONDS_MAX, ONE_BY_ONE_MAX = 0.5, 2.0
+"""For 100,000 rows: 5 µs for each, and 20 where a request holds one row."""
 ROUNDS = 3
 """Of which the cheapest counts: others may work on the machine."""
-EXPECTED = f"at most {CPU_SECONDS_MAX:g}"
 URL = "http://127.0.0.1:1"
 Cost: TypeAlias = "dict[str, str | int | float | bool | None]"
+_ASKED_MAX = 5
 _FILES = frozenset({"gcs", "s3"})  # their requests are files, and no JSON
 _SECRETS = {"webhook": "whsec_" + "bW" * 20}
 _OPTIONS: Mapping[str, Mapping[str, object]] = {
@@ -124,9 +124,15 @@ def measured(subject: Subject, rows: int) -> Cost:
         "rows": rows,
         "cpu_seconds": spent * PER_ROWS / rows,
         "over_orjson": spent / floor,
-        "expected": EXPECTED,
-        "kept": spent * PER_ROWS / rows <= CPU_SECONDS_MAX,
+        "expected": f"at most {most(subject):g}",
+        "kept": spent * PER_ROWS / rows <= most(subject),
     }
+
+
+def most(subject: Subject) -> float:
+    """CPU seconds that 100,000 rows should not exceed."""
+    by_one = CONNECTORS[subject.type_].spec.request.rows_max == 1
+    return ONE_BY_ONE_MAX if by_one else CPU_SECONDS_MAX
 
 
 def requests(rows: int) -> list[Cost]:
@@ -143,7 +149,7 @@ def _tried(subject: Subject, rows: int) -> Cost:
             "rows": rows,
             "cpu_seconds": None,
             "over_orjson": None,
-            "expected": EXPECTED,
+            "expected": f"at most {most(subject):g}",
             "kept": None,
         }
 
@@ -265,11 +271,22 @@ async def _answers(
     http = Recorded(SandboxApp(record_bodies=False))
     destination = subject.opened(http)
     for batch in batches:
-        answer = await destination.write(batch, Progress(rows=len(batch)))
+        answer = await _written(destination, batch)
         if not _is_taken(answer):
             raise ConfigError("bench_failed", f"The sandbox of {subject.type_} refused rows.")
     await destination.close()
     return http.answers
+
+
+async def _written(destination: Destination, batch: ProtectedBatch) -> Done | Submitted:
+    """A batch, and what becomes of its job: a platform takes so many at a time."""
+    answer = await destination.write(batch, Progress(rows=len(batch)))
+    if isinstance(answer, Submitted):
+        for _ in range(_ASKED_MAX):
+            told = await destination.poll(answer.job)
+            if isinstance(told, Done):
+                return told
+    return answer
 
 
 def _is_taken(answer: Done | Submitted) -> bool:
@@ -289,7 +306,7 @@ def _spent(
         destination = subject.opened(Replayed(answers))
         started = time.process_time()
         for batch in batches:
-            await destination.write(batch, Progress(rows=len(batch)))
+            await _written(destination, batch)
         spent = time.process_time() - started
         await destination.close()
         return spent
