@@ -12,7 +12,6 @@ import pytest
 
 from mayfly.bench import requests
 from mayfly.domain.errors import ConfigError
-from mayfly.ports.destination import Progress
 from mayfly.ports.http import HttpReply
 from mayfly.sandbox.app import SandboxApp
 
@@ -64,7 +63,7 @@ def test_what_is_measured_is_all_that_goes_out(name: str) -> None:
         http = Kept(answers)
         destination = subject.opened(http)
         for batch in batches:
-            await destination.write(batch, Progress(rows=len(batch)))
+            await requests._written(destination, batch)
         assert all(not left for left in http._answers.values())
         return http.bodies
 
