@@ -4,7 +4,8 @@ text, a part at a time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 
 from mayfly.domain.errors import ContractError, IntegrityError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
-from mayfly.ports.destination import FieldSpec
+from mayfly.ports.destination import Done, FieldSpec, Progress
 from mayfly.privacy.gate import ProtectedBatch
 
 # Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
@@ -84,6 +85,24 @@ class IdentifiedRows:
     def __len__(self) -> int:
         return len(self._batch)
 
+    async def sent(
+        self, progress: Progress, most: int, send: Callable[[Part], Awaitable[Outcomes]]
+    ) -> Done:
+        """The rows that are not answered yet, a part after the other.
+
+        Args:
+            progress: of the batch.
+            most: rows of a part.
+            send: gives one outcome for each row of a part that is sent.
+
+        Raises:
+            EngineError: as `send`; what was answered until then is in `progress`.
+        """
+        while progress.next_row < len(self):
+            part = await asyncio.to_thread(self.part, progress.next_row, most)
+            progress.rows_done(part.spread(await send(part)))
+        return progress.done()
+
     def part(self, first: int, rows: int) -> Part:
         """The rows from `first` on. Pure."""
         table = _as_text(self._batch.rendered(first, rows))
@@ -93,17 +112,6 @@ class IdentifiedRows:
         sent = pc.indices_nonzero(known).cast(pa.int64())
         whole = len(sent) == table.num_rows
         return Part(rows=table.num_rows, sent=sent, table=table if whole else table.take(sent))
-
-
-def one_identifier(fields: Sequence[str], specs: Mapping[str, FieldSpec]) -> None:
-    """Refuse a removal by something else than one identifier.
-
-    Raises:
-        ContractError: `one_identifier`.
-    """
-    spec = specs.get(fields[0]) if len(fields) == 1 else None
-    if spec is None or not spec.identifier:
-        raise ContractError("one_identifier", "A removal holds exactly one identifier field.")
 
 
 def _as_text(rows: pa.Table) -> pa.Table:

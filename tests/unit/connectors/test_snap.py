@@ -128,10 +128,8 @@ def test_nobody_to_send_is_nothing_to_ask() -> None:
 def test_a_list_is_made_where_there_is_none_of_the_name() -> None:
     """A customer list, which keeps people for as long as the settings say."""
     other = {**LIST, "name": "vip"}
-    made, http = snap(segments(other), segments({**LIST, "retention_in_days": 90}), counted(1))
-    made._settings = SnapSettings(
-        account_id="account-1", access_token=Token(), audience="VIP", retention_days=90
-    )
+    new = segments({**LIST, "retention_in_days": 90})
+    made, http = snap(segments(other), new, counted(1), retention_days=90)
     assert isinstance(written(made, Operation.ADD, [digest(1)]), Submitted)
     assert http.calls[1].json == {
         "segments": [
@@ -277,8 +275,9 @@ def test_a_status_is_not_asked_for_before_it_is_time() -> None:
     """A minute after the request, then each minute, and ever more seldom."""
     clock = [1_000.0]
     working = segments({**LIST, "upload_status": "PROCESSING"})
-    made, http = snap(working, working, segments({**LIST, "upload_status": "COMPLETE"}))
-    made._now = lambda: clock[0]
+    http = Scripted(working, working, segments({**LIST, "upload_status": "COMPLETE"}))
+    settings = SnapSettings(account_id="account-1", access_token=Token(), audience="VIP")
+    made = Snap(settings, http, context(EMAIL), now=lambda: clock[0])
     job = JobRef(batch=7, rows=2, reference="5677923948298240/add/all/1000")
     pauses = []
     for moment in (1_001.0, 1_060.0, 1_100.0, 2_000.0, 2_249.0):

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from mayfly.connectors.destinations import require_protected
+from mayfly.connectors.audience_changes import AudienceChanges
+from mayfly.connectors.audience_lists import AudienceList, gone
 from mayfly.connectors.destinations.google_ads_answers import (
     answer,
     is_gone,
@@ -33,8 +35,8 @@ from mayfly.connectors.destinations.google_ads_requests import (
 )
 from mayfly.connectors.destinations.google_ads_tokens import TokenSource
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.jobs import Pace, refused_rows
-from mayfly.domain.batch import BatchHead, Operation
+from mayfly.connectors.jobs import Pace, Questions, refused_rows, submitted
+from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.destination import (
@@ -114,12 +116,21 @@ class GoogleAds:
         self._settings = settings
         self._tokens = tokens
         self._http = http
-        self._fields = tuple(context.columns)
-        self._kind = kind_of(self._fields)
+        self._kind = kind_of(context.columns)
         self._lists = UserLists(self._call, account=settings.account_id, kind=self._kind)
-        self._list: UserList | None = None
-        self._finding = asyncio.Lock()
-        self._asked_at: dict[str, float] = {}
+        self._list = AudienceList(
+            self._lists,
+            audience=settings.audience,
+            is_id=settings.list_id is not None,
+            id_of=lambda found: found.list_id,
+            make=self._make,
+            require=lambda found: found.require(self._kind),
+            missing=_missing,
+        )
+        self._changes = AudienceChanges(
+            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=self._send
+        )
+        self._questions = Questions(settings.pace, now)
         self._now = now
 
     async def check(self) -> None:
@@ -133,43 +144,19 @@ class GoogleAds:
             ConfigError: `audience_renamed`, `audience_ambiguous`, `audience_missing`,
                 `audience_of_other_kind`, `audience_read_only`.
         """
-        found = await self._found(create=False)
-        if found is None and self._settings.list_id is not None:
-            raise ConfigError(
-                "audience_missing",
-                "The account has no audience of the configured id.",
-                hint="See its id in Google Ads, under Audience manager; or configure a name.",
-            )
-        if known is not None and (found is None or found.list_id != known):
-            await self._require_gone(known)
-        return None if found is None else found.list_id
+        return await self._list.locate(known)
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Hand over one batch; rows without any identifier are rejected unsent."""
-        require_protected(batch)
-        del progress  # one batch is one request
-        match batch.head.operation:
-            case Operation.ADD | Operation.WRITE:
-                return await self._send(batch, self._fields, adds=True)
-            case Operation.REMOVE:
-                return await self._remove(batch, (batch.head.identifier or "",))
-            case Operation.INSERT:
-                raise ContractError("unknown_operation", "An audience takes no inserts.")
+        return await self._changes.write(batch, progress)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Ask what became of a request, not before it is time to. What Google does not know any
         more is deferred.
         """
-        receipt, pace = Receipt.read(job.reference), self._settings.pace
-        at = pace.next_at(receipt.taken_at, self._asked_at.get(job.reference))
-        if self._now() >= at:
-            found = await self._status(receipt, job.rows)
-            if found is not None:
-                self._asked_at.pop(job.reference, None)
-                return Done(outcomes=receipt.with_warnings(found))
-            self._asked_at[job.reference] = self._now()
-            at = pace.next_at(receipt.taken_at, self._asked_at[job.reference])
-        return Pending(retry_after_seconds=max(at - self._now(), 1.0))
+        receipt = Receipt.read(job.reference)
+        status = partial(self._status, receipt, job.rows)
+        return await self._questions.poll(job, receipt.taken_at, status)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Google keeps no marker of a batch."""
@@ -178,24 +165,19 @@ class GoogleAds:
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove people from the list by one identifier field; absent ones are accepted."""
-        require_protected(identifiers)
-        return await self._remove(identifiers, tuple(identifiers.rows.column_names))
+        return await self._changes.erase(identifiers)
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _remove(self, batch: ProtectedBatch, fields: tuple[str, ...]) -> Done | Submitted:
-        if len(fields) != 1 or fields[0] not in IDENTIFIERS:
-            raise ContractError("one_identifier", "A removal holds exactly one identifier field.")
-        return await self._send(batch, fields, adds=False)
-
     async def _send(
-        self, batch: ProtectedBatch, fields: Collection[str], *, adds: bool
+        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
     ) -> Done | Submitted:
+        del progress  # one batch is one request
         members = await asyncio.to_thread(Members, batch, fields)
         refused = dict.fromkeys(members.nameless(), Reason(code="no_identifier"))
-        found = await self._found(create=adds) if len(refused) < len(batch) else None
+        found = await self._list.found(create=adds) if len(refused) < len(batch) else None
         if found is None:
             # Of a list that is not there, everybody is removed.
             return Done(outcomes=refused_rows(refused, len(batch)))
@@ -228,7 +210,7 @@ class GoogleAds:
             named = {n: r for n, r in named_members(reply).items() if n < len(left)}
             if not named:
                 receipt = Receipt.of(_of_people(reply), self._now())
-                return _submitted(batch, receipt, refused, rows=len(left))
+                return submitted(batch, receipt.reference(), refused, rows=len(left))
             rows = left.to_pylist()
             refused |= {rows[place]: reason for place, reason in named.items()}
             keep = [row for place, row in enumerate(rows) if place not in named]
@@ -248,32 +230,11 @@ class GoogleAds:
             if not is_lost(error):
                 raise
             return Outcomes.all_of(OutcomeCode.DEFERRED, rows, Reason(code="job_lost"))
-        return outcomes(answered, rows)
+        found = outcomes(answered, rows)
+        return None if found is None else receipt.with_warnings(found)
 
-    async def _found(self, *, create: bool) -> UserList | None:
-        """The list, looked up or made once for all batches."""
-        settings = self._settings
-        async with self._finding:
-            if self._list is None:
-                self._list = (
-                    await self._lists.named(settings.audience)
-                    if settings.list_id is None
-                    else await self._lists.by_id(settings.list_id)
-                )
-                if self._list is None and create and settings.list_id is None:
-                    self._list = await self._lists.make(settings.audience, settings.membership_days)
-                if self._list is not None:
-                    self._list.require(self._kind)
-            return self._list
-
-    async def _require_gone(self, known: str) -> None:
-        if await self._lists.by_id(known) is not None:
-            raise ConfigError(
-                "audience_renamed",
-                "The audience that this sync has filled so far has another name now.",
-                hint="Give it its name again, or configure the new one and adopt the state; see "
-                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
-            )
+    async def _make(self) -> UserList:
+        return await self._lists.make(self._settings.audience, self._settings.membership_days)
 
     async def _call(
         self,
@@ -309,11 +270,12 @@ class GoogleAds:
         )
 
 
-def _submitted(
-    batch: ProtectedBatch, receipt: Receipt, refused: Mapping[int, Reason], *, rows: int
-) -> Submitted:
-    job = JobRef(batch=batch.head.number, rows=rows, reference=receipt.reference())
-    return Submitted(job=job, known=refused_rows(refused, len(batch)) if refused else None)
+def _missing() -> ConfigError:
+    return ConfigError(
+        "audience_missing",
+        "The account has no audience of the configured id.",
+        hint="See its id in Google Ads, under Audience manager; or configure a name.",
+    )
 
 
 def _of_people(reply: HttpReply) -> Mapping[str, Any]:
@@ -323,9 +285,4 @@ def _of_people(reply: HttpReply) -> Mapping[str, Any]:
     except ContractError as error:
         if not is_gone(error):
             raise
-        raise ContractError(
-            "audience_gone",
-            "The audience does not exist any more.",
-            hint="Run again: one that is configured by its name is made anew, and everything is "
-            "sent to it.",
-        ) from None
+        raise gone() from None

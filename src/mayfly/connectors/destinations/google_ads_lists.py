@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
+from mayfly.connectors.audience_lists import JsonCall, the_one
 from mayfly.connectors.destinations.google_ads_answers import is_gone
 from mayfly.connectors.destinations.google_ads_requests import Kind
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
@@ -21,20 +22,6 @@ _DAY_SECONDS = 86_400
 DAYS_MAX = 540
 """How long Google keeps a member at most, and by default."""
 _ID = re.compile(r"[1-9][0-9]{0,18}")
-
-
-class Call(Protocol):
-    """Sends one request below the API's address and gives the answer's object."""
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-    ) -> Awaitable[Mapping[str, Any]]:
-        """Raises EngineError where it is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +110,7 @@ class UserLists:
         kind: of the sync.
     """
 
-    def __init__(self, call: Call, *, account: str, kind: Kind) -> None:
+    def __init__(self, call: JsonCall, *, account: str, kind: Kind) -> None:
         self._call = call
         self._path = f"accountTypes/GOOGLE_ADS/accounts/{account}/userLists"
         self._kind = kind
@@ -161,13 +148,11 @@ class UserLists:
             params["pageToken"] = str(token)
         else:
             raise ContractError("too_many_pages", "The lists of the account do not end.")
-        if len(found) > 1:
-            raise ConfigError(
-                "audience_ambiguous",
-                f"{len(found)} audiences of the account have the configured name.",
-                hint="Rename all but one in Google Ads, or configure the id of the one you mean.",
-            )
-        return next(iter(found.values()), None)
+        return the_one(
+            found,
+            of="audiences of the account",
+            hint="Rename all but one in Google Ads, or configure the id of the one you mean.",
+        )
 
     async def make(self, name: str, membership_days: int | None) -> UserList:
         """A new list of the sync's kind.

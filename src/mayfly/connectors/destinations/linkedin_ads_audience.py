@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from mayfly.connectors.destinations import require_protected
+from mayfly.connectors.audience_changes import AudienceChanges
+from mayfly.connectors.audience_lists import AudienceList, gone
 from mayfly.connectors.destinations.linkedin_ads_answers import (
     SEGMENT_GONE,
     VENDOR,
@@ -20,6 +21,7 @@ from mayfly.connectors.destinations.linkedin_ads_answers import (
     people_answer,
 )
 from mayfly.connectors.destinations.linkedin_ads_requests import (
+    IDENTIFIERS,
     LIMITS,
     SPECS,
     Action,
@@ -27,8 +29,9 @@ from mayfly.connectors.destinations.linkedin_ads_requests import (
 )
 from mayfly.connectors.destinations.linkedin_ads_segments import Segment, Segments
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.identified_rows import IdentifiedRows, Part, one_identifier
-from mayfly.domain.batch import BatchHead, Operation
+from mayfly.connectors.identified_rows import IdentifiedRows, Part
+from mayfly.connectors.jobs import no_such_job
+from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.destination import (
@@ -123,15 +126,24 @@ class LinkedInAds:
     ) -> None:
         self._settings = settings
         self._http = http
-        self._fields = tuple(context.columns)
         self._segments = Segments(
             self._call, account=settings.account, source=settings.source_platform
         )
-        self._segment: Segment | None = None
+        self._list = AudienceList(
+            self._segments,
+            audience=settings.audience,
+            is_id=settings.segment_id is not None,
+            id_of=lambda found: found.segment_id,
+            make=self._make,
+            require=lambda found: found.require(settings.account),
+            missing=_missing,
+        )
+        self._changes = AudienceChanges(
+            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=self._send
+        )
         self._made_at: float | None = None
-        self._finding = asyncio.Lock()
         self._sleep, self._now = sleep, now
-        if unknown := [name for name in self._fields if name not in SPECS]:
+        if unknown := [name for name in context.columns if name not in SPECS]:
             raise ConfigError("unknown_field", f"{VENDOR} has no field {unknown[0]}.")
 
     async def check(self) -> None:
@@ -145,31 +157,15 @@ class LinkedInAds:
             ConfigError: `audience_renamed`, `audience_ambiguous`, `audience_missing`,
                 `audience_of_other_kind`, `audience_elsewhere`.
         """
-        found = await self._found(create=False)
-        if found is None and self._settings.segment_id is not None:
-            raise ConfigError(
-                "audience_missing",
-                "The ad account has no audience of the configured id.",
-                hint="Configure a name instead: it is made where there is none.",
-            )
-        if known is not None and (found is None or found.segment_id != known):
-            await self._require_gone(known)
-        return None if found is None else found.segment_id
+        return await self._list.locate(known)
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Send one batch; rows without any identifier are rejected unsent."""
-        require_protected(batch)
-        match batch.head.operation:
-            case Operation.ADD | Operation.WRITE:
-                return await self._send(batch, progress, self._fields, "ADD")
-            case Operation.REMOVE:
-                return await self._remove(batch, progress, (batch.head.identifier or "",))
-            case Operation.INSERT:
-                raise ContractError("unknown_operation", "An audience takes no inserts.")
+        return await self._changes.write(batch, progress)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """LinkedIn answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"{VENDOR} has no job for batch {job.batch}.")
+        raise no_such_job(VENDOR, job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: LinkedIn keeps no marker of a batch."""
@@ -178,33 +174,23 @@ class LinkedInAds:
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove people from the segment by one identifier field; absent ones are accepted."""
-        require_protected(identifiers)
-        fields = tuple(identifiers.rows.column_names)
-        return await self._remove(identifiers, Progress(rows=len(identifiers)), fields)
+        return await self._changes.erase(identifiers)
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _remove(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...]
-    ) -> Done:
-        one_identifier(fields, SPECS)
-        return await self._send(batch, progress, fields, "REMOVE")
-
     async def _send(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], action: Action
+        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
     ) -> Done:
         rows = IdentifiedRows(batch, fields, SPECS, VENDOR)
-        while progress.next_row < len(rows):
-            part = await asyncio.to_thread(rows.part, progress.next_row, LIMITS.rows_max)
-            progress.rows_done(part.spread(await self._users(part, action)))
-        return progress.done()
+        action: Action = "ADD" if adds else "REMOVE"
+        return await rows.sent(progress, LIMITS.rows_max, lambda part: self._users(part, action))
 
     async def _users(self, part: Part, action: Action) -> Outcomes:
         """Outcomes of the rows of one request; a removal where no segment is, is done."""
         count = len(part.sent)
-        segment = await self._found(create=action == "ADD") if count else None
+        segment = await self._list.found(create=action == "ADD") if count else None
         if segment is None:
             return Outcomes.all_of(OutcomeCode.ACCEPTED, count)
         if action == "ADD":
@@ -234,39 +220,13 @@ class LinkedInAds:
                 "LinkedIn does not take people into the audience yet: it is new.",
                 retry_after_seconds=10.0,
             )
-        return ContractError(
-            "audience_gone",
-            "The audience does not exist any more.",
-            hint="Run again: one that is configured by its name is made anew, and everything is "
-            "sent to it.",
-        )
+        return gone()
 
-    async def _found(self, *, create: bool) -> Segment | None:
-        """The segment, looked up or made once for all batches."""
-        settings = self._settings
-        async with self._finding:
-            if self._segment is None:
-                self._segment = (
-                    await self._segments.named(settings.audience)
-                    if settings.segment_id is None
-                    else await self._segments.by_id(settings.segment_id)
-                )
-                if self._segment is None and create and settings.segment_id is None:
-                    self._segment = await self._segments.make(settings.audience)
-                    self._made_at = self._now()
-                    await self._sleep(settings.settle_seconds)
-                if self._segment is not None:
-                    self._segment.require(settings.account)
-            return self._segment
-
-    async def _require_gone(self, known: str) -> None:
-        if await self._segments.by_id(known) is not None:
-            raise ConfigError(
-                "audience_renamed",
-                "The audience that this sync has filled so far has another name now.",
-                hint="Give it its name again, or configure the new one and adopt the state; see "
-                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
-            )
+    async def _make(self) -> Segment:
+        made = await self._segments.make(self._settings.audience)
+        self._made_at = self._now()
+        await self._sleep(self._settings.settle_seconds)
+        return made
 
     async def _call(
         self,
@@ -294,3 +254,11 @@ class LinkedInAds:
             content=content,
             timeout_seconds=REQUEST_SECONDS,
         )
+
+
+def _missing() -> ConfigError:
+    return ConfigError(
+        "audience_missing",
+        "The ad account has no audience of the configured id.",
+        hint="Configure a name instead: it is made where there is none.",
+    )

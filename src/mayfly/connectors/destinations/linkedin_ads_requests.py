@@ -32,6 +32,7 @@ FIELDS = (
     ),
 )
 SPECS = {spec.name: spec for spec in FIELDS}
+IDENTIFIERS = frozenset(spec.name for spec in FIELDS if spec.identifier)
 LIMITS = RequestLimits(rows_max=5_000, bytes_max=2_000_000)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from mayfly.connectors.audience_lists import the_one
 from mayfly.connectors.destinations.linkedin_ads_answers import (
     REFUSED,
     SEGMENT_GONE,
@@ -146,13 +147,11 @@ class Segments:
                 break
         else:
             raise ContractError("too_many_pages", "The segments of the account do not end.")
-        if len(found) > 1:
-            raise ConfigError(
-                "audience_ambiguous",
-                f"{len(found)} audiences of the ad account have the configured name.",
-                hint="Rename all but one, or configure the id of the one you mean.",
-            )
-        return next(iter(found.values()), None)
+        return the_one(
+            found,
+            of="audiences of the ad account",
+            hint="Rename all but one, or configure the id of the one you mean.",
+        )
 
     async def make(self, name: str) -> Segment:
         """A new segment of people.

@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from mayfly.connectors.destinations import require_protected
+from mayfly.connectors.audience_changes import AudienceChanges
+from mayfly.connectors.audience_lists import AudienceList, gone
 from mayfly.connectors.destinations.microsoft_ads_answers import (
     VENDOR,
     answer,
@@ -27,14 +28,16 @@ from mayfly.connectors.destinations.microsoft_ads_lists import (
     CustomerLists,
 )
 from mayfly.connectors.destinations.microsoft_ads_requests import (
+    IDENTIFIERS,
     LIMITS,
     SPECS,
     Action,
     user_data_body,
 )
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.identified_rows import IdentifiedRows, Part, one_identifier
-from mayfly.domain.batch import BatchHead, Operation
+from mayfly.connectors.identified_rows import IdentifiedRows, Part
+from mayfly.connectors.jobs import no_such_job
+from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.destination import (
@@ -112,11 +115,20 @@ class MicrosoftAds:
     ) -> None:
         self._settings = settings
         self._http = http
-        self._fields = tuple(context.columns)
         self._lists = CustomerLists(self._ask, account_id=settings.account_id)
-        self._list: CustomerList | None = None
-        self._finding = asyncio.Lock()
-        if unknown := [name for name in self._fields if name not in SPECS]:
+        self._list = AudienceList(
+            self._lists,
+            audience=settings.audience,
+            is_id=settings.list_id is not None,
+            id_of=lambda found: found.list_id,
+            make=self._make,
+            require=lambda _: None,
+            missing=_missing,
+        )
+        self._changes = AudienceChanges(
+            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=self._send
+        )
+        if unknown := [name for name in context.columns if name not in SPECS]:
             raise ConfigError("unknown_field", f"{VENDOR} has no field {unknown[0]}.")
 
     async def check(self) -> None:
@@ -129,31 +141,15 @@ class MicrosoftAds:
         Raises:
             ConfigError: `audience_renamed`, `audience_ambiguous`, `audience_missing`.
         """
-        found = await self._found(create=False)
-        if found is None and self._settings.list_id is not None:
-            raise ConfigError(
-                "audience_missing",
-                "The account has no customer list of the configured id.",
-                hint="Configure a name instead: it is made where there is none.",
-            )
-        if known is not None and (found is None or found.list_id != known):
-            await self._require_gone(known)
-        return None if found is None else found.list_id
+        return await self._list.locate(known)
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Send one batch; rows without an identifier are rejected unsent."""
-        require_protected(batch)
-        match batch.head.operation:
-            case Operation.ADD | Operation.WRITE:
-                return await self._send(batch, progress, self._fields, "Add")
-            case Operation.REMOVE:
-                return await self._remove(batch, progress, (batch.head.identifier or "",))
-            case Operation.INSERT:
-                raise ContractError("unknown_operation", "An audience takes no inserts.")
+        return await self._changes.write(batch, progress)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Microsoft answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"{VENDOR} has no job for batch {job.batch}.")
+        raise no_such_job(VENDOR, job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Microsoft keeps no marker of a batch."""
@@ -162,33 +158,23 @@ class MicrosoftAds:
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove people from the list; absent ones are accepted."""
-        require_protected(identifiers)
-        fields = tuple(identifiers.rows.column_names)
-        return await self._remove(identifiers, Progress(rows=len(identifiers)), fields)
+        return await self._changes.erase(identifiers)
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _remove(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...]
-    ) -> Done:
-        one_identifier(fields, SPECS)
-        return await self._send(batch, progress, fields, "Remove")
-
     async def _send(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], action: Action
+        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
     ) -> Done:
         rows = IdentifiedRows(batch, fields, SPECS, VENDOR)
-        while progress.next_row < len(rows):
-            part = await asyncio.to_thread(rows.part, progress.next_row, LIMITS.rows_max)
-            progress.rows_done(part.spread(await self._items(part, action)))
-        return progress.done()
+        action: Action = "Add" if adds else "Remove"
+        return await rows.sent(progress, LIMITS.rows_max, lambda part: self._items(part, action))
 
     async def _items(self, part: Part, action: Action) -> Outcomes:
         """Outcomes of the rows of one request; a removal where no list is, is done."""
         count = len(part.sent)
-        found = await self._found(create=action == "Add") if count else None
+        found = await self._list.found(create=action == "Add") if count else None
         if found is None:
             return Outcomes.all_of(OutcomeCode.ACCEPTED, count)
         if action == "Add":
@@ -200,35 +186,10 @@ class MicrosoftAds:
         except ContractError as error:
             if error.code != "microsoft_list_gone":
                 raise
-        raise ContractError(
-            "audience_gone",
-            "The audience does not exist any more.",
-            hint="Run again: one that is configured by its name is made anew, and everything is "
-            "sent to it.",
-        )
+        raise gone()
 
-    async def _found(self, *, create: bool) -> CustomerList | None:
-        """The list, looked up or made once for all batches."""
-        settings = self._settings
-        async with self._finding:
-            if self._list is None:
-                self._list = (
-                    await self._lists.named(settings.audience)
-                    if settings.list_id is None
-                    else await self._lists.by_id(settings.list_id)
-                )
-                if self._list is None and create and settings.list_id is None:
-                    self._list = await self._lists.make(settings.audience, settings.membership_days)
-            return self._list
-
-    async def _require_gone(self, known: str) -> None:
-        if await self._lists.by_id(known) is not None:
-            raise ConfigError(
-                "audience_renamed",
-                "The audience that this sync has filled so far has another name now.",
-                hint="Give it its name again, or configure the new one and adopt the state; see "
-                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
-            )
+    async def _make(self) -> CustomerList:
+        return await self._lists.make(self._settings.audience, self._settings.membership_days)
 
     async def _ask(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return answer(await self._post(path, orjson.dumps(body)))
@@ -248,3 +209,11 @@ class MicrosoftAds:
             content=content,
             timeout_seconds=REQUEST_SECONDS,
         )
+
+
+def _missing() -> ConfigError:
+    return ConfigError(
+        "audience_missing",
+        "The account has no customer list of the configured id.",
+        hint="Configure a name instead: it is made where there is none.",
+    )

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mayfly.connectors.audience_lists import the_one
 from mayfly.connectors.destinations.microsoft_ads_answers import (
     VENDOR,
     partial_errors,
@@ -95,13 +96,11 @@ class CustomerLists:
             ConfigError: `audience_ambiguous`.
         """
         found = {x.list_id: x for x in await self._found(None) if x.name == name}
-        if len(found) > 1:
-            raise ConfigError(
-                "audience_ambiguous",
-                f"{len(found)} audiences that the account sees have the configured name.",
-                hint="Rename all but one, or configure the id of the one you mean.",
-            )
-        return next(iter(found.values()), None)
+        return the_one(
+            found,
+            of="audiences that the account sees",
+            hint="Rename all but one, or configure the id of the one you mean.",
+        )
 
     async def make(self, name: str, days: int) -> CustomerList:
         """A new, empty list of the account.

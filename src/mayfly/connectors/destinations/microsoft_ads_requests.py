@@ -28,6 +28,7 @@ FIELDS = (
     ),
 )
 SPECS = {spec.name: spec for spec in FIELDS}
+IDENTIFIERS = frozenset(spec.name for spec in FIELDS if spec.identifier)
 LIMITS = RequestLimits(rows_max=1_000, bytes_max=200_000)
 # Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
 # looking for a module on the disk.

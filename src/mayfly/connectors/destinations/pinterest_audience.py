@@ -10,18 +10,21 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mayfly.connectors.audience_changes import adds
+from mayfly.connectors.audience_lists import gone, require_not_renamed
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.pinterest_answers import VENDOR, answer, is_gone, outcomes
 from mayfly.connectors.destinations.pinterest_lists import Act, CustomerList, CustomerLists
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.jobs import Pace, refused_rows
+from mayfly.connectors.jobs import Pace, Questions, refused_rows, submitted
 from mayfly.connectors.one_identifier import Digests, digests_of, the_field
-from mayfly.domain.batch import BatchHead, Operation
+from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.destination import (
@@ -158,7 +161,7 @@ class Pinterest:
         self._expected: dict[Act, int] = {"add": 0, "remove": 0}
         self._one_by_one = asyncio.Lock()
         self._has_audience = False
-        self._asked_at: dict[str, float] = {}
+        self._questions = Questions(settings.pace, now)
         self._now = now
 
     async def check(self) -> None:
@@ -173,36 +176,23 @@ class Pinterest:
         """
         async with self._one_by_one:
             found = await self._found()
-        if known is not None and (found is None or found.list_id != known):
-            await self._require_gone(known)
-        return None if found is None else found.list_id
+        place = None if found is None else found.list_id
+        await require_not_renamed(self._lists, known, place)
+        return place
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Hand over one batch; rows without an identifier are rejected unsent."""
         require_protected(batch)
         del progress  # one batch is one request
-        match batch.head.operation:
-            case Operation.ADD | Operation.WRITE:
-                return await self._send(batch, "add")
-            case Operation.REMOVE:
-                return await self._send(batch, "remove")
-            case Operation.INSERT:
-                raise ContractError("unknown_operation", "An audience takes no inserts.")
+        return await self._send(batch, "add" if adds(batch.head) else "remove")
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Ask whether the list is worked off, not before it is time to. Rows of a list that is gone
         are deferred; of one that is at work for two days they are unconfirmed.
         """
-        receipt, pace = Receipt.read(job.reference), self._settings.pace
-        at = pace.next_at(receipt.taken_at, self._asked_at.get(job.reference))
-        if self._now() >= at:
-            found = await self._status(receipt, job.rows)
-            if found is not None:
-                self._asked_at.pop(job.reference, None)
-                return Done(outcomes=found)
-            self._asked_at[job.reference] = self._now()
-            at = pace.next_at(receipt.taken_at, self._asked_at[job.reference])
-        return Pending(retry_after_seconds=max(at - self._now(), 1.0))
+        receipt = Receipt.read(job.reference)
+        status = partial(self._status, receipt, job.rows)
+        return await self._questions.poll(job, receipt.taken_at, status)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Pinterest keeps no marker of a batch."""
@@ -226,9 +216,7 @@ class Pinterest:
         if receipt is None:
             # Of a list that is not there, everybody is removed.
             return Done(outcomes=refused_rows(digests.missing, len(batch)))
-        job = JobRef(batch=batch.head.number, rows=digests.known, reference=receipt.reference())
-        known = refused_rows(digests.missing, len(batch)) if digests.missing else None
-        return Submitted(job=job, known=known)
+        return submitted(batch, receipt.reference(), digests.missing, rows=digests.known)
 
     async def _handed_over(self, digests: Digests, act: Act) -> Receipt | None:
         """None where there is no list to remove from."""
@@ -257,12 +245,7 @@ class Pinterest:
         except ContractError as error:
             if not is_gone(error):
                 raise
-            raise ContractError(
-                "audience_gone",
-                "The audience does not exist any more.",
-                hint="Run again: one that is configured by its name is made anew, and everything "
-                "is sent to it.",
-            ) from None
+            raise gone() from None
 
     async def _status(self, receipt: Receipt, rows: int) -> Outcomes | None:
         """None while Pinterest is at work."""
@@ -300,15 +283,6 @@ class Pinterest:
                     hint="Configure a name; or ask the API for the ids of the lists there are.",
                 )
         return self._list
-
-    async def _require_gone(self, known: str) -> None:
-        if await self._lists.by_id(known) is not None:
-            raise ConfigError(
-                "audience_renamed",
-                "The audience that this sync has filled so far has another name now.",
-                hint="Give it its name again, or configure the new one and adopt the state; see "
-                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
-            )
 
     async def _call(
         self,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import orjson
 
+from mayfly.connectors.audience_lists import JsonCall, the_one
 from mayfly.connectors.destinations.pinterest_answers import VENDOR, exception_of, is_gone
-from mayfly.domain.errors import ConfigError, ContractError, EngineError
+from mayfly.domain.errors import ContractError, EngineError
 
 Act = Literal["add", "remove"]
 _COUNTERS: Mapping[Act, str] = {
@@ -22,20 +23,6 @@ _PAGES_MAX = 100
 _PAGE_SIZE = "250"
 _BOOKMARK_MAX = 2_000
 _ID = re.compile(r"[0-9]{1,20}")
-
-
-class Call(Protocol):
-    """Sends one request below the API's address and gives the answer's object."""
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-    ) -> Awaitable[Mapping[str, Any]]:
-        """Raises EngineError where it is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +84,7 @@ class CustomerLists:
         account: id of the ad account.
     """
 
-    def __init__(self, call: Call, *, account: str) -> None:
+    def __init__(self, call: JsonCall, *, account: str) -> None:
         self._call = call
         self._account = account
         self._path = f"ad_accounts/{account}"
@@ -129,13 +116,11 @@ class CustomerLists:
             if isinstance(entry, dict) and entry.get("name") == name:
                 one = CustomerList.of(entry)
                 found[one.list_id] = one
-        if len(found) > 1:
-            raise ConfigError(
-                "audience_ambiguous",
-                f"{len(found)} customer lists of the ad account have the configured name.",
-                hint="Configure the id of the one you mean, or another name.",
-            )
-        return next(iter(found.values()), None)
+        return the_one(
+            found,
+            of="customer lists of the ad account",
+            hint="Configure the id of the one you mean, or another name.",
+        )
 
     async def make(self, name: str, kind: str, records: bytes) -> CustomerList:
         """A new list with its first members: Pinterest makes none without.

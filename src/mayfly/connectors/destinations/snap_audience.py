@@ -10,19 +10,22 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mayfly.connectors.audience_changes import adds
+from mayfly.connectors.audience_lists import AudienceList, gone
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.snap_answers import VENDOR, answer, is_gone, outcomes, uploaded
 from mayfly.connectors.destinations.snap_segments import LIFETIME_DAYS, Segment, Segments
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.jobs import Pace, refused_rows
+from mayfly.connectors.jobs import Pace, Questions, refused_rows, submitted
 from mayfly.connectors.one_identifier import Digests, digests_of, the_field
-from mayfly.domain.batch import BatchHead, Operation
+from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.destination import (
@@ -151,9 +154,16 @@ class Snap:
         self._http = http
         self._field = the_field(tuple(context.columns), _NAMES, VENDOR)
         self._segments = Segments(self._call, account=settings.account_id)
-        self._segment: Segment | None = None
-        self._finding = asyncio.Lock()
-        self._asked_at: dict[str, float] = {}
+        self._list = AudienceList(
+            self._segments,
+            audience=settings.audience,
+            is_id=settings.segment_id is not None,
+            id_of=lambda found: found.segment_id,
+            make=self._make,
+            require=lambda found: found.require(settings.retention_days),
+            missing=_missing,
+        )
+        self._questions = Questions(settings.pace, now)
         self._now = now
 
     async def check(self) -> None:
@@ -167,43 +177,21 @@ class Snap:
             ConfigError: `audience_renamed`, `audience_ambiguous`, `audience_missing`,
                 `audience_of_other_kind`, `audience_forgets`.
         """
-        found = await self._found(create=False)
-        if found is None and self._settings.segment_id is not None:
-            raise ConfigError(
-                "audience_missing",
-                "The ad account has no audience of the configured id.",
-                hint="See its id in Ads Manager, under Audiences; or configure a name.",
-            )
-        if known is not None and (found is None or found.segment_id != known):
-            await self._require_gone(known)
-        return None if found is None else found.segment_id
+        return await self._list.locate(known)
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Hand over one batch; rows without an identifier are rejected unsent."""
         require_protected(batch)
         del progress  # one batch is one request
-        match batch.head.operation:
-            case Operation.ADD | Operation.WRITE:
-                return await self._send(batch, adds=True)
-            case Operation.REMOVE:
-                return await self._send(batch, adds=False)
-            case Operation.INSERT:
-                raise ContractError("unknown_operation", "An audience takes no inserts.")
+        return await self._send(batch, adds=adds(batch.head))
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Ask whether the list's uploads are worked off, not before it is time to. Rows of a list
         that is gone are deferred; of one that is at work for two days they are unconfirmed.
         """
-        receipt, pace = Receipt.read(job.reference), self._settings.pace
-        at = pace.next_at(receipt.taken_at, self._asked_at.get(job.reference))
-        if self._now() >= at:
-            found = await self._status(receipt, job.rows)
-            if found is not None:
-                self._asked_at.pop(job.reference, None)
-                return Done(outcomes=found)
-            self._asked_at[job.reference] = self._now()
-            at = pace.next_at(receipt.taken_at, self._asked_at[job.reference])
-        return Pending(retry_after_seconds=max(at - self._now(), 1.0))
+        receipt = Receipt.read(job.reference)
+        status = partial(self._status, receipt, job.rows)
+        return await self._questions.poll(job, receipt.taken_at, status)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Snap keeps no marker of a batch."""
@@ -223,7 +211,7 @@ class Snap:
         if len(batch) > LIMITS.rows_max:
             raise ContractError("too_many_rows", "A batch holds more rows than one request.")
         digests = await asyncio.to_thread(digests_of, batch, self._field)
-        found = await self._found(create=adds) if digests.known else None
+        found = await self._list.found(create=adds) if digests.known else None
         if found is None:
             # Of a list that is not there, everybody is removed.
             return Done(outcomes=refused_rows(digests.missing, len(batch)))
@@ -234,9 +222,7 @@ class Snap:
             all_counted=all_counted,
             taken_at=int(self._now()),
         )
-        job = JobRef(batch=batch.head.number, rows=digests.known, reference=receipt.reference())
-        known = refused_rows(digests.missing, len(batch)) if digests.missing else None
-        return Submitted(job=job, known=known)
+        return submitted(batch, receipt.reference(), digests.missing, rows=digests.known)
 
     async def _handed_over(self, digests: Digests, segment_id: str, *, adds: bool) -> bool:
         """Whether Snap has counted all of them."""
@@ -248,12 +234,7 @@ class Snap:
         except ContractError as error:
             if not is_gone(error):
                 raise
-            raise ContractError(
-                "audience_gone",
-                "The audience does not exist any more.",
-                hint="Run again: one that is configured by its name is made anew, and everything "
-                "is sent to it.",
-            ) from None
+            raise gone() from None
         return uploaded(found, len(digests.distinct))
 
     async def _status(self, receipt: Receipt, rows: int) -> Outcomes | None:
@@ -269,32 +250,8 @@ class Snap:
             return outcomes(rows, all_counted=receipt.all_counted, is_late=True)
         return None
 
-    async def _found(self, *, create: bool) -> Segment | None:
-        """The list, looked up or made once for all batches."""
-        settings = self._settings
-        async with self._finding:
-            if self._segment is None:
-                self._segment = (
-                    await self._segments.named(settings.audience)
-                    if settings.segment_id is None
-                    else await self._segments.by_id(settings.segment_id)
-                )
-                if self._segment is None and create and settings.segment_id is None:
-                    self._segment = await self._segments.make(
-                        settings.audience, settings.retention_days
-                    )
-                if self._segment is not None:
-                    self._segment.require(settings.retention_days)
-            return self._segment
-
-    async def _require_gone(self, known: str) -> None:
-        if await self._segments.by_id(known) is not None:
-            raise ConfigError(
-                "audience_renamed",
-                "The audience that this sync has filled so far has another name now.",
-                hint="Give it its name again, or configure the new one and adopt the state; see "
-                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
-            )
+    async def _make(self) -> Segment:
+        return await self._segments.make(self._settings.audience, self._settings.retention_days)
 
     async def _call(
         self,
@@ -316,6 +273,14 @@ class Snap:
             timeout_seconds=REQUEST_SECONDS,
         )
         return answer(reply)
+
+
+def _missing() -> ConfigError:
+    return ConfigError(
+        "audience_missing",
+        "The ad account has no audience of the configured id.",
+        hint="See its id in Ads Manager, under Audiences; or configure a name.",
+    )
 
 
 def users_body(field: str, digests: pa.Array) -> bytes:

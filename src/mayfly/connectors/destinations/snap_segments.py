@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from mayfly.connectors.audience_lists import JsonCall, the_one
 from mayfly.connectors.destinations.snap_answers import VENDOR, entries, is_gone, single
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
 
@@ -19,20 +20,6 @@ _PAGES_MAX = 100
 _PAGE_SIZE = "1000"
 _ID = re.compile(r"[0-9]{1,20}")
 _CURSOR_MAX = 2_000
-
-
-class Call(Protocol):
-    """Sends one request below the API's address and gives the answer's object."""
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-    ) -> Awaitable[Mapping[str, Any]]:
-        """Raises EngineError where it is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +89,7 @@ class Segments:
         account: id of the ad account.
     """
 
-    def __init__(self, call: Call, *, account: str) -> None:
+    def __init__(self, call: JsonCall, *, account: str) -> None:
         self._call = call
         self._account = account
         self._path = f"adaccounts/{account}/segments"
@@ -142,14 +129,11 @@ class Segments:
             params["cursor"] = cursor
         else:
             raise ContractError("too_many_pages", "The segments of the ad account do not end.")
-        lists = [x for x in found.values() if x.is_customer_list] or list(found.values())
-        if len(lists) > 1:
-            raise ConfigError(
-                "audience_ambiguous",
-                f"{len(lists)} audiences of the ad account have the configured name.",
-                hint="Rename all but one in Ads Manager, or configure the id of the one you mean.",
-            )
-        return lists[0] if lists else None
+        return the_one(
+            {key: x for key, x in found.items() if x.is_customer_list} or found,
+            of="audiences of the ad account",
+            hint="Rename all but one in Ads Manager, or configure the id of the one you mean.",
+        )
 
     async def make(self, name: str, days: int) -> Segment:
         """A new customer list."""
