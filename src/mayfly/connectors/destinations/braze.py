@@ -39,6 +39,7 @@ from mayfly.connectors.destinations.braze_subscriptions import (
     tell,
     wishes,
 )
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
@@ -133,7 +134,7 @@ class Braze:
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Braze tells nothing of what it has queued; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"{VENDOR} has no job for batch {job.batch}.")
+        raise no_such_job(VENDOR, job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Braze keeps no marker of a batch."""

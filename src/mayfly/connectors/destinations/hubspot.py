@@ -41,6 +41,7 @@ from mayfly.connectors.destinations.hubspot_subscriptions import (
     tell,
     wishes,
 )
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
@@ -166,7 +167,7 @@ class Hubspot:
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """HubSpot answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"HubSpot has no job for batch {job.batch}.")
+        raise no_such_job(VENDOR, job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: HubSpot keeps no marker of a batch."""

@@ -36,6 +36,7 @@ from mayfly.connectors.destinations.intercom_subscriptions import (
     require_subscription_fields,
     tell,
 )
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError, TransientError
@@ -158,7 +159,7 @@ class Intercom:
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Intercom answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"{VENDOR} has no job for batch {job.batch}.")
+        raise no_such_job(VENDOR, job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Intercom keeps no marker of a batch."""

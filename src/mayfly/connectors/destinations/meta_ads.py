@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from mayfly.connectors.destinations import require_protected
+from mayfly.connectors.audience_changes import AudienceChanges
+from mayfly.connectors.audience_lists import renamed, the_one
 from mayfly.connectors.destinations.meta_ads_answers import codes, received
 from mayfly.connectors.destinations.meta_ads_requests import (
     FIELDS,
@@ -26,8 +27,9 @@ from mayfly.connectors.destinations.meta_ads_requests import (
     Session,
     spread,
 )
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.meta_graph import API_VERSION, HOST, GraphSettings, graph_call
-from mayfly.domain.batch import BatchHead, Operation, SyncMode
+from mayfly.domain.batch import BatchHead, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
     ContractError,
@@ -134,11 +136,13 @@ class MetaAds:
     ) -> None:
         self._settings = settings
         self._http = http
-        self._schema = tuple(context.columns)
         self._audience_id: str | None = None
         self._finding = asyncio.Lock()
+        self._changes = AudienceChanges(
+            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=self._send
+        )
         self._cut: set[tuple[int, int]] = set()
-        if unknown := [name for name in self._schema if SPEC.field(name) is None]:
+        if unknown := [name for name in context.columns if SPEC.field(name) is None]:
             raise ConfigError("unknown_field", f"Meta has no field {unknown[0]}.")
 
     async def check(self) -> None:
@@ -155,28 +159,16 @@ class MetaAds:
         """
         found = await self._audience(create=False)
         if known is not None and found != known and await self._exists(known):
-            raise ConfigError(
-                "audience_renamed",
-                "The audience that this sync has filled so far has another name now.",
-                hint="Give it its name again, or configure the new one and adopt the state; see "
-                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
-            )
+            raise renamed()
         return found
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Send one batch; rows without any identifier are rejected unsent."""
-        require_protected(batch)
-        match batch.head.operation:
-            case Operation.ADD | Operation.WRITE:
-                return await self._send(batch, progress, self._schema, "POST")
-            case Operation.REMOVE:
-                return await self._remove(batch, progress, (batch.head.identifier or "",))
-            case Operation.INSERT:
-                raise ContractError("unknown_operation", "An audience takes no inserts.")
+        return await self._changes.write(batch, progress)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Meta answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"Meta has no job for batch {job.batch}.")
+        raise no_such_job("Meta", job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Meta keeps no marker of a batch."""
@@ -185,26 +177,17 @@ class MetaAds:
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove people from the audience by one identifier field; absent ones are accepted."""
-        require_protected(identifiers)
-        fields = tuple(identifiers.rows.column_names)
-        progress = Progress(rows=len(identifiers))
-        return await self._remove(identifiers, progress, fields)
+        return await self._changes.erase(identifiers)
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _remove(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...]
-    ) -> Done:
-        if len(fields) != 1 or fields[0] not in IDENTIFIERS:
-            raise ContractError("one_identifier", "A removal holds exactly one identifier field.")
-        return await self._send(batch, progress, fields, "DELETE")
-
     async def _send(
-        self, batch: ProtectedBatch, progress: Progress, schema: tuple[str, ...], method: str
+        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
     ) -> Done:
-        people = People(batch, schema)
+        people = People(batch, fields)
+        method = "POST" if adds else "DELETE"
         requests = people.requests(progress.next_row)
         bodies = Bodies(people, requests)
         try:
@@ -282,13 +265,11 @@ class MetaAds:
             params["after"] = after
         else:
             raise ContractError("too_many_pages", "The list of audiences does not end.")
-        if len(found) > 1:
-            raise ConfigError(
-                "audience_ambiguous",
-                f"{len(found)} audiences of the ad account have the configured name.",
-                hint="Rename all but one in Ads Manager, or configure another name.",
-            )
-        return found.pop() if found else None
+        return the_one(
+            {number: number for number in found},
+            of="audiences of the ad account",
+            hint="Rename all but one in Ads Manager, or configure another name.",
+        )
 
     async def _call(
         self,

@@ -18,6 +18,7 @@ from mayfly.connectors.destinations.meta_conversions_fields import ACTION_SOURCE
 from mayfly.connectors.destinations.meta_conversions_page import PAGE
 from mayfly.connectors.event_columns import events_body, require_moment
 from mayfly.connectors.http_replies import whole_number
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.meta_graph import API_VERSION, HOST, GraphSettings, graph_call
 from mayfly.connectors.narrowing import Narrowing
 from mayfly.connectors.row_outcomes import laid_out
@@ -161,7 +162,7 @@ class MetaConversions:
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Meta answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"Meta has no job for batch {job.batch}.")
+        raise no_such_job("Meta", job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: Meta knows ids of events, but nobody can ask it for them."""

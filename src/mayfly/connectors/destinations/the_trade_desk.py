@@ -44,6 +44,7 @@ from mayfly.connectors.destinations.the_trade_desk_settings import (
     TradeDeskSettings,
     renewal,
 )
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.uid2 import (
     HOSTS,
     Identities,
@@ -179,7 +180,7 @@ class TheTradeDesk:
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """The Data API answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"The Trade Desk has no job for batch {job.batch}.")
+        raise no_such_job("The Trade Desk", job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: no marker of a batch is kept there."""

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from mayfly.connectors.destinations import require_protected
+from mayfly.connectors.audience_changes import AudienceChanges
+from mayfly.connectors.audience_lists import renamed, the_one
 from mayfly.connectors.destinations.tiktok_ads_requests import (
     FIELDS,
     IDENTIFIERS,
@@ -20,16 +21,18 @@ from mayfly.connectors.destinations.tiktok_ads_requests import (
     members_of,
     require_digests,
 )
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
 from mayfly.connectors.row_outcomes import laid_out, without_any
 from mayfly.connectors.tiktok_api import (
     HOST,
     MISSING,
     PARTLY_TAKEN,
+    VENDOR,
     TiktokSettings,
     tiktok_call,
 )
-from mayfly.domain.batch import BatchHead, Operation, SyncMode
+from mayfly.domain.batch import BatchHead, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
 from mayfly.domain.outcomes import Reason
 from mayfly.ports.connector import Connector, ConnectorPage, DestinationRequest
@@ -105,11 +108,13 @@ class TiktokAds:
     ) -> None:
         self._settings = settings
         self._http = http
-        self._fields = tuple(context.columns)
         self._audience_id: str | None = None
         self._finding = asyncio.Lock()
-        self._adding, self._removing = Narrowing(vendor="TikTok"), Narrowing(vendor="TikTok")
-        if unknown := [name for name in self._fields if SPEC.field(name) is None]:
+        self._changes = AudienceChanges(
+            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=self._send
+        )
+        self._adding, self._removing = Narrowing(vendor=VENDOR), Narrowing(vendor=VENDOR)
+        if unknown := [name for name in context.columns if SPEC.field(name) is None]:
             raise ConfigError("unknown_field", f"TikTok has no id type {unknown[0]}.")
 
     async def check(self) -> None:
@@ -125,28 +130,16 @@ class TiktokAds:
         listed = await self._listed()
         found = self._named(listed)
         if known is not None and found != known and known in listed:
-            raise ConfigError(
-                "audience_renamed",
-                "The audience that this sync has filled so far has another name now.",
-                hint="Give it its name again, or configure the new one and adopt the state; see "
-                "`mayfly state list`. To begin with another audience, use `mayfly state drop`.",
-            )
+            raise renamed()
         return found
 
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Send one batch; rows without any identifier are rejected unsent."""
-        require_protected(batch)
-        match batch.head.operation:
-            case Operation.ADD | Operation.WRITE:
-                return await self._send(batch, progress, self._fields, adds=True)
-            case Operation.REMOVE:
-                return await self._remove(batch, progress, (batch.head.identifier or "",))
-            case Operation.INSERT:
-                raise ContractError("unknown_operation", "An audience takes no inserts.")
+        return await self._changes.write(batch, progress)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """TikTok answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"TikTok has no job for batch {job.batch}.")
+        raise no_such_job(VENDOR, job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: TikTok keeps no marker of a batch."""
@@ -155,23 +148,14 @@ class TiktokAds:
 
     async def erase(self, identifiers: ProtectedBatch) -> Done | Submitted:
         """Remove people from the audience by one identifier field; absent ones are accepted."""
-        require_protected(identifiers)
-        fields = tuple(identifiers.rows.column_names)
-        return await self._remove(identifiers, Progress(rows=len(identifiers)), fields)
+        return await self._changes.erase(identifiers)
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _remove(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...]
-    ) -> Done:
-        if len(fields) != 1 or fields[0] not in IDENTIFIERS:
-            raise ContractError("one_identifier", "A removal holds exactly one identifier field.")
-        return await self._send(batch, progress, fields, adds=False)
-
     async def _send(
-        self, batch: ProtectedBatch, progress: Progress, fields: Sequence[str], *, adds: bool
+        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
     ) -> Done:
         require_digests(batch, fields)
         refused = without_any(batch.rows, fields)
@@ -249,14 +233,11 @@ class TiktokAds:
             return self._audience_id
 
     def _named(self, listed: Mapping[str, str]) -> str | None:
-        found = [key for key, name in listed.items() if name == self._settings.audience]
-        if len(found) > 1:
-            raise ConfigError(
-                "audience_ambiguous",
-                f"{len(found)} audiences of the advertiser have the configured name.",
-                hint="Rename all but one in TikTok Ads Manager, or configure another name.",
-            )
-        return found[0] if found else None
+        return the_one(
+            {key: key for key, name in listed.items() if name == self._settings.audience},
+            of="audiences of the advertiser",
+            hint="Rename all but one in TikTok Ads Manager, or configure another name.",
+        )
 
     async def _listed(self) -> dict[str, str]:
         """Names of the advertiser's audiences, by id."""

@@ -16,6 +16,7 @@ import orjson
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.tiktok_events_rows import FIELDS, Events
 from mayfly.connectors.event_columns import events_body, require_moment
+from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
 from mayfly.connectors.row_outcomes import laid_out
 from mayfly.connectors.tiktok_api import HOST, PARTLY_TAKEN, TiktokSettings, tiktok_call
@@ -161,7 +162,7 @@ class TiktokEvents:
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """TikTok answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"TikTok has no job for batch {job.batch}.")
+        raise no_such_job("TikTok", job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: TikTok knows ids of events, but nobody can ask it for them."""

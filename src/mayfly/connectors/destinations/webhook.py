@@ -25,6 +25,7 @@ from mayfly.connectors.destinations.webhook_requests import (
     message_id,
 )
 from mayfly.connectors.http_replies import refused, retry_after, vendor_code
+from mayfly.connectors.jobs import no_such_job
 from mayfly.crypto.webhooks import signed_headers, webhook_key
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
@@ -151,7 +152,7 @@ class WebhookDestination:
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """A receiver answers at once; there is nothing to ask for."""
-        raise ContractError("no_such_job", f"A webhook has no job for batch {job.batch}.")
+        raise no_such_job("A webhook", job)
 
     async def applied(self, head: BatchHead) -> bool | None:
         """Unknown: a receiver knows ids, but nobody can ask it for them."""
