@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 
 from mayfly.connectors import json_columns as js
 from mayfly.connectors.destinations.webhook_requests import as_json
-from mayfly.domain.errors import IntegrityError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.connectors.row_parts import RowPart, Told
+from mayfly.connectors.unsendable import doubles, not_numbers, rows_where
+from mayfly.domain.errors import ContractError, IntegrityError
+from mayfly.domain.outcomes import Outcomes, Reason
 from mayfly.privacy.gate import ProtectedBatch
 
 _NOTHING = pa.scalar("", pa.string())
-_TRUE, _FALSE = pa.scalar(True, pa.bool_()), pa.scalar(False, pa.bool_())
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -37,16 +38,13 @@ class CrmRows:
         """Numbers of the rows that are sent, ascending."""
         return [n for n in range(len(self.keys)) if n not in self.unsent]
 
-    def outcomes(self, told: Mapping[int, tuple[OutcomeCode, Reason | None]]) -> Outcomes:
+    def outcomes(self, told: Mapping[int, Told]) -> Outcomes:
         """Of all rows: rejected where unsent, as told, else accepted."""
-        codes = [int(OutcomeCode.ACCEPTED)] * len(self.keys)
-        reasons: dict[int, Reason] = {}
-        rejected = {n: (OutcomeCode.REJECTED, reason) for n, reason in self.unsent.items()}
-        for number, (code, reason) in {**rejected, **told}.items():
-            codes[number] = int(code)
-            if reason is not None:
-                reasons[number] = reason
-        return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+        return self.part(0, len(self.keys)).outcomes(told)
+
+    def part(self, first: int, most: int) -> RowPart:
+        """The rows from `first` on."""
+        return RowPart.of(first, min(most, len(self.keys) - first), self.unsent)
 
 
 def crm_rows(batch: ProtectedBatch, key: str) -> CrmRows:
@@ -61,17 +59,30 @@ def crm_rows(batch: ProtectedBatch, key: str) -> CrmRows:
         raise IntegrityError("no_key", f"A batch has no column {key}, which names its people.")
     column = table.column(key).combine_chunks().cast(pa.string())
     keys = pc.utf8_trim_whitespace(pc.fill_null(column, _NOTHING))
-    unsent = {n: Reason(code="not_a_number") for n in _not_numbers(table)}
-    unsent |= {n: Reason(code="no_key") for n in _where(pc.equal(keys, _NOTHING))}
-    folded = pc.utf8_lower(keys)
-    if pc.count_distinct(folded).as_py() != len(folded):
-        seen: set[str] = set()
-        for number, name in enumerate(folded.to_pylist()):
-            if name in seen and number not in unsent:
-                unsent[number] = Reason(code="duplicate_key")
-            if number not in unsent:
-                seen.add(name)
+    unsent: dict[int, Reason] = {}
+    for values in table.columns:
+        unsent |= not_numbers(values)
+    unsent |= dict.fromkeys(rows_where(pc.equal(keys, _NOTHING)), Reason(code="no_key"))
+    unsent |= doubles(pc.utf8_lower(keys), unsent)
     return CrmRows(table=table, keys=keys.to_pylist(), unsent=unsent)
+
+
+def erased_by(identifiers: ProtectedBatch, keys: Sequence[str]) -> str:
+    """The one field of an erasure.
+
+    Args:
+        identifiers: that passed the gate.
+        keys: fields that the destination finds people by.
+
+    Raises:
+        ContractError: `one_identifier`.
+    """
+    names = identifiers.rows.column_names
+    if len(names) != 1 or names[0] not in keys:
+        raise ContractError(
+            "one_identifier", f"An erasure holds one of {', '.join(keys)} and nothing else."
+        )
+    return str(names[0])
 
 
 def cell(column: pa.ChunkedArray) -> js.Cell:
@@ -86,16 +97,3 @@ def cell(column: pa.ChunkedArray) -> js.Cell:
 def given(column: pa.ChunkedArray) -> js.Cell:
     """A column of text, left out where there is nothing."""
     return js.text(column)
-
-
-def _not_numbers(table: pa.Table) -> set[int]:
-    found: set[int] = set()
-    for column in table.columns:
-        if pa.types.is_floating(column.type):
-            finite = pc.fill_null(pc.is_finite(column), _TRUE)
-            found.update(_where(pc.invert(finite)))
-    return found
-
-
-def _where(mask: pa.Array | pa.ChunkedArray) -> list[int]:
-    return [int(n) for n in pc.indices_nonzero(pc.fill_null(mask, _FALSE)).to_pylist()]

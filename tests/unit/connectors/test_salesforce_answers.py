@@ -428,7 +428,7 @@ def test_a_part_of_a_composite_answer_is_one_of_the_question() -> None:
 def test_a_batch_never_tells_its_rows() -> None:
     """Neither a file nor what is known of a job shows in a `repr`."""
     from mayfly.connectors.destinations.salesforce_jobs import _Known
-    from mayfly.connectors.destinations.salesforce_requests import Part
+    from mayfly.connectors.row_parts import RowPart
 
     assert "marked" not in repr(_Known(rows={"marked": (0,)}, count=1))
-    assert "Part(" not in repr(Part(first=0, rows=1, sent=(0,), unsent={}))
+    assert "RowPart(" not in repr(RowPart(first=0, rows=1, sent=(0,), unsent={}))

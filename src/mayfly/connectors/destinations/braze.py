@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from mayfly.connectors.destinations import require_protected
-from mayfly.connectors.destinations.braze_answers import VENDOR, Told, tracked
+from mayfly.connectors.destinations.braze_answers import VENDOR, tracked
 from mayfly.connectors.destinations.braze_api import (
     HOSTS,
     OBJECTS,
@@ -26,13 +26,12 @@ from mayfly.connectors.destinations.braze_requests import (
     KEY,
     PROFILE,
     SUBSCRIPTION,
-    Part,
     People,
-    answered,
     require_attribute,
     track_body,
 )
 from mayfly.connectors.destinations.braze_subscriptions import (
+    SAID,
     Wish,
     require_subscription_fields,
     standing,
@@ -41,9 +40,10 @@ from mayfly.connectors.destinations.braze_subscriptions import (
 )
 from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
+from mayfly.connectors.row_parts import RowPart, Told, note_worse, noting_refused
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
-from mayfly.domain.outcomes import OutcomeCode, Reason
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.connector import Connector, DestinationRequest, HostsRequest
 from mayfly.ports.destination import (
     DestinationContext,
@@ -182,11 +182,11 @@ class Braze:
                 range(part.first, part.first + part.rows),
             )
             told = await self._part(batch, objects, part, said)
-            progress.rows_done(answered(part, told))
+            progress.rows_done(part.outcomes(told))
         return progress.done()
 
     async def _part(
-        self, batch: ProtectedBatch, objects: pa.Array, part: Part, said: Sequence[Wish]
+        self, batch: ProtectedBatch, objects: pa.Array, part: RowPart, said: Sequence[Wish]
     ) -> dict[int, Told]:
         there = await standing(self._api, said) if said else {}
         sent = part.sent
@@ -200,9 +200,7 @@ class Braze:
         # A refusal is told even of who could not be written.
         chosen = [wish for wish in said if not wish.yes or wish.row in written]
         more = await tell(self._api, self._telling, chosen, there, written=written)
-        for row, outcome in more.items():
-            if row not in told or outcome[0] > told[row][0]:
-                told[row] = outcome
+        note_worse(told, more)
         return told
 
     async def _track(self, objects: pa.Array, rows: Sequence[int]) -> dict[int, Told]:
@@ -215,11 +213,7 @@ class Braze:
                 raise RequestRefusedError("too_large", "A request would be too large.")
             told.update(tracked(await self._api.call("users/track", body), numbers))
 
-        def refuse(row: int, error: RequestRefusedError) -> None:
-            reason = Reason(code="row_refused", vendor_code=error.code)
-            told[row] = (OutcomeCode.REJECTED, reason)
-
-        await self._narrowing.send(rows, ask, refuse)
+        await self._narrowing.send(rows, ask, noting_refused(told))
         return told
 
     async def _remove(self, batch: ProtectedBatch, progress: Progress) -> Done:
@@ -234,22 +228,17 @@ class Braze:
 
 
 def _all_accepted(rows: int) -> Done:
-    return Done(outcomes=answered(Part(first=0, rows=rows, sent=(), unsent={}), {}))
+    return Done(outcomes=Outcomes.all_of(OutcomeCode.ACCEPTED, rows))
 
 
 def _open(request: DestinationRequest) -> Braze:
-    options, purpose = request.settings.options, request.sync.purpose
+    options = request.settings.options
     given = options.get("subscriptions")
     subscriptions = {
         str(name): Subscription(**{key: str(value) for key, value in entry.items() if value})
         for name, entry in (given.items() if isinstance(given, Mapping) else ())
     }
-    if purpose is not None and f"{SUBSCRIPTION}{purpose}" in request.sync.mapping:
-        raise ConfigError(
-            "refusals_kept_back",
-            f"The sync sends only who agreed to {purpose}, and is to tell {VENDOR} who refuses it.",
-            hint="Leave `purpose` out of the sync that tells of subscriptions.",
-        )
+    SAID.require_refusals(request.sync)
     settings = BrazeSettings(
         cluster=request.text("cluster"),
         api_key=request.secret("api_key"),

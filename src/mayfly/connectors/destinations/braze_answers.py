@@ -13,13 +13,13 @@ from mayfly.connectors.http_replies import (
     try_json,
     whole_number,
 )
+from mayfly.connectors.row_parts import Told
 from mayfly.domain.errors import ContractError, EngineError, RequestRefusedError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Reason
 from mayfly.ports.http import HttpReply
 
 VENDOR = "Braze"
 PAUSE_SECONDS, PAUSE_SECONDS_MAX = 3.0, 3_600.0
-Told = tuple[OutcomeCode, Reason | None]
 _TAKEN = ("success", "queued")
 
 

@@ -5,8 +5,7 @@ A null removes the attribute.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import orjson
 import polars as pl
@@ -15,8 +14,18 @@ import pyarrow.compute as pc
 
 from mayfly.connectors import json_columns as js
 from mayfly.connectors.destinations.braze_api import STATES
+from mayfly.connectors.row_parts import RowPart
+from mayfly.connectors.unsendable import (
+    doubles,
+    held,
+    is_bytes,
+    is_list,
+    not_numbers,
+    rows_where,
+    unsendable_type,
+)
 from mayfly.domain.errors import ConfigError, IntegrityError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.domain.outcomes import Reason
 from mayfly.privacy.gate import ProtectedBatch
 
 KEY = "external_id"
@@ -39,24 +48,6 @@ _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]{2,}$"
 # Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
 # looking for a module on the disk.
 _NOTHING, _JSON_NULL, _QUOTE = (pa.scalar(text, pa.string()) for text in ("", "null", '"'))
-_FALSE = pa.scalar(False, pa.bool_())
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Part:
-    """Neighbouring rows of one request.
-
-    Args:
-        first: number of its first row in the batch.
-        rows: how many rows it answers for.
-        sent: numbers in the batch of those that can be sent.
-        unsent: numbers of the others, with what is wrong with them.
-    """
-
-    first: int
-    rows: int
-    sent: tuple[int, ...]
-    unsent: Mapping[int, Reason]
 
 
 class People:
@@ -82,13 +73,9 @@ class People:
         self.ids = pc.fill_null(self._columns[KEY].cast(pa.string()), _NOTHING)
         self._wrong = self._refusals()
 
-    def part(self, first: int, most: int) -> Part:
+    def part(self, first: int, most: int) -> RowPart:
         """The request that begins with a row."""
-        rows = min(most, self.length - first)
-        numbers = range(first, first + rows)
-        unsent = {n: self._wrong[n] for n in numbers if n in self._wrong}
-        sent = tuple(n for n in numbers if n not in unsent)
-        return Part(first=first, rows=rows, sent=sent, unsent=unsent)
+        return RowPart.of(first, min(most, self.length - first), self._wrong)
 
     def objects(self) -> pa.Array:
         """Every row as an attributes object, as JSON."""
@@ -109,38 +96,22 @@ class People:
         """
         found: dict[int, Reason] = {}
         for name, column in self._columns.items():
-            if pa.types.is_floating(column.type):
-                finite = pc.fill_null(pc.is_finite(column), pa.scalar(True, pa.bool_()))
-                found |= dict.fromkeys(_where(pc.invert(finite)), Reason(code="not_a_number"))
-            if _is_list(column.type):
+            found |= not_numbers(column)
+            if is_list(column.type):
                 long = pc.greater(
                     pc.list_value_length(column), pa.scalar(LIST_ITEMS_MAX, pa.int32())
                 )
-                found |= dict.fromkeys(_where(long), Reason(code="list_too_long"))
+                found |= dict.fromkeys(rows_where(long), Reason(code="list_too_long"))
             if name in ("phone", "email"):
                 pattern, code = (_PHONE, "not_e164") if name == "phone" else (_EMAIL, "no_address")
                 texts = pl.Series(column.cast(pa.string()))
                 fits = texts.str.strip_chars().str.contains(pattern)
-                found |= dict.fromkeys(_where(pc.invert(fits.to_arrow())), Reason(code=code))
+                found |= dict.fromkeys(rows_where(pc.invert(fits.to_arrow())), Reason(code=code))
         long = pc.greater(pc.utf8_length(self.ids), pa.scalar(ID_CHARACTERS_MAX, pa.int32()))
-        found |= dict.fromkeys(_where(long), Reason(code="key_too_long"))
+        found |= dict.fromkeys(rows_where(long), Reason(code="key_too_long"))
         empty = pc.equal(pc.utf8_trim_whitespace(self.ids), _NOTHING)
-        found |= dict.fromkeys(_where(empty), Reason(code="no_key"))
-        return found | self._doubles(found)
-
-    def _doubles(self, found: Mapping[int, Reason]) -> dict[int, Reason]:
-        if pc.count_distinct(self.ids).as_py() == len(self.ids):
-            return {}
-        seen: set[int] = set()
-        doubles: dict[int, Reason] = {}
-        places = pc.index_in(self.ids, value_set=pc.unique(self.ids)).to_pylist()
-        for number, place in enumerate(places):
-            if number in found:
-                continue
-            if place in seen:
-                doubles[number] = Reason(code="duplicate_key")
-            seen.add(place)
-        return doubles
+        found |= dict.fromkeys(rows_where(empty), Reason(code="no_key"))
+        return found | doubles(self.ids, found)
 
 
 def track_body(objects: pa.Array, numbers: Sequence[int]) -> bytes:
@@ -172,36 +143,15 @@ def require_attribute(name: str, kind: pa.DataType) -> None:
             f"The mapping names {name}, and Braze's own field is {meant}.",
             hint=f"Write {meant}.",
         )
-    inner = kind.value_type if _is_list(kind) else kind
-    if pa.types.is_nested(inner) or _is_bytes(inner) or pa.types.is_duration(inner):
-        raise ConfigError(
-            "unsendable_type",
-            f"Braze has no attribute that could hold the type of {name}.",
-            hint="Make text, a number, a truth value, a time or a list of them in the model.",
-        )
-
-
-def answered(part: Part, told: Mapping[int, tuple[OutcomeCode, Reason | None]]) -> Outcomes:
-    """Outcomes of all rows of a part.
-
-    Args:
-        part: that was sent.
-        told: by number in the batch, of rows for which something else holds.
-    """
-    codes = [int(OutcomeCode.ACCEPTED)] * part.rows
-    reasons: dict[int, Reason] = {}
-    unsent = {n: (OutcomeCode.REJECTED, why) for n, why in part.unsent.items()}
-    for number, (code, why) in {**unsent, **told}.items():
-        codes[number - part.first] = int(code)
-        if why is not None:
-            reasons[number - part.first] = why
-    return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+    inner = held(kind)
+    if pa.types.is_nested(inner) or is_bytes(inner) or pa.types.is_duration(inner):
+        raise unsendable_type(name, "Braze has no attribute")
 
 
 def _json(name: str, column: pa.Array) -> js.Shape:
     """Cells of a column, `null` where there is no value."""
     kind = column.type
-    if _is_list(kind):
+    if is_list(kind):
         values = pa.array(
             [None if v is None else orjson.dumps(v).decode() for v in column.to_pylist()],
             pa.string(),
@@ -226,19 +176,3 @@ def _json(name: str, column: pa.Array) -> js.Shape:
 
 def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").replace(" ", "").lower()
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
-
-
-def _where(mask: pa.Array | pa.ChunkedArray) -> list[int]:
-    return [int(n) for n in pc.indices_nonzero(pc.fill_null(mask, _FALSE)).to_pylist()]

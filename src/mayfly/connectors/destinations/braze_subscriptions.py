@@ -16,14 +16,17 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from mayfly.connectors.destinations.braze_answers import Told, tracked
+from mayfly.connectors.consent_fields import ConsentFields
+from mayfly.connectors.destinations.braze_answers import VENDOR, tracked
 from mayfly.connectors.destinations.braze_api import BrazeApi, Subscription
 from mayfly.connectors.destinations.braze_requests import KEY, SUBSCRIPTION
 from mayfly.connectors.narrowing import Narrowing
-from mayfly.domain.errors import ConfigError, RequestRefusedError
+from mayfly.connectors.row_parts import Told, note_worse, refused_row
+from mayfly.domain.errors import RequestRefusedError
 from mayfly.domain.outcomes import OutcomeCode, Reason
 from mayfly.ports.destination import DestinationContext
 
+SAID = ConsentFields(vendor=VENDOR, noun="subscription")
 OUT, IN = "unsubscribed", "opted_in"
 _REFUSED_THERE = (OutcomeCode.UNCONFIRMED, Reason(code="unsubscribed_there"))
 _NOT_TOLD = (OutcomeCode.UNCONFIRMED, Reason(code="yes_not_told"))
@@ -58,21 +61,9 @@ def require_subscription_fields(
         ConfigError: `unknown_subscription`, `subscription_type`.
     """
     for name, kind in context.columns.items():
-        if not name.startswith(SUBSCRIPTION):
-            continue
-        if name.removeprefix(SUBSCRIPTION) not in subscriptions:
-            raise ConfigError(
-                "unknown_subscription",
-                f"The mapping names {name}, which the destination does not declare.",
-                hint="Declare it under `subscriptions`, with its state or group.",
-            )
-        if not pa.types.is_boolean(kind):
-            raise ConfigError(
-                "subscription_type",
-                f"{name} takes true, false or nothing, and its column is no truth value.",
-                hint="Make one in the model's SQL: true where the person agreed, false where they "
-                "refused, null where nobody asked.",
-            )
+        hint = "Declare it under `subscriptions`, with its state or group."
+        SAID.require_declared(name, subscriptions, hint=hint)
+        SAID.require_truth_value(name, kind)
 
 
 def wishes(
@@ -148,7 +139,7 @@ async def tell(
         outcome = _instead(wish, there.get(wish.person)) if wish.yes else None
         if outcome is not None:
             if outcome[0] is not OutcomeCode.ACCEPTED:
-                _note(told, wish.row, outcome)
+                note_worse(told, {wish.row: outcome})
             continue
         if not wish.yes:
             refusing.add(wish.row)
@@ -166,11 +157,10 @@ async def tell(
             "users/track", orjson.dumps({"attributes": [bodies[row] for row in rows]})
         )
         for row, outcome in tracked(reply, rows).items():
-            _note(told, row, _refused(outcome, refuses=row in refusing))
+            note_worse(told, {row: _refused(outcome, refuses=row in refusing)})
 
     def refuse(row: int, error: RequestRefusedError) -> None:
-        whole = (OutcomeCode.REJECTED, Reason(code="row_refused", vendor_code=error.code))
-        _note(told, row, _refused(whole, refuses=row in refusing))
+        note_worse(told, {row: _refused(refused_row(error), refuses=row in refusing)})
 
     await narrowing.send(list(bodies), ask, refuse)
     return told
@@ -202,9 +192,3 @@ def _refused(outcome: Told, *, refuses: bool) -> Told:
     code = OutcomeCode.DEFERRED if refuses else outcome[0]
     vendor = outcome[1].vendor_code if outcome[1] is not None else ""
     return code, Reason(code="subscription_refused", vendor_code=vendor)
-
-
-def _note(told: dict[int, Told], row: int, outcome: Told) -> None:
-    """Of two outcomes of a row, the one that asks for more stands."""
-    if row not in told or outcome[0] > told[row][0]:
-        told[row] = outcome

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mayfly.connectors.destinations.values import json_texts
+from mayfly.connectors.unsendable import is_bytes
 from mayfly.domain.errors import ConfigError, ContractError
 
 FORMATS = ("parquet", "csv", "jsonl")
@@ -93,7 +94,7 @@ def in_text(rows: pa.Table) -> pa.Table:
             _require_json(texts)
             marked = pa.field(field.name, pa.string(), metadata=_NESTED)
             made = made.set_column(place, marked, pa.array(texts, pa.string()))
-        elif _is_bytes(field.type):
+        elif is_bytes(field.type):
             digits = [None if v is None else v.hex() for v in column.to_pylist()]
             made = made.set_column(place, field.name, pa.array(digits, pa.string()))
     return made
@@ -108,14 +109,6 @@ def _require_json(texts: Sequence[str | None]) -> None:
             "batch_refused",
             "A batch holds a nested value that cannot be written as JSON, such as NaN in a list.",
         ) from None
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
 
 
 def _json_values(table: pa.Table, name: str) -> list[Any]:

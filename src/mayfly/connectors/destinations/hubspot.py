@@ -27,9 +27,7 @@ from mayfly.connectors.destinations.hubspot_page import PAGE
 from mayfly.connectors.destinations.hubspot_requests import (
     ROWS_MAX,
     SUBSCRIPTION,
-    Part,
     read_body,
-    refused,
     require_sendable,
     taken,
     upsert_body,
@@ -37,12 +35,15 @@ from mayfly.connectors.destinations.hubspot_requests import (
 from mayfly.connectors.destinations.hubspot_requests import Records as Rows
 from mayfly.connectors.destinations.hubspot_subscriptions import (
     ADDRESS,
+    SAID,
     require_subscription_fields,
     tell,
     wishes,
 )
+from mayfly.connectors.first_check import FirstCheck
 from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
+from mayfly.connectors.row_parts import RowPart, Told, note_worse, noting_refused
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
 from mayfly.domain.outcomes import OutcomeCode, Reason
@@ -63,8 +64,6 @@ from mayfly.ports.destination import (
 from mayfly.ports.http import HttpClient
 from mayfly.ports.oauth import OAuthSpec
 from mayfly.privacy.gate import Form, ProtectedBatch
-
-_Told = dict[int, tuple[OutcomeCode, Reason | None]]
 
 SPEC = DestinationSpec(
     name="hubspot",
@@ -115,8 +114,7 @@ class Hubspot:
         self._api = HubspotApi(settings, http)
         self._list = MemberList(self._api) if settings.list_name else None
         self._narrowing, self._telling = Narrowing(vendor=VENDOR), Narrowing(vendor=VENDOR)
-        self._checking = asyncio.Lock()
-        self._is_checked = False
+        self._checked = FirstCheck(self.check)
         for name, kind in self._columns.items():
             if context.forms.get(name) is Form.CLEAR:
                 require_sendable(name, kind)
@@ -156,10 +154,10 @@ class Hubspot:
         require_protected(batch)
         match batch.head.operation:
             case Operation.WRITE:
-                await self._checked()
+                await self._checked.answer()
                 return await self._write(batch, progress)
             case Operation.REMOVE:
-                await self._checked()
+                await self._checked.answer()
                 change = self._archive if self._list is None else self._list.remove
                 return await self._take_back(batch, progress, self._key, change)
             case _:
@@ -206,18 +204,12 @@ class Hubspot:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _checked(self) -> None:
-        async with self._checking:
-            if not self._is_checked:
-                await self.check()
-                self._is_checked = True
-
     async def _write(self, batch: ProtectedBatch, progress: Progress) -> Done:
         rows = await asyncio.to_thread(Rows, batch, self._key)
         inputs = await asyncio.to_thread(rows.inputs)
         while progress.next_row < rows.length:
             part = rows.part(progress.next_row)
-            told: _Told = {}
+            told: dict[int, Told] = {}
             records = await self._upsert(rows, inputs, part, told)
             if self._list is not None:
                 await _join(self._list, part, records, told)
@@ -228,11 +220,13 @@ class Hubspot:
             )
             # A refusal is told even of who could not be written.
             told_of = [w for w in said if not w.yes or w.row not in {*part.unsent, *told}]
-            _worse(told, await tell(self._api, self._telling, told_of))
-            progress.rows_done(refused(part, told))
+            note_worse(told, await tell(self._api, self._telling, told_of))
+            progress.rows_done(part.outcomes(told))
         return progress.done()
 
-    async def _upsert(self, rows: Rows, inputs: pa.Array, part: Part, told: _Told) -> list[Records]:
+    async def _upsert(
+        self, rows: Rows, inputs: pa.Array, part: RowPart, told: dict[int, Told]
+    ) -> list[Records]:
         """Write the rows of a part; `told` gets those that were not plainly accepted."""
         path = self._settings.path("objects", f"{self._settings.object_type}/batch/upsert")
         keys = _keys(rows, part)
@@ -247,11 +241,7 @@ class Hubspot:
             made.append(answer)
             told.update(answer.told)
 
-        def refuse(number: int, error: RequestRefusedError) -> None:
-            reason = Reason(code="row_refused", vendor_code=error.code)
-            told[number] = (OutcomeCode.REJECTED, reason)
-
-        await self._narrowing.send(part.sent, ask, refuse)
+        await self._narrowing.send(part.sent, ask, noting_refused(told))
         return made
 
     async def _take_back(
@@ -270,14 +260,14 @@ class Hubspot:
         params = {"archived": "true"} if archived else None
         while progress.next_row < rows.length:
             part = rows.part(progress.next_row)
-            told: _Told = dict.fromkeys(part.unsent, (OutcomeCode.ACCEPTED, None))
+            told: dict[int, Told] = dict.fromkeys(part.unsent, (OutcomeCode.ACCEPTED, None))
             if part.sent:
                 body = read_body(identifiers, part.sent, key)
                 reply = await self._api.call("POST", path, body, params=params)
                 there = found(reply, _keys(rows, part), key, _fold(key))
                 await change(list(dict.fromkeys([*there.ids.values(), *there.loose])))
                 told.update(there.told)
-            progress.rows_done(refused(part, told))
+            progress.rows_done(part.outcomes(told))
         return progress.done()
 
     async def _archive(self, records: Sequence[str]) -> None:
@@ -293,7 +283,9 @@ class Hubspot:
             await self._api.call("POST", path, orjson.dumps({"objectId": record}))
 
 
-async def _join(members: MemberList, part: Part, made: Sequence[Records], told: _Told) -> None:
+async def _join(
+    members: MemberList, part: RowPart, made: Sequence[Records], told: dict[int, Told]
+) -> None:
     """Make the records that were written members of the list."""
     ids = {row: record for records in made for row, record in records.ids.items()}
     loose = [record for records in made for record in records.loose]
@@ -302,17 +294,10 @@ async def _join(members: MemberList, part: Part, made: Sequence[Records], told: 
     late = [row for row, record in ids.items() if record in missing]
     if missing & {*loose}:
         late += [row for row in part.sent if row not in ids]
-    _worse(told, dict.fromkeys(late, (OutcomeCode.DEFERRED, Reason(code="record_missing"))))
+    note_worse(told, dict.fromkeys(late, (OutcomeCode.DEFERRED, Reason(code="record_missing"))))
 
 
-def _worse(told: _Told, others: Mapping[int, tuple[OutcomeCode, Reason | None]]) -> None:
-    """Of two outcomes of a row, the one that asks for more."""
-    for row, outcome in others.items():
-        if row not in told or outcome[0] > told[row][0]:
-            told[row] = outcome
-
-
-def _keys(rows: Rows, part: Part) -> dict[int, str]:
+def _keys(rows: Rows, part: RowPart) -> dict[int, str]:
     keys = rows.keys.slice(part.first, part.rows).to_pylist()
     return {number: keys[number - part.first] for number in part.sent}
 
@@ -332,13 +317,7 @@ def _open(request: DestinationRequest) -> Hubspot:
         )
         for name, entry in (given.items() if isinstance(given, Mapping) else ())
     }
-    purpose = request.sync.purpose
-    if purpose is not None and f"{SUBSCRIPTION}{purpose}" in request.sync.mapping:
-        raise ConfigError(
-            "refusals_kept_back",
-            f"The sync sends only who agreed to {purpose}, and is to tell HubSpot who refuses it.",
-            hint="Leave `purpose` out of the sync that tells of subscriptions.",
-        )
+    SAID.require_refusals(request.sync)
     settings = HubspotSettings(
         account_id=request.text("account_id"),
         access_token=request.secret("access_token"),

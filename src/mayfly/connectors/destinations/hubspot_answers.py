@@ -19,6 +19,7 @@ from mayfly.connectors.http_replies import (
     try_json,
     vendor_code,
 )
+from mayfly.connectors.row_parts import Told
 from mayfly.domain.errors import (
     ConfigError,
     ContractError,
@@ -31,7 +32,6 @@ from mayfly.ports.http import HttpReply
 
 VENDOR = "HubSpot"
 LOCKED_SECONDS, MIGRATION_SECONDS, TEN_SECONDS, HOUR_SECONDS = 2.0, 60.0, 10.0, 3600.0
-Told = Mapping[int, tuple[OutcomeCode, Reason | None]]
 
 _TRACE = "objectWriteTraceId"
 _SCOPE = re.compile(r"[a-z0-9][a-z0-9._-]{1,80}")
@@ -63,7 +63,7 @@ class Records:
 
     ids: Mapping[int, str] = field(default_factory=dict)
     loose: tuple[str, ...] = ()
-    told: Told = field(default_factory=dict)
+    told: Mapping[int, Told] = field(default_factory=dict)
 
 
 def answer(reply: HttpReply, *, zone: str = "") -> Mapping[str, Any]:

@@ -13,16 +13,19 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from mayfly.connectors.destinations.hubspot_answers import VENDOR, Told
+from mayfly.connectors.consent_fields import ConsentFields
+from mayfly.connectors.destinations.hubspot_answers import VENDOR
 from mayfly.connectors.destinations.hubspot_api import HubspotApi, Subscription
 from mayfly.connectors.destinations.hubspot_requests import ROWS_MAX, SUBSCRIPTION
 from mayfly.connectors.narrowing import Narrowing
+from mayfly.connectors.row_parts import Told
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
 from mayfly.domain.outcomes import OutcomeCode, Reason
 from mayfly.ports.destination import DestinationContext
 from mayfly.privacy.gate import Form
 
 ADDRESS = "email"
+SAID = ConsentFields(vendor=VENDOR, noun="subscription")
 _REFUSED_THERE = (OutcomeCode.UNCONFIRMED, Reason(code="unsubscribed_there"))
 _UNKNOWN = (OutcomeCode.DEFERRED, Reason(code="status_unknown"))
 _ALL = "unsubscribe-all/read"
@@ -76,21 +79,11 @@ def require_subscription_fields(
         ConfigError: `unknown_subscription`, `subscription_type`, `no_address`.
     """
     columns = context.columns
+    for name, kind in columns.items():
+        hint = "Declare it under `subscriptions`, with the id that HubSpot has for it."
+        SAID.require_declared(name, subscriptions, hint=hint)
+        SAID.require_truth_value(name, kind)
     mapped = [name for name in columns if name.startswith(SUBSCRIPTION)]
-    for name in mapped:
-        if name.removeprefix(SUBSCRIPTION) not in subscriptions:
-            raise ConfigError(
-                "unknown_subscription",
-                f"The mapping names {name}, which the destination does not declare.",
-                hint="Declare it under `subscriptions`, with the id that HubSpot has for it.",
-            )
-        if not pa.types.is_boolean(columns[name]):
-            raise ConfigError(
-                "subscription_type",
-                f"{name} takes true, false or nothing, and its column is no truth value.",
-                hint="Make one in the model's SQL: true where the person agreed, false where they "
-                "refused, null where nobody asked.",
-            )
     if mapped and context.forms.get(ADDRESS) is not Form.CLEAR:
         raise ConfigError(
             "no_address",
@@ -129,7 +122,7 @@ def wishes(
     return found
 
 
-async def tell(api: HubspotApi, narrowing: Narrowing, said: Sequence[Wish]) -> Told:
+async def tell(api: HubspotApi, narrowing: Narrowing, said: Sequence[Wish]) -> Mapping[int, Told]:
     """Write what people said, and answer for the rows where something else was done.
 
     Where HubSpot says that a person wants no such mail, a yes of the source is not written. Where

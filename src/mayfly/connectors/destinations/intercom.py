@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from mayfly.connectors.crm_rows import CrmRows, crm_rows
+from mayfly.connectors.crm_rows import CrmRows, crm_rows, erased_by
 from mayfly.connectors.destinations import intercom_answers as said
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.intercom_answers import (
@@ -17,7 +17,6 @@ from mayfly.connectors.destinations.intercom_answers import (
     Contact,
     GoneError,
     TakenError,
-    Told,
 )
 from mayfly.connectors.destinations.intercom_api import (
     HOSTS,
@@ -32,12 +31,15 @@ from mayfly.connectors.destinations.intercom_api import (
 from mayfly.connectors.destinations.intercom_page import PAGE
 from mayfly.connectors.destinations.intercom_requests import inputs, new_user
 from mayfly.connectors.destinations.intercom_subscriptions import (
+    SAID,
     Wish,
     require_subscription_fields,
     tell,
 )
+from mayfly.connectors.first_check import FirstCheck
 from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.narrowing import Narrowing
+from mayfly.connectors.row_parts import Told, refused_row
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Reason
@@ -101,8 +103,7 @@ class Intercom:
         self._tag = context.object_name if context.mode is SyncMode.AUDIENCE else ""
         self._api = IntercomApi(settings, http)
         self._narrowing = Narrowing(vendor=VENDOR)
-        self._checking = asyncio.Lock()
-        self._is_checked = False
+        self._checked = FirstCheck(self.check)
         self._tag_id = ""
         self._consent: Mapping[str, str] = {}
 
@@ -140,7 +141,7 @@ class Intercom:
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Send one batch, a part after the other."""
         require_protected(batch)
-        await self._checked()
+        await self._checked.answer()
         rows = await asyncio.to_thread(crm_rows, batch, self._key)
         match batch.head.operation:
             case Operation.WRITE:
@@ -173,30 +174,19 @@ class Intercom:
             ContractError: `one_identifier`.
         """
         require_protected(identifiers)
-        names = identifiers.rows.column_names
-        if len(names) != 1 or names[0] not in KEYS:
-            raise ContractError(
-                "one_identifier", f"An erasure holds one of {', '.join(KEYS)} and nothing else."
-            )
-        rows = crm_rows(identifiers, names[0])
+        key = erased_by(identifiers, KEYS)
+        rows = crm_rows(identifiers, key)
 
         async def gone(keys: Mapping[int, str]) -> dict[int, Told]:
-            return await self._erased(keys, names[0])
+            return await self._erased(keys, key)
 
         # A key that stands twice is the same person; without one there is nobody.
         told: dict[int, Told] = dict.fromkeys(rows.unsent, _DONE)
-        whole = CrmRows(table=rows.table, keys=rows.keys, unsent=rows.unsent)
-        return await self._parts(whole, Progress(rows=len(rows.keys)), gone, told)
+        return await self._parts(rows, Progress(rows=len(rows.keys)), gone, told)
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
         await self._api.close()
-
-    async def _checked(self) -> None:
-        async with self._checking:
-            if not self._is_checked:
-                await self.check()
-                self._is_checked = True
 
     async def _parts(
         self,
@@ -213,14 +203,8 @@ class Intercom:
             told = dict(known or {})
             if keys:
                 told |= await act(keys)
-            part = CrmRows(
-                table=rows.table,
-                keys=[rows.keys[n] for n in numbers],
-                unsent={n - first: rows.unsent[n] for n in numbers if n in rows.unsent},
-            )
-            progress.rows_done(
-                part.outcomes({n - first: what for n, what in told.items() if n in numbers})
-            )
+            part = rows.part(first, PART_ROWS)
+            progress.rows_done(part.outcomes({n: told[n] for n in numbers if n in told}))
         return progress.done()
 
     async def _written(
@@ -245,7 +229,7 @@ class Intercom:
             made.append(await self._put(text, known))
 
         def refuse(_: int, error: RequestRefusedError) -> None:
-            refused.append(said.refused_row(error))
+            refused.append(refused_row(error))
 
         try:
             await self._narrowing.send([row], ask, refuse)
@@ -378,13 +362,7 @@ def _open(request: DestinationRequest) -> Intercom:
         str(name): subscription_id(str(entry["id"]))
         for name, entry in (given.items() if isinstance(given, Mapping) else ())
     }
-    purpose = request.sync.purpose
-    if purpose is not None and f"{SUBSCRIPTION}{purpose}" in request.sync.mapping:
-        raise ConfigError(
-            "refusals_kept_back",
-            f"The sync sends only who agreed to {purpose}, and is to tell {VENDOR} who refuses it.",
-            hint="Leave `purpose` out of the sync that tells of subscriptions.",
-        )
+    SAID.require_refusals(request.sync)
     settings = IntercomSettings(
         app_id=request.text("app_id"),
         access_token=request.secret("access_token"),

@@ -9,13 +9,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from mayfly.connectors.http_replies import json_object, refused, try_json, vendor_code
-from mayfly.domain.errors import ContractError, EngineError, RequestRefusedError, TransientError
-from mayfly.domain.outcomes import OutcomeCode, Reason
+from mayfly.domain.errors import ContractError, RequestRefusedError, TransientError
 from mayfly.ports.http import HttpReply
 
 VENDOR = "Intercom"
 WINDOW_SECONDS, PAUSE_SECONDS_MAX = 10.0, 3_600.0
-Told = tuple[OutcomeCode, Reason | None]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # As in "An archived contact matching those details already exists with id=6762f0dd1bb69f9f".
@@ -194,8 +192,3 @@ def next_page(reply: Mapping[str, Any]) -> str:
 def unfit(what: str) -> ContractError:
     """An answer that Intercom's own documentation does not have."""
     return ContractError("unknown_answer", f"{VENDOR}'s answer {what}.")
-
-
-def refused_row(error: EngineError) -> Told:
-    """The outcome of a row that Intercom refuses, with its code."""
-    return OutcomeCode.REJECTED, Reason(code="row_refused", vendor_code=error.code)

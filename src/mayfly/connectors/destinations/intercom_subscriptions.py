@@ -14,13 +14,16 @@ from dataclasses import dataclass
 import orjson
 import pyarrow as pa
 
+from mayfly.connectors.consent_fields import ConsentFields
 from mayfly.connectors.destinations import intercom_answers as said
-from mayfly.connectors.destinations.intercom_answers import Contact, GoneError, Told
+from mayfly.connectors.destinations.intercom_answers import Contact, GoneError
 from mayfly.connectors.destinations.intercom_api import NO_MAIL, SUBSCRIPTION, IntercomApi
+from mayfly.connectors.row_parts import Told
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.outcomes import OutcomeCode, Reason
 from mayfly.ports.destination import DestinationContext
 
+SAID = ConsentFields(vendor=said.VENDOR, noun="subscription")
 REFUSED_THERE: Told = (OutcomeCode.UNCONFIRMED, Reason(code="unsubscribed_there"))
 UNKNOWN_THERE: Told = (OutcomeCode.UNCONFIRMED, Reason(code="consent_unknown_there"))
 
@@ -43,12 +46,8 @@ def require_subscription_fields(
         ConfigError: `unknown_subscription`, `subscription_type`.
     """
     for name, kind in context.columns.items():
-        if name.startswith(SUBSCRIPTION) and name.removeprefix(SUBSCRIPTION) not in subscriptions:
-            raise ConfigError(
-                "unknown_subscription",
-                f"The mapping names {name}, which the destination does not declare.",
-                hint="Declare it under `subscriptions`, with the id that Intercom has for it.",
-            )
+        hint = "Declare it under `subscriptions`, with the id that Intercom has for it."
+        SAID.require_declared(name, subscriptions, hint=hint)
         if (name.startswith(SUBSCRIPTION) or name == NO_MAIL) and not pa.types.is_boolean(kind):
             raise ConfigError(
                 "subscription_type",

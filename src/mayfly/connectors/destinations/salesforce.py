@@ -14,7 +14,6 @@ import pyarrow as pa
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.salesforce_answers import (
     VENDOR,
-    Told,
     list_of,
     record_of,
     row_outcome,
@@ -28,6 +27,7 @@ from mayfly.connectors.destinations.salesforce_api import (
 )
 from mayfly.connectors.destinations.salesforce_consent import (
     GENERAL,
+    SAID,
     Telling,
     Wish,
     require_consent_fields,
@@ -50,18 +50,18 @@ from mayfly.connectors.destinations.salesforce_records import (
 )
 from mayfly.connectors.destinations.salesforce_requests import (
     CONSENT,
-    Part,
     Records,
-    answered,
     as_csv,
     collection,
     require_sendable,
 )
 from mayfly.connectors.destinations.salesforce_tokens import Credentials
+from mayfly.connectors.first_check import FirstCheck
 from mayfly.connectors.narrowing import Narrowing
+from mayfly.connectors.row_parts import RowPart, Told, note_worse, noting_refused
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
-from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
-from mayfly.domain.outcomes import OutcomeCode, Reason
+from mayfly.domain.errors import ConfigError, ContractError
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.connector import Connector, DestinationRequest, HostsRequest
 from mayfly.ports.destination import (
     DestinationContext,
@@ -122,8 +122,7 @@ class Salesforce:
         self._calls = RecordCalls(self._api)
         self._jobs = Jobs(self._api)
         self._narrowing = Narrowing(vendor=VENDOR)
-        self._checking = asyncio.Lock()
-        self._described: Described | None = None
+        self._checked = FirstCheck(lambda: self._api.require_fields(self._key, self._mapped()))
         for name, kind in self._columns.items():
             if context.forms.get(name) is Form.CLEAR:
                 require_sendable(name, kind)
@@ -155,9 +154,9 @@ class Salesforce:
         require_protected(batch)
         match batch.head.operation:
             case Operation.WRITE:
-                return await self._write(batch, progress, await self._checked())
+                return await self._write(batch, progress, await self._checked.answer())
             case Operation.REMOVE:
-                return await self._remove(batch, progress, await self._checked())
+                return await self._remove(batch, progress, await self._checked.answer())
             case _:
                 raise ContractError("unknown_operation", f"{VENDOR} takes rows by their key.")
 
@@ -210,12 +209,6 @@ class Salesforce:
     def _mapped(self) -> list[str]:
         return [name for name in self._columns if not name.startswith(CONSENT)]
 
-    async def _checked(self) -> Described:
-        async with self._checking:
-            if self._described is None:
-                self._described = await self._api.require_fields(self._key, self._mapped())
-            return self._described
-
     async def _write(
         self, batch: ProtectedBatch, progress: Progress, described: Described
     ) -> Done | Submitted:
@@ -237,7 +230,7 @@ class Salesforce:
             said = wishes(batch.rows, range(part.first, part.first + part.rows))
             if said:
                 await self._tell(rows, said, ids, told, described)
-            progress.rows_done(answered(part, told))
+            progress.rows_done(part.outcomes(told))
         return progress.done()
 
     async def _as_job(self, batch: ProtectedBatch, rows: Records) -> Submitted | None:
@@ -262,10 +255,12 @@ class Salesforce:
             batch=batch.head.number,
             count=len(good),
         )
-        whole = Part(first=0, rows=rows.length, sent=(), unsent=rows.wrong)
-        return Submitted(job=job, known=answered(whole, {}) if rows.wrong else None)
+        whole = RowPart.of(0, rows.length, rows.wrong)
+        return Submitted(job=job, known=whole.outcomes({}) if rows.wrong else None)
 
-    async def _upsert(self, inputs: pa.Array, part: Part, told: dict[int, Told]) -> dict[int, str]:
+    async def _upsert(
+        self, inputs: pa.Array, part: RowPart, told: dict[int, Told]
+    ) -> dict[int, str]:
         """Write the rows of a part; `told` gets those that were not plainly accepted.
 
         Returns:
@@ -283,13 +278,7 @@ class Salesforce:
                 else:
                     told[row] = outcome
 
-        def refuse(row: int, error: RequestRefusedError) -> None:
-            told[row] = (
-                OutcomeCode.REJECTED,
-                Reason(code="row_refused", vendor_code=error.code),
-            )
-
-        await self._narrowing.send(part.sent, ask, refuse)
+        await self._narrowing.send(part.sent, ask, noting_refused(told))
         return ids
 
     async def _tell(
@@ -322,9 +311,7 @@ class Salesforce:
         )
         chosen = [w for w in said if (w.row in ids if w.yes else w.row in known)]
         await telling.tell(chosen, known)
-        for row, outcome in telling.told.items():
-            if row not in told or outcome[0] > told[row][0]:
-                told[row] = outcome
+        note_worse(told, telling.told)
 
     async def _remove(
         self, batch: ProtectedBatch, progress: Progress, described: Described
@@ -346,28 +333,22 @@ class Salesforce:
                 for record in found.get(folded(keys[number], case_matters=case), ()):
                     if record in left:
                         told[number] = left[record]
-            progress.rows_done(answered(part, told))
+            progress.rows_done(part.outcomes(told))
         return progress.done()
 
 
 def _all_accepted(rows: int) -> Done:
-    part = Part(first=0, rows=rows, sent=(), unsent={})
-    return Done(outcomes=answered(part, {}))
+    return Done(outcomes=Outcomes.all_of(OutcomeCode.ACCEPTED, rows))
 
 
 def _open(request: DestinationRequest) -> Salesforce:
-    options, purpose = request.settings.options, request.sync.purpose
+    options = request.settings.options
     given = options.get("consents")
     consents = {
         str(name): Consent(**{key: str(value) for key, value in entry.items() if value})
         for name, entry in (given.items() if isinstance(given, Mapping) else ())
     }
-    if purpose is not None and f"{CONSENT}{purpose}" in request.sync.mapping:
-        raise ConfigError(
-            "refusals_kept_back",
-            f"The sync sends only who agreed to {purpose}, and is to tell {VENDOR} who refuses it.",
-            hint="Leave `purpose` out of the sync that tells of consents.",
-        )
+    SAID.require_refusals(request.sync)
     settings = SalesforceSettings(
         domain=request.text("domain"),
         object_name=request.sync.table or "",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mayfly.connectors.http_replies import json_object, refused, retry_after, try_json
+from mayfly.connectors.row_parts import Told
 from mayfly.domain.errors import (
     ConfigError,
     ContractError,
@@ -22,7 +23,6 @@ VENDOR = "Salesforce"
 HOUR_SECONDS, CONCURRENT_SECONDS = 3600.0, 10.0
 ALLOWANCE_SHARE = 0.95
 """Of the calls of a day: the rest is left to whatever else the organisation runs."""
-Told = tuple[OutcomeCode, Reason | None]
 
 # Of an answer only these codes are repeated: any other text might be a row's own value.
 _PASSING = frozenset({

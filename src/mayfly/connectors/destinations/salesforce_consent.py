@@ -16,14 +16,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from mayfly.connectors.destinations.salesforce_answers import VENDOR, Told, record_id
+from mayfly.connectors.consent_fields import ConsentFields
+from mayfly.connectors.destinations.salesforce_answers import VENDOR, record_id
 from mayfly.connectors.destinations.salesforce_api import FLAGS, Consent
 from mayfly.connectors.destinations.salesforce_records import RecordCalls, questions
 from mayfly.connectors.destinations.salesforce_requests import CONSENT
+from mayfly.connectors.row_parts import Told, note_worse
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.outcomes import OutcomeCode, Reason
 from mayfly.ports.destination import DestinationContext
 
+SAID = ConsentFields(vendor=VENDOR, noun="consent")
 OBJECT = "ContactPointTypeConsent"
 IN, OUT = "OptIn", "OptOut"
 GENERAL = {"Email": "HasOptedOutOfEmail", "Phone": "DoNotCall"}
@@ -63,21 +66,9 @@ def require_consent_fields(context: DestinationContext, consents: Mapping[str, C
                 hint=f"Declare a consent with a flag, and map {CONSENT}NAME: true where the person "
                 f"agreed. Flags are {', '.join(FLAGS)}.",
             )
-        if not name.startswith(CONSENT):
-            continue
-        if name.removeprefix(CONSENT) not in consents:
-            raise ConfigError(
-                "unknown_consent",
-                f"The mapping names {name}, which the destination does not declare.",
-                hint="Declare it under `consents`: its flag, or its contact point and purpose.",
-            )
-        if not pa.types.is_boolean(kind):
-            raise ConfigError(
-                "consent_type",
-                f"{name} takes true, false or nothing, and its column is no truth value.",
-                hint="Make one in the model's SQL: true where the person agreed, false where they "
-                "refused, null where nobody asked.",
-            )
+        hint = "Declare it under `consents`: its flag, or its contact point and purpose."
+        SAID.require_declared(name, consents, hint=hint)
+        SAID.require_truth_value(name, kind)
 
 
 def _holds_refusals(name: str) -> bool:
@@ -166,9 +157,7 @@ class Telling:
         return [*sorted(flags), *party]
 
     def _note(self, row: int, outcome: Told) -> None:
-        """Of two outcomes of a row, the one that asks for more stands."""
-        if row not in self.told or outcome[0] > self.told[row][0]:
-            self.told[row] = outcome
+        note_worse(self.told, {row: outcome})
 
     async def _flag(
         self,

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from mayfly.connectors.destinations.salesforce_answers import (
     VENDOR,
-    Told,
     code_of_line,
     failure,
     object_of,
@@ -28,6 +27,7 @@ from mayfly.connectors.destinations.salesforce_answers import (
 )
 from mayfly.connectors.destinations.salesforce_api import SalesforceApi
 from mayfly.connectors.destinations.salesforce_results import ResultFile
+from mayfly.connectors.row_parts import RowPart, Told, note_worse
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.destination import Done, JobRef, Pending
@@ -276,27 +276,14 @@ def _note(
             raise unfit("names a row that was not sent, or one twice")
         found.named.add(name)
         if outcome is not None:
-            _worse(found.told, rows, outcome)
-
-
-def _worse(told: dict[int, Told], rows: Sequence[int], outcome: Told) -> None:
-    """Of two outcomes of a row, the one that asks for more."""
-    for row in rows:
-        if row not in told or outcome[0] > told[row][0]:
-            told[row] = outcome
+            note_worse(found.told, dict.fromkeys(rows, outcome))
 
 
 def _laid_out(found: _Found, known: _Known) -> Outcomes:
     """Outcomes of rows that are known. Who is in no file was not answered for."""
     for name in known.rows.keys() - found.named:
-        _worse(found.told, known.rows[name], _UNNAMED)
-    codes = [int(OutcomeCode.ACCEPTED)] * known.count
-    reasons: dict[int, Reason] = {}
-    for row, (code, why) in found.told.items():
-        codes[row] = int(code)
-        if why is not None:
-            reasons[row] = why
-    return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+        note_worse(found.told, dict.fromkeys(known.rows[name], _UNNAMED))
+    return RowPart.of(0, known.count, {}).outcomes(found.told)
 
 
 def _told(found: _Found, rows: int, *, is_partial: bool) -> Outcomes:

@@ -13,13 +13,13 @@ from urllib.parse import quote
 import orjson
 
 from mayfly.connectors.destinations.salesforce_answers import (
-    Told,
     entries_of,
     record_id,
     row_outcome,
     unfit,
 )
 from mayfly.connectors.destinations.salesforce_api import SalesforceApi
+from mayfly.connectors.row_parts import Told
 
 IDS_MAX = 200
 """Of a collection."""

@@ -8,16 +8,25 @@ object is left as it is where it is null.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
 from mayfly.connectors import json_columns as js
-from mayfly.domain.errors import ConfigError, IntegrityError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.connectors.row_parts import RowPart
+from mayfly.connectors.unsendable import (
+    doubles,
+    held,
+    is_bytes,
+    is_list,
+    not_numbers,
+    rows_where,
+    unsendable_type,
+)
+from mayfly.domain.errors import IntegrityError
+from mayfly.domain.outcomes import Reason
 from mayfly.privacy.gate import ProtectedBatch
 
 ROWS_MAX = 200
@@ -33,24 +42,6 @@ NULL_BYTE = "\x00"
 _NOTHING, _BETWEEN, _NULL, _JSON_NULL, _QUOTE, _ZULU = (
     pa.scalar(text, pa.string()) for text in ("", ";", NULL, "null", '"', "Z")
 )
-_FALSE = pa.scalar(False, pa.bool_())
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Part:
-    """Neighbouring rows of one request.
-
-    Args:
-        first: number of its first row in the batch.
-        rows: how many rows it answers for.
-        sent: numbers in the batch of those that can be sent.
-        unsent: numbers of the others, with what is wrong with them.
-    """
-
-    first: int
-    rows: int
-    sent: tuple[int, ...]
-    unsent: Mapping[int, Reason]
 
 
 class Records:
@@ -87,13 +78,9 @@ class Records:
         self.keys = pc.fill_null(self._columns[key].cast(pa.string()), _NOTHING)
         self.wrong = self._wrong(case_matters)
 
-    def part(self, first: int, most: int = ROWS_MAX) -> Part:
+    def part(self, first: int, most: int = ROWS_MAX) -> RowPart:
         """The request that begins with a row."""
-        rows = min(most, self.length - first)
-        numbers = range(first, first + rows)
-        unsent = {n: self.wrong[n] for n in numbers if n in self.wrong}
-        sent = tuple(n for n in numbers if n not in unsent)
-        return Part(first=first, rows=rows, sent=sent, unsent=unsent)
+        return RowPart.of(first, min(most, self.length - first), self.wrong)
 
     def good(self) -> pa.Array:
         """Numbers of the rows that can be sent."""
@@ -140,33 +127,17 @@ class Records:
         """
         found: dict[int, Reason] = {}
         for column in self._columns.values():
-            if pa.types.is_floating(column.type):
-                finite = pc.fill_null(pc.is_finite(column), pa.scalar(True, pa.bool_()))
-                found |= dict.fromkeys(_where(pc.invert(finite)), Reason(code="not_a_number"))
-            elif pa.types.is_string(column.type):
+            found |= not_numbers(column)
+            if pa.types.is_string(column.type):
                 empty = pc.match_substring(column, NULL_BYTE)
-                found |= dict.fromkeys(_where(empty), Reason(code="null_byte"))
+                found |= dict.fromkeys(rows_where(empty), Reason(code="null_byte"))
         names = self.keys if case_matters else pc.utf8_lower(self.keys)
         names = pc.utf8_trim_whitespace(names)
         long = pc.greater(pc.utf8_length(names), pa.scalar(KEY_CHARACTERS_MAX, pa.int32()))
-        found |= dict.fromkeys(_where(long), Reason(code="key_too_long"))
+        found |= dict.fromkeys(rows_where(long), Reason(code="key_too_long"))
         empty = pc.equal(names, _NOTHING)
-        found |= dict.fromkeys(_where(empty), Reason(code="no_key"))
-        if pc.count_distinct(names).as_py() != len(names):
-            found |= _doubles(names, found)
-        return found
-
-
-def _doubles(names: pa.Array, found: Mapping[int, Reason]) -> dict[int, Reason]:
-    seen: set[int] = set()
-    doubles: dict[int, Reason] = {}
-    for number, place in enumerate(pc.index_in(names, value_set=pc.unique(names)).to_pylist()):
-        if number in found:
-            continue
-        if place in seen:
-            doubles[number] = Reason(code="duplicate_key")
-        seen.add(place)
-    return doubles
+        found |= dict.fromkeys(rows_where(empty), Reason(code="no_key"))
+        return found | doubles(names, found)
 
 
 def as_csv(table: pa.Table) -> bytes:
@@ -189,36 +160,9 @@ def require_sendable(name: str, kind: pa.DataType) -> None:
     Raises:
         ConfigError: `unsendable_type`.
     """
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    inner = kind.value_type if is_list else kind
-    is_bytes = (
-        pa.types.is_binary(inner)
-        or pa.types.is_large_binary(inner)
-        or pa.types.is_fixed_size_binary(inner)
-    )
-    if pa.types.is_nested(inner) or is_bytes or pa.types.is_duration(inner):
-        raise ConfigError(
-            "unsendable_type",
-            f"Salesforce has no field that could hold the type of {name}.",
-            hint="Make text, a number, a truth value, a time or a list of them in the model.",
-        )
-
-
-def answered(part: Part, told: Mapping[int, tuple[OutcomeCode, Reason | None]]) -> Outcomes:
-    """Outcomes of all rows of a part.
-
-    Args:
-        part: that was sent.
-        told: by number in the batch, of rows for which something else holds.
-    """
-    codes = [int(OutcomeCode.ACCEPTED)] * part.rows
-    reasons: dict[int, Reason] = {}
-    unsent = {n: (OutcomeCode.REJECTED, why) for n, why in part.unsent.items()}
-    for number, (code, why) in {**unsent, **told}.items():
-        codes[number - part.first] = int(code)
-        if why is not None:
-            reasons[number - part.first] = why
-    return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=reasons)
+    inner = held(kind)
+    if pa.types.is_nested(inner) or is_bytes(inner) or pa.types.is_duration(inner):
+        raise unsendable_type(name, "Salesforce has no field")
 
 
 def _flat(name: str, column: pa.ChunkedArray, *, as_text: bool) -> pa.Array:
@@ -228,7 +172,7 @@ def _flat(name: str, column: pa.ChunkedArray, *, as_text: bool) -> pa.Array:
     kind = column.type
     require_sendable(name, kind)
     flat = column.combine_chunks()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if is_list(kind):
         return pc.binary_join(flat.cast(pa.list_(pa.string())), _BETWEEN)
     if pa.types.is_timestamp(kind):
         in_utc = flat.cast(pa.timestamp("ms", "UTC"), safe=False)
@@ -267,7 +211,3 @@ def _csv(column: pa.Array) -> pa.Array:
     return pc.if_else(
         pc.equal(pc.fill_null(values, _NOTHING), _NOTHING), _NULL, pc.fill_null(values, _NULL)
     )
-
-
-def _where(mask: pa.Array | pa.ChunkedArray) -> list[int]:
-    return [int(n) for n in pc.indices_nonzero(pc.fill_null(mask, _FALSE)).to_pylist()]

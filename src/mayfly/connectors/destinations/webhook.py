@@ -19,13 +19,13 @@ from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.webhook_requests import (
     BYTES_MAX,
     ROWS_MAX,
-    Request,
     Rows,
     body,
     message_id,
 )
 from mayfly.connectors.http_replies import refused, retry_after, vendor_code
 from mayfly.connectors.jobs import no_such_job
+from mayfly.connectors.row_parts import RowPart
 from mayfly.crypto.webhooks import signed_headers, webhook_key
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
@@ -184,7 +184,7 @@ class WebhookDestination:
         return replace(progress.done(), retry_after_seconds=pause)
 
     async def _ask(
-        self, head: BatchHead, request: Request, texts: pa.Array, operation: str
+        self, head: BatchHead, request: RowPart, texts: pa.Array, operation: str
     ) -> tuple[Outcomes, float | None]:
         answered = Outcomes.all_of(OutcomeCode.ACCEPTED, len(request.sent))
         pause = None
@@ -265,7 +265,7 @@ def _results(reply: HttpReply) -> list[Mapping[str, Any]]:
     return results
 
 
-def _laid_out(request: Request, answered: Outcomes) -> Outcomes:
+def _laid_out(request: RowPart, answered: Outcomes) -> Outcomes:
     """Outcomes of the rows sent, with a rejection for each that was not."""
     if not request.unsent:
         return answered

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import orjson
 import pyarrow as pa
@@ -12,6 +11,8 @@ import pyarrow.compute as pc
 
 from mayfly.connectors import json_columns as js
 from mayfly.connectors.destinations.values import json_texts
+from mayfly.connectors.row_parts import RowPart
+from mayfly.connectors.unsendable import not_numbers
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.outcomes import Reason
 from mayfly.privacy.gate import ProtectedBatch
@@ -20,24 +21,6 @@ ROWS_MAX = 1_000
 BYTES_MAX = 1_000_000
 _HEAD_BYTES = 4_096
 _QUOTE, _NOTHING, _NULL = (pa.scalar(t, pa.string()) for t in (chr(34), "", "null"))
-_FALSE = pa.scalar(False, pa.bool_())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """Neighbouring rows of one call.
-
-    Args:
-        first: number of its first row in the batch.
-        rows: how many rows it answers for.
-        sent: numbers in the batch of those that can be sent.
-        unsent: numbers of the others, with what is wrong with them.
-    """
-
-    first: int
-    rows: int
-    sent: tuple[int, ...]
-    unsent: Mapping[int, Reason]
 
 
 class Rows:
@@ -52,12 +35,14 @@ class Rows:
         shape = js.Object({n: js.raw(as_json(rows.column(n))) for n in rows.column_names})
         self.texts = js.rows_of(shape, rows.num_rows)
         self._sizes = pc.binary_length(self.texts).to_pylist()
-        self._wrong = _not_numbers(rows)
+        self._wrong: dict[int, Reason] = {}
+        for column in rows.columns:
+            self._wrong |= not_numbers(column)
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def requests(self, first: int) -> Iterator[Request]:
+    def requests(self, first: int) -> Iterator[RowPart]:
         """Those that hold the rows from `first` on.
 
         From the end of a request on they are those that follow it from the batch's beginning, so
@@ -69,7 +54,7 @@ class Rows:
             place += request.rows
             yield request
 
-    def _request(self, first: int) -> Request:
+    def _request(self, first: int) -> RowPart:
         sent: list[int] = []
         unsent: dict[int, Reason] = {}
         room = BYTES_MAX - _HEAD_BYTES
@@ -86,11 +71,11 @@ class Rows:
                 room -= size
                 sent.append(number)
             number += 1
-        return Request(first=first, rows=number - first, sent=tuple(sent), unsent=unsent)
+        return RowPart(first=first, rows=number - first, sent=tuple(sent), unsent=unsent)
 
 
 def body(
-    head: BatchHead, request: Request, rows: pa.Array, *, operation: str, key: Sequence[str]
+    head: BatchHead, request: RowPart, rows: pa.Array, *, operation: str, key: Sequence[str]
 ) -> bytes:
     """One message. The same request gives the same bytes."""
     data = {
@@ -107,7 +92,7 @@ def body(
     return b"".join([opened, b',"rows":', listed, b"}}"])
 
 
-def message_id(target: Sequence[str], head: BatchHead, request: Request, operation: str) -> str:
+def message_id(target: Sequence[str], head: BatchHead, request: RowPart, operation: str) -> str:
     """The same for each sending of a request, and for no other request."""
     parts = [*target, head.run, str(head.number), operation, str(request.first)]
     return f"msg_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
@@ -134,14 +119,3 @@ def as_json(column: pa.ChunkedArray) -> pa.Array:
     cell = js.text(flat)
     quoted = pc.binary_join_element_wise(_QUOTE, cell.column, _QUOTE, _NOTHING)
     return pc.fill_null(quoted, _NULL)
-
-
-def _not_numbers(rows: pa.Table) -> dict[int, Reason]:
-    """Rows with a float that JSON has no number for."""
-    found: dict[int, Reason] = {}
-    for column in rows.columns:
-        if pa.types.is_floating(column.type):
-            wrong = pc.fill_null(pc.invert(pc.is_finite(column)), _FALSE)
-            numbers = pc.indices_nonzero(wrong).to_pylist()
-            found |= dict.fromkeys(numbers, Reason(code="not_a_number"))
-    return found

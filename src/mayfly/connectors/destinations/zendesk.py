@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from mayfly.connectors import json_columns as js
-from mayfly.connectors.crm_rows import CrmRows, cell, crm_rows, given
+from mayfly.connectors.crm_rows import CrmRows, cell, crm_rows, erased_by, given
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations import zendesk_jobs as jobs
 from mayfly.connectors.destinations.zendesk_api import (
@@ -23,7 +23,9 @@ from mayfly.connectors.destinations.zendesk_api import (
 )
 from mayfly.connectors.destinations.zendesk_jobs import ROWS_MAX, VENDOR, Receipt
 from mayfly.connectors.destinations.zendesk_page import PAGE
+from mayfly.connectors.first_check import FirstCheck
 from mayfly.connectors.http_replies import vendor_code
+from mayfly.connectors.row_parts import RowPart, Told
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
@@ -96,8 +98,7 @@ class Zendesk:
         self._columns = dict(context.columns)
         self._audience = context.object_name if context.mode is SyncMode.AUDIENCE else ""
         self._api = ZendeskApi(settings, http, sleep=sleep)
-        self._checking = asyncio.Lock()
-        self._is_checked = False
+        self._checked = FirstCheck(self.check)
         self._submitted: dict[tuple[str, int], list[tuple[str, int]]] = {}
         self._known: dict[str, int] = {}
         self._half_gone: set[int] = set()
@@ -120,7 +121,7 @@ class Zendesk:
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """Hand one batch over; a removal that takes users away is followed to its end at once."""
         require_protected(batch)
-        await self._checked()
+        await self._checked.answer()
         match batch.head.operation:
             case Operation.WRITE:
                 rows = await asyncio.to_thread(crm_rows, batch, self._key)
@@ -144,7 +145,7 @@ class Zendesk:
         if any(status is not None and jobs.is_waiting(status) for status, _ in found):
             return Pending(retry_after_seconds=POLL_SECONDS)
         leaving = receipt.kind == "leave"
-        told: list[jobs.Told] = []
+        told: list[Told] = []
         for status, rows in found:
             results = jobs.results(status, rows)
             if results is None:
@@ -167,23 +168,13 @@ class Zendesk:
             ContractError: `one_identifier`.
         """
         require_protected(identifiers)
-        names = identifiers.rows.column_names
-        if len(names) != 1 or names[0] not in KEYS:
-            raise ContractError(
-                "one_identifier", f"An erasure holds one of {', '.join(KEYS)} and nothing else."
-            )
-        rows = crm_rows(identifiers, names[0])
-        return await self._purge(rows, names[0], Progress(rows=len(rows.keys)))
+        key = erased_by(identifiers, KEYS)
+        rows = crm_rows(identifiers, key)
+        return await self._purge(rows, key, Progress(rows=len(rows.keys)))
 
     async def close(self) -> None:
         """Release connections. May be repeated."""
         await self._api.close()
-
-    async def _checked(self) -> None:
-        async with self._checking:
-            if not self._is_checked:
-                await self.check()
-                self._is_checked = True
 
     def _inputs(self, rows: CrmRows) -> pa.Array:
         """Every row as a user, as JSON. Nobody is mailed for being written."""
@@ -228,13 +219,13 @@ class Zendesk:
             # Without a key there is nobody.
             asked = [n for n in numbers if rows.keys[n]]
             told = await self._purged({n: rows.keys[n] for n in asked}, key)
-            part = CrmRows(table=rows.table, keys=[rows.keys[n] for n in numbers], unsent={})
-            progress.rows_done(part.outcomes({n - first: what for n, what in told.items()}))
+            part = RowPart.of(first, len(numbers), {})
+            progress.rows_done(part.outcomes(told))
         return progress.done()
 
-    async def _purged(self, keys: Mapping[int, str], key: str) -> dict[int, jobs.Told]:
+    async def _purged(self, keys: Mapping[int, str], key: str) -> dict[int, Told]:
         """What became of some rows; who is not there is as good as gone."""
-        told: dict[int, jobs.Told] = {}
+        told: dict[int, Told] = {}
         there: dict[int, int] = {}
         distinct = list(dict.fromkeys(keys.values()))
         users = dict(zip(distinct, await self._found(distinct, key), strict=True))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mayfly.connectors.http_replies import vendor_code
+from mayfly.connectors.row_parts import Told
 from mayfly.domain.errors import ContractError
 from mayfly.domain.outcomes import OutcomeCode, Reason
 
@@ -25,8 +26,6 @@ _KINDS = ("write", "leave")
 _DONE = frozenset({"created", "updated", "deleted"})
 _WAITING = frozenset({"queued", "working"})
 _ENDED = frozenset({"failed", "killed"})
-
-Told = tuple[OutcomeCode, Reason | None]
 
 
 @dataclass(frozen=True, kw_only=True)
