@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,16 @@ from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.meta_conversions_events import Events
 from mayfly.connectors.destinations.meta_conversions_fields import ACTION_SOURCES, FIELDS
 from mayfly.connectors.destinations.meta_conversions_page import PAGE
-from mayfly.connectors.event_columns import events_body, require_moment
+from mayfly.connectors.event_columns import require_moment
+from mayfly.connectors.event_requests import (
+    EventRequests,
+    is_limited,
+    require_test_event_code,
+    trial_code,
+)
 from mayfly.connectors.http_replies import whole_number
 from mayfly.connectors.jobs import no_such_job
 from mayfly.connectors.meta_graph import API_VERSION, HOST, GraphSettings, graph_call
-from mayfly.connectors.narrowing import Narrowing
-from mayfly.connectors.row_outcomes import laid_out
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import (
     ConfigError,
@@ -29,7 +33,6 @@ from mayfly.domain.errors import (
     RequestRefusedError,
     TransientError,
 )
-from mayfly.domain.outcomes import Outcomes, Reason
 from mayfly.domain.settings import DestinationSettings, SyncSettings
 from mayfly.ports.connector import Connector, DestinationRequest
 from mayfly.ports.destination import (
@@ -97,10 +100,7 @@ class MetaConversionsSettings:
             raise ConfigError(
                 "bad_action_source", f"action_source must be one of {', '.join(ACTION_SOURCES)}."
             )
-        if self.test_event_code is not None and not re.fullmatch(
-            r"[A-Za-z0-9_-]{1,64}", self.test_event_code
-        ):
-            raise ConfigError("bad_test_event_code", "test_event_code must be as Meta shows it.")
+        require_test_event_code(self.test_event_code, "Meta")
 
 
 class MetaConversions:
@@ -133,7 +133,7 @@ class MetaConversions:
         self._settings = settings
         self._http = http
         self._seconds = seconds
-        self._narrowing = Narrowing(vendor="Meta")
+        self._requests = EventRequests("Meta", SPEC.request)
         self._cut: set[tuple[str, int, int]] = set()
 
     async def check(self) -> None:
@@ -154,11 +154,15 @@ class MetaConversions:
         if batch.head.operation is not Operation.INSERT:
             raise ContractError("unknown_operation", "A dataset takes events, and gives none back.")
         events = await asyncio.to_thread(self._events, batch)
-        while progress.next_row < len(events):
-            first = progress.next_row
-            rows = min(ROWS_MAX, len(events) - first)
-            progress.rows_done(await self._part(batch.head, events, first, rows))
-        return progress.done()
+        head = batch.head
+        code = self._settings.test_event_code
+
+        async def post(content: bytes, numbers: Sequence[int]) -> None:
+            reply = await self._post(content)
+            self._require_received(reply, len(numbers), (head.run, head.number, numbers[0]))
+
+        more = {} if code is None else {"test_event_code": code}
+        return await self._requests.send(events, progress, more, post)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """Meta answers at once; there is nothing to ask for."""
@@ -186,26 +190,6 @@ class MetaConversions:
             is_limited=settings.is_limited,
             now=self._seconds(),
         )
-
-    async def _part(self, head: BatchHead, events: Events, first: int, rows: int) -> Outcomes:
-        """Outcomes of neighbouring rows."""
-        told = {n: events.unsent[n] for n in range(first, first + rows) if n in events.unsent}
-        code = self._settings.test_event_code
-        more = {} if code is None else {"test_event_code": code}
-
-        async def ask(numbers: Sequence[int]) -> None:
-            content = await asyncio.to_thread(events_body, events.texts, numbers, more)
-            if len(content) > SPEC.request.bytes_max:
-                raise RequestRefusedError("too_large", "A request would be too large.")
-            reply = await self._post(content)
-            self._require_received(reply, len(numbers), (head.run, head.number, numbers[0]))
-
-        def refuse(number: int, error: RequestRefusedError) -> None:
-            told[number] = Reason(code="row_refused", vendor_code=error.code)
-
-        sent = [n for n in range(first, first + rows) if n not in told]
-        await self._narrowing.send(sent, ask, refuse)
-        return laid_out(told, first=first, rows=rows)
 
     def _require_received(
         self, reply: Mapping[str, Any], count: int, place: tuple[str, int, int]
@@ -246,20 +230,8 @@ def _of_events(error: ContractError) -> ConfigError | ContractError:
     return error
 
 
-def _purposes(settings: DestinationSettings) -> Collection[str]:
-    value = settings.options.get("full_use")
-    return value if isinstance(value, list) else ()
-
-
 def _open(request: DestinationRequest) -> MetaConversions:
-    code = request.text("test_event_code") or None
-    if request.sync.trial and code is None:
-        raise ConfigError(
-            "no_test_event_code",
-            "Events that never were would count as real ones.",
-            hint="Give the destination `test_event_code`, as Events Manager shows it under Test "
-            "events. It is used by `mayfly test` alone.",
-        )
+    code = trial_code(request)
     settings = MetaConversionsSettings(
         graph=GraphSettings(
             access_token=request.secret("access_token"),
@@ -269,8 +241,8 @@ def _open(request: DestinationRequest) -> MetaConversions:
         ),
         dataset_id=request.text("dataset_id"),
         action_source=request.text("action_source") or None,
-        is_limited=request.sync.purpose not in _purposes(request.settings),
-        test_event_code=code if request.sync.trial else None,
+        is_limited=is_limited(request),
+        test_event_code=code,
     )
     return MetaConversions(settings, request.connect(), request.context)
 

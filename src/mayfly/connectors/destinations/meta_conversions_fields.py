@@ -6,6 +6,14 @@ What is in clear is of a closed shape: text that anybody may have typed has no f
 from __future__ import annotations
 
 from mayfly.connectors.event_columns import MOMENT_SHAPE
+from mayfly.connectors.event_fields import (
+    AGENT,
+    AMOUNT,
+    NETWORK_ADDRESS,
+    PAGE_ADDRESS,
+    matched,
+    plain,
+)
 from mayfly.ports.destination import FieldSpec
 from mayfly.privacy.gate import Form
 
@@ -15,10 +23,7 @@ ACTION_SOURCES = (
 )
 """Where events happen. Those of apps and of business messaging need members of their own."""
 WEBSITE, STORE, PURCHASE = "website", "physical_store", "Purchase"
-_NUMBER = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,18})?"
-_PATH = r"[A-Za-z0-9._~%!$&'()*+,;=:-]"
 # Read by the SQL of every engine, too.
-_AGENT = "[A-Za-z0-9 ();:,./_+=-]{1,250}"
 _CLICK = "fb[.][0-9][.][0-9]{10,13}[.][A-Za-z0-9_-]{1,250}"
 
 
@@ -28,34 +33,14 @@ def _digest(name: str, kind: str, rule: str, *, identifier: bool = False) -> Fie
     )
 
 
-def _plain(name: str, shape: str, *, kind: str = "none", sample: str = "") -> FieldSpec:
-    return FieldSpec(name=name, kind=kind, form=Form.CLEAR, shape=shape, sample=sample)
-
-
-def _matched(name: str, kind: str, shape: str, *, keeps_case: bool = True) -> FieldSpec:
-    """What tells a person or a device, and must not be hashed."""
-    return FieldSpec(
-        name=name,
-        kind=kind,
-        form=Form.CLEAR,
-        identifier=True,
-        shape=shape,
-        keeps_case=keeps_case,
-    )
-
-
 EVENT = (
-    _plain("event_name", "[A-Za-z][A-Za-z0-9_ -]{0,49}", sample="MayflyTest"),
-    _plain("event_time", MOMENT_SHAPE, sample="{now}"),
-    _plain("event_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
-    _plain("action_source", "|".join(ACTION_SOURCES), sample="other"),
-    _plain(
-        "event_source_url",
-        rf"https?://[A-Za-z0-9.-]{{1,253}}(:[0-9]{{1,5}})?(/({_PATH}|/){{0,1000}})?",
-        kind="url_pii",
-    ),
-    _plain("opt_out", "true|false", sample="true"),
-    _plain("limited_data_use", "true|false", sample="true"),
+    plain("event_name", "[A-Za-z][A-Za-z0-9_ -]{0,49}", sample="MayflyTest"),
+    plain("event_time", MOMENT_SHAPE, sample="{now}"),
+    plain("event_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
+    plain("action_source", "|".join(ACTION_SOURCES), sample="other"),
+    plain("event_source_url", PAGE_ADDRESS, kind="url_pii"),
+    plain("opt_out", "true|false", sample="true"),
+    plain("limited_data_use", "true|false", sample="true"),
 )
 USER = (
     _digest("em", "email", "email", identifier=True),
@@ -64,10 +49,10 @@ USER = (
     FieldSpec(
         name="madid", kind="device_id", form=Form.CLEAR, rule=("meta", "madid"), identifier=True
     ),
-    _matched("fbc", "opaque_id", _CLICK),
-    _matched("fbp", "opaque_id", "fb[.][0-9][.][0-9]{10,13}[.][0-9]{1,20}"),
-    _matched("client_ip_address", "ip_address", "[0-9A-Fa-f:.]{3,45}", keeps_case=False),
-    _matched("client_user_agent", "user_agent", f"{_AGENT}({_AGENT})?"),
+    matched("fbc", "opaque_id", _CLICK),
+    matched("fbp", "opaque_id", "fb[.][0-9][.][0-9]{10,13}[.][0-9]{1,20}"),
+    matched("client_ip_address", "ip_address", NETWORK_ADDRESS, keeps_case=False),
+    matched("client_user_agent", "user_agent", AGENT),
     _digest("fn", "first_name", "first_name"),
     _digest("ln", "last_name", "last_name"),
     _digest("ge", "gender", "gender"),
@@ -78,14 +63,14 @@ USER = (
     _digest("country", "country", "country"),
 )
 CUSTOM = (
-    _plain("value", _NUMBER, sample="1"),
-    _plain("currency", "[A-Za-z]{3}", sample="EUR"),
-    _plain("order_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
-    _plain("content_ids", "[A-Za-z0-9_.:-]{1,64}(,[A-Za-z0-9_.:-]{1,64}){0,99}"),
-    _plain("content_type", "product|product_group", sample="product"),
-    _plain("num_items", "[0-9]{1,6}", sample="1"),
-    _plain("predicted_ltv", _NUMBER, sample="1"),
-    _plain("delivery_category", "in_store|curbside|home_delivery", sample="in_store"),
+    plain("value", AMOUNT, sample="1"),
+    plain("currency", "[A-Za-z]{3}", sample="EUR"),
+    plain("order_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
+    plain("content_ids", "[A-Za-z0-9_.:-]{1,64}(,[A-Za-z0-9_.:-]{1,64}){0,99}"),
+    plain("content_type", "product|product_group", sample="product"),
+    plain("num_items", "[0-9]{1,6}", sample="1"),
+    plain("predicted_ltv", AMOUNT, sample="1"),
+    plain("delivery_category", "in_store|curbside|home_delivery", sample="in_store"),
 )
 FIELDS = (*EVENT, *USER, *CUSTOM)
 LISTED = frozenset(f.name for f in USER if f.form is Form.DIGEST)

@@ -8,21 +8,25 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
 from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.tiktok_events_rows import FIELDS, Events
-from mayfly.connectors.event_columns import events_body, require_moment
+from mayfly.connectors.event_columns import require_moment
+from mayfly.connectors.event_requests import (
+    EventRequests,
+    is_limited,
+    require_test_event_code,
+    trial_code,
+)
 from mayfly.connectors.jobs import no_such_job
-from mayfly.connectors.narrowing import Narrowing
-from mayfly.connectors.row_outcomes import laid_out
 from mayfly.connectors.tiktok_api import HOST, PARTLY_TAKEN, TiktokSettings, tiktok_call
 from mayfly.domain.batch import BatchHead, Operation, SyncMode
 from mayfly.domain.errors import ConfigError, ContractError, RequestRefusedError
-from mayfly.domain.outcomes import Outcomes, Reason
+from mayfly.domain.outcomes import Reason
 from mayfly.domain.settings import DestinationSettings, SyncSettings
 from mayfly.ports.connector import Connector, ConnectorPage, DestinationRequest
 from mayfly.ports.destination import (
@@ -90,10 +94,7 @@ class TiktokEventsSettings:
             )
         if not re.fullmatch(r"[A-Za-z0-9]{1,64}", self.event_source_id):
             raise ConfigError("bad_event_source_id", "event_source_id must be letters and digits.")
-        if self.test_event_code is not None and not re.fullmatch(
-            r"[A-Za-z0-9_-]{1,64}", self.test_event_code
-        ):
-            raise ConfigError("bad_test_event_code", "test_event_code must be as TikTok shows it.")
+        require_test_event_code(self.test_event_code, "TikTok")
 
     @property
     def head(self) -> dict[str, str]:
@@ -133,7 +134,7 @@ class TiktokEvents:
         self._settings = settings
         self._http = http
         self._seconds = seconds
-        self._narrowing = Narrowing(vendor="TikTok")
+        self._requests = EventRequests("TikTok", SPEC.request)
 
     async def check(self) -> None:
         """Raise ConfigError or TransientError if token or event source do not work.
@@ -154,11 +155,7 @@ class TiktokEvents:
         events = await asyncio.to_thread(
             Events, batch, is_limited=self._settings.is_limited, now=self._seconds()
         )
-        while progress.next_row < len(events):
-            first = progress.next_row
-            rows = min(ROWS_MAX, len(events) - first)
-            progress.rows_done(await self._part(events, first, rows))
-        return progress.done()
+        return await self._requests.send(events, progress, self._settings.head, self._sent)
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """TikTok answers at once; there is nothing to ask for."""
@@ -178,30 +175,16 @@ class TiktokEvents:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _part(self, events: Events, first: int, rows: int) -> Outcomes:
-        """Outcomes of neighbouring rows."""
-        told = {n: events.unsent[n] for n in range(first, first + rows) if n in events.unsent}
-        doubted: dict[int, Reason] = {}
-
-        async def ask(numbers: Sequence[int]) -> None:
-            head = self._settings.head
-            content = await asyncio.to_thread(events_body, events.texts, numbers, head)
-            if len(content) > SPEC.request.bytes_max:
-                raise RequestRefusedError("too_large", "A request would be too large.")
-            try:
-                await self._post(content)
-            except ContractError as error:
-                if error.code != f"tiktok_{PARTLY_TAKEN}":
-                    raise
-                reason = Reason(code="partly_taken", vendor_code=error.code)
-                doubted.update(dict.fromkeys(numbers, reason))
-
-        def refuse(number: int, error: RequestRefusedError) -> None:
-            told[number] = Reason(code="row_refused", vendor_code=error.code)
-
-        sent = [n for n in range(first, first + rows) if n not in told]
-        await self._narrowing.send(sent, ask, refuse)
-        return laid_out(told, first=first, rows=rows, unconfirmed=doubted)
+    async def _sent(self, content: bytes, numbers: Sequence[int]) -> Reason | None:
+        """Why it is not known that these were taken, None where they were."""
+        del numbers  # TikTok tells nothing of single events
+        try:
+            await self._post(content)
+        except ContractError as error:
+            if error.code != f"tiktok_{PARTLY_TAKEN}":
+                raise
+            return Reason(code="partly_taken", vendor_code=error.code)
+        return None
 
     async def _post(self, content: bytes) -> None:
         await tiktok_call(
@@ -214,20 +197,8 @@ class TiktokEvents:
         )
 
 
-def _purposes(settings: DestinationSettings) -> Collection[str]:
-    value = settings.options.get("full_use")
-    return value if isinstance(value, list) else ()
-
-
 def _open(request: DestinationRequest) -> TiktokEvents:
-    code = request.text("test_event_code") or None
-    if request.sync.trial and code is None:
-        raise ConfigError(
-            "no_test_event_code",
-            "Events that never were would count as real ones.",
-            hint="Give the destination `test_event_code`, as Events Manager shows it under Test "
-            "events. It is used by `mayfly test` alone.",
-        )
+    code = trial_code(request)
     settings = TiktokEventsSettings(
         api=TiktokSettings(
             access_token=request.secret("access_token"),
@@ -235,8 +206,8 @@ def _open(request: DestinationRequest) -> TiktokEvents:
         ),
         event_source=request.text("event_source"),
         event_source_id=request.text("event_source_id"),
-        is_limited=request.sync.purpose not in _purposes(request.settings),
-        test_event_code=code if request.sync.trial else None,
+        is_limited=is_limited(request),
+        test_event_code=code,
     )
     return TiktokEvents(settings, request.connect(), request.context)
 

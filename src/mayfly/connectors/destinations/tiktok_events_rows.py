@@ -9,16 +9,21 @@ import pyarrow.compute as pc
 
 from mayfly.connectors import json_columns as js
 from mayfly.connectors.event_columns import MOMENT_SHAPE, EventColumns, first_reasons
+from mayfly.connectors.event_fields import (
+    AGENT,
+    AMOUNT,
+    NETWORK_ADDRESS,
+    PAGE_ADDRESS,
+    matched,
+    plain,
+)
 from mayfly.domain.outcomes import Reason
 from mayfly.ports.destination import FieldSpec
 from mayfly.privacy.gate import Form, ProtectedBatch
 
 AHEAD_SECONDS_MAX = 300
 """How far a clock at the source may be ahead of ours."""
-_NUMBER = r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,18})?"
-_PATH = r"[A-Za-z0-9._~%!$&'()*+,;=:-]"
 # Read by the SQL of every engine, too.
-_AGENT = "[A-Za-z0-9 ();:,./_+=-]{1,250}"
 _ID = "[A-Za-z0-9_.-]{1,250}"
 
 
@@ -26,43 +31,23 @@ def _digest(name: str, kind: str, rule: str) -> FieldSpec:
     return FieldSpec(name=name, kind=kind, form=Form.DIGEST, rule=("tiktok", rule), identifier=True)
 
 
-def _plain(name: str, shape: str, *, kind: str = "none", sample: str = "") -> FieldSpec:
-    return FieldSpec(name=name, kind=kind, form=Form.CLEAR, shape=shape, sample=sample)
-
-
-def _matched(name: str, kind: str, shape: str, *, keeps_case: bool = True) -> FieldSpec:
-    """What tells a person or a device, and must not be hashed."""
-    return FieldSpec(
-        name=name,
-        kind=kind,
-        form=Form.CLEAR,
-        identifier=True,
-        shape=shape,
-        keeps_case=keeps_case,
-    )
-
-
 FIELDS = (
-    _plain("event", "[A-Za-z][A-Za-z0-9_ -]{0,49}", sample="MayflyTest"),
-    _plain("event_time", MOMENT_SHAPE, sample="{now}"),
-    _plain("event_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
-    _plain("limited_data_use", "true|false", sample="true"),
+    plain("event", "[A-Za-z][A-Za-z0-9_ -]{0,49}", sample="MayflyTest"),
+    plain("event_time", MOMENT_SHAPE, sample="{now}"),
+    plain("event_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
+    plain("limited_data_use", "true|false", sample="true"),
     _digest("email", "email", "email"),
     _digest("phone", "phone", "events_phone"),
     _digest("external_id", "opaque_id", "external_id"),
-    _matched("ttclid", "opaque_id", f"{_ID}({_ID})?"),
-    _matched("ttp", "opaque_id", _ID),
-    _matched("ip", "ip_address", "[0-9A-Fa-f:.]{3,45}", keeps_case=False),
-    _matched("user_agent", "user_agent", f"{_AGENT}({_AGENT})?"),
-    _plain(
-        "page_url",
-        rf"https?://[A-Za-z0-9.-]{{1,253}}(:[0-9]{{1,5}})?(/({_PATH}|/){{0,1000}})?",
-        kind="url_pii",
-    ),
-    _plain("value", _NUMBER, sample="1"),
-    _plain("currency", "[A-Za-z]{3}", sample="EUR"),
-    _plain("order_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
-    _plain("content_type", "product|product_group", sample="product"),
+    matched("ttclid", "opaque_id", f"{_ID}({_ID})?"),
+    matched("ttp", "opaque_id", _ID),
+    matched("ip", "ip_address", NETWORK_ADDRESS, keeps_case=False),
+    matched("user_agent", "user_agent", AGENT),
+    plain("page_url", PAGE_ADDRESS, kind="url_pii"),
+    plain("value", AMOUNT, sample="1"),
+    plain("currency", "[A-Za-z]{3}", sample="EUR"),
+    plain("order_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
+    plain("content_type", "product|product_group", sample="product"),
 )
 _FORMS = {f.name: f.form for f in FIELDS}
 _USER = tuple(f.name for f in FIELDS if f.identifier)
