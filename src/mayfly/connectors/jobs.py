@@ -113,3 +113,23 @@ def refused_rows(reasons: Mapping[int, Reason], rows: int) -> Outcomes:
     for row in reasons:
         codes[row] = int(OutcomeCode.REJECTED)
     return Outcomes(codes=pa.array(codes, pa.uint8()), reasons=dict(reasons))
+
+
+def lost_rows(rows: int) -> Outcomes:
+    """Outcomes of a job that the destination knows nothing of any more: its rows go again."""
+    return Outcomes.all_of(OutcomeCode.DEFERRED, rows, Reason(code="job_lost"))
+
+
+def worked_off(rows: int, *, all_counted: bool, is_late: bool = False) -> Outcomes:
+    """Outcomes of a job of a destination that counts what it took, and names nobody.
+
+    Args:
+        rows: of the job.
+        all_counted: whether it counted as many as were sent; else who is there is not known.
+        is_late: whether it never said that it has worked them off, and nobody waits any more.
+    """
+    if is_late:
+        return Outcomes.all_of(OutcomeCode.UNCONFIRMED, rows, Reason(code="processing_unknown"))
+    if not all_counted:
+        return Outcomes.all_of(OutcomeCode.UNCONFIRMED, rows, Reason(code="invalid_count_only"))
+    return Outcomes.all_of(OutcomeCode.ACCEPTED, rows)

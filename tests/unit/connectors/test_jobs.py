@@ -6,7 +6,15 @@ import asyncio
 
 import pytest
 
-from mayfly.connectors.jobs import AT_ONCE, Pace, Questions, no_such_job, submitted
+from mayfly.connectors.jobs import (
+    AT_ONCE,
+    Pace,
+    Questions,
+    lost_rows,
+    no_such_job,
+    submitted,
+    worked_off,
+)
 from mayfly.domain.batch import Operation
 from mayfly.domain.errors import TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
@@ -65,3 +73,16 @@ def test_a_job_holds_the_rows_that_were_not_refused() -> None:
     assert part.known.codes.to_pylist() == [OutcomeCode.ACCEPTED, OutcomeCode.REJECTED]
     assert part.known.reasons == {1: reason}
     assert no_such_job("Acme", JOB).code == "no_such_job"
+
+
+def test_who_counts_and_names_nobody_leaves_all_in_doubt_where_one_is_missing() -> None:
+    """And where it never ends; what it has lost goes again."""
+    told = [
+        worked_off(2, all_counted=True),
+        worked_off(2, all_counted=False),
+        worked_off(2, all_counted=True, is_late=True),
+        lost_rows(2),
+    ]
+    assert [found.codes.to_pylist() for found in told] == [[0, 0], [1, 1], [1, 1], [3, 3]]
+    codes = [{reason.code for reason in found.reasons.values()} for found in told]
+    assert codes == [set(), {"invalid_count_only"}, {"processing_unknown"}, {"job_lost"}]

@@ -35,10 +35,10 @@ from mayfly.connectors.destinations.google_ads_requests import (
 )
 from mayfly.connectors.destinations.google_ads_tokens import TokenSource
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.jobs import Pace, Questions, refused_rows, submitted
+from mayfly.connectors.jobs import Pace, Questions, lost_rows, refused_rows, submitted
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.domain.outcomes import Outcomes, Reason
 from mayfly.ports.destination import (
     DestinationContext,
     Done,
@@ -229,7 +229,7 @@ class GoogleAds:
         except EngineError as error:
             if not is_lost(error):
                 raise
-            return Outcomes.all_of(OutcomeCode.DEFERRED, rows, Reason(code="job_lost"))
+            return lost_rows(rows)
         found = outcomes(answered, rows)
         return None if found is None else receipt.with_warnings(found)
 

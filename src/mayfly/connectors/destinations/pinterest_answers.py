@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mayfly.connectors.http_replies import json_object, refused, try_json, vendor_code
+from mayfly.connectors.jobs import worked_off
 from mayfly.domain.errors import ContractError, EngineError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.http import HttpReply
@@ -56,14 +57,10 @@ def outcomes(rows: int, *, counted: bool, exception: str | None, is_late: bool =
         exception: as `exception_of`.
         is_late: whether nobody waits any more.
     """
-    if is_late:
-        return Outcomes.all_of(OutcomeCode.UNCONFIRMED, rows, Reason(code="processing_unknown"))
-    if exception is not None:
+    if exception is not None and not is_late:
         reason = Reason(code="list_exception", vendor_code=exception)
         return Outcomes.all_of(OutcomeCode.UNCONFIRMED, rows, reason)
-    if not counted:
-        return Outcomes.all_of(OutcomeCode.UNCONFIRMED, rows, Reason(code="invalid_count_only"))
-    return Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
+    return worked_off(rows, all_counted=counted, is_late=is_late)
 
 
 def _refusal(reply: HttpReply) -> EngineError:

@@ -22,11 +22,11 @@ from mayfly.connectors.destinations import require_protected
 from mayfly.connectors.destinations.pinterest_answers import VENDOR, answer, is_gone, outcomes
 from mayfly.connectors.destinations.pinterest_lists import Act, CustomerList, CustomerLists
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.jobs import Pace, Questions, refused_rows, submitted
+from mayfly.connectors.jobs import Pace, Questions, lost_rows, refused_rows, submitted
 from mayfly.connectors.one_identifier import Digests, digests_of, the_field
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ports.destination import (
     DestinationContext,
     Done,
@@ -251,7 +251,7 @@ class Pinterest:
         """None while Pinterest is at work."""
         found = await self._lists.by_id(receipt.list_id)
         if found is None and receipt.act == "add":
-            return Outcomes.all_of(OutcomeCode.DEFERRED, rows, Reason(code="job_lost"))
+            return lost_rows(rows)
         if found is None:
             return Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
         is_late = self._now() - receipt.taken_at >= GIVEN_UP_SECONDS

@@ -13,7 +13,6 @@ from mayfly.connectors.http_replies import (
     whole_number,
 )
 from mayfly.domain.errors import ContractError, EngineError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.http import HttpReply
 
 VENDOR = "Snap"
@@ -77,19 +76,6 @@ def uploaded(found: Mapping[str, Any], sent: int) -> bool:
     if count > sent:
         raise ContractError("unknown_answer", f"{VENDOR} counts more people than were sent.")
     return count == sent
-
-
-def outcomes(rows: int, *, all_counted: bool, is_late: bool = False) -> Outcomes:
-    """Of the rows of a job. Pure.
-
-    Where Snap counted fewer than were sent it names nobody, and who is there is not known; the
-    same where it never said that it has worked them off.
-    """
-    if is_late:
-        return Outcomes.all_of(OutcomeCode.UNCONFIRMED, rows, Reason(code="processing_unknown"))
-    if not all_counted:
-        return Outcomes.all_of(OutcomeCode.UNCONFIRMED, rows, Reason(code="invalid_count_only"))
-    return Outcomes.all_of(OutcomeCode.ACCEPTED, rows)
 
 
 def _refusal(reply: HttpReply) -> EngineError:

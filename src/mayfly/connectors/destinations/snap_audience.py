@@ -20,14 +20,14 @@ import pyarrow.compute as pc
 from mayfly.connectors.audience_changes import adds
 from mayfly.connectors.audience_lists import AudienceList, gone
 from mayfly.connectors.destinations import require_protected
-from mayfly.connectors.destinations.snap_answers import VENDOR, answer, is_gone, outcomes, uploaded
+from mayfly.connectors.destinations.snap_answers import VENDOR, answer, is_gone, uploaded
 from mayfly.connectors.destinations.snap_segments import LIFETIME_DAYS, Segment, Segments
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.jobs import Pace, Questions, refused_rows, submitted
+from mayfly.connectors.jobs import Pace, Questions, lost_rows, refused_rows, submitted, worked_off
 from mayfly.connectors.one_identifier import Digests, digests_of, the_field
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
+from mayfly.domain.outcomes import Outcomes
 from mayfly.ports.destination import (
     DestinationContext,
     Done,
@@ -241,13 +241,13 @@ class Snap:
         """None while Snap is at work."""
         found = await self._segments.by_id(receipt.segment_id)
         if found is None and receipt.adds:
-            return Outcomes.all_of(OutcomeCode.DEFERRED, rows, Reason(code="job_lost"))
+            return lost_rows(rows)
         # Of a list that nobody ever was in, or that is gone, everybody is removed.
         idle = not receipt.adds and (found is None or found.upload_status == "NO_UPLOAD")
         if idle or (found is not None and found.upload_status == "COMPLETE"):
-            return outcomes(rows, all_counted=receipt.all_counted)
+            return worked_off(rows, all_counted=receipt.all_counted)
         if self._now() - receipt.taken_at >= GIVEN_UP_SECONDS:
-            return outcomes(rows, all_counted=receipt.all_counted, is_late=True)
+            return worked_off(rows, all_counted=receipt.all_counted, is_late=True)
         return None
 
     async def _make(self) -> Segment:
