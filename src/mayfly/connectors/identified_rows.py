@@ -7,15 +7,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mayfly.connectors.audience_lists import AudienceList
 from mayfly.domain.errors import ContractError, IntegrityError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes, Reason
 from mayfly.ports.destination import Done, FieldSpec, Progress
 from mayfly.privacy.gate import ProtectedBatch
 
+L = TypeVar("L")
 # Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
 # looking for a module on the disk.
 _FALSE, _NO_BYTES = pa.scalar(False, pa.bool_()), pa.scalar(0, pa.int32())
@@ -85,24 +88,6 @@ class IdentifiedRows:
     def __len__(self) -> int:
         return len(self._batch)
 
-    async def sent(
-        self, progress: Progress, most: int, send: Callable[[Part], Awaitable[Outcomes]]
-    ) -> Done:
-        """The rows that are not answered yet, a part after the other.
-
-        Args:
-            progress: of the batch.
-            most: rows of a part.
-            send: gives one outcome for each row of a part that is sent.
-
-        Raises:
-            EngineError: as `send`; what was answered until then is in `progress`.
-        """
-        while progress.next_row < len(self):
-            part = await asyncio.to_thread(self.part, progress.next_row, most)
-            progress.rows_done(part.spread(await send(part)))
-        return progress.done()
-
     def part(self, first: int, rows: int) -> Part:
         """The rows from `first` on. Pure."""
         table = _as_text(self._batch.rendered(first, rows))
@@ -112,6 +97,52 @@ class IdentifiedRows:
         sent = pc.indices_nonzero(known).cast(pa.int64())
         whole = len(sent) == table.num_rows
         return Part(rows=table.num_rows, sent=sent, table=table if whole else table.take(sent))
+
+
+class AudienceRows(Generic[L]):
+    """Batches sent to the one list of an audience, a part after the other.
+
+    Args:
+        audience: the list.
+        specs: fields of the destination, by name.
+        vendor: for messages.
+        rows_max: of a part.
+        send: adds the people of a part to the list, or removes them; one outcome for each row that
+            is sent.
+    """
+
+    def __init__(
+        self,
+        audience: AudienceList[L],
+        *,
+        specs: Mapping[str, FieldSpec],
+        vendor: str,
+        rows_max: int,
+        send: Callable[[Part, L, bool], Awaitable[Outcomes]],
+    ) -> None:
+        self._audience, self._send = audience, send
+        self._specs, self._vendor, self._rows_max = specs, vendor, rows_max
+
+    async def send(
+        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
+    ) -> Done:
+        """The rows that are not answered yet.
+
+        Raises:
+            EngineError: as `send`; what was answered until then is in `progress`.
+        """
+        rows = IdentifiedRows(batch, fields, self._specs, self._vendor)
+        while progress.next_row < len(rows):
+            part = await asyncio.to_thread(rows.part, progress.next_row, self._rows_max)
+            progress.rows_done(part.spread(await self._outcomes(part, adds=adds)))
+        return progress.done()
+
+    async def _outcomes(self, part: Part, *, adds: bool) -> Outcomes:
+        """Of the rows of one request; a removal where no list is, is done."""
+        found = await self._audience.found(create=adds) if len(part.sent) else None
+        if found is None:
+            return Outcomes.all_of(OutcomeCode.ACCEPTED, len(part.sent))
+        return await self._send(part, found, adds)
 
 
 def _as_text(rows: pa.Table) -> pa.Table:

@@ -29,11 +29,11 @@ from mayfly.connectors.destinations.linkedin_ads_requests import (
 )
 from mayfly.connectors.destinations.linkedin_ads_segments import Segment, Segments
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.identified_rows import IdentifiedRows, Part
+from mayfly.connectors.identified_rows import AudienceRows, Part
 from mayfly.connectors.jobs import no_such_job
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.domain.outcomes import Outcomes
 from mayfly.ports.destination import (
     DestinationContext,
     Done,
@@ -138,8 +138,11 @@ class LinkedInAds:
             require=lambda found: found.require(settings.account),
             missing=_missing,
         )
+        rows = AudienceRows(
+            self._list, specs=SPECS, vendor=VENDOR, rows_max=LIMITS.rows_max, send=self._users
+        )
         self._changes = AudienceChanges(
-            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=self._send
+            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=rows.send
         )
         self._made_at: float | None = None
         self._sleep, self._now = sleep, now
@@ -180,22 +183,12 @@ class LinkedInAds:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _send(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
-    ) -> Done:
-        rows = IdentifiedRows(batch, fields, SPECS, VENDOR)
-        action: Action = "ADD" if adds else "REMOVE"
-        return await rows.sent(progress, LIMITS.rows_max, lambda part: self._users(part, action))
-
-    async def _users(self, part: Part, action: Action) -> Outcomes:
-        """Outcomes of the rows of one request; a removal where no segment is, is done."""
-        count = len(part.sent)
-        segment = await self._list.found(create=action == "ADD") if count else None
-        if segment is None:
-            return Outcomes.all_of(OutcomeCode.ACCEPTED, count)
-        if action == "ADD":
+    async def _users(self, part: Part, segment: Segment, adds: bool) -> Outcomes:
+        """Outcomes of the rows of one request."""
+        if adds:
             # Removals go whatever its status: who has withdrawn does not wait for it.
             segment.require_usable()
+        action: Action = "ADD" if adds else "REMOVE"
         body = await asyncio.to_thread(users_body, part.table, action)
         reply = await self._call(
             "POST",
@@ -204,7 +197,7 @@ class LinkedInAds:
             method_of_many="BATCH_CREATE",
         )
         try:
-            return outcomes(people_answer(reply), count)
+            return outcomes(people_answer(reply), len(part.sent))
         except ContractError as error:
             if error.code != SEGMENT_GONE:
                 raise

@@ -35,11 +35,11 @@ from mayfly.connectors.destinations.microsoft_ads_requests import (
     user_data_body,
 )
 from mayfly.connectors.http_replies import check_endpoint
-from mayfly.connectors.identified_rows import IdentifiedRows, Part
+from mayfly.connectors.identified_rows import AudienceRows, Part
 from mayfly.connectors.jobs import no_such_job
 from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, ContractError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.domain.outcomes import Outcomes
 from mayfly.ports.destination import (
     DestinationContext,
     Done,
@@ -125,8 +125,11 @@ class MicrosoftAds:
             require=lambda _: None,
             missing=_missing,
         )
+        rows = AudienceRows(
+            self._list, specs=SPECS, vendor=VENDOR, rows_max=LIMITS.rows_max, send=self._items
+        )
         self._changes = AudienceChanges(
-            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=self._send
+            fields=tuple(context.columns), identifiers=IDENTIFIERS, send=rows.send
         )
         if unknown := [name for name in context.columns if name not in SPECS]:
             raise ConfigError("unknown_field", f"{VENDOR} has no field {unknown[0]}.")
@@ -164,25 +167,15 @@ class MicrosoftAds:
         """Release connections. May be repeated."""
         await self._http.close()
 
-    async def _send(
-        self, batch: ProtectedBatch, progress: Progress, fields: tuple[str, ...], *, adds: bool
-    ) -> Done:
-        rows = IdentifiedRows(batch, fields, SPECS, VENDOR)
-        action: Action = "Add" if adds else "Remove"
-        return await rows.sent(progress, LIMITS.rows_max, lambda part: self._items(part, action))
-
-    async def _items(self, part: Part, action: Action) -> Outcomes:
-        """Outcomes of the rows of one request; a removal where no list is, is done."""
-        count = len(part.sent)
-        found = await self._list.found(create=action == "Add") if count else None
-        if found is None:
-            return Outcomes.all_of(OutcomeCode.ACCEPTED, count)
-        if action == "Add":
+    async def _items(self, part: Part, found: CustomerList, adds: bool) -> Outcomes:
+        """Outcomes of the rows of one request."""
+        if adds:
             found.require_lasting(self._settings.membership_days)
+        action: Action = "Add" if adds else "Remove"
         body = await asyncio.to_thread(user_data_body, part.table, action, found.list_id)
         reply = await self._post("CustomerListUserData/Apply", body)
         try:
-            return outcomes(people_answer(reply), count)
+            return outcomes(people_answer(reply), len(part.sent))
         except ContractError as error:
             if error.code != "microsoft_list_gone":
                 raise
