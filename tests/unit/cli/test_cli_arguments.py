@@ -14,6 +14,7 @@ NAMES = {"destination", "name", "syncs", "sync", "source", "state", "target", "v
 OTHERS = {
     "accept": "removals=N",
     "grants": "the name of a source",
+    "paths": "files, folders, or tables of a source",
     "marker": "a text that was planted to be found",
     "wait": "a duration",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from mayfly.privacy.detect.checks import (
     us_share,
 )
 from mayfly.privacy.detect.names import NameVote
-from mayfly.privacy.detect.text import NAMES, as_gender, free_text, lexical, street
+from mayfly.privacy.detect.text import NAMES, ORGANISATIONS, as_gender, free_text, lexical, street
 from mayfly.privacy.detect.values import Values
 from mayfly.privacy.guard import CREDIT_CARD, EMAIL, IBAN, PHONE, found_in
 from mayfly.privacy.guard.patterns import luhn
@@ -32,6 +33,8 @@ _HIT_ORDER: tuple[ColumnClass, ...] = (CREDIT_CARD, IBAN, EMAIL, PHONE)  # type:
 _NOT_PERSONAL: frozenset[ColumnClass] = frozenset(
     {"none", "opaque_id", "uuid", "hashed", "country", "region", "gender"}
 )
+_WITHIN = "within_text"
+_NO_DIGIT = re.compile(r"[^0-9]")
 _NUMBER = r"^[0-9 .\-]+[0-9Xx]$"
 _BIRTH_YEARS = (1905, 2015)
 _MANY = 20
@@ -106,7 +109,7 @@ def hits_in(values: Values) -> Hits:
     set_apart = values.mask(forms.PHONE_SET) & ~values.mask(forms.DATE)
     phone = values.mask(forms.PHONE_PLUS) | set_apart
     rows = {EMAIL: values.rows_of(email), PHONE: values.rows_of(phone & ~email)}
-    left = ~(email | phone | picture)
+    left = ~(email | phone | picture | values.mask(forms.MESSAGE_ID))
     if values.share(_NUMBER) > 0.5 and len(values.sample) >= _MANY:
         # Among thousands of numbers some look like a card by chance: their share must tell.
         left &= ~values.mask(_NUMBER)
@@ -114,6 +117,7 @@ def hits_in(values: Values) -> Hits:
     for position, classes in found_in(rest):
         for name in classes:
             rows[name] = rows.get(name, 0) + int(weights[position])
+            rows[_WITHIN] = rows.get(_WITHIN, 0) + int(weights[position])
     return {name: count for name, count in rows.items() if count}
 
 
@@ -138,7 +142,12 @@ def _with_hits(values: Values, found: _Found, hits: Hits) -> _Found:
     worst = max(_HIT_ORDER, key=lambda cls: hits.get(cls, 0))
     if found[0] == "hashed":
         return "dirty_hashed", _CERTAIN
-    if free_text(values):
+    if values.share(forms.URL) >= 0.5:
+        return "url_pii", _SURE
+    if values.share(forms.NAMED_ADDRESS) >= 0.5:
+        return "email", _SURE
+    told = values.share(r"\S+\s+\S+\s+\S+", r"[\x{3040}-\x{9fff}]") >= 0.5
+    if free_text(values) or (told and hits.get(_WITHIN, 0) * 2 > hits[worst]):
         return "free_text_pii", _SURE
     return worst, _SURE
 
@@ -172,6 +181,10 @@ def _of_form(values: Values, vote: NameVote, integers: bool) -> _Found | None:
     if share(forms.IPV4, forms.IPV6) >= MOST:
         far = share(forms.IPV4_FAR, forms.IPV6) >= 0.5
         return ("ip_address", _CERTAIN) if far or vote.cls == "ip_address" else ("none", _LIKELY)
+    if share(forms.CLIENT_ID) >= MOST:
+        return "device_id", _SURE
+    if vote.cls == "geo" and share(forms.DEGREES) >= MOST:
+        return "geo", _SURE
     if share(forms.MAC) >= MOST:
         return "device_id", _SURE
     if share(forms.UUID) >= MOST:
@@ -227,6 +240,7 @@ def _of_check(values: Values, vote: NameVote, integers: bool) -> _Found | None:
     if integers and values.share(r"^[2-9][0-9]{9}$") >= 0.9 and us_share(sample) >= 0.9:
         return ("phone", _LIKELY) if _scattered(sample) else None
     set_apart = values.share(r"^[0-9(][0-9 .()\-/]{8,16}$") >= 0.9
+    set_apart = set_apart and values.share(forms.DEGREES) < 0.1
     if not integers and set_apart and home_share(sample) >= 0.9:
         return ("phone", _LIKELY) if _scattered(sample) else None
     return None
@@ -234,7 +248,9 @@ def _of_check(values: Values, vote: NameVote, integers: bool) -> _Found | None:
 
 def _scattered(sample: list[str]) -> bool:
     """Numbers that count up one after the other are not telephones."""
-    numbers = sorted(int("".join(filter(str.isdigit, text))) for text in sample)
+    numbers = sorted(int(digits) for text in sample if (digits := _NO_DIGIT.sub("", text)))
+    if not numbers:
+        return False
     span = numbers[-1] - numbers[0]
     return span > 1_000 * len(numbers)
 
@@ -330,7 +346,11 @@ def _name_like(values: Values) -> bool:
 _FITS: Mapping[ColumnClass, Callable[[Values], bool]] = {
     "first_name": _name_like,
     "last_name": _name_like,
-    "full_name": lambda v: _name_like(v) and v.share(r"\s") >= 0.5,
+    "full_name": lambda v: (
+        _name_like(v)
+        and v.share(r"[\s_\x{ff65}]|^[\x{3040}-\x{9fff}\x{ac00}-\x{d7af}]") >= 0.5
+        and v.share(ORGANISATIONS) <= 0.2
+    ),
     "city": lambda v: _name_like(v) and v.share(r"^[\p{Lu}\p{Lo}]") >= MOST,
     "region": _name_like,
     "country": _name_like,

@@ -30,6 +30,13 @@ HASHES: dict[str, str] = {
         r"|apr1)\$(?:rounds=[0-9]+\$)?[./A-Za-z0-9]+\$[./A-Za-z0-9]{20,}(?:\.{3})?$"
     ),
     "pbkdf2": r"^\$?(?:pbkdf2|scrypt)[\w:-]*\$[^ ]+\$[^ $]+\$[A-Za-z0-9+/=._-]{20,}$",
+    "phpass": r"^\$[PH]\$[./A-Za-z0-9]{31}$",
+    "mysql": r"^\*[0-9A-F]{40}$",
+    "salted_hex": r"^[0-9a-f]{8,64}:[0-9a-f]{32,128}$",
+    "fingerprint": (
+        r"^(?:[0-9A-Fa-f]{2}:){15}(?:(?:[0-9A-Fa-f]{2}:){4}"
+        r"|(?:[0-9A-Fa-f]{2}:){16})?[0-9A-Fa-f]{2}$"
+    ),
     "ldap": r"^\{(?:SSHA|SHA|SMD5|MD5|SSHA256|SHA256|SSHA512|SHA512|CRYPT)\}[A-Za-z0-9+/=]{20,}$",
     "labelled": r"^(?i)(?:md5|sha1|sha-?256|sha-?512|hmac)[:$_-][0-9a-f]{32,128}$",
 }
@@ -84,12 +91,12 @@ USER_AGENT_SURE = (
     r"^(?:Mozilla/[45]\.0 \(|Opera/[0-9]|Dalvik/|okhttp/|curl/|PostmanRuntime/"
     r"|python-requests/)|AppleWebKit/|CFNetwork/"
 )
-URL = r"^(?i)(?:https?|ftp)://|^www\.[\w-]+\.[a-z]{2,}"
+URL = r"^(?i)(?:https?|ftp)://|^www\.[\w-]+\.[a-z]{2,}|^/[\w.-]+(?:/[\w.-]*)*\?[\w-]+="
 URL_PERSON = (
     r"(?i)[?&;](?:e-?mail|mail|phone|tel|mobile|name|first_?name|last_?name|fname"
     r"|lname|user(?:name|id|_id)?"
     r"|login|uid|customer(?:_?id)?|contact|dob|ssn|addr(?:ess)?|zip)=[^&]"
-    r"|(?:linkedin\.com/(?:in|pub)/|facebook\.com/[\w.]{5,}|twitter\.com/\w+"
+    r"|(?:wa\.me/[0-9]|linkedin\.com/(?:in|pub)/|facebook\.com/[\w.]{5,}|twitter\.com/\w+"
     r"|instagram\.com/\w+|github\.com/[\w-]+/?$"
     r"|/(?:users?|profiles?|members?|people|u|customers?)/[\w.%-]{2,}|/~\w+)"
 )
@@ -133,7 +140,10 @@ OPAQUE = (
     r"|^[a-z]{2,6}_[A-Za-z0-9]{8,}$"
 )
 ID_SIGNS = r"^[A-Za-z0-9_\-]*[0-9][A-Za-z0-9_\-]*$"
-NAME_LIKE = r"^[\p{L}\p{M}][\p{L}\p{M}'\x{2019}. ,\-\x{30fb}\x{b7}]{0,60}$"
+NAME_LIKE = (
+    r"^[\p{L}\p{M}]"
+    r"[\p{L}\p{M}'\x{2019}. ,_&\-\x{30fb}\x{b7}\x{3000}\x{ff65}\x{30fc}\x{ff70}]{0,60}$"
+)
 HANDLE = r"^@[A-Za-z0-9_.]{2,30}$"
 USERNAME = r"^[a-z][a-z]+[._-]?[a-z]*[0-9]{0,4}$|^[a-z][\w.-]{2,29}$"
 ICD10 = r"^[A-TV-Z][0-9][0-9AB](?:\.[0-9A-TV-Z]{1,4})?$"
@@ -182,3 +192,8 @@ SPELT = (
 """An address that is spelt out."""
 IMEI = r"^(?:01|35|44|45|49|52|86|98|99)[0-9]{13}$"
 LABELLED_NUMBER = r"^[A-Za-z]{2,8}[-_#][0-9]+$"
+MESSAGE_ID = r"^<[\w.$+-]*[0-9]{4,}[\w.$+-]*@[\w.-]+>$"
+"""Of a mail, which looks like an address."""
+CLIENT_ID = r"^(?:GA1\.[0-9]\.|fb\.[0-9]\.)[0-9.]{12,}$"
+DEGREES = r"^-?[0-9]{1,3}\.[0-9]{3,}$"
+NAMED_ADDRESS = r"^\"?[^\"<>@]+\"? ?<[^<>@ ]+@[^<>@ ]+>$"

@@ -12,7 +12,8 @@ from mayfly.privacy.detect.words import words_of
 _PHRASES: dict[ColumnClass, str] = {
     "email": """email emails e-mail mail courriel correo correo-electronico mejl epost e-post
         eposta adresse-mail poczta emailadresse mailadresse mel mailaddr eml""",
-    "phone": """phone phones telephone tel tels telnr mobile mob cell cellphone msisdn sms fax
+    "phone": """denwa a-number b-number calling-number called-number caller callee
+        phone phones telephone tel tels telnr mobile mob cell cellphone msisdn sms fax
         whatsapp landline telefon telefone telefono telefoon handy mobil movil celular cellulare
         portable gsm telefonu komorka phonenumber contact-number numero-telephone numtel rufnummer
         puhelin hp-number mobilnummer fon""",
@@ -23,7 +24,8 @@ _PHRASES: dict[ColumnClass, str] = {
         nom-famille nachname familienname apellido apellidos primer-apellido cognome sobrenome
         apelido ultimo-nome achternaam nazwisko efternamn soyad soyadi etternavn sukunimi
         geburtsname nom-naissance nn""",
-    "full_name": """full-name fullname name customer-name client-name contact-name person-name
+    "full_name": """shimei namae pax-name lead-pax pax nombre-y-apellidos full-name
+        fullname name customer-name client-name contact-name person-name
         nom-complet nom-prenom nombre-completo nome-completo naam volledige-naam nominativo
         nazwa-klienta imie-nazwisko namn fullstandigt-namn vollname cust-nm cardholder
         account-holder
@@ -33,7 +35,8 @@ _PHRASES: dict[ColumnClass, str] = {
         indirizzo via endereco rua morada adres straat ulica adress gata gatuadress street-address
         address-line address1 address2 addr1 addr2 anschrift line1 shipping-address
         billing-address logradouro sokak cadde osoite postal-address home-address strasse-nr""",
-    "city": """city town ville stadt ort ciudad localidad citta comune cidade localidade stad plaats
+    "city": """poblacion city town ville stadt ort ciudad localidad citta comune cidade
+        localidade stad plaats
         woonplaats miasto miejscowosc ort commune municipality sehir kommune wohnort municipio
         locality postort""",
     "postal_code": """zip zipcode zip-code postal-code postcode postalcode post-code plz
@@ -76,11 +79,13 @@ _PHRASES: dict[ColumnClass, str] = {
     "geo": """lat latitude lon lng longitude geo latlng lat-lng latlon coordinates coords geohash
         geolocation gps location-point breitengrad laengengrad langengrad geom geo-point latitud
         longitud latitudine longitudine""",
-    "username": """username user-name login userid-login nickname nick screen-name handle
+    "username": """user usr uname usnam remote-user committer created-by updated-by
+        modified-by username user-name login userid-login nickname nick screen-name handle
         benutzername pseudo identifiant usuario nome-utente gebruikersnaam uzytkownik login-name
         twitter instagram twitter-handle anvandarnamn kullanici-adi usr-name skype telegram
         user-handle nutzername gamertag alias utente""",
-    "special": """religion ethn relig dx diag religious faith konfession confesion religione
+    "special": """vote meds criminal-record criminal conviction medicine medicamento
+        medicament religion ethn relig dx diag religious faith konfession confesion religione
         religiao geloof wyznanie
         ethnicity ethnic race ethnie etnia rasse political-party politics political political-views
         party-affiliation political-affiliation sexual-orientation orientation-sexuelle
@@ -109,7 +114,8 @@ _STEMS: dict[ColumnClass, str] = {
         電話 携帯 هاتف جوال फोन फ़ोन मोबाइल दूरभाष 电话 手机 전화 телефон""",
     "first_name": "firstname givenname vorname prenom الاسمالأول 名前 पहलानाम प्रथमनाम 名字 имя",
     "last_name": "lastname surname nachname familyname اسمالعائلة اللقب 苗字 उपनाम 姓氏 фамилия",
-    "full_name": """fullname nomcomplet nombrecompleto vollstandigername
+    "full_name": """社員名 担当医 フリガナ ふりがな カナ 成約者 fullname nomcomplet nombrecompleto
+        vollstandigername
         氏名 お名前 الاسم नाम 姓名 이름 фио""",
     "street_address": """streetaddr addressline strassen lieferadresse rechnungsadresse postadresse
         住所 番地 العنوان عنوان पता 地址 주소 адрес""",
@@ -151,6 +157,9 @@ _NAMED_BY = frozenset(
     step status type role tag label section field variable parameter function program programme
     school university airport station ship vessel plant drug ingredient""".split()
 )
+_NO_IDS: frozenset[ColumnClass | None] = frozenset(
+    {"phone", "city", "region", "country", "street_address", "postal_code", "full_name"}
+)
 _OF_SPECIAL = frozenset({"type", "group", "status", "preference", "preferred", "list"})
 _OF_PERSONS = frozenset(
     """full complete whole display legal real birth person people customer client clients contact
@@ -158,6 +167,7 @@ _OF_PERSONS = frozenset(
     buyer seller guest passenger student teacher driver author agent manager doctor applicant donor
     attendee beneficiary cust cardholder billing shipping ship bill to usr emp friend parent child
     spouse partner kunde kunden emergency first last mr mrs deliver delivery insured payer payee
+    father mother husband wife son daughter guardian nominee kin relative household pax lead
     signatory tenant visitor player voter witness rep""".split()
 )
 # An e-mail address is one before it is an address, and a customer's id an id before it is a name.
@@ -221,6 +231,10 @@ def name_vote(name: str) -> NameVote:
         squashed = "".join(words)
         found = next((c for stem, c in _stems() if stem in squashed), None)
         cls = found or cls
+    if cls == "username" and "id" in words:
+        cls = "opaque_id"
+    if cls in _NO_IDS and "id" in words:
+        return NameVote(cls=cls, words=words, qualified=True)
     things = _NAMED_BY if cls in ("full_name", "username", "first_name", "last_name") else _OTHERS
     if cls == "special":
         things = things - _OF_SPECIAL
@@ -230,5 +244,5 @@ def name_vote(name: str) -> NameVote:
 
 def _of_a_thing(words: tuple[str, ...]) -> bool:
     """Whether `name` stands beside a word that is none for a person: `paint_name`."""
-    beside = set(words) - {"name", "names", "nm"}
+    beside = {word for word in words if not word.isdigit()} - {"name", "names", "nm"}
     return "name" in words and bool(beside) and not beside & _OF_PERSONS

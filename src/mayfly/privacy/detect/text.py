@@ -16,8 +16,13 @@ NAMES = r"\p{Lu}\p{Ll}+ \p{Lu}\p{Ll}+"
 """Two words in capitals, as a name within a sentence."""
 _LOOKED_AT = 400
 _SURE, _LIKELY = 0.9, 0.75
-_WORD = re.compile(r"[^\s,;/&()]+")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WORD = re.compile(r"[^\s,;/&()_･・]+")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]")
+_HONOURED = re.compile(r"(?:様|さま|さん|氏|先生|님|씨)$")
+_HAN_WHOLE = (
+    r"^[\x{3400}-\x{9fff}]{1,3}[\x{3040}-\x{30ff}\x{3400}-\x{9fff}]{1,4}(?:様|さん|氏)?$"
+    r"|^[\x{ac00}-\x{d7af}]{3,4}님?$"
+)
 _PAIR = re.compile(r"\b([A-ZÀ-Þ][a-zà-ÿ'-]+) (?=([A-ZÀ-Þ][a-zà-ÿ'-]+)\b)")
 # Of single words that are no names a sixth may be one, too; of few values that is chance.
 _ENOUGH, _ENOUGH_OF_FEW, _FEW = 0.25, 0.75, 25
@@ -29,13 +34,15 @@ _FAMILY = re.compile(
     r"meier|meyer|bauer|hoff|guez|inez|dez|arez|elli|etti|ucci|acci|aldi|ardi|aro|ini|ulos|idis|"
     r"enko|chuk|oglu|ova|eva|ovic|avic|inck|stra|sma|veld|huis|singh|walla)$"
 )
-_ORGANISATIONS = (
+ORGANISATIONS = (
     r"(?i)\b(?:inc|llc|ltd|corp|gmbh|ag|kg|sa|sas|sarl|srl|spa|bv|nv|ab|oy|plc|co|company|group|"
     r"university|universit\w+|universidad|college|school|bank|hotel|institute|holding|systems|"
+    r"pvt|pty|plc|b\.v|n\.v|s\.a|s\.r\.l|k\.k|trading|holdings|industries|partners|labs|logistics|"
+    r"consulting|engineering|foods|enterprises|associates|ventures|international|global|"
     r"technologies|services|solutions|media|foundation|association|hospital|store|shop)\b"
 )
-_HAN = r"[\x{3040}-\x{30ff}\x{3400}-\x{9fff}]{1,4}"
-_HAN_NAME, _HAN_SHORT = rf"^{_HAN}[ \x{{3000}}・]{_HAN}$", rf"^{_HAN}$"
+_HAN = r"[\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}\x{ff66}-\x{ff9f}]{1,5}"
+_HAN_NAME, _HAN_SHORT = rf"^{_HAN}[ \x{{3000}}・･]{_HAN}$", rf"^{_HAN}$"
 _ARABIC_NAME = r"^(?:ال|بن |بو|عبد)"
 _Found = tuple[ColumnClass, float]
 
@@ -190,9 +197,11 @@ def _person(values: Values, texts: Sequence[str], vote: NameVote) -> _Found | No
     if several >= 0.6:
         return _of_several(values, named, several, known)
     if named is not None and (known >= 0.05 or values.share(_HAN_SHORT, _ARABIC_NAME) >= 0.3):
-        return _single(named, first, last), _SURE
+        return _single(named, first, last, whole=values.share(_HAN_WHOLE) >= 0.5), _SURE
     if len(values.distinct) < 8:
         return None
+    if values.share(_HAN_WHOLE) >= 0.9 and last >= 0.3 and values.repeats < 3:
+        return "full_name", _LIKELY
     if values.share(r"^[\p{Lu}\p{Lo}]") < 0.8 and known < 2 * _ENOUGH:
         return None
     if known < (_ENOUGH_OF_FEW if few else _ENOUGH):
@@ -206,7 +215,7 @@ def _of_several(
     values: Values, named: ColumnClass | None, several: float, known: float
 ) -> _Found | None:
     """Values of several words: whole names, unless the column is named after a part of one."""
-    if values.repeats > 20 or values.share(_ORGANISATIONS) > 0.2:
+    if values.repeats > 20 or values.share(ORGANISATIONS) > 0.2:
         return None
     han = values.share(_HAN_NAME) >= 0.8 and values.repeats < 3
     if named is not None and named != "full_name" and known >= 0.1:
@@ -214,16 +223,21 @@ def _of_several(
         return (named if several < 0.95 or known < 0.5 else "full_name"), _LIKELY
     if named is not None and (known >= 0.1 or han):
         return "full_name", _SURE
-    two_or_three = values.share(r"^\S+[ ,]+\S+(?: \S+)?(?: \S+)?$") >= 0.8
+    two_or_three = values.share(r"^[^\s_]+[ ,_\x{3000}&]+\S+(?: \S+)?(?: \S+)?$") >= 0.8
     capitals = values.share(r"^\p{Lu}.*\s\p{Lu}|^[\p{Lo}]|^\p{Ll}+ \p{Ll}+$") >= 0.7
-    if han or (known >= _ENOUGH_FULL and two_or_three and capitals and len(values.distinct) >= 8):
+    if han or (
+        known >= _ENOUGH_FULL
+        and two_or_three
+        and (capitals or known >= 0.5)
+        and len(values.distinct) >= 8
+    ):
         return "full_name", _LIKELY
     return None
 
 
-def _single(cls: ColumnClass, first: float, last: float) -> ColumnClass:
-    """Of values of one word: a `name` is which of the two it mostly is."""
-    if cls != "full_name":
+def _single(cls: ColumnClass, first: float, last: float, *, whole: bool) -> ColumnClass:
+    """Of values of one word: a `name` is which of the two it mostly is, unless it is both."""
+    if cls != "full_name" or whole:
         return cls
     return "first_name" if first >= last else "last_name"
 
@@ -254,7 +268,7 @@ def _parts(text: str) -> tuple[int, bool, bool, bool]:
 def _han(words: Sequence[str]) -> tuple[int, bool, bool, bool]:
     """In Chinese, Japanese and Korean the family name stands first, often without a blank."""
     first, last = lexicon.first_names(), lexicon.last_names()
-    text = "".join(words)
+    text = _HONOURED.sub("", "".join(words))
     if len(text) > 8:
         return len(words), False, False, False
     family = next((n for n in (3, 2, 1) if text[:n] in last and len(text) > n), 0)

@@ -8,6 +8,21 @@ import polars as pl
 import pyarrow as pa
 
 _SAMPLE = 2_000
+# What stands for no value; in a column of digests it is one that is none.
+_NOTHING = [
+    "N/A",
+    "n/a",
+    "NULL",
+    "null",
+    "None",
+    "none",
+    "unknown",
+    "Unknown",
+    "\\N",
+    "-",
+    "--",
+    "?",
+]
 _WHOLE = r"^-?(?:0|[1-9][0-9]{0,17})$"
 _FRACTION = r"^-?[0-9]{1,15}\.[0-9]{1,15}$"
 
@@ -36,8 +51,9 @@ class Values:
     @cached_property
     def sample(self) -> pl.Series:
         """Some of the distinct texts, from everywhere: all of them where they are few."""
-        step = max(1, len(self.distinct) // _SAMPLE)
-        return self.distinct.gather_every(step).head(_SAMPLE)
+        told = self.distinct.filter(~self.distinct.is_in(_NOTHING))
+        told = told if len(told) else self.distinct
+        return told.gather_every(max(1, len(told) // _SAMPLE)).head(_SAMPLE)
 
     @property
     def repeats(self) -> float:
