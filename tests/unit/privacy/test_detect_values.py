@@ -81,6 +81,15 @@ def test_whole_numbers_are_telephones_where_they_are_valid_ones() -> None:
     assert cls_of([612345678 + n * 997 for n in range(99)], "mobile") == "phone"
 
 
+def test_what_stands_for_no_value_is_passed_over_but_among_digests() -> None:
+    """It has no digit, and is no telephone."""
+    rng = random.Random(3)
+    calls = [f"06{rng.randrange(10**8):08d}" for _ in range(95)]
+    assert cls_of([*calls, "N/A", "ext."]) == "phone"
+    assert cls_of(["Unknown", *["Anna Schmidt", "Jean Martin", "Zoe Keller"] * 9]) != "email"
+    assert cls_of([*DIGESTS[:50], "-"]) == "dirty_hashed"
+
+
 def test_check_digits_tell_cards_and_accounts_from_numbers() -> None:
     """A tenth of any long numbers pass by chance; that is not enough."""
     rng = random.Random(2)
