@@ -444,6 +444,7 @@ def test_a_mapping_that_cannot_work_is_refused(given: DestinationContext, code: 
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_hundred_thousand_rows(sandbox: SandboxServer, vendor: ZendeskVendor) -> None:
     """In batches as they come; each is there."""
     destination = made(sandbox.url, GIVEN)
