@@ -25,13 +25,18 @@ class Watched(FakeDestination):
     """Counts the batches that are in memory whenever a job is asked for."""
 
     held: list[int]
+    others: list[ProtectedBatch]
 
     async def poll(self, job: JobRef) -> Done | Pending:
         """See `Destination.poll`."""
-        gc.collect()
-        alive = [o for o in gc.get_objects() if isinstance(o, ProtectedBatch)]
-        self.held.append(len(alive))
+        self.held.append(len(in_memory()) - len(self.others))
         return await super().poll(job)
+
+
+def in_memory() -> list[ProtectedBatch]:
+    """Batches that something in this process holds."""
+    gc.collect()
+    return [o for o in gc.get_objects() if isinstance(o, ProtectedBatch)]
 
 
 @pytest.fixture
@@ -50,7 +55,8 @@ def held() -> list[int]:
 def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: FakeWorld, held: list[int]
 ) -> Project:
-    """Three batches for a destination that works in jobs."""
+    """Three batches for a destination that works in jobs; those of other tests do not count."""
+    others = in_memory()
 
     def make(
         project: Settings,
@@ -59,7 +65,7 @@ def project(
         sync: SyncSettings,
     ) -> Destination:
         made = Watched(world, context, asynchronous=True, batch_marker=True)
-        made.held = held
+        made.held, made.others = held, others
         return made
 
     monkeypatch.setattr(wiring, "make_destination", make)
