@@ -11,7 +11,7 @@ from mayfly.config import models as m
 from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket
 from mayfly.config.dbt import Found
 from mayfly.config.dbt_marks import Mark, stricter_class
-from mayfly.config.destination_models import DestinationPart, Owned
+from mayfly.config.destinations.base import DestinationPart, Owned
 from mayfly.config.fields import SANDBOX, login_keys, secret_keys
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mayfly.config import models as m
 from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket, SpoolFile
-from mayfly.config.destination_models import AnyDestination, DestinationPart, Owned
+from mayfly.config.destinations import AnyDestination
+from mayfly.config.destinations.base import DestinationPart, Owned
 from mayfly.config.fields import login_keys
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown

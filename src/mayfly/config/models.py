@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from mayfly.config.buckets import FolderSpool, GcsAnchor, S3Anchor, SpoolFile
-from mayfly.config.destination_models import DestinationFile
+from mayfly.config.destinations import DestinationFile
 from mayfly.config.fields import (
     Country,
     Line,

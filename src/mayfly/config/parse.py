@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from mayfly.config import models as m
 from mayfly.config.buckets import SpoolFile
 from mayfly.config.codes import CODES
-from mayfly.config.destination_models import DestinationFile
+from mayfly.config.destinations import DestinationFile
 from mayfly.config.fields import Part
 from mayfly.config.files import SECTIONS, Merged
 from mayfly.config.findings import Findings, Path, Spot, shown, suggestion

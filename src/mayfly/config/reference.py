@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from mayfly.config import fields as f
 from mayfly.config import models as m
 from mayfly.config.codes import CODES
-from mayfly.config.destination_models import DestinationPart
+from mayfly.config.destinations.base import DestinationPart
 from mayfly.config.parse import variants
 from mayfly.config.plugins import PluginFile
 from mayfly.config.schema import project_schema

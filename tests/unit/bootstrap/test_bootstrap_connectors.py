@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mayfly.bootstrap.connectors import CONNECTORS, SOURCES, renew_before_ms
-from mayfly.config.destination_models import DestinationPart
+from mayfly.config.destinations.base import DestinationPart
 from mayfly.config.parse import variants
 from mayfly.domain import approval
 from mayfly.domain.approval import approval_document

@@ -81,7 +81,7 @@ def _next_steps(name: str) -> list[str]:
     return [
         "Now, by hand:",
         f"  its line among CONNECTORS in src/mayfly/bootstrap/connectors.py: {name}.CONNECTOR",
-        "  its settings, a DestinationPart in src/mayfly/config/destination_models.py",
+        "  its settings, a DestinationPart in src/mayfly/config/destinations",
         f"  mayfly.connectors.destinations.{name} in .importlinter",
         "  a strict sandbox in src/mayfly/sandbox, driven in a test by the vendor's own client",
         "  each TODO; then `python -m mayfly.cli.reference docs/reference`",
