@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from contract.key_fixtures import make_world, only_these_credentials
 from contract.local_stores import CLICKHOUSE, READ_SNOWFLAKE
 from contract.plan_stores import STORES, MakeWarehouse, maker_of
 from mayfly.domain.batch import SyncMode
+from mayfly.sandbox.server import SandboxServer
 
 __all__ = ["make_world", "only_these_credentials", "warehouse"]
 
@@ -71,3 +73,10 @@ def _leave_half(items: list[pytest.Item]) -> None:
 def warehouse(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with a plan store."""
     return maker_of(request)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxServer]:
+    """One sandbox for the module; each test begins with an empty one."""
+    with SandboxServer(tokens=frozenset({"token-1"})) as server:
+        yield server

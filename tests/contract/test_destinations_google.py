@@ -4,60 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from contract.vendor_contract import ListContract
 from mayfly.adapters.http import HttpxClient
 from mayfly.connectors.destinations.google_ads_audience import GoogleAds, GoogleAdsSettings
 from mayfly.connectors.destinations.google_ads_tokens import GivenToken
 from mayfly.connectors.jobs import AT_ONCE
-from mayfly.domain.batch import BatchHead, SyncMode
-from mayfly.domain.errors import EngineError
-from mayfly.domain.outcomes import OutcomeCode, Outcomes
+from mayfly.domain.batch import SyncMode
+from mayfly.domain.outcomes import OutcomeCode
 from mayfly.ports.destination import DestinationContext, Progress, Submitted
-from mayfly.privacy.gate import Form, ProtectedBatch
-from mayfly.privacy.gate.seal import THE_SEAL
+from mayfly.privacy.gate import Form
 from mayfly.sandbox.server import SandboxServer
-from mayfly.testing.destination_contract import DestinationContract, email_digest, finished
+from mayfly.testing.destination_contract import email_digest, finished
+from scripted_http import Token
 
 ACCOUNT = "1234567890"
-INGEST = "/v1/audienceMembers:ingest"
 
 
-@dataclass(frozen=True)
-class _Token:
-    text: str = "token-1"
-
-    def reveal(self) -> str:
-        return self.text
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxServer]:
-    """One sandbox for the module; each test begins with an empty one."""
-    with SandboxServer(tokens=frozenset({"token-1"})) as server:
-        yield server
-
-
-class GoogleContract(DestinationContract):
+class GoogleContract(ListContract):
     """The connector through our own HTTP client."""
 
     resumes = False
     fields: tuple[str, ...] = ("emailAddress",)
-    token = "token-1"
-
-    @pytest.fixture(autouse=True)
-    def _empty(self, sandbox: SandboxServer) -> None:
-        self.begin(sandbox)
+    field = "emailAddress"
+    path = "/v1/audienceMembers:ingest"
+    batch_rows = 10_000
 
     def begin(self, sandbox: SandboxServer) -> None:
         """With nothing there."""
-        sandbox.app.google.reset()
-        sandbox.app.faults.planned.clear()
-        self.url, self.google = sandbox.url, sandbox.app.google
+        super().begin(sandbox)
+        self.vendor = sandbox.app.google
+        self.vendor.reset()
+
+    @property
+    def lists(self) -> dict[str, Any]:
+        """Of the account."""
+        return self.vendor.lists
 
     def make(self) -> GoogleAds:
         """A connector with an HTTP client of its own."""
@@ -65,10 +52,10 @@ class GoogleContract(DestinationContract):
             account_id=ACCOUNT,
             audience="Contract",
             may_personalise=True,
-            endpoint=self.url,
+            endpoint=self.sandbox.url,
             pace=AT_ONCE,
         )
-        tokens = GivenToken(_Token(self.token))
+        tokens = GivenToken(Token(self.token))
         return GoogleAds(settings, tokens, HttpxClient(["127.0.0.1"]), self.context())
 
     def context(self) -> DestinationContext:
@@ -84,33 +71,11 @@ class GoogleContract(DestinationContract):
             forms=forms,
         )
 
-    def protect(self, head: BatchHead, rows: pa.Table, forms: Mapping[str, Form]) -> ProtectedBatch:
-        """Sealed as the gate would seal it."""
-        return ProtectedBatch(head, rows, forms, seal=THE_SEAL)
-
     async def contents(self) -> set[str]:
         """Values of the first field in the account's only list."""
-        lists = list(self.google.lists.values())
+        lists = list(self.vendor.lists.values())
         assert len(lists) <= 1
         return set(lists[0].members.get(self.fields[0], ())) if lists else set()
-
-    def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
-        """E-mail digests."""
-        digests = pa.array([email_digest(n) for n in subjects], pa.binary())
-        return pa.table({"emailAddress": digests}), {"emailAddress": Form.DIGEST}
-
-    async def written(self, batch: ProtectedBatch) -> Outcomes:
-        """A batch's outcomes, over a connection of its own."""
-        destination = self.make()
-        try:
-            return await self.write(destination, batch)
-        finally:
-            await destination.close()
-
-    def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
-        """By the first field."""
-        table, forms = GoogleContract.rows(self, subjects)
-        return table, forms, "emailAddress"
 
 
 class TestGoogleContacts(GoogleContract):
@@ -120,7 +85,7 @@ class TestGoogleContacts(GoogleContract):
         """Google counts who failed and names nobody: all count as delivered, and it is told."""
 
         async def scenario() -> None:
-            sandbox.app.faults.add({"path": INGEST, "kind": "partial_failure"})
+            sandbox.app.faults.add({"path": self.path, "kind": "partial_failure"})
             outcomes = await self.written(self.added([1, 2, 3]))
             assert outcomes.codes.to_pylist() == [1, 1, 1]
             assert {r.vendor_code for r in outcomes.reasons.values()} == {"INVALID_FORMAT"}
@@ -135,7 +100,7 @@ class TestGoogleContacts(GoogleContract):
         """What was Google's own fault is deferred, anything else rejected."""
 
         async def scenario() -> None:
-            self.google.fails_with = [reason]
+            self.vendor.fails_with = [reason]
             outcomes = await self.written(self.added([1, 2]))
             assert outcomes.codes.to_pylist() == [int(code)] * 2
             assert await self.contents() == set()
@@ -146,9 +111,9 @@ class TestGoogleContacts(GoogleContract):
         """As after a restart: the reference is all that it needs, rows and warnings included."""
 
         async def scenario() -> None:
-            self.google.polls = 3
+            self.vendor.polls = 3
             field = "audience_members.audience_members[1].user_data"
-            self.google.warns = [(field, "WARNING_REASON_GENERIC")]
+            self.vendor.warns = [(field, "WARNING_REASON_GENERIC")]
             first = self.make()
             answer = await first.write(self.added([1, 2, 3]), Progress(rows=3))
             await first.close()
@@ -173,68 +138,13 @@ class TestGoogleContacts(GoogleContract):
             ("redirect", "redirected"),
         ],
     )
-    def test_faults_change_nothing(self, sandbox: SandboxServer, kind: str, code: str) -> None:
+    def test_faults_change_nothing(self, kind: str, code: str) -> None:
         """Each is told by its code; the same batch goes afterwards."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            sandbox.app.faults.add({"path": INGEST, "kind": kind})
-            with pytest.raises(EngineError) as caught:
-                await destination.write(self.added([1]), Progress(rows=1))
-            assert caught.value.code == code
-            assert await self.contents() == set()
-            await self.write(destination, self.added([1]))
-            assert await self.contents() == {self.name_of(1)}
-            await destination.close()
-
-        asyncio.run(scenario())
-
-    def test_a_wrong_token_stops_everything(self) -> None:
-        """Also one that has ended meanwhile."""
-
-        async def scenario() -> None:
-            self.token = "token-2"
-            destination = self.make()
-            for call in (
-                destination.check(),
-                destination.locate(None),
-                destination.write(self.added([1]), Progress(rows=1)),
-            ):
-                with pytest.raises(EngineError) as caught:
-                    await call
-                assert caught.value.code == "reauthorise"
-            await destination.close()
-
-        asyncio.run(scenario())
+        self.run(self.nothing_changes(kind, code))
 
     def test_a_list_that_is_deleted_meanwhile_is_gone(self) -> None:
         """The run stops, and no row is blamed."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            await self.write(destination, self.added([1]))
-            self.google.lists.clear()
-            with pytest.raises(EngineError) as caught:
-                await destination.write(self.added([2]), Progress(rows=1))
-            assert caught.value.code == "audience_gone"
-            await destination.close()
-
-        asyncio.run(scenario())
-
-    @pytest.mark.slow
-    def test_a_hundred_thousand_people_arrive(self) -> None:
-        """In ten requests, each as large as Google takes; not one goes missing."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            for number in range(10):
-                subjects = range(number * 10_000, (number + 1) * 10_000)
-                outcomes = await self.write(destination, self.added(subjects, number=number))
-                assert outcomes.count(OutcomeCode.ACCEPTED) == 10_000
-            assert len(await self.contents()) == 100_000
-            await destination.close()
-
-        asyncio.run(scenario())
+        self.run(self.deleted_meanwhile())
 
 
 class GoogleAddresses(GoogleContract):
@@ -260,6 +170,10 @@ class GoogleAddresses(GoogleContract):
             **forms,
             **{n: Form.CLEAR if n in clear else Form.DIGEST for n in columns},
         }
+
+    def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
+        """By the e-mail alone."""
+        return *ListContract.rows(self, subjects), self.field
 
 
 class GoogleUserIds(GoogleContract):
@@ -287,7 +201,7 @@ class GoogleMobileIds(GoogleContract):
         super().begin(sandbox)
         app = {"appId": "com.example.app", "keySpace": "ANDROID"}
         info = {"uploadKeyTypes": ["MOBILE_ID"], "mobileIdInfo": app}
-        self.google.make(ACCOUNT, {"displayName": "Contract", "ingestedUserListInfo": info})
+        self.vendor.make(ACCOUNT, {"displayName": "Contract", "ingestedUserListInfo": info})
 
     def name_of(self, subject: int) -> str:
         """As devices name themselves."""
@@ -324,12 +238,12 @@ def test_who_has_a_wrong_postcode_is_rejected_alone(
     async def scenario() -> None:
         made = GoogleAddresses()
         made.begin(sandbox)
-        made.google.named_most = named_most
+        made.vendor.named_most = named_most
         outcomes = await made.written(made.added([1, 1_001, 2, 1_002]))
         assert outcomes.codes.to_pylist() == [0, 2, 0, 2]
         assert outcomes.reasons[1].vendor_code == "INVALID_POSTAL_CODE"
         assert await made.contents() == {made.name_of(1), made.name_of(2)}
-        [found] = made.google.lists.values()
+        [found] = made.vendor.lists.values()
         assert {text.split()[2] for text in found.members["address"]} == {"US"}
 
     asyncio.run(scenario())

@@ -5,49 +5,37 @@ and a version, a token and segments that are no good. Statuses of requests are t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pytest
 
-from linkedin_world import ACCOUNT, TOKEN, context, guid, linkedin
+from contract.vendor_contract import NamedRefusals
+from linkedin_world import ACCOUNT, context, guid, linkedin
 from mayfly.adapters.http import HttpxClient
 from mayfly.connectors.destinations.linkedin_ads_audience import LinkedInAds
 from mayfly.connectors.destinations.linkedin_ads_requests import LIMITS
-from mayfly.domain.batch import BatchHead
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.ports.destination import DestinationContext, Progress
-from mayfly.privacy.gate import Form, ProtectedBatch
-from mayfly.privacy.gate.seal import THE_SEAL
+from mayfly.privacy.gate import Form
 from mayfly.sandbox.server import SandboxServer
-from mayfly.testing.destination_contract import DestinationContract, email_digest
-
-USERS = "/rest/dmpSegments/10804/users"
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxServer]:
-    """One sandbox for the module; each test begins with an empty one."""
-    with SandboxServer(tokens=frozenset({TOKEN})) as server:
-        yield server
-
-
-class LinkedInContract(DestinationContract):
+class LinkedInContract(NamedRefusals):
     """The connector through our own HTTP client."""
 
     field = "SHA256_EMAIL"
-
-    @pytest.fixture(autouse=True)
-    def _empty(self, sandbox: SandboxServer) -> None:
-        self.begin(sandbox)
+    path = "/rest/dmpSegments/10804/users"
+    refused = "linkedin_request_refused"
+    rows_max = LIMITS.rows_max
+    batch_rows = 50_000
 
     def begin(self, sandbox: SandboxServer) -> None:
         """With nothing there."""
-        sandbox.app.linkedin.reset()
-        sandbox.app.faults.planned.clear()
-        sandbox.app.recorder.clear()
-        self.url, self.vendor = sandbox.url, sandbox.app.linkedin
+        super().begin(sandbox)
+        self.vendor = sandbox.app.linkedin
+        self.vendor.reset()
 
     def make(self) -> LinkedInAds:
         """A connector with an HTTP client of its own."""
@@ -55,15 +43,12 @@ class LinkedInContract(DestinationContract):
 
     def made(self, **how: str) -> LinkedInAds:
         """The same with other settings."""
-        return linkedin(HttpxClient(["127.0.0.1"]), self.field, url=self.url, **how)
+        how = {"token": self.token, "url": self.sandbox.url, **how}
+        return linkedin(HttpxClient(["127.0.0.1"]), self.field, **how)
 
     def context(self) -> DestinationContext:
         """The sync that is served."""
         return context(self.field)
-
-    def protect(self, head: BatchHead, rows: pa.Table, forms: Mapping[str, Form]) -> ProtectedBatch:
-        """Sealed as the gate would seal it."""
-        return ProtectedBatch(head, rows, forms, seal=THE_SEAL)
 
     async def contents(self) -> set[str]:
         """Values in the account's only segment."""
@@ -71,42 +56,15 @@ class LinkedInContract(DestinationContract):
         assert len(segments) <= 1
         return set(segments[0].members.get(self.field, ())) if segments else set()
 
-    def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
-        """E-mail digests."""
-        digests = pa.array([email_digest(n) for n in subjects], pa.binary())
-        return pa.table({self.field: digests}), {self.field: Form.DIGEST}
-
-    def removal(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form], str | None]:
-        """By the only field."""
-        return *self.rows(subjects), self.field
-
 
 class TestLinkedIn(LinkedInContract):
     """E-mails, and what goes wrong."""
-
-    def test_each_number_of_rows_around_the_limit_arrives(self, sandbox: SandboxServer) -> None:
-        """One row less, as many and one more than a request holds make one request, or two."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            sent = []
-            for rows in (LIMITS.rows_max - 1, LIMITS.rows_max, LIMITS.rows_max + 1):
-                sandbox.app.recorder.clear()
-                outcomes = await self.write(destination, self.added(range(rows)))
-                assert outcomes.count(OutcomeCode.ACCEPTED) == rows
-                assert len(await self.contents()) == rows
-                paths = [call["path"] for call in sandbox.app.recorder.requests()]
-                sent.append(paths.count(USERS))
-            assert sent == [1, 1, 2]
-            await destination.close()
-
-        self.run(scenario())
 
     def test_a_row_that_is_refused_is_refused_alone(self, sandbox: SandboxServer) -> None:
         """By its place in the answer, with LinkedIn's code."""
 
         async def scenario() -> None:
-            sandbox.app.faults.add({"path": USERS, "kind": "partial_failure"})
+            sandbox.app.faults.add({"path": self.path, "kind": "partial_failure"})
             destination = self.make()
             outcomes = await self.write(destination, self.added([1, 2, 3]))
             assert outcomes.codes.to_pylist() == [2, 0, 0]
@@ -131,49 +89,6 @@ class TestLinkedIn(LinkedInContract):
             assert [r.vendor_code for _, r in sorted(outcomes.reasons.items())] == [
                 named.get(status, str(status)) for status, code in told.items() if code
             ]
-            await destination.close()
-
-        self.run(scenario())
-
-    def test_faults_change_nothing(self, sandbox: SandboxServer) -> None:
-        """Each is told by its code; the same batch goes afterwards."""
-        faults = {
-            "503": "destination_busy",
-            "429": "rate_limited",
-            "401": "reauthorise",
-            "100": "linkedin_request_refused",
-            "reset": "destination_unreachable",
-            "garbage": "garbage_answer",
-            "redirect": "redirected",
-        }
-
-        async def scenario() -> None:
-            destination = self.make()
-            for kind, code in faults.items():
-                sandbox.app.faults.add({"path": USERS, "kind": kind})
-                with pytest.raises(EngineError) as caught:
-                    await destination.write(self.added([1]), Progress(rows=1))
-                assert caught.value.code == code
-                assert await self.contents() == set()
-            await self.write(destination, self.added([1]))
-            assert await self.contents() == {self.name_of(1)}
-            await destination.close()
-
-        self.run(scenario())
-
-    def test_a_wrong_token_stops_everything(self) -> None:
-        """Also one that has ended meanwhile."""
-
-        async def scenario() -> None:
-            destination = self.made(token="token-2")
-            for call in (
-                destination.check(),
-                destination.locate(None),
-                destination.write(self.added([1]), Progress(rows=1)),
-            ):
-                with pytest.raises(ConfigError) as caught:
-                    await call
-                assert caught.value.code == "reauthorise"
             await destination.close()
 
         self.run(scenario())
@@ -220,9 +135,11 @@ class TestLinkedIn(LinkedInContract):
             self.vendor.new_is_unknown_for = 2
             for _ in range(2):
                 with pytest.raises(TransientError) as caught:
-                    await linkedin(http, url=self.url).write(self.added([1]), Progress(rows=1))
+                    await linkedin(http, url=self.sandbox.url).write(
+                        self.added([1]), Progress(rows=1)
+                    )
                 assert caught.value.code == "audience_not_ready"
-            await self.write(linkedin(http, url=self.url), self.added([1]))
+            await self.write(linkedin(http, url=self.sandbox.url), self.added([1]))
             assert await self.contents() == {self.name_of(1)}
             await http.close()
 
@@ -233,10 +150,10 @@ class TestLinkedIn(LinkedInContract):
 
         async def scenario() -> None:
             http = HttpxClient(["127.0.0.1"])
-            await linkedin(http, url=self.url).write(self.added([1, 2]), Progress(rows=2))
+            await linkedin(http, url=self.sandbox.url).write(self.added([1, 2]), Progress(rows=2))
             for status in ("EXPIRED", "FAILED", "ERROR", "ARCHIVED", "READY"):
                 self.vendor.segments[10_804].status = status
-                destination = linkedin(http, url=self.url)
+                destination = linkedin(http, url=self.sandbox.url)
                 assert await destination.locate(None) == "10804"
                 await self.write(destination, self.removed([1]))
                 assert await self.contents() == {self.name_of(2)}
@@ -259,7 +176,7 @@ class TestLinkedIn(LinkedInContract):
         async def scenario() -> None:
             http = HttpxClient(["127.0.0.1"])
             for name in names * 2:
-                destination = linkedin(http, url=self.url, audience=name)
+                destination = linkedin(http, url=self.sandbox.url, audience=name)
                 await self.write(destination, self.added([1]))
             assert [(x["name"], x["count"]) for x in self.vendor.lists()] == [
                 (name, 1) for name in names
@@ -268,21 +185,6 @@ class TestLinkedIn(LinkedInContract):
                 f"urn:li:sponsoredAccount:{ACCOUNT}"
             }
             await http.close()
-
-        self.run(scenario())
-
-    @pytest.mark.slow
-    def test_a_hundred_thousand_people_arrive(self) -> None:
-        """In twenty requests, each as large as LinkedIn takes; not one goes missing."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            for number in range(2):
-                subjects = range(number * 50_000, (number + 1) * 50_000)
-                outcomes = await self.write(destination, self.added(subjects, number=number))
-                assert outcomes.count(OutcomeCode.ACCEPTED) == 50_000
-            assert len(await self.contents()) == 100_000
-            await destination.close()
 
         self.run(scenario())
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pytest
 
+from contract.vendor_contract import REFUSING, RESET, EventContract
 from mayfly.adapters.http import HttpxClient
 from mayfly.connectors.destinations.meta_conversions import (
     ROWS_MAX,
@@ -23,14 +23,11 @@ from mayfly.connectors.destinations.meta_conversions import (
     MetaConversionsSettings,
 )
 from mayfly.connectors.meta_graph import GraphSettings
-from mayfly.domain.batch import BatchHead, Operation, SyncMode
-from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
-from mayfly.domain.outcomes import OutcomeCode
-from mayfly.ports.destination import DestinationContext, Progress
-from mayfly.privacy.gate import Form, ProtectedBatch
-from mayfly.privacy.gate.seal import THE_SEAL
+from mayfly.domain.errors import ConfigError, ContractError, EngineError
+from mayfly.privacy.gate import Form
 from mayfly.sandbox.server import SandboxServer
-from mayfly.testing.destination_contract import DestinationContract, email_digest
+from mayfly.testing.destination_contract import email_digest
+from scripted_http import Token
 
 DATASET = "4242"
 NOW = int(time.time())
@@ -41,15 +38,6 @@ KINDS = {
     "em": pa.binary(),
     "fbp": pa.string(),
 }
-FORMS = {name: Form.DIGEST if name == "em" else Form.CLEAR for name in KINDS}
-
-
-@dataclass(frozen=True)
-class _Token:
-    text: str = "token-1"
-
-    def reveal(self) -> str:
-        return self.text
 
 
 @pytest.fixture(scope="module")
@@ -59,41 +47,30 @@ def sandbox() -> Iterator[SandboxServer]:
         yield server
 
 
-class TestMetaConversions(DestinationContract):
+class TestMetaConversions(EventContract):
     """The connector through our own HTTP client."""
 
-    adds = Operation.INSERT
-    removes = None
+    kinds = KINDS
+    digests = "em"
+    path = "/v26.0/4242/events"
+    rows_max = ROWS_MAX
+    batch_rows = SPEC.batch_rows
 
-    @pytest.fixture(autouse=True)
-    def _empty(self, sandbox: SandboxServer) -> None:
+    def begin(self, sandbox: SandboxServer) -> None:
+        """With no event."""
+        super().begin(sandbox)
         sandbox.app.datasets.reset()
-        sandbox.app.faults.planned.clear()
-        sandbox.app.recorder.clear()
-        self.sandbox = sandbox
 
     def make(self, *, token: str = "token-1", **more: Any) -> MetaConversions:
         """A connector with an HTTP client of its own."""
         settings = MetaConversionsSettings(
             graph=GraphSettings(
-                access_token=_Token(token), app_secret=_Token("s3cret"), endpoint=self.sandbox.url
+                access_token=Token(token), app_secret=Token("s3cret"), endpoint=self.sandbox.url
             ),
             dataset_id=DATASET,
             **{"action_source": "other", "is_limited": False, **more},
         )
         return MetaConversions(settings, HttpxClient(["127.0.0.1"]), self.context())
-
-    def context(self) -> DestinationContext:
-        """A sync of events."""
-        return DestinationContext(
-            workspace="shop",
-            sync="contract",
-            mode=SyncMode.APPEND,
-            object_name="contract",
-            key=(),
-            columns=KINDS,
-            forms=FORMS,
-        )
 
     def rows(self, subjects: Sequence[int]) -> tuple[pa.Table, Mapping[str, Form]]:
         """One event of each."""
@@ -104,15 +81,7 @@ class TestMetaConversions(DestinationContract):
             "em": [email_digest(n) for n in subjects],
             "fbp": [f"fb.1.1596403881668.{n}" if n % 2 else None for n in subjects],
         }
-        return pa.table({n: pa.array(v, KINDS[n]) for n, v in made.items()}), FORMS
-
-    def protect(self, head: BatchHead, rows: pa.Table, forms: Mapping[str, Form]) -> ProtectedBatch:
-        """Sealed as the gate would seal it."""
-        return ProtectedBatch(head, rows, forms, seal=THE_SEAL)
-
-    def name_of(self, subject: int) -> str:
-        """The event's id."""
-        return f"order-{subject}"
+        return self.table(made)
 
     @property
     def taken(self) -> list[dict[str, Any]]:
@@ -122,14 +91,6 @@ class TestMetaConversions(DestinationContract):
     async def contents(self) -> set[str]:
         """Ids of events in the dataset."""
         return {event["event_id"] for event in self.taken}
-
-    def changed(self, subjects: Sequence[int], **columns: Sequence[Any]) -> ProtectedBatch:
-        """Events of which some columns are others."""
-        table, forms = self.rows(subjects)
-        for name, values in columns.items():
-            place = table.schema.get_field_index(name)
-            table = table.set_column(place, name, pa.array(values, KINDS[name]))
-        return self.protect(self._head(self.adds, 0, len(subjects), None), table, forms)
 
     def refused(self, code: type[EngineError], **how: Any) -> str:
         """The code with which a write is refused."""
@@ -146,16 +107,7 @@ class TestMetaConversions(DestinationContract):
     @pytest.mark.parametrize("rows", [ROWS_MAX, ROWS_MAX + 1])
     def test_each_number_of_rows_around_the_limit_arrives(self, rows: int) -> None:
         """In one request, or two."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            outcomes = await self.write(destination, self.added(range(rows)))
-            assert outcomes.count(OutcomeCode.ACCEPTED) == rows
-            assert len(self.taken) == rows
-            assert len(self.sandbox.app.recorder.requests()) == 1 + rows // (ROWS_MAX + 1)
-            await destination.close()
-
-        self.run(scenario())
+        self.run(self.around_the_limit(rows))
 
     def test_a_wrong_event_stands_alone_and_the_others_arrive(self) -> None:
         """Though Meta refuses the whole request, and says nothing of the row."""
@@ -215,35 +167,12 @@ class TestMetaConversions(DestinationContract):
 
         self.run(scenario())
 
-    @pytest.mark.parametrize(
-        ("kind", "error", "code"),
-        [
-            ("503", TransientError, "destination_busy"),
-            ("429", TransientError, "rate_limited"),
-            ("reset", TransientError, "destination_unreachable"),
-            ("garbage", TransientError, "garbage_answer"),
-            ("redirect", ContractError, "redirected"),
-            ("401", ConfigError, "reauthorise"),
-        ],
-    )
+    @pytest.mark.parametrize(("kind", "error", "code"), [*REFUSING, RESET])
     def test_each_fault_is_told_apart_and_the_batch_can_be_repeated(
         self, kind: str, error: type[EngineError], code: str
     ) -> None:
         """Nothing is recorded, and the same batch then arrives once."""
-        batch, progress = self.added([1, 2, 3]), Progress(rows=3)
-        self.sandbox.app.faults.add({"path": "/v26.0/4242/events", "kind": kind})
-
-        async def scenario() -> None:
-            destination = self.make()
-            with pytest.raises(error) as raised:
-                await destination.write(batch, progress)
-            assert raised.value.code == code
-            assert progress.next_row == 0
-            await destination.write(batch, progress)
-            assert await self.contents() == {"order-1", "order-2", "order-3"}
-            await destination.close()
-
-        self.run(scenario())
+        self.run(self.told_apart(kind, error, code))
 
     def test_a_wrong_token_and_a_dataset_that_is_gone_are_told(self) -> None:
         """By `write` as by `check`; the rows are not to blame."""
@@ -302,18 +231,3 @@ class TestMetaConversions(DestinationContract):
         assert email_digest(1).hex() in request["body"]
         assert request["query"] == "appsecret_proof=redacted"
         assert orjson.loads(request["body"])["data"][0]["user_data"]["fbp"].startswith("fb.1.")
-
-    @pytest.mark.slow
-    def test_a_hundred_thousand_events_arrive(self) -> None:
-        """In batches of the size that the specification says."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            for first in range(0, 100_000, SPEC.batch_rows):
-                batch = self.added(range(first, first + SPEC.batch_rows), number=first)
-                outcomes = await self.write(destination, batch)
-                assert outcomes.count(OutcomeCode.ACCEPTED) == SPEC.batch_rows
-            assert len(self.taken) == 100_000
-            await destination.close()
-
-        self.run(scenario())

@@ -7,36 +7,26 @@ Codes that TikTok documents, in replies of status 200: 0, 40001, 40002, 40007, 4
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from contract.vendor_contract import REFUSING, RESET, SealedContract
 from mayfly.adapters.http import HttpxClient
 from mayfly.connectors.destinations.tiktok_ads import TiktokAds, TiktokAdsSettings
 from mayfly.connectors.destinations.tiktok_ads_requests import LIMITS
 from mayfly.connectors.tiktok_api import TiktokSettings
-from mayfly.domain.batch import BatchHead
-from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
+from mayfly.domain.errors import ConfigError, ContractError, EngineError
 from mayfly.domain.outcomes import OutcomeCode
-from mayfly.ports.destination import DestinationContext, Progress
-from mayfly.privacy.gate import Form, ProtectedBatch
-from mayfly.privacy.gate.seal import THE_SEAL
+from mayfly.ports.destination import DestinationContext
+from mayfly.privacy.gate import Form
 from mayfly.sandbox.server import SandboxServer
-from mayfly.testing.destination_contract import DestinationContract, email_digest
+from mayfly.testing.destination_contract import email_digest
+from scripted_http import Token
 
 NAMES = ("EMAIL_SHA256", "PHONE_SHA256")
-MAPPING = "/open_api/v1.3/segment/mapping/"
-
-
-@dataclass(frozen=True)
-class _Token:
-    text: str = "token-1"
-
-    def reveal(self) -> str:
-        return self.text
 
 
 def phone_digest(subject: int) -> bytes | None:
@@ -45,28 +35,22 @@ def phone_digest(subject: int) -> bytes | None:
     return hashlib.sha256(text.encode()).digest() if subject % 2 else None
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxServer]:
-    """One sandbox for the module; each test begins with an empty one."""
-    with SandboxServer(tokens=frozenset({"token-1"})) as server:
-        yield server
-
-
-class TestTiktokAds(DestinationContract):
+class TestTiktokAds(SealedContract):
     """The connector through our own HTTP client."""
+
+    path = "/open_api/v1.3/segment/mapping/"
+    batch_rows = 50_000
 
     @pytest.fixture(autouse=True)
     def _empty(self, sandbox: SandboxServer) -> None:
         self.vendor = sandbox.app.tiktok
         self.vendor.reset()
-        sandbox.app.faults.planned.clear()
-        sandbox.app.recorder.clear()
-        self.sandbox = sandbox
+        self.begin(sandbox)
 
     def make(self, *, token: str = "token-1") -> TiktokAds:
         """A connector with an HTTP client of its own."""
         settings = TiktokAdsSettings(
-            api=TiktokSettings(access_token=_Token(token), endpoint=self.sandbox.url),
+            api=TiktokSettings(access_token=Token(token), endpoint=self.sandbox.url),
             advertiser_id="42",
             audience="Contract",
         )
@@ -98,10 +82,6 @@ class TestTiktokAds(DestinationContract):
         table, _ = self.rows(subjects)
         return table.select(["EMAIL_SHA256"]), {"EMAIL_SHA256": Form.DIGEST}, "EMAIL_SHA256"
 
-    def protect(self, head: BatchHead, rows: pa.Table, forms: Mapping[str, Form]) -> ProtectedBatch:
-        """Sealed as the gate would seal it."""
-        return ProtectedBatch(head, rows, forms, seal=THE_SEAL)
-
     @property
     def members(self) -> dict[str, set[str]]:
         """Of the advertiser's only audience, by type."""
@@ -112,9 +92,10 @@ class TestTiktokAds(DestinationContract):
         """E-mail digests in it."""
         return set(self.members.get("EMAIL_SHA256", ()))
 
-    def requests(self, path: str = MAPPING) -> list[dict[str, Any]]:
+    def requests(self, path: str = "") -> list[dict[str, Any]]:
         """Those that were sent there."""
-        return [r for r in self.sandbox.app.recorder.requests() if r["path"] == path]
+        found = self.sandbox.app.recorder.requests()
+        return [r for r in found if r["path"] == (path or self.path)]
 
     @pytest.mark.parametrize("rows", [LIMITS.rows_max, LIMITS.rows_max + 1])
     def test_each_number_of_rows_around_the_limit_arrives(self, rows: int) -> None:
@@ -149,37 +130,14 @@ class TestTiktokAds(DestinationContract):
 
         self.run(scenario())
 
-    @pytest.mark.parametrize(
-        ("kind", "error", "code"),
-        [
-            ("503", TransientError, "destination_busy"),
-            ("429", TransientError, "rate_limited"),
-            ("reset", TransientError, "destination_unreachable"),
-            ("garbage", TransientError, "garbage_answer"),
-            ("redirect", ContractError, "redirected"),
-            ("401", ConfigError, "reauthorise"),
-        ],
-    )
+    @pytest.mark.parametrize(("kind", "error", "code"), [*REFUSING, RESET])
     def test_each_fault_is_told_apart_and_the_batch_can_be_repeated(
         self, kind: str, error: type[EngineError], code: str
     ) -> None:
         """Nothing is recorded, and the same batch then arrives."""
-        batch, progress = self.added([1, 2, 3]), Progress(rows=3)
-        self.sandbox.app.faults.add({"path": MAPPING, "kind": kind, "retry_after_seconds": 7})
-
-        async def scenario() -> None:
-            destination = self.make()
-            with pytest.raises(error) as raised:
-                await destination.write(batch, progress)
-            assert raised.value.code == code
-            if kind == "429":
-                assert getattr(raised.value, "retry_after_seconds", None) == 7
-            assert progress.next_row == 0
-            await destination.write(batch, progress)
-            assert len(await self.contents()) == 3
-            await destination.close()
-
-        self.run(scenario())
+        told = self.run(self.told_apart(kind, error, code, retry_after_seconds=7))
+        if kind == "429":
+            assert getattr(told, "retry_after_seconds", None) == 7
 
     def test_a_wrong_token_stops_before_anything_is_there(self) -> None:
         """`check` and `write` refuse it."""
@@ -253,14 +211,4 @@ class TestTiktokAds(DestinationContract):
     @pytest.mark.slow
     def test_a_hundred_thousand_rows_arrive(self) -> None:
         """In two batches."""
-
-        async def scenario() -> None:
-            destination = self.make()
-            for number in range(2):
-                batch = self.added(range(50_000 * number, 50_000 * (number + 1)), number=number)
-                outcomes = await self.write(destination, batch)
-                assert outcomes.count(OutcomeCode.ACCEPTED) == 50_000
-            assert len(await self.contents()) == 100_000
-            await destination.close()
-
-        self.run(scenario())
+        self.run(self.a_hundred_thousand())
