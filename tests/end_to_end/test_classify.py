@@ -89,10 +89,14 @@ def test_a_table_of_a_source_is_known_by_names_and_types(
     assert _code("nowhere.people") == "unknown_source"
 
 
-def _code(*words: str) -> str:
+def _refused(*words: str) -> ConfigError:
     result = CliRunner().invoke(app, ["classify", *words])
     assert isinstance(result.exception, ConfigError)
-    return result.exception.code
+    return result.exception
+
+
+def _code(*words: str) -> str:
+    return _refused(*words).code
 
 
 def test_what_cannot_be_read_is_refused(folder: Path) -> None:
@@ -104,3 +108,15 @@ def test_what_cannot_be_read_is_refused(folder: Path) -> None:
     assert _code(str(folder / "notes.txt")) == "unknown_file"
     assert _code(str(folder / "nothing.csv")) == "file_not_found"
     assert _code(str(folder / "kunden.csv"), str(folder / "sub")) == "table_ambiguous"
+
+
+def test_a_refusal_names_the_file_unless_its_name_is_personal(folder: Path) -> None:
+    """A file that is not there is no table of a source, whatever dots its name has."""
+    assert "notes.txt" in str(_refused(str(folder / "notes.txt")))
+    missing = _refused("exports.2024.csv")
+    assert missing.code == "file_not_found"
+    assert "exports.2024.csv" in str(missing)
+    personal = _refused(str(folder / "anna@example.com.txt"))
+    assert personal.code == "file_not_found"
+    assert "@" not in str(personal)
+    assert _code("exports.csv") == "file_not_found"

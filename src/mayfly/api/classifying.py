@@ -10,7 +10,7 @@ from typing import Any
 from mayfly.api.findings import require_source
 from mayfly.bootstrap import open_source
 from mayfly.config.load import load_project
-from mayfly.connectors.table_files import read_table_file, tables_below
+from mayfly.connectors.table_files import ENDINGS, read_table_file, tables_below
 from mayfly.domain.errors import ConfigError
 from mayfly.privacy.detect import Verdict, classify_names, classify_table, shown_name
 
@@ -33,7 +33,7 @@ def classify(paths: list[str], *, root: Path, target: str) -> dict[str, Any]:
     files = []
     for path in paths:
         named = _OF_SOURCE.fullmatch(path)
-        if named is None or Path(path).exists():
+        if named is None or Path(path).exists() or Path(path).suffix.lower() in ENDINGS:
             files.append(Path(path))
         else:
             verdicts = _of_source(root, target, named["source"], named["table"])

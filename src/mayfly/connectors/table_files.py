@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from mayfly.connectors.sources.duckdb_session import LOCKED_SETTINGS
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.dialect import literal
+from mayfly.privacy.detect import shown_name
 
 ENDINGS = (".parquet", ".csv", ".tsv")
 
@@ -30,12 +31,14 @@ def tables_below(paths: list[Path]) -> dict[str, Path]:
     for file in (file for path in paths for file in _files(path)):
         if file.suffix.lower() not in ENDINGS:
             raise ConfigError(
-                "unknown_file", "A file is neither Parquet nor CSV.", hint=", ".join(ENDINGS)
+                "unknown_file",
+                f"{shown_name(str(file))} is neither Parquet nor CSV.",
+                hint=f"A table's file ends in {', '.join(ENDINGS)}.",
             )
         if file.stem in found:
             raise ConfigError(
                 "table_ambiguous",
-                "Two files have one name, and a table's name is its file's.",
+                f"{shown_name(str(file))} has the name of another file: tables have theirs.",
                 hint="Give them one at a time.",
             )
         found[file.stem] = file
@@ -48,7 +51,11 @@ def _files(path: Path) -> Iterator[Path]:
     elif path.is_file():
         yield path
     else:
-        raise ConfigError("file_not_found", "A path is neither a file nor a folder.")
+        raise ConfigError(
+            "file_not_found",
+            f"{shown_name(str(path))} is neither a file nor a folder.",
+            hint="A table of a source is written SOURCE.TABLE.",
+        )
 
 
 def read_table_file(path: Path) -> dict[str, pa.ChunkedArray]:
@@ -62,7 +69,7 @@ def read_table_file(path: Path) -> dict[str, pa.ChunkedArray]:
     except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError):
         raise ConfigError(
             "unreadable",
-            "A file cannot be read to its end.",
+            f"{shown_name(str(path))} cannot be read to its end.",
             hint="Parquet, or CSV in UTF-8 with a header.",
         ) from None
     return dict(zip(table.column_names, table.columns, strict=True))
