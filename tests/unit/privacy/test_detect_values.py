@@ -158,6 +158,33 @@ def test_an_empty_column_is_known_by_its_name_alone() -> None:
     }
 
 
+def test_a_name_in_a_table_of_things_is_one_of_a_thing() -> None:
+    """Unless its values are those of people, or others in the table are."""
+    titles = [f"{a} {b}" for a in ("Trail", "Oak", "Copper") for b in ("Runner", "Lamp", "Kettle")]
+    assert cls_of(titles, "name", "products") == "none"
+    assert cls_of(titles, "name", "customers") == "full_name"
+    people = {"name": pa.array(titles), "email": pa.array(EMAILS[:9])}
+    assert classify_table(people, table="products")["name"].cls == "full_name"
+    names = [f"{a} {b}" for a in ("Anna", "Jean", "Paul") for b in ("Schmidt", "Martin", "Keller")]
+    assert cls_of(names, "name", "products") == "full_name"
+
+
+def test_two_neighbours_of_many_decimals_are_a_place() -> None:
+    """Called x and y, or nothing; a price and a weight are none, nor is what lies off the earth."""
+    rng = random.Random(4)
+    north = pa.array([rng.uniform(43, 51) for _ in range(50)])
+    east = pa.array([rng.uniform(-4, 8) for _ in range(50)])
+    far = pa.array([rng.uniform(200, 900) for _ in range(50)])
+
+    def pair(first: str, second: str, values: pa.Array) -> list[str]:
+        found = classify_table({first: north, second: values}, table="t")
+        return [found[first].cls, found[second].cls]
+
+    assert pair("x", "y", east) == ["geo", "geo"]
+    assert pair("x", "y", far) == ["none", "none"]
+    assert pair("price", "weight", east) == ["none", "none"]
+
+
 def test_a_name_that_is_personal_is_withheld() -> None:
     """Of a column, a key or a table."""
     assert shown_name("anna@example.com") == "(withheld)"

@@ -35,6 +35,9 @@ _THINGS = frozenset(
 )
 _LOOSE: frozenset[ColumnClass] = frozenset({"first_name", "last_name", "full_name", "username"})
 
+_BY_VALUES = 0.75
+"""A verdict of less confidence rests on the column's name."""
+
 
 def in_table(
     table: str,
@@ -44,18 +47,12 @@ def in_table(
 ) -> dict[str, Verdict]:
     """Verdicts of a table's columns, each in the light of the others."""
     verdicts = dict(alone)
-    words = {*words_of(table)}
-    known = {v.cls for v in verdicts.values() if v.confidence >= 0.75}
-    of_things = bool(words & _THINGS) and not known & _OF_PERSONS
-    for name, verdict in alone.items():
-        vote = votes[name]
-        if (
-            of_things
-            and verdict.cls in _LOOSE
-            and verdict.confidence < 0.95
-            and vote.words == ("name",)
-        ):
-            verdicts[name] = replace(verdict, cls="none", confidence=0.6)
+    others = {verdict.cls for verdict in alone.values() if verdict.confidence >= _BY_VALUES}
+    if {*words_of(table)} & _THINGS and not others & _OF_PERSONS:
+        for name, verdict in alone.items():
+            named = verdict.confidence < _BY_VALUES and verdict.cls in _LOOSE
+            if named and votes[name].words == ("name",):
+                verdicts[name] = replace(verdict, cls="none")
     _pairs_of_degrees(verdicts, votes, columns)
     return verdicts
 

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import re
 import zoneinfo
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -110,12 +110,3 @@ def cities() -> frozenset[str]:
     zones = {name.rpartition("/")[2].replace("_", " ") for name in zoneinfo.available_timezones()}
     named = _set_of([*_collected("address", _CITIES), *called, *zones])
     return named - countries()
-
-
-LEXICONS: dict[str, Callable[[], frozenset[str]]] = {
-    "first": first_names,
-    "last": last_names,
-    "country": countries,
-    "region": regions,
-    "city": cities,
-}

@@ -82,10 +82,6 @@ class Values:
         """Rows that have one of some distinct texts."""
         return int(self.rows.filter(mask).sum())
 
-    def part(self, mask: pl.Series) -> Values:
-        """Those distinct texts alone, each once."""
-        return Values(self.distinct.filter(mask))
-
 
 def as_texts(column: pa.Array | pa.ChunkedArray) -> pl.Series:
     """A column of texts or whole numbers as texts; numbers as their digits."""
