@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mayfly.privacy.detect.names import name_vote
 from mayfly.privacy.detect.words import folded, words_of
+from mayfly.privacy.guard.phones import WORDS, says_phone
 
 SAID = {
     "email": (
@@ -47,6 +48,13 @@ def test_a_name_says_its_class(cls: str, name: str) -> None:
 def test_a_name_about_something_else_is_qualified(name: str) -> None:
     """It speaks of a value of the class, or of the name of a thing."""
     assert name_vote(name).qualified
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_what_the_guard_takes_for_a_telephone_s_name_is_one(word: str) -> None:
+    """One list of words serves both."""
+    assert name_vote(word).cls == "phone"
+    assert says_phone(f"home_{word}")
 
 
 @pytest.mark.parametrize("name", ["c1", "attr_7", "xyz", "amount", "quantity", ""])

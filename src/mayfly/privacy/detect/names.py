@@ -7,16 +7,15 @@ from functools import cache
 
 from mayfly.domain.classes import ColumnClass
 from mayfly.privacy.detect.words import words_of
+from mayfly.privacy.guard.phones import WORDS
 
 # A line for each class. Phrases are whole words in a row; several words are joined by a hyphen.
 _PHRASES: dict[ColumnClass, str] = {
     "email": """email emails e-mail mail courriel correo correo-electronico mejl epost e-post
         eposta adresse-mail poczta emailadresse mailadresse mel mailaddr eml""",
-    "phone": """denwa a-number b-number calling-number called-number caller callee
-        phone phones telephone tel tels telnr mobile mob cell cellphone msisdn sms fax
-        whatsapp landline telefon telefone telefono telefoon handy mobil movil celular cellulare
-        portable gsm telefonu komorka phonenumber contact-number numero-telephone numtel rufnummer
-        puhelin hp-number mobilnummer fon""",
+    "phone": """denwa a-number b-number calling-number called-number caller callee telnr cellulare
+        phonenumber contact-number numero-telephone numtel rufnummer puhelin hp-number
+        mobilnummer fon""",
     "first_name": """first-name firstname fname given-name givenname forename prenom vorname nombre
         nombre-pila primer-nombre nome-proprio primeiro-nome voornaam imie fornamn first
         given middle-name mname second-name isim ad fornavn etunimi vn""",
@@ -199,7 +198,8 @@ class NameVote:
 
 @cache
 def _phrases() -> dict[tuple[str, ...], ColumnClass]:
-    found: dict[tuple[str, ...], ColumnClass] = {}
+    # The guard's words for telephones are the same words.
+    found: dict[tuple[str, ...], ColumnClass] = {tuple(words_of(w)): "phone" for w in WORDS}
     for cls, text in _PHRASES.items():
         for phrase in text.split():
             found.setdefault(tuple(phrase.split("-")), cls)
