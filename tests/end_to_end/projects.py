@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.request
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from mayfly.api import Project, load
+from mayfly.api import Project, RunRequest, load
 from mayfly.bootstrap import initialise
 from mayfly.sandbox.server import SandboxServer
 
@@ -28,6 +29,21 @@ models:
     consent:
       ads: {column: ads, equals: true, lawful_basis: consent}
 """
+SHOP_WITH_ADS = """
+version: 1
+workspace: {name: shop}
+sources:
+  shop: {type: duckdb, path: shop.duckdb}
+models:
+  people:
+    source: shop
+    table: people
+    primary_key: [id]
+    columns: {id: {}, email: {class: email}, city: {class: city}, ads: {}}
+    consent:
+      ads: {column: ads, equals: true}
+"""
+"""Whether they agreed may be sent, too."""
 PEOPLE_TO_META = """models:
   people:
     source: warehouse
@@ -140,6 +156,23 @@ def make_project(root: Path, url: str, *, rows: int = 100, text: str = FILES) ->
     return root
 
 
+def change(root: Path, *statements: str) -> None:
+    """In the warehouse."""
+    with duckdb.connect(str(root / "shop.duckdb")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def address_digest(address: str) -> str:
+    """SHA-256 of it as it stands, in hex."""
+    return hashlib.sha256(address.encode()).hexdigest()
+
+
+def digests(*addresses: str) -> set[str]:
+    """Of several."""
+    return {address_digest(each) for each in addresses}
+
+
 def approved(root: Path) -> Project:
     """The project with every sync approved."""
     project = load(root)
@@ -150,3 +183,15 @@ def approved(root: Path) -> Project:
 
 async def _no_sleep(seconds: float) -> None:
     """Retries follow at once."""
+
+
+def ran(project: Project, **asked: Any) -> dict[str, Any]:
+    """How a run of the project's one sync ended."""
+    [ended] = project.run(request=RunRequest(**asked)).to_dict()["syncs"]
+    return dict(ended)
+
+
+def run(root: Path, sync: str) -> dict[str, Any]:
+    """How a run of one sync of an approved project ended."""
+    ended: dict[str, Any] = approved(root).run(sync).to_dict()["syncs"][0]
+    return ended

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import approved, make_project
+from end_to_end.projects import SHOP_WITH_ADS, approved, change, make_project, run
 from mayfly.api import load
 from mayfly.sandbox.server import SandboxServer
 
-SHOP = """
-version: 1
-workspace: {name: shop}
-sources:
-  shop: {type: duckdb, path: shop.duckdb}
-models:
-  people:
-    source: shop
-    table: people
-    primary_key: [id]
-    columns: {id: {}, email: {class: email}, city: {class: city}, ads: {}}
-    consent:
-      ads: {column: ads, equals: true}
-destinations:
+SHOP = (
+    SHOP_WITH_ADS
+    + """destinations:
   engagement:
     type: braze
     kind: internal
@@ -55,23 +42,12 @@ syncs:
     purpose: ads
     mapping: {external_id: id, email: email}
 """
+)
 
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAZE_KEY", "k3y")
-
-
-def change(root: Path, statement: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        connection.execute(statement)
-
-
-def run(root: Path, sync: str) -> dict[str, Any]:
-    """How a run of one sync ended."""
-    ended: dict[str, Any] = approved(root).run(sync).to_dict()["syncs"][0]
-    return ended
 
 
 def states(sandbox: SandboxServer) -> dict[str, str | None]:

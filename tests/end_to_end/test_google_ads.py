@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from end_to_end.projects import SHOP, approved, make_project
-from mayfly.api import Project, RunRequest, load
+from end_to_end.projects import SHOP, approved, change, make_project, ran
+from mayfly.api import Project, load
 from mayfly.connectors.destinations.google_ads_tokens import LOGIN
 from mayfly.sandbox.app import SandboxApp
 from mayfly.sandbox.google_lists import Google
@@ -72,12 +71,6 @@ def project(tmp_path: Path, sandbox: SandboxServer) -> Project:
     return approved(make_project(tmp_path, sandbox.url, rows=ROWS, text=FILES))
 
 
-def ran(project: Project, **asked: Any) -> dict[str, Any]:
-    """How a run of the sync ended."""
-    [ended] = project.run("to_google", request=RunRequest(**asked)).to_dict()["syncs"]
-    return dict(ended)
-
-
 def held(google: Google) -> dict[str, int]:
     """How many are in the only list, by field."""
     google.finish()
@@ -89,12 +82,6 @@ def asked(sandbox: SandboxServer, path: str) -> list[Any]:
     """Bodies of the requests to a path."""
     calls = sandbox.app.recorder.requests()
     return [json.loads(r["body"] or "null") for r in calls if r["path"] == path]
-
-
-def change(root: Path, sql: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        connection.execute(sql)
 
 
 def test_a_list_follows_the_model(

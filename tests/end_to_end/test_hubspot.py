@@ -9,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from end_to_end.projects import approved, make_project
+from end_to_end.projects import SHOP_WITH_ADS, approved, change, make_project, run
 from mayfly.api import load
 from mayfly.bootstrap import SPECS
 from mayfly.connectors.destinations import hubspot
@@ -22,20 +21,9 @@ from mayfly.sandbox.oauth import TOKEN_PATH, OAuthSandbox
 from mayfly.sandbox.server import LoopbackServer, SandboxServer
 from oauth_world import visit_beside
 
-SHOP = """
-version: 1
-workspace: {name: shop}
-sources:
-  shop: {type: duckdb, path: shop.duckdb}
-models:
-  people:
-    source: shop
-    table: people
-    primary_key: [id]
-    columns: {id: {}, email: {class: email}, city: {class: city}, ads: {}}
-    consent:
-      ads: {column: ads, equals: true}
-destinations:
+SHOP = (
+    SHOP_WITH_ADS
+    + """destinations:
   crm:
     type: hubspot
     kind: internal
@@ -71,23 +59,12 @@ syncs:
     key: [customer_no]
     mapping: {customer_no: id, email: email}
 """
+)
 
 
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBSPOT_TOKEN", "t0ken")
-
-
-def change(root: Path, statement: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        connection.execute(statement)
-
-
-def run(root: Path, sync: str) -> dict[str, Any]:
-    """How a run of one sync ended."""
-    ended: dict[str, Any] = approved(root).run(sync).to_dict()["syncs"][0]
-    return ended
 
 
 def contacts(sandbox: SandboxServer) -> dict[str, dict[str, str]]:

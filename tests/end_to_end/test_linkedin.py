@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import SHOP, approved, make_project
-from mayfly.api import Project, RunRequest, load
+from end_to_end.audiences import (
+    ROWS,
+    a_lost_list_is_made_anew,
+    a_run_has_their_token,
+    audience_files,
+    faults_are_got_over,
+    logging_in,
+)
+from end_to_end.projects import approved, change, digests, make_project, ran
+from mayfly.api import Project, load
 from mayfly.connectors.destinations.linkedin_ads import LOGIN
-from mayfly.sandbox.app import SandboxApp
 from mayfly.sandbox.linkedin import LinkedInVendor
 from mayfly.sandbox.oauth import OAuthSandbox
-from mayfly.sandbox.server import LoopbackServer, SandboxServer
-from mayfly.services.scan_paths import scan_paths
-from oauth_world import Both, visit_beside
+from mayfly.sandbox.server import SandboxServer
+from oauth_world import visit_beside
 
-FILES = (
-    SHOP
-    + """destinations:
-  linkedin:
-    type: linkedin_ads
+FILES = audience_files(
+    """    type: linkedin_ads
     account_id: "516848833"
     access_token: "env:LINKEDIN_TOKEN"
-    endpoint: "URL"
-syncs:
-  to_linkedin:
-    id: to_linkedin
-    model: people
-    destination: linkedin
-    mode: audience
-    audience: People
-    purpose: ads
-    mapping: {SHA256_EMAIL: email}
-"""
+""",
+    "linkedin",
+    "{SHA256_EMAIL: email}",
 )
-ROWS = 6
 USERS = "/rest/dmpSegments/*/users"
 
 
@@ -60,28 +52,10 @@ def project(tmp_path: Path, sandbox: SandboxServer) -> Project:
     return approved(make_project(tmp_path, sandbox.url, rows=ROWS, text=FILES))
 
 
-def ran(project: Project, **asked: Any) -> dict[str, Any]:
-    """How a run of the sync ended."""
-    [ended] = project.run("to_linkedin", request=RunRequest(**asked)).to_dict()["syncs"]
-    return dict(ended)
-
-
 def members(vendor: LinkedInVendor) -> set[str]:
     """E-mail digests in the only segment."""
     [found] = vendor.segments.values()
     return found.members.get("SHA256_EMAIL", set())
-
-
-def emails(*addresses: str) -> set[str]:
-    """Their digests by LinkedIn's rule, where they are in small letters."""
-    return {hashlib.sha256(a.encode()).hexdigest() for a in addresses}
-
-
-def change(root: Path, *statements: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def test_a_segment_follows_the_model(
@@ -93,7 +67,7 @@ def test_a_segment_follows_the_model(
     change(tmp_path, "UPDATE people SET email = ' P0 @Example.com' WHERE id = 0")
     ended = ran(project)
     assert (ended["status"], ended["rows"]["delivered"]) == ("succeeded", ROWS)
-    assert members(vendor) == emails(*(f"p{n}@example.com" for n in range(ROWS)))
+    assert members(vendor) == digests(*(f"p{n}@example.com" for n in range(ROWS)))
     sandbox.app.recorder.clear()
     assert ran(project)["status"] == "no_changes"
     assert [call["method"] for call in sandbox.app.recorder.requests()] == ["GET"]
@@ -106,7 +80,7 @@ def test_a_segment_follows_the_model(
     ended = ran(project)
     assert (ended["rows"]["delivered"], ended["rows"]["removed"]) == (1, 3)
     left = [f"p{n}@example.com" for n in (0, 4, 5)]
-    assert members(vendor) == emails("new@example.com", *left)
+    assert members(vendor) == digests("new@example.com", *left)
     assert all("@" not in (call["body"] or "") for call in sandbox.app.recorder.requests())
 
 
@@ -120,20 +94,10 @@ def test_faults_are_got_over_and_told(
     tried = project.test("linkedin", rows=2)
     assert (tried["ok"], tried["left"]) == (True, 0)
     vendor.reset()
-    sandbox.app.faults.add({"path": USERS, "kind": "429", "retry_after_seconds": 1})
-    sandbox.app.faults.add({"path": USERS, "kind": "503"})
     vendor.new_is_unknown_for = 1
     vendor.answers = [201, 503, 400]
-    ended = ran(project)
-    assert (ended["rows"]["delivered"], ended["rows"]["rejected"]) == (ROWS - 1, 1)
-    [reason] = project.rejected("to_linkedin")["reasons"]
-    assert (reason["reason"], reason["vendor"]) == ("row_refused", "ILLEGAL_ARGUMENT")
-    project.retry("to_linkedin")
-    assert ran(project)["rows"]["delivered"] == 1
-    assert len(members(vendor)) == ROWS
-    vendor.segments.clear()
-    assert ran(project)["rows"]["delivered"] == ROWS
-    assert len(members(vendor)) == ROWS
+    faults_are_got_over(project, sandbox, USERS, lambda: members(vendor), "ILLEGAL_ARGUMENT")
+    a_lost_list_is_made_anew(project, vendor.segments, lambda: members(vendor))
 
 
 @pytest.mark.slow
@@ -153,7 +117,7 @@ def test_a_segment_that_ended_lets_people_go(
     )
     ended = ran(project)
     assert (ended["status"], ended["error"]["code"]) == ("failed", "audience_unusable")
-    assert not members(vendor) & emails("p1@example.com")
+    assert not members(vendor) & digests("p1@example.com")
 
 
 @pytest.fixture
@@ -169,15 +133,14 @@ def logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
         authorise_path="/oauth/v2/authorization",
         token_path="/oauth/v2/accessToken",
     )
-    tokens: Any = oauth.access_tokens  # grows
     login = (
         "access_token: connection:linkedin\n"
         "    client_id: 86abcdefghij\n"
         "    client_secret: env:LINKEDIN_CLIENT_SECRET"
     )
     files = FILES.replace('access_token: "env:LINKEDIN_TOKEN"', login)
-    with LoopbackServer(Both(oauth, SandboxApp(tokens=tokens))) as server:
-        yield make_project(tmp_path, server.url, rows=ROWS, text=files), oauth
+    with logging_in(tmp_path, oauth, files) as made:
+        yield made
 
 
 @pytest.mark.slow
@@ -185,6 +148,4 @@ def test_a_person_logs_in_with_mayfly_connect(logged_in: tuple[Path, OAuthSandbo
     """In the browser, without PKCE, which LinkedIn refuses; a run has a token of that log-in."""
     root, oauth = logged_in
     load(root).connect("linkedin", ask=lambda: "", show=visit_beside)
-    assert ran(approved(root))["rows"]["delivered"] == ROWS
-    assert oauth.token_requests == ["authorization_code", "refresh_token"]
-    assert scan_paths([root / ".mayfly"], known_values=[*oauth.access_tokens]) == []
+    a_run_has_their_token(root, oauth)

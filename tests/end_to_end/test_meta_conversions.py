@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import approved, get
-from mayfly.api import Project, RunRequest, load
+from end_to_end.projects import approved, change, get, ran
+from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
 from mayfly.sandbox.server import SandboxServer
 
@@ -87,24 +86,10 @@ def project(tmp_path: Path, sandbox: SandboxServer) -> Project:
     return approved(tmp_path)
 
 
-def change(root: Path, *statements: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
 def taken(sandbox: SandboxServer) -> dict[str, dict[str, Any]]:
     """Events of the dataset, by their ids."""
     events = sandbox.app.datasets.events.get("4242", {})
     return {event["event_id"]: event for event in events.values()}
-
-
-def ran(project: Project, **how: Any) -> dict[str, Any]:
-    """The one sync of a run."""
-    [sync] = project.run(request=RunRequest(**how)).to_dict()["syncs"]
-    found: dict[str, Any] = sync
-    return found
 
 
 def test_orders_go_out_once_and_those_without_consent_never(

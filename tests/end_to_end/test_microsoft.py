@@ -4,47 +4,39 @@ it, nobody else.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import SHOP, approved, make_project
-from mayfly.api import Project, RunRequest, load
+from end_to_end.audiences import (
+    ROWS,
+    a_lost_list_is_made_anew,
+    a_run_has_their_token,
+    audience_files,
+    faults_are_got_over,
+    logging_in,
+)
+from end_to_end.projects import approved, change, digests, make_project, ran
+from mayfly.api import Project, load
 from mayfly.connectors.destinations.microsoft_ads import LOGIN
-from mayfly.sandbox.app import SandboxApp
 from mayfly.sandbox.microsoft import MicrosoftVendor
 from mayfly.sandbox.oauth import OAuthSandbox
-from mayfly.sandbox.server import LoopbackServer, SandboxServer
-from mayfly.services.scan_paths import scan_paths
-from oauth_world import Both, visit_beside
+from mayfly.sandbox.server import SandboxServer
+from oauth_world import visit_beside
 
-FILES = (
-    SHOP
-    + """destinations:
-  microsoft:
-    type: microsoft_ads
+FILES = audience_files(
+    """    type: microsoft_ads
     account_id: "123456789"
     customer_id: "987654321"
     developer_token: env:MICROSOFT_DEVELOPER_TOKEN
     access_token: "env:MICROSOFT_TOKEN"
     customer_match_terms: accepted
-    endpoint: "URL"
-syncs:
-  to_microsoft:
-    id: to_microsoft
-    model: people
-    destination: microsoft
-    mode: audience
-    audience: People
-    purpose: ads
-    mapping: {Email: email}
-"""
+""",
+    "microsoft",
+    "{Email: email}",
 )
-ROWS = 6
 APPLY = "/CampaignManagement/v13/CustomerListUserData/Apply"
 
 
@@ -66,28 +58,10 @@ def project(tmp_path: Path, sandbox: SandboxServer) -> Project:
     return approved(make_project(tmp_path, sandbox.url, rows=ROWS, text=FILES))
 
 
-def ran(project: Project, **asked: Any) -> dict[str, Any]:
-    """How a run of the sync ended."""
-    [ended] = project.run("to_microsoft", request=RunRequest(**asked)).to_dict()["syncs"]
-    return dict(ended)
-
-
 def members(vendor: MicrosoftVendor) -> set[str]:
     """E-mail digests in the only list."""
     [found] = vendor.audiences.values()
     return found.members
-
-
-def emails(*addresses: str) -> set[str]:
-    """Their digests by Microsoft's rule, where they are in small letters."""
-    return {hashlib.sha256(a.encode()).hexdigest() for a in addresses}
-
-
-def change(root: Path, *statements: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def test_a_list_follows_the_model(
@@ -99,7 +73,7 @@ def test_a_list_follows_the_model(
     change(tmp_path, "UPDATE people SET email = ' P.0+x@Example.com' WHERE id = 0")
     ended = ran(project)
     assert (ended["status"], ended["rows"]["delivered"]) == ("succeeded", ROWS)
-    first = emails("p.0+x@example.com", *(f"p{n}@example.com" for n in range(1, ROWS)))
+    first = digests("p.0+x@example.com", *(f"p{n}@example.com" for n in range(1, ROWS)))
     assert members(vendor) == first
     sandbox.app.recorder.clear()
     assert ran(project)["status"] == "no_changes"
@@ -115,7 +89,7 @@ def test_a_list_follows_the_model(
     ended = ran(project)
     assert (ended["rows"]["delivered"], ended["rows"]["removed"]) == (1, 3)
     left = ("p.0+x@example.com", "p4@example.com", "p5@example.com", "new@example.com")
-    assert members(vendor) == emails(*left)
+    assert members(vendor) == digests(*left)
     assert all("@" not in (call["body"] or "") for call in sandbox.app.recorder.requests())
 
 
@@ -129,19 +103,9 @@ def test_faults_are_got_over_and_told(
     tried = project.test("microsoft", rows=2)
     assert (tried["ok"], tried["left"]) == (True, 0)
     vendor.reset()
-    sandbox.app.faults.add({"path": APPLY, "kind": "429", "retry_after_seconds": 1})
-    sandbox.app.faults.add({"path": APPLY, "kind": "503"})
     vendor.answers = {1: (0, "InternalError"), 2: (8004, "EmailMustBeHashed")}
-    ended = ran(project)
-    assert (ended["rows"]["delivered"], ended["rows"]["rejected"]) == (ROWS - 1, 1)
-    [reason] = project.rejected("to_microsoft")["reasons"]
-    assert (reason["reason"], reason["vendor"]) == ("row_refused", "EmailMustBeHashed")
-    project.retry("to_microsoft")
-    assert ran(project)["rows"]["delivered"] == 1
-    assert len(members(vendor)) == ROWS
-    vendor.audiences.clear()
-    assert ran(project)["rows"]["delivered"] == ROWS
-    assert len(members(vendor)) == ROWS
+    faults_are_got_over(project, sandbox, APPLY, lambda: members(vendor), "EmailMustBeHashed")
+    a_lost_list_is_made_anew(project, vendor.audiences, lambda: members(vendor))
 
 
 @pytest.mark.slow
@@ -169,13 +133,12 @@ def logged_in(tmp_path: Path) -> Iterator[tuple[Path, Any]]:
         authorise_path="/common/oauth2/v2.0/authorize",
         token_path="/common/oauth2/v2.0/token",
     )
-    tokens: Any = oauth.access_tokens  # grows
     login = (
         "access_token: connection:microsoft\n    client_id: 00001111-aaaa-2222-bbbb-3333cccc4444"
     )
     files = FILES.replace('access_token: "env:MICROSOFT_TOKEN"', login)
-    with LoopbackServer(Both(oauth, SandboxApp(tokens=tokens))) as server:
-        yield make_project(tmp_path, server.url, rows=ROWS, text=files), oauth
+    with logging_in(tmp_path, oauth, files) as made:
+        yield made
 
 
 @pytest.mark.slow
@@ -183,6 +146,4 @@ def test_a_person_logs_in_with_mayfly_connect(logged_in: tuple[Path, OAuthSandbo
     """In the browser; a run has a token of that log-in, and its refresh token is replaced."""
     root, oauth = logged_in
     load(root).connect("microsoft", ask=lambda: "", show=visit_beside)
-    assert ran(approved(root))["rows"]["delivered"] == ROWS
-    assert oauth.token_requests == ["authorization_code", "refresh_token"]
-    assert scan_paths([root / ".mayfly"], known_values=[*oauth.access_tokens]) == []
+    a_run_has_their_token(root, oauth)

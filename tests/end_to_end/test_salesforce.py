@@ -5,28 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import approved, make_project
+from end_to_end.projects import SHOP_WITH_ADS, approved, change, make_project, run
 from mayfly.api import load
 from mayfly.sandbox.salesforce import PURPOSE
 from mayfly.sandbox.server import SandboxServer
 
-SHOP = """
-version: 1
-workspace: {name: shop}
-sources:
-  shop: {type: duckdb, path: shop.duckdb}
-models:
-  people:
-    source: shop
-    table: people
-    primary_key: [id]
-    columns: {id: {}, email: {class: email}, city: {class: city}, ads: {}}
-    consent:
-      ads: {column: ads, equals: true}
-destinations:
+SHOP = (
+    SHOP_WITH_ADS
+    + """destinations:
   crm:
     type: salesforce
     kind: internal
@@ -59,24 +47,13 @@ syncs:
     purpose: ads
     mapping: {Customer_Number__c: id, LastName: city, Email: email}
 """.replace("PURPOSE", PURPOSE)
+)
 KEY = "Customer_Number__c"
 
 
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SALESFORCE_SECRET", "s3cret")
-
-
-def change(root: Path, statement: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        connection.execute(statement)
-
-
-def run(root: Path, sync: str) -> dict[str, Any]:
-    """How a run of one sync ended."""
-    ended: dict[str, Any] = approved(root).run(sync).to_dict()["syncs"][0]
-    return ended
 
 
 def contacts(sandbox: SandboxServer) -> dict[str, dict[str, Any]]:

@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import SHOP, approved, make_project
-from mayfly.api import Project, RunRequest, load
+from end_to_end.audiences import (
+    ROWS,
+    a_list_follows,
+    a_run_has_their_token,
+    audience_files,
+    kinds_are_not_mixed,
+    logging_in,
+    what_is_interrupted_goes_on,
+)
+from end_to_end.projects import approved, make_project
+from mayfly.api import Project, load
 from mayfly.connectors.destinations.snap import LOGIN
 from mayfly.domain.errors import ConfigError
-from mayfly.sandbox.app import SandboxApp
 from mayfly.sandbox.oauth import OAuthSandbox
-from mayfly.sandbox.server import LoopbackServer, SandboxServer
+from mayfly.sandbox.server import SandboxServer
 from mayfly.sandbox.snap import SnapVendor
-from mayfly.services.scan_paths import scan_paths
-from oauth_world import Both, ended_at
+from oauth_world import ended_at
 
-FILES = (
-    SHOP
-    + """destinations:
-  snap:
-    type: snap
+FILES = audience_files(
+    """    type: snap
     account_id: account-1
     access_token: "env:SNAP_TOKEN"
-    endpoint: "URL"
-syncs:
-  to_snap:
-    id: to_snap
-    model: people
-    destination: snap
-    mode: audience
-    audience: People
-    purpose: ads
-    mapping: {EMAIL_SHA256: email}
-"""
+""",
+    "snap",
+    "{EMAIL_SHA256: email}",
 )
-ROWS = 6
 REDIRECT = "https://shop.example.com/snap"
 
 
@@ -62,27 +55,10 @@ def project(tmp_path: Path, sandbox: SandboxServer) -> Project:
     return approved(make_project(tmp_path, sandbox.url, rows=ROWS, text=FILES))
 
 
-def ran(project: Project, **asked: Any) -> dict[str, Any]:
-    """How a run of the sync ended."""
-    [ended] = project.run("to_snap", request=RunRequest(**asked)).to_dict()["syncs"]
-    return dict(ended)
-
-
 def held(vendor: SnapVendor) -> set[str]:
     """Digests in the only list."""
     [found] = vendor.segments.values()
     return set(found.members)
-
-
-def digest(address: str) -> str:
-    """As Snap wants it."""
-    return hashlib.sha256(address.encode()).hexdigest()
-
-
-def change(root: Path, sql: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        connection.execute(sql)
 
 
 def methods(sandbox: SandboxServer) -> list[str]:
@@ -97,23 +73,9 @@ def test_a_list_follows_the_model(
     """It is made and filled; who moves is moved, who withdraws or leaves is removed; a full
     refresh sends all again and empties nothing.
     """
-    ended = ran(project)
-    assert (ended["status"], ended["rows"]["delivered"]) == ("succeeded", ROWS)
-    before = held(vendor)
-    assert len(before) == ROWS
-    assert ran(project)["status"] == "no_changes"
-    change(tmp_path, "UPDATE people SET email = ' New@Example.com ' WHERE id = 0")
-    change(tmp_path, "UPDATE people SET ads = FALSE WHERE id = 1")
-    change(tmp_path, "DELETE FROM people WHERE id = 2")
-    ended = ran(project)
-    assert (ended["rows"]["delivered"], ended["rows"]["removed"]) == (1, 3)
-    assert held(vendor) - before == {digest("new@example.com")}
-    assert len(held(vendor)) == ROWS - 2
-    assert ran(project)["status"] == "no_changes"
-    removed = methods(sandbox).count("DELETE")
-    assert ran(project, full_refresh=True)["rows"]["delivered"] == ROWS - 2
-    assert methods(sandbox).count("DELETE") == removed
-    assert len(held(vendor)) == ROWS - 2
+    a_list_follows(
+        project, tmp_path, lambda: held(vendor), lambda: methods(sandbox).count("DELETE")
+    )
 
 
 @pytest.mark.slow
@@ -121,11 +83,7 @@ def test_what_is_interrupted_goes_on(
     project: Project, sandbox: SandboxServer, vendor: SnapVendor
 ) -> None:
     """Of a run that could not ask any more the next one hears, and nothing is sent twice."""
-    sandbox.app.faults.add({"path": "/v1/segments/*[0-9]", "kind": "503", "count": 5})
-    ended = ran(project)
-    assert (ended["status"], ended["rows"]["delivered"]) == ("held", 0)
-    assert ran(project)["status"] == "no_changes"
-    assert len(held(vendor)) == ROWS
+    what_is_interrupted_goes_on(project, sandbox, "/v1/segments/*[0-9]", lambda: held(vendor))
     assert methods(sandbox) == ["POST"]
 
 
@@ -134,10 +92,7 @@ def test_two_kinds_of_identifier_are_refused_before_a_row_is_read(
 ) -> None:
     """A list holds one; nobody is asked."""
     files = FILES.replace("{EMAIL_SHA256: email}", "{EMAIL_SHA256: email, PHONE_SHA256: phone}")
-    root = make_project(tmp_path, sandbox.url, rows=1, text=files)
-    refusals = load(root).plan("to_snap").to_dict()["syncs"][0]["refusals"]
-    assert [r["code"] for r in refusals] == ["identifiers_mixed"]
-    assert sandbox.app.recorder.total == 0
+    kinds_are_not_mixed(tmp_path, sandbox, files)
 
 
 @pytest.fixture
@@ -153,14 +108,13 @@ def logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
         token_path="/login/oauth2/access_token",
         redirect_uris=frozenset({REDIRECT}),
     )
-    tokens: Any = oauth.access_tokens  # grows
     login = (
         "access_token: connection:snap\n    client_id: client-1\n"
         f"    client_secret: env:SNAP_CLIENT_SECRET\n    redirect_uri: {REDIRECT}"
     )
     files = FILES.replace('access_token: "env:SNAP_TOKEN"', login)
-    with LoopbackServer(Both(oauth, SandboxApp(tokens=tokens))) as server:
-        yield make_project(tmp_path, server.url, rows=ROWS, text=files), oauth
+    with logging_in(tmp_path, oauth, files) as made:
+        yield made
 
 
 @pytest.mark.slow
@@ -172,9 +126,7 @@ def test_a_person_gives_the_address_that_the_browser_ended_at(
     shown: list[str] = []
     load(root).connect("snap", ask=lambda: f" {ended_at(shown[0])} ", show=shown.append)
     assert "redirect_uri=https%3A%2F%2Fshop.example.com%2Fsnap" in shown[0]
-    assert ran(approved(root))["rows"]["delivered"] == ROWS
-    assert oauth.token_requests == ["authorization_code", "refresh_token"]
-    assert scan_paths([root / ".mayfly"], known_values=sorted(oauth.access_tokens)) == []
+    a_run_has_their_token(root, oauth)
 
 
 @pytest.mark.slow

@@ -7,13 +7,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import SHOP, approved, get, make_project
-from mayfly.api import Project, RunRequest
+from end_to_end.projects import SHOP, approved, change, get, make_project, ran
+from mayfly.api import Project
 from mayfly.sandbox.server import SandboxServer
 from mayfly.sandbox.trade_desk import TradeDeskVendor
 from trade_desk_world import CLIENT_SECRET, api_key
@@ -53,20 +51,6 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, sandbox: SandboxServ
     return approved(make_project(tmp_path, sandbox.url, rows=20, text=text))
 
 
-def changed(root: Path, *statements: str) -> None:
-    """The warehouse's people, otherwise."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def ran(project: Project, **how: Any) -> dict[str, Any]:
-    """The one sync of a run."""
-    [sync] = project.run(request=RunRequest(**how)).to_dict()["syncs"]
-    found: dict[str, Any] = sync
-    return found
-
-
 def members(vendor: TradeDeskVendor) -> set[str]:
     """EUIDs in the segment."""
     found = vendor.members({"audience": "abc123/Loyal"})
@@ -95,7 +79,7 @@ def test_a_segment_is_kept_equal_to_who_agreed(
     calls = len(get(f"{sandbox.url}/_sandbox/requests"))
     assert ran(project)["status"] == "no_changes"
     assert len(get(f"{sandbox.url}/_sandbox/requests")) == calls
-    changed(
+    change(
         tmp_path,
         "UPDATE people SET ads = FALSE WHERE id = 7",
         "DELETE FROM people WHERE id = 8",
@@ -140,7 +124,7 @@ def test_who_opted_out_is_not_sent_again_and_removed_as_far_as_known(
     assert len(members(vendor)) == 39
     assert emails(vendor, "p3@example.com") < members(vendor)
     assert ran(project, full_refresh=True)["rows"]["rejected"] == 0
-    changed(tmp_path, "UPDATE people SET ads = FALSE WHERE id = 3")
+    change(tmp_path, "UPDATE people SET ads = FALSE WHERE id = 3")
     assert ran(project)["rows"]["removed"] == 2
     assert ran(project)["status"] == "no_changes"
 
@@ -195,7 +179,7 @@ def test_raw_identifiers_of_the_warehouse_go_as_they_are(
         "city: {}}", "city: {}, euid: {}, device: {class: device_id}}"
     ) + TO_TTD.replace("{EMAIL: email, PHONE: phone}", "{EUID: euid, DAID: device}")
     root = make_project(tmp_path, sandbox.url, rows=3, text=text)
-    changed(
+    change(
         root,
         "ALTER TABLE people ADD COLUMN euid VARCHAR",
         "ALTER TABLE people ADD COLUMN device VARCHAR",
@@ -210,6 +194,6 @@ def test_raw_identifiers_of_the_warehouse_go_as_they_are(
     found = sandbox.app.trade_desk.members({"audience": "abc123/Loyal"})
     assert found["fields"] == {"EUID": [raw], "DAID": ["00000000-0000-4000-8000-00000000000a"]}
     assert ran(project)["status"] == "no_changes"
-    changed(root, "UPDATE people SET ads = FALSE")
+    change(root, "UPDATE people SET ads = FALSE")
     assert ran(project)["rows"]["removed"] == 2
     assert sandbox.app.trade_desk.members({"audience": "abc123/Loyal"})["count"] == 0

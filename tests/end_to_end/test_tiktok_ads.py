@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
-from end_to_end.projects import SHOP, approved, get, make_project
-from mayfly.api import Project, RunRequest
+from end_to_end.projects import SHOP, approved, get, make_project, ran
+from mayfly.api import Project
 from mayfly.sandbox.server import SandboxServer
 
 TO_TIKTOK = """destinations:
@@ -32,13 +31,6 @@ def project(tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPa
     """Twenty people, of whom everything is approved."""
     monkeypatch.setenv("TIKTOK_TOKEN", "t0ken")
     return approved(make_project(tmp_path, sandbox.url, rows=20, text=SHOP + TO_TIKTOK))
-
-
-def ran(project: Project, **how: Any) -> dict[str, Any]:
-    """The one sync of a run."""
-    [sync] = project.run(request=RunRequest(**how)).to_dict()["syncs"]
-    found: dict[str, Any] = sync
-    return found
 
 
 def members(sandbox: SandboxServer) -> dict[str, set[str]]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
-from end_to_end.projects import approved, make_project
+from end_to_end.projects import approved, change, make_project, run
 from mayfly.api import load
 from mayfly.sandbox.server import SandboxServer
 
@@ -58,18 +56,6 @@ syncs:
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZENDESK_TOKEN", "token-1")
-
-
-def change(root: Path, statement: str) -> None:
-    """In the warehouse."""
-    with duckdb.connect(str(root / "shop.duckdb")) as connection:
-        connection.execute(statement)
-
-
-def run(root: Path, sync: str) -> dict[str, Any]:
-    """How a run of one sync ended."""
-    ended: dict[str, Any] = approved(root).run(sync).to_dict()["syncs"][0]
-    return ended
 
 
 def test_users_come_and_go(tmp_path: Path, sandbox: SandboxServer) -> None:
