@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from contract.plan_stores import MakeWarehouse
 from mayfly.domain.batch import SyncMode
 from mayfly.testing.plan_driver import Attempt, Step
-from mayfly.testing.plan_world import World
+from mayfly.testing.plan_world import ConsentBy, World
 
 SOAK = int(os.environ.get("MAYFLY_SOAK", "0"))
 EMAILS = [f"{prefix}{i}@example.com" for i in range(4) for prefix in ("a", "x")]
@@ -125,6 +125,7 @@ class Protocol(RuleBasedStateMachine):
     in_doubt: str | None = None
     by_identifier = False
     erases = False
+    consent_by: ConsentBy = "column"
     guard_rows = 3
 
     @initialize(people=st.dictionaries(KEYS, PEOPLE, min_size=5))
@@ -136,6 +137,7 @@ class Protocol(RuleBasedStateMachine):
             mode=self.mode,
             by_identifier=self.by_identifier,
             erases=self.erases,
+            consent_by=self.consent_by,
         )
         self.world.people = dict(people)
         self.world.edited()
@@ -279,12 +281,14 @@ def play(found: type[Protocol], case: str, examples: int, steps: int = 10) -> No
     )
 
 
+OF_WORLD = ("by_identifier", "erases", "consent_by")
+"""What of a case is the world's, not an attempt's."""
 CASES = [
-    pytest.param(SyncMode.AUDIENCE, {}, id="audience"),
-    pytest.param(SyncMode.MIRROR, {}, id="mirror"),
+    pytest.param(SyncMode.AUDIENCE, {"consent_by": "both"}, id="audience"),
+    pytest.param(SyncMode.MIRROR, {"consent_by": "table"}, id="mirror"),
     pytest.param(SyncMode.UPSERT, {}, id="upsert"),
     pytest.param(SyncMode.APPEND, {}, id="append"),
-    pytest.param(SyncMode.UPSERT, {"erases": True}, id="upsert-erasing"),
+    pytest.param(SyncMode.UPSERT, {"erases": True, "consent_by": "table"}, id="upsert-erasing"),
     pytest.param(SyncMode.UPSERT, {"erases": True, "by_identifier": True}, id="upsert-identifiers"),
     pytest.param(SyncMode.APPEND, {"markers": False, "in_doubt": "resend"}, id="append-resend"),
     pytest.param(SyncMode.APPEND, {"markers": False, "in_doubt": "skip"}, id="append-skip"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contract.plan_machine import CASES, EMAILS, SOAK, apply
+from contract.plan_machine import CASES, EMAILS, OF_WORLD, SOAK, apply
 from contract.plan_stores import ENGINES, MakeWarehouse, duckdb_file, maker
 from mayfly.domain.batch import SyncMode
 from mayfly.testing.plan_driver import Attempt, CrashError, Step
@@ -36,7 +36,7 @@ def story(
     changed, shared, rejected and gone, and one that loses its consent after it was planned and
     has it again in the end, unless everybody leaves.
     """
-    of_world = {name: more.pop(name) for name in ("by_identifier", "erases") if name in more}
+    of_world = {name: more.pop(name) for name in OF_WORLD if name in more}
     with make() as warehouse:
         world = World(warehouse=warehouse, mode=mode, **of_world)
         world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c0"), 3: (EMAILS[1], "c1")}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from contract.local_stores import READING_ROLE, any_maker_of, parquet_folder
-from contract.plan_machine import CASES, DAY_MS, EMAILS, SOAK, apply
+from contract.plan_machine import CASES, DAY_MS, EMAILS, OF_WORLD, SOAK, apply
 from contract.plan_stores import MakeWarehouse, duckdb_file
 from marks import IN_A_SOAK
 from mayfly.domain.batch import SyncMode
@@ -39,7 +39,7 @@ def tell(
     """A run finds its destination away after some rows, and the next finds it back, while people
     change, withdraw and are suppressed in between; then the truth.
     """
-    of_world = {name: more.pop(name) for name in ("by_identifier", "erases") if name in more}
+    of_world = {name: more.pop(name) for name in OF_WORLD if name in more}
     with make() as warehouse:
         world = World(warehouse=warehouse, mode=mode, **of_world)
         world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c0")}

@@ -28,7 +28,7 @@ models:
     primary_key: [id]
     columns: {id: {}, email: {class: email}, city: {}}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
   crm: {type: sqlite, path: crm.sqlite, kind: internal, owner: care, reason: answers}

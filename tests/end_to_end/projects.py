@@ -27,7 +27,7 @@ models:
     primary_key: [id]
     columns: {id: {}, email: {class: email}, phone: {class: phone, default_country: FR}, city: {}}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 """
 SHOP_WITH_ADS = """
 version: 1
@@ -41,7 +41,7 @@ models:
     primary_key: [id]
     columns: {id: {}, email: {class: email}, city: {class: city}, ads: {}}
     consent:
-      ads: {column: ads, equals: true}
+      ads: {column: ads, equals: true, constant: all agreed}
 """
 """Whether they agreed may be sent, too."""
 PEOPLE_TO_META = """models:
@@ -54,7 +54,7 @@ PEOPLE_TO_META = """models:
       email: {class: email}
       first_name: {class: first_name}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
 syncs:

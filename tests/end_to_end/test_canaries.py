@@ -73,7 +73,7 @@ models:
     primary_key: [id]
     columns: {id: {}, COLUMNS}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
 syncs:

@@ -24,7 +24,7 @@ from mayfly.services.approvals_lock import read_lock
 PARTNER = TEXT.replace("kind: internal, owner: care, reason: answers", "kind: external").replace(
     "    key: [id]\n", "    key: [id]\n    purpose: ads\n"
 )
-ADS = "    consent: {ads: {column: vip, equals: true, lawful_basis: consent}}\ndestinations:\n"
+ADS = "    consent: {ads: {column: vip, equals: true, constant: all agreed}}\ndestinations:\n"
 PARTNER = PARTNER.replace("destinations:\n", ADS).replace("id: {}", "id: {rule: pseudonym}")
 
 

@@ -22,7 +22,7 @@ models:
     primary_key: [id]
     columns: {id: {rule: pseudonym}, city: {rule: pseudonym}}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   agency: {type: sqlite, path: agency.sqlite}
 syncs:

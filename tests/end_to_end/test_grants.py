@@ -27,7 +27,7 @@ models:
     primary_key: [id]
     columns: {id: {}, email: {class: email}}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
   buyers:
     source: warehouse
     sql: SELECT p.id, o.total FROM people p JOIN shop."Orders" o ON o.pid = p.id WHERE p.ads

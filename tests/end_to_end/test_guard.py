@@ -22,7 +22,7 @@ models:
     primary_key: [id]
     columns: {id: {minimum: 0, maximum: 1000}, COLUMN: {class: postal_code}}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   partner: {type: sqlite, path: partner.sqlite, kind: external, owner: care, reason: measured}
 syncs:

@@ -21,7 +21,7 @@ models:
     primary_key: [external_id]
     columns: {external_id: {}, email: {class: email}, city: {}, news: {}}
     consent:
-      ads: {column: ads, equals: true}
+      ads: {column: ads, equals: true, constant: all agreed}
 destinations:
   inbox:
     type: intercom

@@ -22,7 +22,7 @@ models:
     table: customers
     primary_key: [id]
     columns: {id: {}, mail: {class: email}, vorname: {}, score: {}}
-    consent: {ads: {column: ok, equals: true}}
+    consent: {ads: {column: ok, equals: true, constant: all agreed}}
 destinations:
   meta: {type: meta_ads, account_id: "1", access_token: env:NO_TOKEN, endpoint: sandbox}
   crm: {type: duckdb, path: crm.duckdb, kind: internal, owner: care, reason: they answer}

@@ -34,7 +34,7 @@ models:
       currency: {}
       no_sale: {}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   conversions:
     type: meta_conversions

@@ -32,7 +32,7 @@ models:
       seen_at: {}
       number: {class: opaque_id}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
   crm: {type: sqlite, path: crm.sqlite, kind: internal, owner: care, reason: answers}

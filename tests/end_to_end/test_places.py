@@ -35,7 +35,7 @@ models:
     primary_key: [id]
     columns: {id: {rule: RULE}, email: {class: email}, city: {values: [Lyon, Nice]}}
     consent:
-      ads: {column: ads, equals: true}
+      ads: {column: ads, equals: true, constant: all agreed}
 destinations:
   lake: {OWNED DESTINATION}
 syncs:

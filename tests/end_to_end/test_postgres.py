@@ -33,7 +33,7 @@ models:
       points: {}
       seen_at: {}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   meta: {type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "URL"}
   crm:

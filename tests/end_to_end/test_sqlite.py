@@ -173,7 +173,7 @@ models:
     primary_key: [k, line]
     columns: {{k: {{}}, line: {{}}, {columns}}}
     consent:
-      ads: {{column: ads, equals: true, lawful_basis: consent}}
+      ads: {{column: ads, equals: true, lawful_basis: consent, constant: all agreed}}
 destinations:
   meta: {{type: meta_ads, account_id: "123", access_token: "env:META_TOKEN", endpoint: "{url}"}}
 syncs:

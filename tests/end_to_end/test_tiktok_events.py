@@ -30,7 +30,7 @@ models:
       address: {class: ip_address}
       total: {}
     consent:
-      ads: {column: ads, equals: true, lawful_basis: consent}
+      ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}
 destinations:
   tiktok:
     type: tiktok_events

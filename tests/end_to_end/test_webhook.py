@@ -29,7 +29,7 @@ models:
     primary_key: [id]
     columns: {id: {rule: RULE}, email: {class: email}, city: {values: [Lyon, Nice]}}
     consent:
-      ads: {column: ads, equals: true}
+      ads: {column: ads, equals: true, constant: all agreed}
 destinations:
   own: {type: webhook, OWNED url: "URL/webhook/own", secret: env:WEBHOOK_SECRET}
 syncs:

@@ -22,7 +22,7 @@ models:
     primary_key: [external_id]
     columns: {external_id: {}, email: {class: email}, name: {class: full_name}, city: {}}
     consent:
-      ads: {column: ads, equals: true}
+      ads: {column: ads, equals: true, constant: all agreed}
 destinations:
   desk:
     type: zendesk

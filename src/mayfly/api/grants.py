@@ -44,9 +44,18 @@ def _reads(project: Project, name: str) -> Iterator[TableRead]:
             yield _of_table(model, *model.table)
         else:
             yield from reads_of_sql(model.sql or "", dialect)
+        yield from _of_consent(model)
 
 
 def _of_table(model: ModelSettings, schema: str | None, table: str) -> TableRead:
     """The columns that a run selects: those declared, and those that state consent."""
-    names = {*model.columns, *(binding.column for binding in model.consent.values())}
+    names = {*model.columns, *(c for binding in model.consent.values() for c in binding.columns)}
     return TableRead(schema=schema, name=table, columns=tuple(sorted(names)))
+
+
+def _of_consent(model: ModelSettings) -> Iterator[TableRead]:
+    """The columns of consent tables that a run reads."""
+    for binding in model.consent.values():
+        if binding.table is not None:
+            schema, name = binding.table.name
+            yield TableRead(schema=schema, name=name, columns=tuple(sorted(binding.table.columns)))

@@ -30,6 +30,7 @@ from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import bytes_scanned
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
+from mayfly.services.check_plan import refuse_constant_consent
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.events import AnchorFailed
 from mayfly.services.events import Swept as SweptEvent
@@ -108,6 +109,7 @@ class Project:
                 )
                 counts, rows = plan.counts, plan.sample
                 refusals += key_refusals(counts)
+                refuse_constant_consent(counts, compiled.spec)
             except PolicyError as error:
                 refusals.append(refusal_of(error))
         return SyncPlan(

@@ -40,12 +40,28 @@ class SyncPlan:
             "mode": self.compiled.sync.mode,
             "destination": dict(self.destination),
             "purpose": self.compiled.sync.purpose,
+            "consent": self._consent(counts),
             "columns": [self._column(c) for c in self.compiled.columns],
             "rows": counts.to_dict(),
             "object": self.found.to_dict(),
             "bytes_scanned": self.bytes_scanned,
             "compiled_not_run": bool(self.never_asked),
             "refusals": [r.to_dict() for r in self.refusals],
+        }
+
+    def _consent(self, counts: PlanCounts) -> dict[str, Any] | None:
+        """What states consent, on what basis, and how many rows of the model it grants."""
+        binding = self.compiled.model.consent.get(self.compiled.sync.purpose or "")
+        if binding is None:
+            return None
+        return {
+            "column": binding.column,
+            "table": None if binding.table is None else binding.table.name[1],
+            "lawful_basis": binding.lawful_basis,
+            "notice_version": binding.notice_version,
+            "granted": counts.granted,
+            "constant": counts.granted > 0 and counts.withheld_consent == 0,
+            "constant_reason": binding.constant,
         }
 
     def _column(self, column: ColumnPlan) -> dict[str, Any]:

@@ -17,13 +17,20 @@ from mayfly.bootstrap import SPECS, App
 from mayfly.bootstrap.trial import TABLE, synthetic_warehouse, trial_app
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import UsageError
-from mayfly.domain.settings import ModelSettings, Project, SourceSettings, SyncSettings
+from mayfly.domain.settings import (
+    ConsentBinding,
+    ModelSettings,
+    Project,
+    SourceSettings,
+    SyncSettings,
+)
 from mayfly.services import approve as approvals
 from mayfly.services.compiled_sync import first_refusal
 from mayfly.services.synthetic_rows import synthetic_rows
 
 SYNC = "mayfly_test"
 _SOURCE = "mayfly_test"
+_AGREED = "mayfly_test_agreed"
 _TAKES_BACK = (SyncMode.AUDIENCE, SyncMode.MIRROR)
 
 
@@ -94,13 +101,26 @@ def _samples(project: Project, sync: SyncSettings) -> dict[str, str]:
 
 def _granted(model: ModelSettings, people: pa.Table) -> pa.Table:
     """They consent to every purpose that a column tells of."""
-    for binding in model.consent.values():
+    for binding in map(_told_by_column, model.consent.values()):
         value = binding.equals if binding.in_ is None else binding.in_[0]
+        if binding.column == _AGREED:
+            if _AGREED not in people.column_names:
+                people = people.append_column(_AGREED, pa.array([True] * people.num_rows))
+            continue
         place = people.schema.get_field_index(binding.column)
         kind = people.schema.field(place).type
         column = pa.array([value] * people.num_rows, kind)
         people = people.set_column(place, binding.column, column)
     return people
+
+
+def _told_by_column(binding: ConsentBinding) -> ConsentBinding:
+    """As a copy has it, which holds no consent table: who does not exist has said nothing."""
+    column = binding.column or _AGREED
+    equals = True if binding.column is None else binding.equals
+    return replace(
+        binding, column=column, equals=equals, table=None, withdrawn_at=None, constant=SYNC
+    )
 
 
 @contextmanager
@@ -119,7 +139,8 @@ def _copy(
         carried = {sync.mapping.get(name) for name in sync.key} == set(model.primary_key)
         if mode is SyncMode.UPSERT and SyncMode.MIRROR in spec.modes and carried:
             mode = SyncMode.MIRROR
-        copied = replace(model, source=_SOURCE, table=(None, TABLE), sql=None)
+        consent = {purpose: _told_by_column(b) for purpose, b in model.consent.items()}
+        copied = replace(model, source=_SOURCE, table=(None, TABLE), sql=None, consent=consent)
         project = replace(
             app.project,
             root=Path(name),

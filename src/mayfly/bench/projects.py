@@ -31,7 +31,7 @@ models:
     primary_key: [id]
     columns: {id: {}, email: {class: email}, phone: {class: phone}, zip: {class: postal_code},
       first_name: {class: first_name}, last_name: {class: last_name}, city: {}, points: {}}
-    consent: {ads: {column: ads, equals: true, lawful_basis: consent}}
+    consent: {ads: {column: ads, equals: true, lawful_basis: consent, constant: all agreed}}
 destinations:
 """
 _HTTP = """

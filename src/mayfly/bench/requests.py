@@ -335,7 +335,7 @@ def _subject(type_: str) -> Subject:
         "table": "people",
         "primary_key": ["id"],
         "columns": {column: {} for column in {"id", *columns}},
-        "consent": {"ads": {"column": "ads", "equals": True}},
+        "consent": {"ads": {"column": "ads", "equals": True, "constant": "made up"}},
     }
     shop = {"type": "duckdb", "path": "shop.duckdb"}
     whole = {

@@ -147,6 +147,7 @@ class App:
                 limit=limit,
                 full_refresh=full_refresh,
                 renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
+                now_ms=self.clock.now_ms(),
                 refusals=refusals(settings, sync),
             )
         )

@@ -86,6 +86,7 @@ def _bill(to: Console, sync: SyncPlan) -> None:
         f"purpose: {document['purpose'] or 'none bound'}"
     )
     to.print(f"{where['kind']}: {where['processor'] or 'no owner named'}{country}")
+    _consent(to, document["consent"])
     table = _table("column", "class", "rule", "changed in", "leaves as")
     for c in document["columns"]:
         table.add_row(c["from"], c["class"], c["rule"], c["where"], c["to"])
@@ -111,6 +112,20 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     for refusal in document["refusals"]:
         column = f" ({refusal['column']})" if refusal["column"] else ""
         to.print(f"[red]refused[/red] {refusal['code']}{column}: {refusal['message']}")
+
+
+def _consent(to: Console, consent: Mapping[str, Any] | None) -> None:
+    """What states consent, on what basis and notice, and that it says yes of everybody."""
+    if consent is None:
+        return
+    parts = [f"{kind} {consent[kind]}" for kind in ("column", "table") if consent[kind]]
+    named = (("lawful_basis", "basis"), ("notice_version", "notice"))
+    parts += [f"{word}: {consent[key]}" for key, word in named if consent[key]]
+    parts.append(f"grants {consent['granted']:,} rows")
+    if consent["constant"]:
+        why = consent["constant_reason"]
+        parts.append(f"every row (approved: {why})" if why else "every row")
+    _say(to, f"consent: {', '.join(parts)}")
 
 
 _HOW_VALUES_CAME = {

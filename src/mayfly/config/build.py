@@ -170,18 +170,9 @@ def _model(
     table: tuple[str | None, str] | None = dbt.tables.get(name)
     marks = dbt.marks.get(name, {})
     if model.table is not None:
-        # A folder has no schemas: a dot belongs to the file's name.
-        schema, _, last = ("", "", model.table)
-        if source.type != "files":
-            schema, _, last = model.table.rpartition(".")
-        table = (schema or None, last)
+        table = _table(model.table, source.type)
     columns = {k: _column(k, c, marks.get(k, Mark())) for k, c in model.columns.items()}
-    consent = {
-        k: s.ConsentBinding(
-            purpose=k, **(c.model_dump() | {"in_": None if c.in_ is None else tuple(c.in_)})
-        )
-        for k, c in model.consent.items()
-    }
+    consent = {k: _consent(k, c, model, source.type) for k, c in model.consent.items()}
     return s.ModelSettings(
         name=name,
         source=model.source,
@@ -191,6 +182,45 @@ def _model(
         columns=columns,
         consent=consent,
         dbt=dbt.written.get(name) or None,
+    )
+
+
+def _table(name: str, kind: str) -> tuple[str | None, str]:
+    """A folder has no schemas: a dot belongs to the file's name."""
+    if kind == "files":
+        return None, name
+    schema, _, last = name.rpartition(".")
+    return schema or None, last
+
+
+def _consent(
+    purpose: str, consent: m.ConsentFile, model: m.ModelFile, kind: str
+) -> s.ConsentBinding:
+    given = consent.model_dump(exclude={"table"})
+    return s.ConsentBinding(
+        purpose=purpose,
+        **(given | {"in_": None if consent.in_ is None else tuple(consent.in_)}),
+        table=None if consent.table is None else _events(purpose, consent.table, model, kind),
+    )
+
+
+def _events(
+    purpose: str, table: m.ConsentTableFile, model: m.ModelFile, kind: str
+) -> s.ConsentTableSettings:
+    return s.ConsentTableSettings(
+        name=_table(table.name, kind),
+        subject=table.subject,
+        matches=table.matches or model.primary_key[0],
+        purpose=table.purpose,
+        purposes=tuple(table.purposes or (purpose,)),
+        state=table.state,
+        granted=tuple(table.granted),
+        unknown=tuple(table.unknown),
+        time=table.time,
+        valid_until=table.valid_until,
+        without_end=table.without_end,
+        source=table.source,
+        sources=None if table.sources is None else tuple(table.sources),
     )
 
 

@@ -77,11 +77,43 @@ class Checker:
         for column_name, column_file in model.columns.items():
             self._column(name, column_name, column_file)
         for purpose, consent in model.consent.items():
-            if (consent.equals is None) == (consent.in_ is None):
-                message = f"models.{name}.consent.{purpose}: expected one of equals and in"
-                twice = ("in",) if consent.in_ is not None else ()
-                spot = self._spots.key(*at, "consent", purpose, *twice)
-                self._findings.add(spot, "consent_values", message)
+            self._consent(name, model, purpose, consent)
+
+    def _consent(self, name: str, model: m.ModelFile, purpose: str, consent: m.ConsentFile) -> None:
+        at, label = ("models", name, "consent", purpose), f"models.{name}.consent.{purpose}"
+        values = [key for key in ("equals", "in_") if getattr(consent, key) is not None]
+        if consent.column is None and consent.table is None:
+            message = f"{label}: key `column` is missing; consent needs it, a `table`, or both"
+            self._findings.add(self._spots.key(*at), "missing_key", message)
+        elif len(values) != (consent.column is not None):
+            found = (
+                "one of equals and in" if consent.column else "no equals and no in without column"
+            )
+            last = tuple(v.rstrip("_") for v in values[-1:])
+            spot = self._spots.key(*at, *last)
+            self._findings.add(spot, "consent_values", f"{label}: expected {found}")
+        if consent.table is not None:
+            self._consent_table(label, model, consent.table, *at, "table")
+
+    def _consent_table(
+        self, label: str, model: m.ModelFile, table: m.ConsentTableFile, *at: str
+    ) -> None:
+        source = self._parsed.sources.get(model.source)
+        if source is None or source.type != "files":
+            self._table(f"{label}.table.name", table.name, *at, "name")
+        if table.matches is None and len(model.primary_key) != 1:
+            message = (
+                f"{label}.table: key `matches` is missing; the primary key has several columns"
+            )
+            self._findings.add(self._spots.key(*at), "missing_key", message)
+        for key, needed in (("without_end", "valid_until"), ("sources", "source")):
+            if getattr(table, key) and getattr(table, needed) is None:
+                message = f"{label}.table: key `{needed}` is missing; `{key}` needs it"
+                self._findings.add(self._spots.key(*at, key), "missing_key", message)
+        twice = [value for value in table.unknown if value in table.granted]
+        if twice:
+            message = f"{label}.table: a state stands in both granted and unknown"
+            self._findings.add(self._spots.key(*at, "unknown"), "consent_values", message)
 
     def _anchor(self, name: str, anchor: m.AnchorFile) -> None:
         at = ("anchors", name)

@@ -17,7 +17,7 @@ CODES = {
     "bad_webhook": "an address that is not `https://HOST/PATH`, without a query",
     "connection_differs": "a connection of a destination of another type or endpoint",
     "connection_elsewhere": "`connection:` for a secret other than a destination's log-in",
-    "consent_values": "not exactly one of `equals` and `in`",
+    "consent_values": "not exactly one of `equals` and `in`, or a state in two lists",
     "control_character": "a character that cannot be seen",
     "dbt_adapter": "a `ref` in a source of another type than dbt's adapter",
     "dbt_ambiguous": "a `ref` that several nodes of dbt are called",

@@ -109,16 +109,71 @@ class ColumnFile(Part):
     maximum: float | None = Field(default=None, description="Greatest number that may leave.")
 
 
-class ConsentFile(Part):
-    """Which column states consent; exactly one of `equals` and `in`."""
+Spellings = Annotated[list[Scalar], Field(min_length=1)]
 
-    column: Line = Field(description="Column of the model.", examples=["ads_opt_in"])
-    equals: Scalar | None = Field(default=None, description="The value that grants.")
-    in_: Annotated[list[Scalar], Field(min_length=1)] | None = Field(
-        default=None, alias="in", description="The values that grant."
+
+class ConsentTableFile(Part):
+    """A table of the model's source with an event in each row; the latest of a subject counts."""
+
+    name: Line = Field(description="`[schema.]name`.", examples=["consents"])
+    subject: Line = Field(
+        description="Column that names whom an event is about.", examples=["customer_id"]
     )
+    matches: Line | None = Field(
+        default=None,
+        description="Column of the model with the same; by default its primary key, of one column.",
+    )
+    purpose: Line = Field(
+        description="Column that says what an event is about.", examples=["purpose"]
+    )
+    purposes: Spellings | None = Field(
+        default=None, description="How it writes this purpose; by default as its name here."
+    )
+    state: Line = Field(description="Column that says yes or no.", examples=["state"])
+    granted: Spellings = Field(description="The states that grant.")
+    unknown: list[Scalar] = Field(
+        default=[], description="States that neither grant nor withdraw; no, like any other."
+    )
+    time: Line = Field(description="Column that says when.", examples=["recorded_at"])
+    valid_until: Line | None = Field(
+        default=None, description="Column that says until when a grant counts."
+    )
+    without_end: bool = Field(
+        default=False, description="Whether a grant counts for ever where that column is null."
+    )
+    source: Line | None = Field(
+        default=None, description="Column that says where an event came from."
+    )
+    sources: Spellings | None = Field(
+        default=None, description="The sources whose grants count; by default all."
+    )
+
+
+class ConsentFile(Part):
+    """What states consent: a column with exactly one of `equals` and `in`, a table, or both, which
+    must agree then.
+    """
+
+    column: Line | None = Field(
+        default=None, description="Column of the model.", examples=["ads_opt_in"]
+    )
+    equals: Scalar | None = Field(default=None, description="The value that grants.")
+    in_: Spellings | None = Field(default=None, alias="in", description="The values that grant.")
+    table: ConsentTableFile | None = Field(default=None, description="A table of events.")
     lawful_basis: Line | None = Field(
         default=None, description="For the record.", examples=["consent"]
+    )
+    notice_version: Line | None = Field(
+        default=None,
+        description="Version of the notice that people agreed to, for the record.",
+        examples=["2026-03"],
+    )
+    withdrawn_at: Line | None = Field(
+        default=None,
+        description="Column of the model that says since when a row does not grant.",
+    )
+    constant: Line | None = Field(
+        default=None, description="Why every row of the model may grant: an approver's word."
     )
 
 

@@ -351,6 +351,8 @@ def model_at(path: Path, merged: Merged) -> type[Part] | None:
             return m.ColumnFile
         case ("models", _, "consent", _):
             return m.ConsentFile
+        case ("models", _, "consent", _, "table"):
+            return m.ConsentTableFile
         case _:
             return m.SyncFile
 

@@ -88,6 +88,7 @@ def reference_page() -> str:
     parts.append(_section("`models.NAME`", m.ModelFile))
     parts.append(_section("`models.NAME.columns.COLUMN`", m.ColumnFile))
     parts.append(_section("`models.NAME.consent.PURPOSE`", m.ConsentFile))
+    parts.append(_section("`models.NAME.consent.PURPOSE.table`", m.ConsentTableFile))
     for tag, model in variants("destinations").items():
         parts.append(_section(f"`destinations.NAME`, type `{tag}`", model))
         for key, (title, inner) in _inner(model).items():

@@ -33,7 +33,8 @@ def project_schema(sources: Any = None) -> dict[str, Any]:
     _tidy(schema, is_properties=False)
     definitions = schema["$defs"]
     definitions["ModelFile"]["oneOf"] = [_has(key) for key in ("table", "sql", "file", "ref")]
-    definitions["ConsentFile"]["oneOf"] = [_has(key) for key in ("equals", "in")]
+    by_column = {**_has("column"), "oneOf": [_has(key) for key in ("equals", "in")]}
+    definitions["ConsentFile"]["anyOf"] = [by_column, _has("table")]
     for name, definition in definitions.items():
         if name.endswith("Destination") and "owner" in definition["properties"]:
             definition["if"] = {

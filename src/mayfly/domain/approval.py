@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mayfly.domain.settings import Project
+from mayfly.domain.settings import ConsentBinding, Project
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 NOT_PINNED = frozenset(
@@ -73,14 +73,7 @@ def approval_document(
         "primary_key": list(model.primary_key),
         "columns": columns,
         "purpose": sync.purpose,
-        "consent": None
-        if binding is None
-        else {
-            "column": binding.column,
-            "equals": binding.equals,
-            "in": list(binding.in_ or ()),
-            "lawful_basis": binding.lawful_basis,
-        },
+        "consent": None if binding is None else _consent(binding),
         "destination": {
             "name": destination.name,
             "type": destination.type,
@@ -93,6 +86,24 @@ def approval_document(
         "object": sync.audience or sync.table,
         "key": list(sync.key),
         "outside_repertoire": sync.outside_repertoire,
+    }
+
+
+def _consent(binding: ConsentBinding) -> dict[str, Any]:
+    """What states consent. A binding of a column alone keeps the fingerprint it had."""
+    more: dict[str, Any] = {
+        "notice_version": binding.notice_version,
+        "withdrawn_at": binding.withdrawn_at,
+        "constant": binding.constant,
+    }
+    if binding.table is not None:
+        more["table"] = json.loads(json.dumps(asdict(binding.table)))
+    return {
+        "column": binding.column,
+        "equals": binding.equals,
+        "in": list(binding.in_ or ()),
+        "lawful_basis": binding.lawful_basis,
+        **{key: value for key, value in more.items() if value is not None},
     }
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mayfly.domain.consent import Spelling
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SecretRef:
@@ -126,14 +128,56 @@ class ColumnSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConsentTableSettings:
+    """Events of consent in another table of the model's source, and what of them counts.
+
+    `name` is the table, `matches` the model's column with the same as `subject`.
+    """
+
+    name: tuple[str | None, str]
+    subject: str
+    matches: str
+    purpose: str
+    purposes: tuple[Spelling, ...]
+    state: str
+    granted: tuple[Spelling, ...]
+    unknown: tuple[Spelling, ...] = ()
+    time: str
+    valid_until: str | None = None
+    without_end: bool = False
+    source: str | None = None
+    sources: tuple[Spelling, ...] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table that are read, each once."""
+        named = (self.subject, self.purpose, self.state, self.time, self.valid_until, self.source)
+        return tuple(dict.fromkeys(c for c in named if c is not None))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConsentBinding:
-    """Which column states consent to one purpose, and what value grants it."""
+    """What states consent to one purpose: a column and the values that grant, a table, or both.
+
+    `constant` is the reason why every row may grant, `withdrawn_at` the column that says since
+    when a row does not.
+    """
 
     purpose: str
-    column: str
+    column: str | None = None
     equals: bool | str | int | None = None
     in_: tuple[bool | str | int, ...] | None = None
+    table: ConsentTableSettings | None = None
     lawful_basis: str | None = None
+    notice_version: str | None = None
+    withdrawn_at: str | None = None
+    constant: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the model that it reads."""
+        matches = self.table.matches if self.table else None
+        return tuple(c for c in (self.column, self.withdrawn_at, matches) if c is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from mayfly.planning.consent import consent_state, consented_model
 from mayfly.planning.spec import PlanField, PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.privacy.gate import Form
@@ -112,22 +113,11 @@ def model_columns(spec: PlanSpec) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def consent_state(spec: PlanSpec, sql: SqlDialect, column_sql: str) -> str:
-    """1 granted, 0 refused, null unknown."""
-    if spec.consent is None:
-        return "1"
-    granted = f"WHEN {sql.is_one_of(column_sql, spec.consent.values)} THEN 1 ELSE 0"
-    return f"CASE WHEN {column_sql} IS NULL THEN NULL {granted} END"
-
-
 def granted_model(spec: PlanSpec, sql: SqlDialect, columns: Sequence[str]) -> str:
     """The model's rows whose consent is granted now, with key columns k0… and some columns."""
     wanted = ", ".join([*model_keys(spec, sql), *columns])
-    where = ""
-    if spec.consent is not None:
-        column = sql.quote(spec.consent.column)
-        where = f" WHERE ({consent_state(spec, sql, column)}) = 1"
-    return f"SELECT {wanted} FROM ({spec.model_sql}) AS mf_model{where}"
+    where = f" WHERE ({consent_state(spec, sql)}) = 1" if spec.consent is not None else ""
+    return f"SELECT {wanted} FROM {consented_model(spec, sql)}{where}"
 
 
 def source_fingerprint(spec: PlanSpec, sql: SqlDialect) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from mayfly.domain.batch import SyncMode
 from mayfly.planning.columns import (
-    consent_state,
     counted_fields,
     country_of,
     granted_model,
@@ -28,6 +27,7 @@ from mayfly.planning.columns import (
     value_fields,
     wide_values,
 )
+from mayfly.planning.consent import consent_state, consented_model
 from mayfly.planning.names import Names
 from mayfly.planning.shared import Shared
 from mayfly.planning.spec import PlanField, PlanSpec, RowClass, SuppressionColumn
@@ -254,8 +254,7 @@ class ScanSql:
         """The model with fingerprint and consent state; `here` tells a row from a gap."""
         spec, sql = self._spec, self._sql
         columns = [*model_keys(spec, sql), f"{source_fingerprint(spec, sql)} AS fp", "TRUE AS here"]
-        consent = sql.quote(spec.consent.column) if spec.consent else "NULL"
-        columns.append(f"{consent_state(spec, sql, consent)} AS g")
+        columns.append(f"{consent_state(spec, sql)} AS g")
         columns += [f"{sql.quote(c)} AS x{i}" for i, c in enumerate(model_columns(spec))]
         if spec.destination_key:
             types = {f.column: f.arrow_type for f in spec.fields}
@@ -268,7 +267,7 @@ class ScanSql:
             cases = (f"WHEN {f.unfit_sql} THEN {i}" for i, f in enumerate(unfit_fields(spec)))
             columns.append(f"CASE {' '.join(cases)} END AS unfit")
         limit = f" LIMIT {int(spec.limit)}" if spec.limit is not None else ""
-        return f"SELECT {', '.join(columns)} FROM ({spec.model_sql}) AS mf_model{limit}"
+        return f"SELECT {', '.join(columns)} FROM {consented_model(spec, sql)}{limit}"
 
     def _class_case(self) -> str:
         """The class of a row, from consent, state and fingerprint."""

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from mayfly.domain.batch import Operation, SyncMode
+from mayfly.domain.consent import Spelling, Spellings
 from mayfly.privacy.gate import Form
 from mayfly.privacy.rules import CanonicalKind
 
@@ -136,11 +137,54 @@ class SuppressionColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consent:
-    """The consent filter over one column; null is unknown, and unknown is no."""
+class TypedColumn:
+    """A column that statements read by its type."""
 
-    column: str
-    values: tuple[bool | int | str, ...]
+    name: str
+    arrow_type: pa.DataType
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentTable:
+    """Events of consent in a table of the same source.
+
+    Args:
+        relation: FROM item.
+        subject: column that names whom an event is about.
+        matches: column of the model with the same.
+        purpose, state: columns.
+        time: when it was said.
+        valid_until: how long that counts; None where for ever.
+        source: where it came from; None where that does not matter.
+        spellings: what of these counts.
+    """
+
+    relation: str
+    subject: TypedColumn
+    matches: TypedColumn
+    purpose: str
+    state: str
+    time: TypedColumn
+    valid_until: TypedColumn | None = None
+    source: str | None = None
+    spellings: Spellings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """The consent filter; null is unknown, and unknown is no.
+
+    Args:
+        column: of the model; None where the table alone tells.
+        values: of that column that grant.
+        table: of events; where both are bound both must grant.
+        constant: whether every row may grant.
+    """
+
+    column: str | None = None
+    values: tuple[Spelling, ...] = ()
+    table: ConsentTable | None = None
+    constant: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +212,7 @@ class PlanSpec:
         batch_rows: rows in a batch, at most.
         renew_before_ms: rows last delivered before that moment (milliseconds since 1970) are sent
             again; None where a destination keeps what it was given.
+        now_ms: the moment (milliseconds since 1970) at which consent is asked for.
     """
 
     identity: StateIdentity
@@ -190,6 +235,7 @@ class PlanSpec:
     limit: int | None = None
     full_refresh: bool = False
     renew_before_ms: int | None = None
+    now_ms: int = 0
 
     @property
     def add_operation(self) -> Operation:
@@ -255,6 +301,8 @@ class PlanCounts:
     """Row counts of a plan. `resend` are re-sends for another reason than new values, `due` those
     of members that the destination would soon forget.
 
+    `granted` are rows of the model whose consent is granted.
+
     `outside` are rows withheld for a value that SQL may not hash, `outside_worker` values that the
     worker hashed instead. `values` counts values, of fields where there is something to say.
     """
@@ -266,6 +314,7 @@ class PlanCounts:
     withheld_consent: int = 0
     withdrawn: int = 0
     unknown: int = 0
+    granted: int = 0
     left: int = 0
     suppressed: int = 0
     rejected_before: int = 0

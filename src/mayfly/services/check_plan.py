@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from mayfly.domain.batch import Operation
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.spec import Plan, PlanSpec, RowClass
+from mayfly.planning.spec import Plan, PlanCounts, PlanSpec, RowClass
 
 GUARD_SHARE = 0.20
 GUARD_ROWS = 100
+CONSTANT_ROWS = 100
+"""So many rows that all grant are no chance any more: of people of whom nine in ten agree, once in
+40,000 times."""
 
 
 def check_plan(
@@ -22,9 +25,11 @@ def check_plan(
         guard_rows: fewer rows taken back or sent again are never a mass change.
 
     Raises:
-        PolicyError: `key_null`, `key_duplicate`, `destination_key_duplicate`, `mass_change`.
+        PolicyError: `key_null`, `key_duplicate`, `destination_key_duplicate`, `consent_constant`,
+            `mass_change`.
     """
     _refuse_keys(plan, spec)
+    refuse_constant_consent(plan.counts, spec)
     counts = plan.counts
     # A full refresh was asked for: that all rows go again is no surprise; who would leave still is.
     resend = 0 if spec.full_refresh else counts.resend
@@ -43,6 +48,26 @@ def check_plan(
             f"known consent any more, {resend} by a changed rule or mapping.",
             hint=f"If that is meant, run once with --accept removals={guarded}.",
         )
+
+
+def refuse_constant_consent(counts: PlanCounts, spec: PlanSpec) -> None:
+    """Of so many people some refuse: where nobody does, what is read is no answer of theirs.
+
+    Raises:
+        PolicyError: `consent_constant`.
+    """
+    consent = spec.consent
+    if not spec.external or consent is None or consent.constant:
+        return
+    if counts.withheld_consent or counts.granted < CONSTANT_ROWS:
+        return
+    raise PolicyError(
+        "consent_constant",
+        f"Sync {spec.identity.sync}: the consent source grants all {counts.granted} rows of the "
+        "model, as a constant would.",
+        hint="Bind what people answered. Where the model holds only who agreed, say so under "
+        "`constant` of the binding, which is part of the approval.",
+    )
 
 
 def _refuse_keys(plan: Plan, spec: PlanSpec) -> None:

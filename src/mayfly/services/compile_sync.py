@@ -41,6 +41,7 @@ from mayfly.privacy.rules import (
     version_text,
 )
 from mayfly.privacy.rules.probe import RuleUse
+from mayfly.services.bind_consent import bind_consent
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.type_fields import FieldTyper, Found
 
@@ -67,9 +68,7 @@ class _Compiler:
     def model_sql(self) -> str:
         """One SELECT over the allowed columns only."""
         names = list(self.model.columns)
-        for binding in self.model.consent.values():
-            if binding.column not in names:
-                names.append(binding.column)
+        names += [c for c in self._bound() if c not in names]
         columns = ", ".join(self.r.dialect.quote(n) for n in names)
         if self.model.table is not None:
             relation = self.r.source.relation(*self.model.table)
@@ -78,6 +77,10 @@ class _Compiler:
                 f"({check_model_sql(self.model.sql or '', self.r.source.dialect)}) AS mf_query"
             )
         return self.r.dialect.model(f"SELECT {columns} FROM {relation}")
+
+    def _bound(self) -> Sequence[str]:
+        """Columns of the model that say whose consent is granted, or lead to it."""
+        return list(dict.fromkeys(c for b in self.model.consent.values() for c in b.columns))
 
     def _names_behind(self) -> NamesBehind:
         written = self.model.sql
@@ -97,7 +100,7 @@ class _Compiler:
             found=self.found,
             behind=self._names_behind(),
         )
-        consent = self._consent()
+        consent = self._consent(infos)
         fields, gate = [], []
         for name, column in self.sync.mapping.items():
             made = typer.field(name, infos[column])
@@ -136,6 +139,7 @@ class _Compiler:
             limit=self.r.limit,
             full_refresh=self.r.full_refresh,
             renew_before_ms=self.r.renew_before_ms,
+            now_ms=self.r.now_ms,
         )
         return CompiledSync(
             sync=self.sync,
@@ -173,8 +177,7 @@ class _Compiler:
             return []
         relation = self.r.source.relation(*self.model.table)
         has = {c.name.casefold() for c in self.r.source.describe(f"SELECT * FROM {relation}")}
-        bound = [binding.column for binding in self.model.consent.values()]
-        wanted = dict.fromkeys([*self.model.columns, *bound])
+        wanted = dict.fromkeys([*self.model.columns, *self._bound()])
         return [name for name in wanted if name.casefold() not in has]
 
     def _uses(self, infos: Mapping[str, ColumnInfo]) -> list[RuleUse]:
@@ -223,7 +226,7 @@ class _Compiler:
                 "`state: source` with a source that may be written.",
             )
 
-    def _consent(self) -> Consent | None:
+    def _consent(self, infos: Mapping[str, ColumnInfo]) -> Consent | None:
         purpose = self.sync.purpose
         binding = self.model.consent.get(purpose) if purpose else None
         if binding is None:
@@ -231,11 +234,10 @@ class _Compiler:
                 self.found.refuse(
                     "consent_not_bound",
                     f"Sync {self.sync.name} goes to a third party and needs a purpose that the "
-                    f"model binds to a consent column.",
+                    f"model binds to a consent column or table.",
                 )
             return None
-        values = binding.in_ if binding.in_ else (binding.equals,)
-        return Consent(column=binding.column, values=tuple(v for v in values if v is not None))
+        return bind_consent(self.r, binding, infos, self.found)
 
     def _key(self, info: ColumnInfo) -> KeyColumn:
         try:

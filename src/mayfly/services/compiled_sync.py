@@ -74,7 +74,8 @@ class CompileRequest:
 
     `differing` tells which rules the source's server does not compute as Python does;
     `suppression_forms` by which versions of the canonical forms entries of the list were made.
-    `renew_before_ms` is as in `PlanSpec`; `refusals` are those of the destination's connector.
+    `renew_before_ms` and `now_ms` are as in `PlanSpec`; `refusals` are those of the destination's
+    connector.
     """
 
     project: Project
@@ -90,6 +91,7 @@ class CompileRequest:
     limit: int | None = None
     full_refresh: bool = False
     renew_before_ms: int | None = None
+    now_ms: int = 0
     refusals: Sequence[Refusal] = ()
 
 

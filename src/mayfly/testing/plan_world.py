@@ -11,19 +11,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 import pyarrow as pa
 
 from mayfly.domain.batch import SyncMode
+from mayfly.domain.consent import Spellings
 from mayfly.domain.held import HeldBatch
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.spec import (
     Consent,
+    ConsentTable,
     KeyColumn,
     PlanField,
     PlanSpec,
     StateIdentity,
     SuppressionColumn,
+    TypedColumn,
 )
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.ledger import OpenBatch, OpenCopy
@@ -34,6 +38,7 @@ from mayfly.privacy.gate import Form
 from mayfly.testing.fake_destination import FakeWorld
 
 Person = tuple[str | None, str]
+ConsentBy = Literal["column", "table", "both"]
 ModelRow = tuple[int, str | None, str, bool | None]
 
 
@@ -102,6 +107,33 @@ def _world_fields(sql: SqlDialect, *, by_identifier: bool, salt: str) -> list[Pl
     ]
 
 
+def _world_consent(source: Source, sql: SqlDialect, consent_by: ConsentBy) -> Consent:
+    """By the column `ok`, by a table of events that says the same, or by both."""
+    column = None if consent_by == "table" else "ok"
+    if consent_by == "column":
+        return Consent(column=column, values=(True,))
+    truth = "CASE WHEN ok THEN 'given' WHEN NOT ok THEN 'withdrawn' END"
+    times = pa.timestamp("us") if sql.has_times else pa.string()
+    texts = "1970-01-01 00:00:00.000000", "1970-01-01 00:00:00.001000"
+    first, second = (sql.moment(t) if sql.has_times else sql.literal(t) for t in texts)
+    people = source.relation(None, "people")
+    # Everybody agreed once; what is true now was said later.
+    events = (
+        f"(SELECT id AS subject, 'ads' AS purpose, 'given' AS state, {first} AS told FROM {people} "
+        f"UNION ALL SELECT id, 'ads', {truth}, {second} FROM {people})"
+    )
+    table = ConsentTable(
+        relation=events,
+        subject=TypedColumn(name="subject", arrow_type=pa.int64()),
+        matches=TypedColumn(name="id", arrow_type=pa.int64()),
+        purpose="purpose",
+        state="state",
+        time=TypedColumn(name="told", arrow_type=times),
+        spellings=Spellings(purposes=("ads",), granted=("given",)),
+    )
+    return Consent(column=column, values=(True,) if column else (), table=table)
+
+
 def world_spec(
     source: Source,
     sql: SqlDialect,
@@ -114,6 +146,8 @@ def world_spec(
     versions: str = "v1",
     salt: str = "",
     batch_rows: int = 3,
+    consent_by: ConsentBy = "column",
+    now_ms: int = 0,
 ) -> PlanSpec:
     """The world's one sync over table `people(id, email, city, ok)`.
 
@@ -143,12 +177,13 @@ def world_spec(
         model_sql=sql.model(model),
         keys=keys,
         fields=tuple(fields),
-        consent=Consent(column="ok", values=(True,)),
+        consent=_world_consent(source, sql, consent_by),
         suppression=(_suppressed(sql, fields, sent=by_identifier and not salt),),
         versions=versions,
         erase_withdrawn=erases,
         suppression_version=suppression_version,
         batch_rows=batch_rows,
+        now_ms=now_ms,
     )
 
 
@@ -273,6 +308,7 @@ class World:
     Attributes:
         by_identifier: whether the destination holds identifiers, as an audience always does.
         erases: whether an upsert takes back who withdrew.
+        consent_by: what states consent.
         people, consent: the model, and each key's consent (granted where it is not named).
         rejected_emails: what the destination refuses, from now on.
         history: what was wanted after each edit, so that a run can be held to its own time.
@@ -285,6 +321,7 @@ class World:
     mode: SyncMode
     by_identifier: bool = False
     erases: bool = False
+    consent_by: ConsentBy = "column"
     people: dict[int, Person] = field(default_factory=dict)
     consent: dict[int, bool | None] = field(default_factory=dict)
     rejected_emails: set[str] = field(default_factory=set)
@@ -375,6 +412,8 @@ class World:
             suppression_version=self.list_version,
             versions=self.versions,
             salt=self.salt,
+            consent_by=self.consent_by,
+            now_ms=self.now_ms,
         )
 
     def store(self, identity: StateIdentity) -> PlanStore:

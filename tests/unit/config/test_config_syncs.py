@@ -8,6 +8,8 @@ import pytest
 
 from config_faults import Faults, check, swap, to_crm
 
+_BOUND = "column: ads_opt_in, equals: true"
+_TABLE = "{name: consents, subject: cid, purpose: p, state: s, granted: [given], time: at}"
 FAULTS: Faults = {
     "equals and in": (
         swap("equals: true,", "equals: true, in: [true],"),
@@ -29,6 +31,41 @@ FAULTS: Faults = {
         7,
         "missing_key",
         "`column`",
+    ),
+    "values without a column": (
+        swap(_BOUND, "equals: true, table: " + _TABLE),
+        19,
+        13,
+        "consent_values",
+        "without column",
+    ),
+    "a table of two dots": (
+        swap(_BOUND, "table: " + _TABLE.replace("name: consents", "name: a.b.c")),
+        19,
+        27,
+        "bad_table",
+        "schema.name",
+    ),
+    "an end for ever without one": (
+        swap(_BOUND, "table: " + _TABLE.replace("time: at", "time: at, without_end: true")),
+        19,
+        101,
+        "missing_key",
+        "`valid_until`",
+    ),
+    "sources without a source": (
+        swap(_BOUND, "table: " + _TABLE.replace("time: at", "time: at, sources: [web]")),
+        19,
+        101,
+        "missing_key",
+        "`source`",
+    ),
+    "a state that grants and does not": (
+        swap(_BOUND, "table: " + _TABLE.replace("time: at", "time: at, unknown: [given]")),
+        19,
+        101,
+        "consent_values",
+        "both granted and unknown",
     ),
     "no such source": (
         swap("source: shop", "source: shp"),

@@ -13,7 +13,13 @@ from mayfly.config.secrets import Secret, parse_reference, resolve, resolve_stor
 from mayfly.domain.classes import CLASSES
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.names import is_name, nearest
-from mayfly.domain.settings import ColumnSettings, ConsentBinding, Project, SecretRef
+from mayfly.domain.settings import (
+    ColumnSettings,
+    ConsentBinding,
+    ConsentTableSettings,
+    Project,
+    SecretRef,
+)
 
 HEAD = "version: 1\nworkspace: {name: shop}\n"
 EXAMPLE = (Path(__file__).parent / "example.yml").read_text("utf-8")
@@ -106,7 +112,9 @@ sources:
 models:
   a: {source: a, table: orders.2026, primary_key: [id], columns: {id: }}
   b: {source: b, table: crm.people, primary_key: [id], columns: {id: {values: [x, y]}},
-      consent: {ads: {column: c, in: [1, "yes", true]}}}
+      consent: {ads: {column: c, in: [1, "yes", true]}, mail: {notice_version: "2026-03", table: {
+          name: crm.consents, subject: person, purpose: about, state: said, granted: [given, 1],
+          time: at, valid_until: ends, without_end: true}}}}
 destinations:
   pg: {type: postgres, dsn: env:DSN, schema: x, kind: internal, owner: Data, reason: our own}
   lite: {type: sqlite, path: /srv/own.db}
@@ -125,6 +133,22 @@ syncs:
     assert project.models["b"].table == ("crm", "people")
     assert project.models["b"].columns["id"].values == ("x", "y")
     assert project.models["b"].consent["ads"].in_ == (1, "yes", True)
+    assert project.models["b"].consent["mail"] == ConsentBinding(
+        purpose="mail",
+        notice_version="2026-03",
+        table=ConsentTableSettings(
+            name=("crm", "consents"),
+            subject="person",
+            matches="id",
+            purpose="about",
+            purposes=("mail",),
+            state="said",
+            granted=("given", 1),
+            time="at",
+            valid_until="ends",
+            without_end=True,
+        ),
+    )
     pg, lite, out = (project.destinations[name] for name in ("pg", "lite", "out"))
     assert (pg.kind, pg.owner, pg.reason) == ("internal", "Data", "our own")
     assert pg.options == {"dsn": SecretRef(kind="env", name="DSN"), "schema": "x"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.domain.settings import (
     ColumnSettings,
     ConsentBinding,
+    ConsentTableSettings,
     DestinationSettings,
     KeysSettings,
     ModelSettings,
@@ -140,6 +141,31 @@ def with_option(project: Project, name: str, value: object) -> Project:
     return with_destination(project, options={**options, name: value})
 
 
+EVENTS = ConsentTableSettings(
+    name=(None, "consents"),
+    subject="customer",
+    matches="loyalty_no",
+    purpose="purpose",
+    purposes=("ads",),
+    state="state",
+    granted=("given",),
+    time="at",
+)
+TABLE_CHANGES: dict[str, Any] = {
+    "name": ("crm", "consents"),
+    "subject": "other",
+    "matches": "email",
+    "purpose": "about",
+    "purposes": ("ads", "Ads"),
+    "state": "said",
+    "granted": ("given", "renewed"),
+    "unknown": ("asked",),
+    "time": "noted_at",
+    "valid_until": "ends",
+    "without_end": True,
+    "source": "channel",
+    "sources": ("web",),
+}
 _NEW_COLUMN = {"EMAIL": "email", "PHONE": "phone", "EXTERN_ID": "loyalty_no"}
 CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
     "class": (lambda p: with_column(p, cls="none"), "column EMAIL (class)"),
@@ -181,6 +207,16 @@ CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
     "consent column": (lambda p: with_consent(p, column="terms"), "consent (column)"),
     "consent value": (lambda p: with_consent(p, equals=False), "consent (equals)"),
     "consent of another type": (lambda p: with_consent(p, equals=1), "consent (equals)"),
+    "notice": (
+        lambda p: with_consent(p, notice_version="2026-03"),
+        "consent (notice_version)",
+    ),
+    "every row": (lambda p: with_consent(p, constant="all agreed"), "consent (constant)"),
+    "time of withdrawals": (
+        lambda p: with_consent(p, withdrawn_at="left_at"),
+        "consent (withdrawn_at)",
+    ),
+    "consent table": (lambda p: with_consent(p, table=EVENTS), "consent (table)"),
     "consent values": (lambda p: with_consent(p, in_=("yes",)), "consent (in)"),
     "lawful basis": (
         lambda p: with_consent(p, lawful_basis="contract"),
@@ -248,6 +284,24 @@ def test_another_target_is_not_approved(project: Project, store: SqlStore) -> No
     """An approval for dev says nothing of prod."""
     approve_it(project, store)
     assert refusal(replace(project, target="prod"), store).code == "not_approved"
+
+
+@pytest.mark.parametrize("name", sorted(TABLE_CHANGES))
+def test_every_part_of_a_consent_table_is_pinned(
+    project: Project, store: SqlStore, name: str
+) -> None:
+    """Which rows grant is decided by all of it."""
+    assert set(TABLE_CHANGES) == {f.name for f in fields(ConsentTableSettings)}
+    bound = with_consent(project, table=EVENTS)
+    approve_it(bound, store)
+    other = replace(EVENTS, **{name: TABLE_CHANGES[name]})
+    assert "consent (table)" in refusal(with_consent(bound, table=other), store).message
+
+
+def test_a_binding_of_a_column_alone_keeps_its_fingerprint(project: Project) -> None:
+    """What is new is in the document only where it is used."""
+    document = approval_document(project, SYNC, TYPES)
+    assert set(document["consent"]) == {"column", "equals", "in", "lawful_basis"}
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES))

@@ -9,8 +9,16 @@ import pytest
 
 from mayfly.domain.batch import Operation, SyncMode
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.spec import BatchInfo, KeyColumn, Plan, PlanCounts, PlanSpec, StateIdentity
-from mayfly.services.check_plan import check_plan
+from mayfly.planning.spec import (
+    BatchInfo,
+    Consent,
+    KeyColumn,
+    Plan,
+    PlanCounts,
+    PlanSpec,
+    StateIdentity,
+)
+from mayfly.services.check_plan import CONSTANT_ROWS, check_plan
 
 SPEC = PlanSpec(
     identity=StateIdentity(workspace="w", target="dev", sync="people", destination="d"),
@@ -86,3 +94,30 @@ def test_one_faulty_key_refuses(count: str, code: str) -> None:
     with pytest.raises(PolicyError, match=f"{code}: .* 1 ") as caught:
         check_plan(plan, SPEC, accept_removals=10**9)
     assert caught.value.hint
+
+
+CONSENT = Consent(column="ads", values=(True,))
+ADS = replace(SPEC, external=True, consent=CONSENT)
+
+
+def constant(spec: PlanSpec = ADS, **counts: int) -> bool:
+    """Whether such counts are those of a constant."""
+    try:
+        check_plan(Plan(counts=PlanCounts(**counts)), spec, accept_removals=0)
+    except PolicyError as error:
+        return error.code == "consent_constant"
+    return False
+
+
+def test_consent_of_everybody_is_a_constant_to_the_row() -> None:
+    """A hundred rows that all grant; one row fewer, or one that does not, may be chance."""
+    assert constant(granted=CONSTANT_ROWS)
+    assert not constant(granted=CONSTANT_ROWS - 1)
+    assert not constant(granted=10_000, withheld_consent=1)
+
+
+def test_an_approver_may_say_that_everybody_grants() -> None:
+    """And one's own systems are not asked."""
+    assert not constant(replace(ADS, consent=replace(CONSENT, constant=True)), granted=1_000)
+    assert not constant(replace(ADS, external=False), granted=1_000)
+    assert not constant(replace(ADS, consent=None), granted=1_000)

@@ -37,6 +37,7 @@ from mayfly.ports.source import SqlSession
 from mayfly.privacy.gate import Form
 
 BATCH_BYTES = 64_000_000
+_NOT_GRANTED = (RowClass.LEFT, RowClass.WITHDRAWN, RowClass.UNKNOWN, RowClass.WITHHELD)
 
 
 def pages(
@@ -313,6 +314,7 @@ class PlanMaker:
             withheld_consent=n[RowClass.WITHHELD] + n[RowClass.WITHDRAWN] + n[RowClass.UNKNOWN],
             withdrawn=n[RowClass.WITHDRAWN],
             unknown=n[RowClass.UNKNOWN],
+            granted=sum(count for c, count in n.items() if c not in _NOT_GRANTED),
             left=n[RowClass.LEFT],
             suppressed=n[RowClass.SUPPRESSED],
             rejected_before=n[RowClass.REJECTED_BEFORE],

@@ -118,6 +118,11 @@ class ClickhouseDialect(SqlDialect):
             return f"toString(CAST({column_sql} AS Nullable(Bool)))"
         return f"CAST({column_sql} AS Nullable(String))"
 
+    def microseconds(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """Of days, too."""
+        del arrow_type
+        return f"toUnixTimestamp64Micro(toDateTime64({column_sql}, 6, 'UTC'))"
+
     def matches(self, text_sql: str, pattern: str) -> str:
         """RE2, anchored at both ends."""
         return f"match({text_sql}, {literal(f'^(?:{pattern})$')})"

@@ -106,6 +106,14 @@ class SqlDialect(ABC):
     def render(self, column_sql: str, arrow_type: pa.DataType) -> str:
         """One canonical text per value of a type, whatever the session's settings."""
 
+    def microseconds(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """Microseconds since 1970 of a day or time, in UTC where it has no zone; null where it is
+        no moment.
+        """
+        if pa.types.is_date(arrow_type):
+            column_sql, arrow_type = self.cast(column_sql, "timestamp"), pa.timestamp("us")
+        return self.cast(self.render(column_sql, arrow_type), self.bigint)
+
     @abstractmethod
     def matches(self, text_sql: str, pattern: str) -> str:
         """Whether the whole text matches a simple pattern."""
@@ -457,6 +465,13 @@ class SqlDialect(ABC):
 
 def _exists(item: str, where: str) -> str:
     return f"EXISTS (SELECT 1 FROM {item} WHERE {where})"
+
+
+def subject_text(sql: SqlDialect, column_sql: str, arrow_type: pa.DataType) -> str:
+    """A column that names a data subject as a text that is compared by its bytes."""
+    if pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type):
+        return sql.as_text(column_sql)
+    return sql.render(column_sql, arrow_type)
 
 
 def refuse_key_type(name: str, arrow_type: pa.DataType) -> None:

@@ -64,6 +64,12 @@ class DuckdbDialect(SqlDialect):
             return f"to_json({column_sql})::VARCHAR"
         return f"({column_sql})::VARCHAR"
 
+    def microseconds(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """Not of infinity."""
+        day = pa.types.is_date(arrow_type)
+        time = f"CAST({column_sql} AS TIMESTAMP)" if day else column_sql
+        return f"CASE WHEN isfinite({column_sql}) THEN epoch_us({time}) END"
+
     def joined(self, texts_sql: Sequence[str]) -> str:
         """An expression may be 1,000 operators deep, and a table 2,000 columns wide."""
         return f"concat({', '.join(texts_sql)})"

@@ -157,6 +157,13 @@ class MysqlDialect(SqlDialect):
             )
         return self.as_text(column_sql)
 
+    def microseconds(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """Not of a day that there is not."""
+        del arrow_type
+        there = f"month({column_sql}) > 0 AND dayofmonth({column_sql}) > 0"
+        since = f"timestampdiff(MICROSECOND, '1970-01-01', {column_sql})"
+        return f"CASE WHEN {there} THEN {since} END"
+
     def matches(self, text_sql: str, pattern: str) -> str:
         """PCRE; a dollar would also stand before a last line break."""
         return f"({self.as_text(text_sql)} REGEXP {self.literal(f'^(?:{pattern})' + END)})"

@@ -62,6 +62,12 @@ class PostgresDialect(SqlDialect):
             return f"to_json({column_sql})::text"
         return f"({column_sql})::text"
 
+    def microseconds(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """Not of infinity."""
+        del arrow_type
+        number = f"(extract(epoch FROM {column_sql}) * 1000000)::bigint"
+        return f"CASE WHEN isfinite({column_sql}) THEN {number} END"
+
     def matches(self, text_sql: str, pattern: str) -> str:
         """POSIX, anchored at both ends."""
         return f"({text_sql}) ~ {literal('^(?:' + pattern + ')$')}"

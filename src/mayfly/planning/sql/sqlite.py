@@ -110,6 +110,15 @@ class SqliteDialect(SqlDialect):
             return f"CAST({column_sql} AS TEXT)"
         return exact_text(column_sql)
 
+    def microseconds(self, column_sql: str, arrow_type: pa.DataType) -> str:
+        """Of texts as ISO 8601 has them, to the millisecond; a number is no time here."""
+        del arrow_type
+        formed = f"{column_sql} GLOB '[0-9][0-9][0-9][0-9]-*'"
+        seconds = f"CAST(strftime('%s', {column_sql}) AS INTEGER) * 1000000"
+        rest = f"CAST(substr(strftime('%f', {column_sql}), 4, 3) AS INTEGER) * 1000"
+        text = f"typeof({column_sql}) = 'text' AND {formed}"
+        return f"CASE WHEN {text} THEN {seconds} + {rest} END"
+
     def matches(self, text_sql: str, pattern: str) -> str:
         """Lent."""
         return f"mf_matches({text_sql}, {literal(pattern)})"
