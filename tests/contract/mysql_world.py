@@ -111,6 +111,7 @@ def mysql_world(server: MariaDB, database: str) -> SourceWorld:
         writable=True,
         sql=_SQL,
         make=partial(make_table, server, database),
+        owner=partial(server.query, database=database),
         odd_names=(*_NAMES, "x" * 64, "é" * 64),
         odd_tables=('o"dd', "two words.é'; --", "select", "Upper", "upper", "y" * 64),
         types=MYSQL_TYPES,

@@ -159,6 +159,7 @@ def postgres_world(dsn: str) -> SourceWorld:
         writable=True,
         sql=PostgresDialect(),
         make=partial(make_table, dsn),
+        owner=partial(as_owner, dsn),
         odd_names=(*ODD_NAMES, "Id", "id", "ID", "ctid ", "é" * 31),
         odd_tables=('o"dd', "two words.é'; --", "select", "Upper", "upper", "y" * 63),
         types=POSTGRES_TYPES,
@@ -206,6 +207,11 @@ def sqlite_file(folder: Path) -> Path:
     return path
 
 
+def _as_sqlite_owner(path: Path, statement: str) -> None:
+    with as_file_owner(path) as connection:
+        connection.execute(statement)
+
+
 def sqlite_world(folder: Path) -> SourceWorld:
     """A file of its own."""
     path = sqlite_file(folder)
@@ -214,6 +220,7 @@ def sqlite_world(folder: Path) -> SourceWorld:
         writable=True,
         sql=SqliteDialect(),
         make=partial(make_file_table, path),
+        owner=partial(_as_sqlite_owner, path),
         odd_names=(*ODD_NAMES, "É", "é"),
         odd_tables=('o"dd', "two words.é'; --", "select", "UPPER", "tick`"),
         types=SQLITE_TYPES,

@@ -77,6 +77,11 @@ def _file(folder: Path) -> Path:
     return path
 
 
+def _as_duckdb_owner(path: Path, statement: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(statement)
+
+
 def _make_duckdb(path: Path, name: str, rows: pa.Table) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.register("given", rows)
@@ -95,6 +100,7 @@ class TestDuckdb(SourceContract):
             writable=True,
             sql=DuckdbDialect(),
             make=partial(_make_duckdb, path),
+            owner=partial(_as_duckdb_owner, path),
             types=DUCKDB_TYPES,
         )
 

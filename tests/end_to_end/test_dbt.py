@@ -17,7 +17,7 @@ from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
 from mayfly.config.load import ConfigProblemsError
-from mayfly.domain.approval import approval_document
+from mayfly.domain.approval import Compiled, approval_document
 from mayfly.domain.errors import ConfigError
 from mayfly.services.approvals_lock import read_lock
 
@@ -133,7 +133,7 @@ def test_without_marks_an_approval_is_what_it_was(tmp_path: Path) -> None:
     project = load(root)
     project.approve(actor="tester")
     assert read_lock(root) == before
-    document = approval_document(project.app.project, "to_crm", {})
+    document = approval_document(project.app.project, "to_crm", Compiled())
     assert [c for c in document["columns"] if "mark" in c] == []
 
 

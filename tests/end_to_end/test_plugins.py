@@ -17,7 +17,7 @@ from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
 from mayfly.config.load import load_project, schema_for, validate_project
-from mayfly.domain.approval import approval_document
+from mayfly.domain.approval import Compiled, approval_document
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.sandbox.server import SandboxServer
 from plugin_world import example, install, on_the_path
@@ -173,7 +173,7 @@ def test_settings_of_a_plug_in_are_checked_as_all_others(tmp_path: Path, site: P
     (root / "mayfly.yml").write_text(whole.replace("path: data", "path: data, token: env:T"))
     project = load_project(root)
     assert repr(project.sources["shop"].options["token"]) == "SecretRef(env:T)"
-    address = approval_document(project, "to_crm", {})["source"]
+    address = approval_document(project, "to_crm", Compiled())["source"]
     assert (address["plugin"], address["token"]) == ("mayfly-jsonl", "SecretRef(env:T)")
 
 

@@ -173,7 +173,7 @@ class Project:
                 [s.name for s in syncs],
                 actor=actor or actor_id(os.environ),
                 now=self.app.clock.now(),
-                types_of=self._types(syncs),
+                compiled_of=self._compiled(syncs),
             )
         approved = [
             {
@@ -193,7 +193,7 @@ class Project:
             self.app.project,
             self.app.store,
             [s.name for s in syncs],
-            types_of=self._types(syncs),
+            compiled_of=self._compiled(syncs),
             now=self.app.clock.now(),
         )
         asked = [p.to_dict() for p in found]
@@ -209,9 +209,9 @@ class Project:
         [sync] = self.select([name])
         return proposed(self.app, sync)
 
-    def _types(self, syncs: Sequence[SyncSettings]) -> approvals.TypesOf:
-        types = {s.name: self.app.compile(s, run="approve").column_types for s in syncs}
-        return types.__getitem__
+    def _compiled(self, syncs: Sequence[SyncSettings]) -> approvals.CompiledOf:
+        pinned = {s.name: self.app.compile(s, run="approve").pinned for s in syncs}
+        return pinned.__getitem__
 
     def keys(self, act: KeyAct = "versions", version: str = "") -> dict[str, Any]:
         """Versions of the key encryption key; first rotate, rewrap or destroy `version` where

@@ -49,7 +49,7 @@ class RunRequest:
 
 def require_approved(app: App, compiled: CompiledSync) -> None:
     """Refuse a sync that is not what somebody approved."""
-    approvals.require_approved(app.project, app.store, compiled.sync.name, compiled.column_types)
+    approvals.require_approved(app.project, app.store, compiled.sync.name, compiled.pinned)
 
 
 def run_syncs(
@@ -226,12 +226,12 @@ def _remembered(app: App, sync: SyncSettings, *, dry: bool) -> Iterator[Circuit]
 
 def _require_approved(app: App, compiled: CompiledSync, *, dry: bool) -> None:
     """What is missing is noted, so that its 30 days begin once."""
-    name, types = compiled.sync.name, compiled.column_types
+    name, pinned = compiled.sync.name, compiled.pinned
     try:
         require_approved(app, compiled)
     except PolicyError:
         if not dry:
-            approvals.note_pending(app.project, app.store, name, types, app.clock.now())
+            approvals.note_pending(app.project, app.store, name, pinned, app.clock.now())
         raise
     if not dry:
         app.store.end_pending_approval(compiled.sync.id, app.project.target)

@@ -156,14 +156,14 @@ def _copy(
             dbt=None,
         )
         trial = trial_app(app, project)
-        types = trial.compile(trial.project.syncs[SYNC], run="test").column_types
+        pinned = trial.compile(trial.project.syncs[SYNC], run="test").pinned
         approvals.approve_syncs(
             trial.project,
             trial.store,
             [SYNC],
             actor=SYNC,
             now=trial.clock.now(),
-            types_of=lambda _: types,
+            compiled_of=lambda _: pinned,
         )
         yield trial, empty
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from mayfly.adapters.egress import allow_hosts
@@ -12,7 +12,9 @@ from mayfly.ports.source import (
     Source,
     SqlSession,
     TableInfo,
+    ViewText,
     bytes_scanned,
+    views_among,
 )
 
 
@@ -68,6 +70,13 @@ class GuardedSource:
         """See `bytes_scanned`."""
         with allow_hosts(self._hosts):
             return bytes_scanned(self._source, query)
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `views_among`."""
+        with allow_hosts(self._hosts):
+            return views_among(self._source, names)
 
     def facts(self) -> ServerFacts:
         """See `Source.facts`."""

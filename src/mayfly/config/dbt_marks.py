@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 
 from mayfly.config.dbt_manifest import Column, Node
 from mayfly.config.findings import shown, suggestion
-from mayfly.domain.classes import CLASSES
+from mayfly.domain.classes import CLASSES, PERSONAL, rank, stricter_class
 
-PERSONAL = "personal"
-"""In place of a class: a person's data, and nobody said of what kind."""
+__all__ = ["FIDES", "PERSONAL", "BadMark", "Mark", "Marks", "rank", "stricter_class"]
 
 TAGS = ("pii", "contains_pii", "personal", "personal_data", "sensitive", "confidential", "gdpr")
 KEYS = ("contains_pii", "pii", "personal_data", "sensitive")
@@ -22,8 +21,6 @@ _CATEGORIES = ("data_category", "data_categories")
 _OWN = ("class", "block")
 _NO = ("false", "no", "none", "0", "")
 _BLOCKED = "blocked"
-# Ids, and digests, tell a person apart and do not say who it is.
-_IDS = ("hashed", "dirty_hashed", "uuid", "opaque_id")
 
 # Fides data categories of which a class holds; what is below one belongs to it, too.
 FIDES = {
@@ -158,29 +155,6 @@ class Marks:
 
     def _refuse(self, place: str, message: str, hint: str) -> None:
         self.bad.append(BadMark(place=place, message=message, hint=hint))
-
-
-def stricter_class(declared: str | None, mark: str | None) -> tuple[str | None, bool, bool]:
-    """The class that holds of a column, whether it is closed, and whether the two contradict.
-
-    Args:
-        declared: in the project files.
-        mark: as `Mark.cls`.
-    """
-    if mark is None or mark == declared:
-        return declared, False, False
-    if mark == PERSONAL:
-        return declared, rank(declared) < rank(PERSONAL), False
-    if rank(mark) > rank(declared):
-        return mark, True, False
-    return declared, False, rank(mark) == rank(declared) == rank(PERSONAL)
-
-
-def rank(cls: str | None) -> int:
-    """How strict a class is: nothing, an id, a person's, special."""
-    if cls in (None, "none"):
-        return 0
-    return {"special": 3}.get(str(cls), 1 if cls in _IDS else 2)
 
 
 def _stricter(one: Mark, other: Mark) -> Mark:

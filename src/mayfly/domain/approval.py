@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +26,60 @@ NOT_PINNED = frozenset(
 """Options of destinations that may change without an approval; any other may not."""
 
 
-def approval_document(
-    project: Project, sync_name: str, column_types: Mapping[str, str]
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """What an approval pins that only the source and the compiled sync tell.
+
+    What says nothing is left out of the document: a project keeps the fingerprints it had until
+    it has something new to pin.
+
+    Args:
+        types: model column to the source engine's type name.
+        query: the model's SQL in canonical form; None of a table.
+        lineage: model column to the columns of tables it is made of; none of a plain table.
+        views: by name, the digest of each view below the model, or why there is none.
+        found: model column to a class that was found and is stricter than what is declared.
+        rules: destination field to the version of its rule, where that is not the first.
+    """
+
+    types: Mapping[str, str] = field(default_factory=dict)
+    query: str | None = None
+    lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
+    found: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, int] = field(default_factory=dict)
+
+    def as_before(self) -> Compiled | None:
+        """As approvals of earlier releases pinned it; None where there is what they did not see."""
+        unseen = self.views or self.found or self.rules
+        return None if unseen else Compiled(types=self.types)
+
+
+def approval_document(project: Project, sync_name: str, compiled: Compiled) -> dict[str, Any]:
     """Everything that decides what leaves a sync, and where to.
 
     Args:
         project: the project under one target.
         sync_name: of the sync.
-        column_types: model column to the source engine's type name.
+        compiled: what the source and the compiled sync tell.
     """
     sync = project.syncs[sync_name]
     model = project.models[sync.model]
     destination = project.destinations[sync.destination]
     columns = []
-    for field, name in sorted(sync.mapping.items()):
+    for field_name, name in sorted(sync.mapping.items()):
         column = model.columns[name]
-        # A project without dbt keeps the fingerprints it had.
-        mark = {} if column.mark is None else {"mark": column.mark}
+        more: dict[str, Any] = {
+            "mark": column.mark,
+            "lineage": list(compiled.lineage.get(name, ())) or None,
+            "found": compiled.found.get(name),
+            "rule_version": compiled.rules.get(field_name),
+        }
         columns.append(
             {
-                "field": field,
+                "field": field_name,
                 "column": name,
-                "type": column_types.get(name, ""),
+                "type": compiled.types.get(name, ""),
                 "class": column.cls,
                 "rule": column.rule,
                 "default_country": column.default_country,
@@ -57,11 +88,13 @@ def approval_document(
                 "values": list(column.values or ()),
                 "minimum": column.minimum,
                 "maximum": column.maximum,
-                **mark,
+                # A project without them keeps the fingerprints it had.
+                **{key: value for key, value in more.items() if value is not None},
             }
         )
     binding = model.consent.get(sync.purpose) if sync.purpose else None
-    query = hashlib.sha256(model.sql.encode()).hexdigest() if model.sql else None
+    text = compiled.query or model.sql
+    query = hashlib.sha256(text.encode()).hexdigest() if text else None
     return {
         "workspace": project.workspace.name,
         "target": project.target,
@@ -73,7 +106,8 @@ def approval_document(
         "primary_key": list(model.primary_key),
         "columns": columns,
         "purpose": sync.purpose,
-        "consent": None if binding is None else _consent(binding),
+        "consent": None if binding is None else _consent(binding, compiled),
+        **({"views": dict(compiled.views)} if compiled.views else {}),
         "destination": {
             "name": destination.name,
             "type": destination.type,
@@ -89,12 +123,14 @@ def approval_document(
     }
 
 
-def _consent(binding: ConsentBinding) -> dict[str, Any]:
+def _consent(binding: ConsentBinding, compiled: Compiled) -> dict[str, Any]:
     """What states consent. A binding of a column alone keeps the fingerprint it had."""
     more: dict[str, Any] = {
         "notice_version": binding.notice_version,
         "withdrawn_at": binding.withdrawn_at,
         "constant": binding.constant,
+        "lineage": {c: list(compiled.lineage[c]) for c in binding.columns if c in compiled.lineage}
+        or None,
     }
     if binding.table is not None:
         more["table"] = json.loads(json.dumps(asdict(binding.table)))

@@ -69,6 +69,7 @@ _NAMES = {
     "fts3_tokenizer", "fts5", "edit", "readfile", "writefile", "dbstat",
     "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
 }  # fmt: skip
+_FOLDS_SMALL = ("postgres", "redshift")
 _CATALOGS = ("information_schema", "pg_catalog", "pg_toast", "pg_temp", "system", "temp")
 _CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_", "dbstat", "fts5vocab", "bytecode")
 _FILE_LIKE = re.compile(
@@ -97,6 +98,48 @@ def check_model_sql(sql: str, dialect: DialectName) -> str:
     for node in query.walk():
         _check_node(node, dialect)
     return str(query.sql(dialect=parser_of(dialect), comments=False))
+
+
+def parsed(sql: str, dialect: DialectName) -> exp.Expr:
+    """A query that `check_model_sql` has passed, in the names that its engine knows it by.
+
+    Raises:
+        PolicyError: as `check_model_sql`.
+    """
+    query = _single(sql, dialect)
+    if dialect in _FOLDS_SMALL:
+        for name in query.find_all(exp.Identifier):
+            if not name.args.get("quoted"):
+                name.set("this", name.name.lower())
+    return query
+
+
+def parsed_view(sql: str, dialect: DialectName) -> tuple[exp.Expr, tuple[str, ...]] | None:
+    """The query of a view, and the names it gives its columns; None where it cannot be parsed.
+
+    Args:
+        sql: the query, or the statement that makes the view.
+        dialect: of its engine.
+    """
+    try:
+        made = parsed(sql, dialect)
+    except PolicyError:
+        return None
+    if not isinstance(made, exp.Create):
+        return (made, ()) if isinstance(made, exp.Query) else None
+    query, head = made.expression, made.this
+    columns = head.expressions if isinstance(head, exp.Schema) else []
+    names = tuple(column.name for column in columns)
+    return (query, names) if isinstance(query, exp.Query) else None
+
+
+def canonical_view(sql: str, dialect: DialectName) -> str:
+    """A view's text without comments and in one layout; as it is where it cannot be parsed."""
+    try:
+        made = _single(sql, dialect)
+    except PolicyError:
+        return sql.strip()
+    return str(made.sql(dialect=parser_of(dialect), comments=False))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -124,6 +124,36 @@ class EstimatingSource(Protocol):
 
     def estimate(self, query: str) -> int | None:
         """Bytes that a query would read, found without running it; None where nobody can tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewText:
+    """What a view is made of, as its engine keeps it.
+
+    Args:
+        schema: that it stands in.
+        sql: its query, or the statement that makes it; None where this user may not read it.
+    """
+
+    schema: str | None
+    sql: str | None
+
+
+@runtime_checkable
+class ViewSource(Protocol):
+    """What a source may promise beside `Source`: its engine tells what views are made of."""
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """Those of some names (schema, name) that are views, read from the catalog alone."""
+
+
+def views_among(
+    source: Source, names: Sequence[tuple[str | None, str]]
+) -> Mapping[tuple[str | None, str], ViewText]:
+    """See `ViewSource`; nothing of a source that does not tell."""
+    return source.views(names) if isinstance(source, ViewSource) and names else {}
 
 
 def bytes_scanned(source: Source, query: str) -> int | None:

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from mayfly.domain.approval import Difference, approval_document, differences, fingerprint
+from mayfly.domain.approval import (
+    Compiled,
+    Difference,
+    approval_document,
+    differences,
+    fingerprint,
+)
 from mayfly.domain.errors import PolicyError
 from mayfly.domain.held import HoldException, limit_seconds
 from mayfly.domain.retention import RetentionClass
@@ -24,7 +30,7 @@ PENDING = timedelta(
     seconds=limit_seconds(RetentionClass.TEMPORARY, HoldException.SCHEMA_PENDING_APPROVAL)
 )
 
-TypesOf = Callable[[str], Mapping[str, str]]
+CompiledOf = Callable[[str], Compiled]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ class Pending:
 
 
 def pending(
-    project: Project, store: Store, names: Sequence[str], *, types_of: TypesOf, now: datetime
+    project: Project, store: Store, names: Sequence[str], *, compiled_of: CompiledOf, now: datetime
 ) -> list[Pending]:
     """What differs from the approvals in force."""
     found: list[Pending] = []
@@ -65,15 +71,16 @@ def pending(
     for name in names:
         sync = project.syncs[name]
         model = project.models[sync.model]
-        document = approval_document(project, name, types_of(name))
+        compiled_now = compiled_of(name)
+        document = approval_document(project, name, compiled_now)
         mark = fingerprint(document)
         record = store.approval(sync.id, project.target)
         if record is None:
             changes: Sequence[Difference] = [Difference("never approved")]
-        elif record.fingerprint != mark:
+        elif not _same(record, project, name, compiled_now):
             found_now = differences(record.document, document)
             changes = [Difference(f"changed: {d.what}", d.column) for d in found_now]
-        elif not _shows(lock, sync.id, project.target, mark):
+        elif not _shows(lock, sync.id, project.target, record.fingerprint):
             changes = [Difference(f"{LOCK_FILE} differs from the store")]
         else:
             changes = []
@@ -100,7 +107,7 @@ def approve_syncs(
     *,
     actor: str,
     now: datetime,
-    types_of: TypesOf,
+    compiled_of: CompiledOf,
 ) -> list[ApprovalRecord]:
     """Pin some syncs as they are now. The actor is an id that nothing verified.
 
@@ -112,7 +119,7 @@ def approve_syncs(
     """
     records = []
     for name in names:
-        document = approval_document(project, name, types_of(name))
+        document = approval_document(project, name, compiled_of(name))
         record = ApprovalRecord(
             sync=project.syncs[name].id,
             target=project.target,
@@ -132,31 +139,28 @@ def approve_syncs(
     return records
 
 
-def require_approved(
-    project: Project, store: Store, sync_name: str, types: Mapping[str, str]
-) -> None:
+def require_approved(project: Project, store: Store, sync_name: str, compiled: Compiled) -> None:
     """Refuse a sync that is not approved as it is.
 
     Raises:
         PolicyError: `not_approved`, `approval_changed`, `approvals_lock_differs`.
     """
     sync = project.syncs[sync_name]
-    document = approval_document(project, sync_name, types)
+    document = approval_document(project, sync_name, compiled)
     record = store.approval(sync.id, project.target)
     hint = f"Look at `mayfly approve {sync_name}`, then approve with --all."
     if record is None:
         raise PolicyError(
             "not_approved", f"Sync {sync_name} was never approved for this target.", hint=hint
         )
-    mark = fingerprint(document)
-    if record.fingerprint != mark:
+    if not _same(record, project, sync_name, compiled):
         changed = "; ".join(d.what for d in differences(record.document, document)) or "its form"
         raise PolicyError(
             "approval_changed",
             f"Sync {sync_name} is not what was approved. Changed: {changed}.",
             hint=hint,
         )
-    if not _shows(read_lock(project.root), sync.id, project.target, mark):
+    if not _shows(read_lock(project.root), sync.id, project.target, record.fingerprint):
         raise PolicyError(
             "approvals_lock_differs",
             f"{LOCK_FILE} and the store disagree about sync {sync_name}.",
@@ -165,10 +169,10 @@ def require_approved(
 
 
 def note_pending(
-    project: Project, store: Store, sync_name: str, types: Mapping[str, str], now: datetime
+    project: Project, store: Store, sync_name: str, compiled: Compiled, now: datetime
 ) -> None:
     """A run was refused for want of an approval: from now on somebody is asked for it."""
-    mark = fingerprint(approval_document(project, sync_name, types))
+    mark = fingerprint(approval_document(project, sync_name, compiled))
     store.note_pending_approval(
         PendingApproval(
             sync=project.syncs[sync_name].id, target=project.target, fingerprint=mark, since=now
@@ -182,6 +186,15 @@ def expire_pending(store: Store, now: datetime) -> Sequence[PendingApproval]:
     for one in late:
         store.end_pending_approval(one.sync, one.target)
     return late
+
+
+def _same(record: ApprovalRecord, project: Project, sync_name: str, compiled: Compiled) -> bool:
+    """Whether a sync is what was approved; an approval in an earlier form holds for the very text
+    that it was given for, unless there is by now what nobody saw then.
+    """
+    forms = (compiled, compiled.as_before())
+    documents = [approval_document(project, sync_name, form) for form in forms if form is not None]
+    return record.fingerprint in map(fingerprint, documents)
 
 
 def _shows(lock: Mapping[tuple[str, str], Locked], sync: str, target: str, mark: str) -> bool:

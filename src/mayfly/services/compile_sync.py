@@ -14,10 +14,12 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from mayfly.domain.approval import Compiled
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import Project, SyncSettings
-from mayfly.planning.model_sql import NamesBehind, check_model_sql, names_behind
+from mayfly.planning.lineage import Origins, lineage_of, tables_in
+from mayfly.planning.model_sql import NamesBehind, check_model_sql, names_behind, parsed
 from mayfly.planning.spec import (
     Consent,
     KeyColumn,
@@ -43,6 +45,7 @@ from mayfly.privacy.rules import (
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.bind_consent import bind_consent
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
+from mayfly.services.find_views import ViewsFound, find_views
 from mayfly.services.type_fields import FieldTyper, Found
 
 FINGERPRINT_FORMAT = 3
@@ -86,12 +89,42 @@ class _Compiler:
         written = self.model.sql
         return names_behind(written, self.r.source.dialect) if written else NamesBehind()
 
+    def _behind(self) -> tuple[ViewsFound, Mapping[str, Origins]]:
+        """The views below the model, and what each of its columns is made of."""
+        names, written = [*self.model.columns, *self._bound()], self.model.sql
+        told = [b.table.name for b in self.model.consent.values() if b.table is not None]
+        if self.model.table is not None:
+            views = find_views(self.r.source, [self.model.table, *told])
+            return views, lineage_of(self.model.table, names, views.queries)
+        query = parsed(written or "", self.r.source.dialect)
+        views = find_views(self.r.source, [*tables_in(query), *told])
+        return views, lineage_of(query, names, views.queries)
+
+    def _pinned(
+        self,
+        infos: Mapping[str, ColumnInfo],
+        views: ViewsFound,
+        lineage: Mapping[str, Origins],
+    ) -> Compiled:
+        """What an approval pins of all this; of a plain table nothing is behind a column."""
+        written, dialect = self.model.sql, self.r.source.dialect
+        plain = written is None and not views.pinned
+        return Compiled(
+            types={n: i.sql_type for n, i in infos.items()},
+            query=check_model_sql(written, dialect) if written else None,
+            lineage={} if plain else {n: sorted(map(str, o)) for n, o in lineage.items()},
+            views=views.pinned,
+            found=self.found.classes,
+            rules={n: r.version for n, r in self.found.rules.items() if r.version != 1},
+        )
+
     def run(self) -> CompiledSync:
         """Describe the model's columns, type every field, build the plan's specification."""
         self._mode()
         with _named(self.sync.model):
             sql = self.model_sql()
         infos = self._described(sql)
+        views, lineage = self._behind()
         typer = FieldTyper(
             r=self.r,
             model=self.model,
@@ -99,6 +132,7 @@ class _Compiler:
             differing=self.r.differing(self._uses(infos)),
             found=self.found,
             behind=self._names_behind(),
+            lineage=lineage,
         )
         consent = self._consent(infos)
         fields, gate = [], []
@@ -147,7 +181,7 @@ class _Compiler:
             external=self.external,
             columns=tuple(self.found.plans),
             refusals=tuple(self.found.refusals),
-            column_types={n: i.sql_type for n, i in infos.items()},
+            pinned=self._pinned(infos, views, lineage),
             spec=spec,
             policy=GatePolicy(external=self.external, fields=tuple(gate)),
             context=self._context(fields),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mayfly.domain.approval import Compiled
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import ModelSettings, Project, SyncSettings
 from mayfly.planning.spec import PlanSpec
@@ -59,7 +60,7 @@ class CompiledSync:
     external: bool
     columns: tuple[ColumnPlan, ...]
     refusals: tuple[Refusal, ...]
-    column_types: Mapping[str, str]
+    pinned: Compiled
     spec: PlanSpec | None = None
     policy: GatePolicy | None = None
     context: DestinationContext | None = None
@@ -74,7 +75,9 @@ class CompileRequest:
 
     `differing` tells which rules the source's server does not compute as Python does;
     `suppression_forms` by which versions of the canonical forms entries of the list were made.
-    `renew_before_ms` and `now_ms` are as in `PlanSpec`; `refusals` are those of the destination's
+    `value_classes` has by model column the class that its values were found to have, where they
+    were looked at. `renew_before_ms` and `now_ms` are as in `PlanSpec`; `refusals` are those of
+    the destination's
     connector.
     """
 
@@ -88,6 +91,7 @@ class CompileRequest:
     differing: Callable[[Sequence[RuleUse]], frozenset[RuleUse]]
     suppression_version: int = 0
     suppression_forms: Mapping[CanonicalKind, frozenset[int]] = field(default_factory=dict)
+    value_classes: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
     full_refresh: bool = False
     renew_before_ms: int | None = None

@@ -4,13 +4,15 @@ party, anything at a destination of one's own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from mayfly.domain.classes import CLASSES
+from mayfly.domain.classes import CLASSES, PERSONAL
 from mayfly.domain.names import nearest
 from mayfly.domain.settings import ColumnSettings, ModelSettings
+from mayfly.planning.lineage import Origins
 from mayfly.planning.model_sql import NamesBehind
 from mayfly.planning.spec import PlanField
 from mayfly.ports.destination import FieldSpec
@@ -20,6 +22,7 @@ from mayfly.privacy.gate.gate import GateField
 from mayfly.privacy.guard import says_phone
 from mayfly.privacy.rules import Rule, SqlRule, rule_for, sql_digest
 from mayfly.privacy.rules.probe import RuleUse
+from mayfly.services.column_class import Judged, Verdicts, judge, verdicts
 from mayfly.services.compiled_sync import ColumnPlan, CompileRequest, Refusal
 
 MADID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -43,6 +46,7 @@ class Found:
     countries: dict[str, str] = field(default_factory=dict)
     plans: list[ColumnPlan] = field(default_factory=list)
     in_worker: dict[str, None] = field(default_factory=dict)
+    classes: dict[str, str] = field(default_factory=dict)
 
     def refuse(self, code: str, message: str, column: str | None = None) -> None:
         """Note why the sync may not run."""
@@ -60,6 +64,7 @@ class FieldTyper:
         differing: rules the source's server does not compute as Python does.
         found: gets refusals, rules and lines of the bill.
         behind: what the model's SQL names.
+        lineage: what each column is made of.
     """
 
     r: CompileRequest
@@ -68,6 +73,7 @@ class FieldTyper:
     differing: frozenset[RuleUse]
     found: Found
     behind: NamesBehind = field(default_factory=NamesBehind)
+    lineage: Mapping[str, Origins] = field(default_factory=dict)
 
     def field(self, name: str, info: ColumnInfo) -> tuple[PlanField, GateField] | None:
         """How a model column leaves as a destination field, and how the gate checks it; None where
@@ -83,18 +89,38 @@ class FieldTyper:
                 "unknown_field", f"{self.r.destination.name} has no field {name}.{meant}", name
             )
             return None
-        if column.cls == "special" and self.external:
-            self.found.refuse(
-                "special_category",
-                "Special categories of personal data never go to a third party.",
-                info.name,
-            )
+        judged = judge(column, self._verdicts(info))
+        if judged.cls == "special" and self.external:
+            self._refuse_special(info, judged)
             return None
         if declared is not None:
-            return self._declared(declared, info, column)
+            # A platform's field has a form of its own, which a name says nothing against.
+            found = declared.form is Form.CLEAR and judged.by == "values"
+            return self._declared(declared, info, self._noted(judged) if found else column)
         if self.external:
-            return self._typed(name, info, column)
-        return self._internal(name, info, column)
+            return self._typed(name, info, self._noted(judged))
+        return self._internal(name, info, judged)
+
+    def _verdicts(self, info: ColumnInfo) -> Verdicts:
+        return verdicts(
+            info.name,
+            self.lineage.get(info.name, frozenset()),
+            values=self.r.value_classes.get(info.name),
+            yes_or_no=pa.types.is_boolean(info.arrow_type),
+        )
+
+    def _noted(self, judged: Judged) -> Judged:
+        """An approval pins what was found where it keeps a value from leaving in clear."""
+        if judged.by and self.external:
+            self.found.classes[judged.name] = judged.cls or PERSONAL
+        return judged
+
+    def _refuse_special(self, info: ColumnInfo, judged: Judged) -> None:
+        message = "Special categories of personal data never go to a third party."
+        if judged.by:
+            self._noted(judged)
+            message += f" {judged.why} Where it is none, declare its class with a `reason`."
+        self.found.refuse("special_category", message, info.name)
 
     def _declared(
         self, spec: FieldSpec, info: ColumnInfo, column: ColumnSettings
@@ -280,6 +306,9 @@ class FieldTyper:
         return self._clear(name, info), GateField(name=name, form=Form.CLEAR, shape="any")
 
     def _refuse_closed(self, info: ColumnInfo, column: ColumnSettings) -> None:
+        if isinstance(column, Judged) and column.by:
+            self._refuse_found(info, column)
+            return
         cls = column.cls if column.mark in CLASSES else None
         declare = f"`class: {cls}`" if cls else "its class"
         self.found.refuse(
@@ -287,6 +316,20 @@ class FieldTyper:
             f"dbt marks column {info.name} as {column.mark}, and the project files declare less. "
             "At a third party it does not leave in clear: use `rule: pseudonym`, or declare "
             f"{declare}.",
+            info.name,
+        )
+
+    def _refuse_found(self, info: ColumnInfo, column: Judged) -> None:
+        declare = f"`class: {column.cls}`" if column.cls in CLASSES else "its class"
+        other = (
+            "."
+            if column.by == "values"
+            else ", or where it is something else its class with a `reason`."
+        )
+        self.found.refuse(
+            "class_undeclared",
+            f"{column.why} The project files declare less. At a third party it does not leave in "
+            f"clear: use `rule: pseudonym`, declare {declare}{other}",
             info.name,
         )
 

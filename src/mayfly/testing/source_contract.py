@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
+from mayfly.planning.lineage import lineage_of
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.ports.source import ColumnInfo, Source, SqlSession
+from mayfly.ports.source import ColumnInfo, Source, SqlSession, views_among
+from mayfly.services.find_views import find_views
 
 MARK = "marked-7f3a"
 """A value that stands in rows and may stand in no error."""
@@ -78,6 +80,8 @@ class SourceWorld:
     Args:
         sql: the dialect of the engine; without it DuckDB's.
         make: makes a table of a name from Arrow columns.
+        owner: runs a statement as the owner of the tables would, where the engine has views that
+            it tells of.
         odd_names: of a table's columns, as the engine can tell them apart.
         odd_tables: names of tables.
         types: every type of the engine.
@@ -98,6 +102,7 @@ class SourceWorld:
     writable: bool
     sql: SqlDialect = field(default_factory=DuckdbDialect)
     make: Callable[[str, pa.Table], None] | None = None
+    owner: Callable[[str], object] | None = None
     odd_names: Sequence[str] = ODD_NAMES
     odd_tables: Sequence[str] = ('o"dd', "two words.é'; --", "select", "UPPER")
     types: Mapping[str, TypeCase] = field(default_factory=dict)
@@ -150,6 +155,29 @@ class SourceContract:
         """Discovery names the table and the columns, in order."""
         found = {t.name: [c.name for c in t.columns] for t in world.source.tables()}
         assert found["people"] == ["id", "name"]
+
+    def test_views_say_what_they_are_made_of(self, world: SourceWorld) -> None:
+        """Also one over another; a table is none, and what a view was changed to is told."""
+        if world.owner is None:
+            pytest.skip("this engine has no views, or does not tell of them")
+        asked = [(None, "people"), (None, "seen"), (None, "seen_again"), (None, "no_such")]
+        world.owner("CREATE VIEW seen AS SELECT id, name AS score FROM people")
+        world.owner("CREATE VIEW seen_again AS SELECT id, score FROM seen")
+        try:
+            found = views_among(world.source, asked)
+            assert set(found) == {(None, "seen"), (None, "seen_again")}
+            below = find_views(world.source, [(None, "seen_again")])
+            made = lineage_of((None, "seen_again"), ["score"], below.queries)["score"]
+            assert {origin.column for origin in made} == {"name"}
+            before = below.pinned
+            world.owner("DROP VIEW seen_again")
+            world.owner("CREATE VIEW seen_again AS SELECT id, id AS score FROM people")
+            after = find_views(world.source, [(None, "seen_again")]).pinned
+            assert (len(before), len(after), after.items() <= before.items()) == (2, 1, False)
+            assert find_views(world.source, [(None, "people")]).pinned == {}
+        finally:
+            world.owner("DROP VIEW seen_again")
+            world.owner("DROP VIEW seen")
 
     def test_described_types_are_streamed(self, world: SourceWorld) -> None:
         """What `readable` selects has the Arrow types `describe` told."""

@@ -11,7 +11,7 @@ from mayfly.bootstrap.connectors import CONNECTORS, SOURCES, renew_before_ms
 from mayfly.config.destinations.base import DestinationPart
 from mayfly.config.parse import variants
 from mayfly.domain import approval
-from mayfly.domain.approval import approval_document
+from mayfly.domain.approval import Compiled, approval_document
 from mayfly.domain.settings import (
     DestinationSettings,
     KeysSettings,
@@ -81,7 +81,7 @@ def _document(root: Path, type_: str, options: dict[str, object]) -> dict[str, A
         destinations={"there": there},
         syncs={"s": sync},
     )
-    return approval_document(project, "s", {})
+    return approval_document(project, "s", Compiled())
 
 
 def test_no_option_changes_without_an_approval_but_those_named() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mayfly.adapters.stores.sql_store import SqlStore
-from mayfly.domain.approval import approval_document
+from mayfly.domain.approval import Compiled, approval_document
 from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.domain.settings import (
     ColumnSettings,
@@ -31,7 +31,7 @@ from mayfly.services.approvals_lock import LOCK_FILE, read_lock
 from mayfly.services.approve import approve_syncs, pending, require_approved
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-TYPES = {"email": "VARCHAR", "phone": "VARCHAR", "loyalty_no": "INTEGER"}
+TYPES = Compiled(types={"email": "VARCHAR", "phone": "VARCHAR", "loyalty_no": "INTEGER"})
 SYNC = "vip"
 
 
@@ -91,7 +91,7 @@ def project(tmp_path: Path) -> Project:
     )
 
 
-def types_of(name: str) -> Mapping[str, str]:
+def types_of(name: str) -> Compiled:
     """Column types, the same for each sync."""
     del name
     return TYPES
@@ -99,7 +99,7 @@ def types_of(name: str) -> Mapping[str, str]:
 
 def approve_it(project: Project, store: SqlStore, *names: str) -> None:
     """Approve as `operator`."""
-    approve_syncs(project, store, names or (SYNC,), actor="operator", now=NOW, types_of=types_of)
+    approve_syncs(project, store, names or (SYNC,), actor="operator", now=NOW, compiled_of=types_of)
 
 
 def with_sync(project: Project, **changes: Any) -> Project:
@@ -245,7 +245,7 @@ CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
 }
 
 
-def refusal(project: Project, store: SqlStore, types: Mapping[str, str] = TYPES) -> PolicyError:
+def refusal(project: Project, store: SqlStore, types: Compiled = TYPES) -> PolicyError:
     """How a run of the sync is refused."""
     with pytest.raises(PolicyError) as caught:
         require_approved(project, store, SYNC, types)
@@ -315,7 +315,7 @@ def test_each_pinned_thing_is_refused_when_changed(
     error = refusal(changed, store)
     assert error.code == "approval_changed"
     assert error.message.endswith(f" Changed: {words}.")
-    waiting = pending(changed, store, [SYNC], types_of=types_of, now=NOW)
+    waiting = pending(changed, store, [SYNC], compiled_of=types_of, now=NOW)
     assert [p.change for p in waiting] == [f"changed: {w}" for w in words.split("; ")]
     approve_it(changed, store)
     require_approved(changed, store, SYNC, TYPES)
@@ -326,7 +326,7 @@ def test_what_waits_names_the_model_column(project: Project, store: SqlStore) ->
     """Of a column, the one in the model and not the destination's field; of a sync, none."""
     approve_it(project, store)
     changed = with_consent(with_column(with_sync(project, mode="mirror"), cls="none"), equals=False)
-    waiting = pending(changed, store, [SYNC], types_of=types_of, now=NOW)
+    waiting = pending(changed, store, [SYNC], compiled_of=types_of, now=NOW)
     assert [(p.to_dict()["column"], p.change) for p in waiting] == [
         ("ads_opt_in", "changed: consent (equals)"),
         (None, "changed: mode"),
@@ -337,10 +337,58 @@ def test_what_waits_names_the_model_column(project: Project, store: SqlStore) ->
 def test_another_column_type_is_refused(project: Project, store: SqlStore) -> None:
     """A column that became another in the source is not what was approved."""
     approve_it(project, store)
-    error = refusal(project, store, {**TYPES, "email": "BLOB"})
+    error = refusal(project, store, Compiled(types={**TYPES.types, "email": "BLOB"}))
     assert error.code == "approval_changed"
     assert "column EMAIL (type)" in error.message
-    require_approved(project, store, SYNC, {**TYPES, "not_mapped": "BLOB"})
+    require_approved(project, store, SYNC, Compiled(types={**TYPES.types, "not_mapped": "BLOB"}))
+
+
+WRITTEN = "select email,phone from c"
+SEEN = replace(
+    TYPES,
+    query="SELECT email, phone FROM c",
+    lineage={"email": ["c.email"], "phone": ["c.phone"], "ads_opt_in": ["c.ads_opt_in"]},
+)
+
+
+def test_an_approval_of_an_earlier_form_holds_for_the_same_text(
+    project: Project, store: SqlStore
+) -> None:
+    """A release that pins more asks for nothing while nothing of the project changed."""
+    written = with_model(project, table=None, sql=WRITTEN)
+    approve_it(written, store)
+    require_approved(written, store, SYNC, SEEN)
+    assert pending(written, store, [SYNC], compiled_of=lambda _: SEEN, now=NOW) == []
+    other = with_model(project, table=None, sql=WRITTEN + " ")
+    assert refusal(other, store, SEEN).code == "approval_changed"
+    for unseen in (
+        replace(SEEN, views={"v": "0"}),
+        replace(SEEN, found={"email": "special"}),
+        replace(SEEN, rules={"EMAIL": 2}),
+    ):
+        assert refusal(written, store, unseen).code == "approval_changed"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (replace(SEEN, lineage={**SEEN.lineage, "email": ["c.note"]}), "column EMAIL (lineage)"),
+        (replace(SEEN, lineage={**SEEN.lineage, "ads_opt_in": ["c.x"]}), "consent (lineage)"),
+        (replace(SEEN, query="SELECT email, phone FROM d"), "query_sha256"),
+        (replace(SEEN, views={"v": "0"}), "views"),
+        (replace(SEEN, found={"email": "special"}), "column EMAIL (found)"),
+        (replace(SEEN, rules={"EMAIL": 2}), "column EMAIL (rule_version)"),
+    ],
+)
+def test_what_a_compilation_finds_is_pinned(
+    project: Project, store: SqlStore, changed: Compiled, words: str
+) -> None:
+    """The canonical text of a model, its views, lineage, classes and versions of rules."""
+    written = with_model(project, table=None, sql=WRITTEN)
+    approve_syncs(written, store, [SYNC], actor="o", now=NOW, compiled_of=lambda _: SEEN)
+    other = with_model(project, table=None, sql=WRITTEN + " -- again")
+    require_approved(other, store, SYNC, SEEN)
+    assert refusal(other, store, changed).message.endswith(f" Changed: {words}.")
 
 
 def test_a_column_that_is_not_sent_is_not_pinned(project: Project, store: SqlStore) -> None:
@@ -365,7 +413,7 @@ def test_a_lock_that_differs_is_refused(
     else:
         file.write_text(text, "utf-8")
     assert refusal(project, store).code == "approvals_lock_differs"
-    (waiting,) = pending(project, store, [SYNC], types_of=types_of, now=NOW)
+    (waiting,) = pending(project, store, [SYNC], compiled_of=types_of, now=NOW)
     assert waiting.change == "approvals.lock differs from the store"
     approve_it(project, store)
     require_approved(project, store, SYNC, TYPES)
@@ -381,7 +429,9 @@ def test_a_lock_alone_does_not_approve(project: Project, store: SqlStore, tmp_pa
 
 def test_self_approval_is_recorded(project: Project, store: SqlStore) -> None:
     """With the actor and the moment, in what is returned and in the store."""
-    (record,) = approve_syncs(project, store, [SYNC], actor="operator", now=NOW, types_of=types_of)
+    (record,) = approve_syncs(
+        project, store, [SYNC], actor="operator", now=NOW, compiled_of=types_of
+    )
     assert (record.self_approved, record.actor, record.at) == (True, "operator", NOW)
     assert store.approval("vip_id", "dev") == record
     assert read_lock(project.root)["vip_id", "dev"].actor == "operator"
@@ -390,10 +440,10 @@ def test_self_approval_is_recorded(project: Project, store: SqlStore) -> None:
 def test_nothing_waits_after_approval(project: Project, store: SqlStore) -> None:
     """Before it each sync waits once, with the fingerprint that will be in the lock file."""
     names = [SYNC, "other"]
-    before = pending(project, store, names, types_of=types_of, now=NOW)
+    before = pending(project, store, names, compiled_of=types_of, now=NOW)
     assert [(p.sync, p.change) for p in before] == [(n, "never approved") for n in names]
     approve_it(project, store, *names)
-    assert pending(project, store, names, types_of=types_of, now=NOW) == []
+    assert pending(project, store, names, compiled_of=types_of, now=NOW) == []
     marks = [p.fingerprint for p in before]
     lock = read_lock(project.root)
     assert [lock["vip_id", "dev"].fingerprint, lock["other_id", "dev"].fingerprint] == marks
@@ -405,12 +455,12 @@ def test_nothing_is_recorded_when_one_sync_cannot_be_described(
 ) -> None:
     """A source that is away for the second sync leaves the first unapproved, too."""
 
-    def away(name: str) -> Mapping[str, str]:
+    def away(name: str) -> Compiled:
         if name == "other":
             raise TransientError("source_away", "The source does not answer.")
         return TYPES
 
     with pytest.raises(TransientError):
-        approve_syncs(project, store, [SYNC, "other"], actor="o", now=NOW, types_of=away)
+        approve_syncs(project, store, [SYNC, "other"], actor="o", now=NOW, compiled_of=away)
     assert store.approval("vip_id", "dev") is None
     assert not (project.root / LOCK_FILE).exists()

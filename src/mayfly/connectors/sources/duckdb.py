@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mayfly.connectors.sources.duckdb_session import (
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import GrantRequest, SourceRequest, SourceSpec, no_hosts
 
 STATE_SCHEMA = "_mayfly"
@@ -110,6 +110,23 @@ class DuckdbSource:
             # A view over a table that is gone must not hide the others.
             columns = ()
         return TableInfo(schema=schema, name=table, columns=columns)
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`."""
+        with self.session(write=False) as session:
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: DuckdbSession, schema: str | None, view: str) -> ViewText | None:
+        where = "current_schema()" if schema is None else literal(schema)
+        rows = session.table(
+            "SELECT schema_name AS s, sql AS d FROM duckdb_views() "
+            "WHERE database_name = current_database() AND NOT internal "
+            f"AND lower(schema_name) = lower({where}) AND lower(view_name) = lower({literal(view)})"
+        ).to_pylist()
+        return ViewText(schema=rows[0]["s"], sql=rows[0]["d"]) if rows else None
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`. What it creates to try is rolled back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import Any
@@ -23,7 +23,7 @@ from mayfly.connectors.sources.mysql_session import MysqlSession
 from mayfly.connectors.sources.mysql_types import readable, unfit
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError
 from mayfly.planning.sql.mysql import MysqlDialect
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 _SQL = MysqlDialect()
@@ -185,6 +185,23 @@ class MysqlSource:
     def _table(self, session: MysqlSession, s: str, t: str, names: Sequence[str]) -> TableInfo:
         found = session.describe(f"SELECT {', '.join(names)} FROM {self.relation(s, t)}")
         return TableInfo(schema=s, name=t, columns=found)
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`. Its text is seen by who has the right SHOW VIEW."""
+        with self.session(write=False) as session:
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: MysqlSession, schema: str | None, view: str) -> ViewText | None:
+        base = parse_dsn(self.name, self._revealed).database if schema is None else schema
+        rows = session.table(
+            "SELECT table_schema AS s, view_definition AS d FROM information_schema.views "
+            f"WHERE table_schema = {_SQL.literal(base)} AND table_name = {_SQL.literal(view)} "
+            "ORDER BY table_name"
+        ).to_pylist()
+        return ViewText(schema=rows[0]["s"], sql=rows[0]["d"] or None) if rows else None
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`: the server, and every right a run needs."""

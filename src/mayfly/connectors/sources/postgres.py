@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import adbc_driver_manager
@@ -24,7 +24,7 @@ from mayfly.connectors.sources.postgres_types import readable, unfit
 from mayfly.domain.errors import ConfigError, ContractError, EngineError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.planning.sql.postgres import PostgresDialect
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 OLDEST_VERSION = 14
@@ -173,6 +173,24 @@ class PostgresSource:
     def _table(self, session: PostgresSession, s: str, t: str, columns: str | None) -> TableInfo:
         found = session.describe(f"SELECT {columns or '*'} FROM {self.relation(s, t)}")
         return TableInfo(schema=s, name=t, columns=found)
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`. Every name within is written with its schema."""
+        with self.session(write=False) as session:
+            session.execute("SET search_path TO ''")
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: PostgresSession, schema: str | None, view: str) -> ViewText | None:
+        rows = session.table(
+            "SELECT n.nspname::text AS s, pg_get_viewdef(c.oid) AS d FROM pg_class c "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace "
+            f"WHERE c.oid = to_regclass({literal(self.relation(schema, view))}) "
+            "AND c.relkind IN ('v', 'm')"
+        ).to_pylist()
+        return ViewText(schema=rows[0]["s"], sql=rows[0]["d"]) if rows else None
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`: the schema and every right a run needs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote as url_quote
@@ -16,7 +16,7 @@ from mayfly.connectors.sources.sqlite_types import readable, unfit
 from mayfly.domain.errors import ConfigError
 from mayfly.planning.sql.dialect import literal
 from mayfly.planning.sql.sqlite import SqliteDialect, backtick
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import GrantRequest, SourceRequest, SourceSpec, no_hosts
 
 OLDEST = (3, 40)
@@ -105,6 +105,21 @@ class SqliteSource:
             # A view over a table that is gone must not hide the others.
             columns = ()
         return TableInfo(schema=None, name=table, columns=columns)
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`."""
+        with self.session(write=False) as session:
+            kept = session.table(
+                "SELECT name, sql FROM main.sqlite_master WHERE type = 'view'"
+            ).to_pylist()
+        known = {str(row["name"]).casefold(): str(row["sql"]) for row in kept}
+        return {
+            (schema, view): ViewText(schema=None, sql=known[view.casefold()])
+            for schema, view in names
+            if view.casefold() in known
+        }
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`. What it creates to try is rolled back."""

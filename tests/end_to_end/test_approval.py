@@ -1,0 +1,184 @@
+"""What an approval pins of a real source, and what asks for another one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import approved, change, make_project
+from mayfly.api import load
+from mayfly.bootstrap import initialise
+from mayfly.cli.commands import app
+
+CRM = """
+destinations:
+  crm: {type: sqlite, path: crm.sqlite, kind: internal, owner: care, reason: answers}
+syncs:
+  to_crm:
+    id: to_crm
+    model: people
+    destination: crm
+    mode: mirror
+    table: people
+    key: [id]
+    mapping: {id: id, score: score}
+"""
+VIEW = (
+    """
+version: 1
+workspace: {name: shop}
+sources:
+  shop: {type: duckdb, path: shop.duckdb}
+models:
+  people:
+    source: shop
+    table: scores
+    primary_key: [id]
+    columns: {id: {}, score: {}}
+"""
+    + CRM
+)
+SQL = VIEW.replace("table: scores", "sql: SELECT id, length(city) AS score FROM people")
+SCORES = "CREATE OR REPLACE VIEW scores AS SELECT id, length(city) AS score FROM people"
+
+
+def call(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON of a command."""
+    done = CliRunner().invoke(app, [*words, "--project", str(root), "--output", "json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
+def shop(root: Path, text: str = VIEW) -> Path:
+    """The project with a view over its people, approved."""
+    make_project(root, "", text=text)
+    change(root, SCORES)
+    approved(root)
+    return root
+
+
+def refused(root: Path) -> tuple[str, str]:
+    """Code and message of the refusal of a run."""
+    [ended] = load(root).run().to_dict()["syncs"]
+    assert ended["status"] == "refused", ended
+    return ended["error"]["code"], ended["error"]["message"]
+
+
+def rewritten(root: Path, old: str, new: str) -> None:
+    """Other project files."""
+    path = root / "mayfly.yml"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def test_a_view_that_changed_is_not_what_was_approved(tmp_path: Path) -> None:
+    """Its text decides what leaves, and so does a view below it; its layout does not."""
+    shop(tmp_path)
+    assert load(tmp_path).run().exit_code == 0
+    change(tmp_path, SCORES.replace("SELECT id,", "SELECT\n  id , /* who */ "))
+    assert load(tmp_path).run().exit_code == 0
+    change(tmp_path, SCORES.replace("length(city)", "email"))
+    code, message = refused(tmp_path)
+    assert code == "approval_changed"
+    assert "views (main.scores)" in message
+    assert "column score (lineage" in message
+    approved(tmp_path)
+    change(tmp_path, "CREATE VIEW below AS SELECT * FROM people", SCORES.replace("people", "below"))
+    approved(tmp_path)
+    assert load(tmp_path).run().exit_code == 0
+    change(tmp_path, "CREATE OR REPLACE VIEW below AS SELECT * FROM people WHERE id > 1")
+    assert "views (main.below)" in refused(tmp_path)[1]
+
+
+def test_the_layout_of_model_sql_is_not_pinned(tmp_path: Path) -> None:
+    """Comments and line breaks ask for nothing; another meaning does."""
+    shop(tmp_path, SQL)
+    rewritten(
+        tmp_path,
+        "SELECT id, length(city) AS score FROM people",
+        '"select id,  length(city) as score /* c */ from people -- all"',
+    )
+    assert load(tmp_path).run().exit_code == 0
+    rewritten(tmp_path, "length(city)", "length(email)")
+    assert refused(tmp_path)[0] == "approval_changed"
+
+
+def test_an_address_does_not_pass_as_an_approved_score(tmp_path: Path) -> None:
+    """Of the same name and type, and of another column: the refusal says which part differs."""
+    shop(tmp_path, SQL.replace("length(city)", "city"))
+    assert load(tmp_path).run().exit_code == 0
+    rewritten(tmp_path, "city AS score", "email AS score")
+    code, message = refused(tmp_path)
+    assert code == "approval_changed"
+    assert "column score (lineage)" in message
+
+
+def test_a_view_of_postgresql_is_pinned(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the text that the server gives of it."""
+    monkeypatch.setenv("SHOP_DSN", postgres_database)
+    with psycopg.connect(postgres_database, autocommit=True) as owner:
+        owner.execute("CREATE TABLE people (id int, email text, city text)")
+        owner.execute("INSERT INTO people VALUES (1, 'a@example.com', 'Lyon')")
+        owner.execute("CREATE VIEW scores AS SELECT id, city AS score FROM people")
+        own = '{type: postgres, dsn: "env:SHOP_DSN"}'
+        text = VIEW.replace("{type: duckdb, path: shop.duckdb}", own)
+        tmp_path.joinpath("mayfly.yml").write_text(text, "utf-8")
+        initialise(tmp_path)
+        approved(tmp_path)
+        assert load(tmp_path).run().exit_code == 0
+        owner.execute("CREATE OR REPLACE VIEW scores AS SELECT id, email AS score FROM people")
+    message = refused(tmp_path)[1]
+    assert "column score (lineage)" in message
+    assert "views (public.scores)" in message
+
+
+THIRD = """
+destinations:
+  shared: {type: sqlite, path: crm.sqlite}
+syncs:
+  to_shared:
+    id: to_shared
+    model: people
+    destination: shared
+    mode: upsert
+    table: people
+    key: [id]
+    purpose: ads
+    mapping: {id: id, score: score}
+"""
+
+
+def third_party(root: Path, score: str, made_of: str) -> list[tuple[str, str | None]]:
+    """Why a plan that sends a number of people to a third party is refused."""
+    text = VIEW.replace(CRM, THIRD).replace("{id: {}, score: {}}", score)
+    text = text.replace(
+        "    primary_key: [id]\n",
+        "    primary_key: [id]\n    consent: {ads: {column: ads, equals: true}}\n",
+    )
+    make_project(root, "", text=text)
+    change(
+        root,
+        f"CREATE OR REPLACE VIEW scores AS SELECT id, {made_of} AS score, id > 0 AS ads "
+        "FROM people",
+    )
+    [sync] = load(root).plan().to_dict()["syncs"]
+    return [(r["code"], r["column"]) for r in sync["refusals"]]
+
+
+def test_a_third_party_gets_no_class_that_nobody_declared(tmp_path: Path) -> None:
+    """What a column is made of says what it is, unless it is declared with a reason."""
+    bare = "{id: {rule: pseudonym}, score: {minimum: 0, maximum: 99999}}"
+    waits = ("not_approved", None)
+    number = "length(phone)"
+    closed = ("class_undeclared", "score")
+    assert third_party(tmp_path / "a", bare, "CAST(id AS INTEGER)") == [waits]
+    assert third_party(tmp_path / "b", bare, number) == [closed]
+    reasoned = bare.replace("{minimum", "{class: none, reason: five digits, minimum")
+    assert third_party(tmp_path / "c", reasoned, number) == [waits]
