@@ -86,10 +86,11 @@ def _redshift(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Div) and node.expression.is_int:
         return exp.IntDiv(this=node.this, expression=node.expression)
     if isinstance(node, exp.RegexpInstr):
-        pattern = _text(node.expression).removeprefix("(?s)^(?:").removesuffix(")(?!.)")
+        written = _text(node.expression)
+        pattern = written.removeprefix("(?s)^(?:").removesuffix(")(?!.)")
         given = [node.this, exp.Literal.string(pattern)]
-        whole = exp.Anonymous(this="regexp_full_match", expressions=given)
-        return exp.cast(whole, "int")
+        name = "regexp_matches" if pattern == written else "regexp_full_match"
+        return exp.cast(exp.Anonymous(this=name, expressions=given), "int")
     return _both(node)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -67,10 +69,10 @@ def test_people_see_a_line_for_each_column(folder: Path) -> None:
     assert "@" not in result.stdout
 
 
-def test_a_table_of_a_source_is_known_by_names_and_types(
+def test_an_empty_table_of_a_source_is_known_by_names_and_types(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No row of it is read."""
+    """Nothing else is in it."""
     monkeypatch.setenv("MAYFLY_KEYS_DIR", str(tmp_path / "keys"))
     with duckdb.connect(str(tmp_path / "shop.duckdb")) as con:
         con.execute("CREATE TABLE people (id BIGINT, email VARCHAR, phone_ok BOOLEAN, dob DATE)")
@@ -120,3 +122,84 @@ def test_a_refusal_names_the_file_unless_its_name_is_personal(folder: Path) -> N
     assert personal.code == "file_not_found"
     assert "@" not in str(personal)
     assert _code("exports.csv") == "file_not_found"
+
+
+SOURCES = (
+    "version: 1\nworkspace: {{name: shop}}\nkeys: {{provider: local}}\nstore: {{url: sqlite}}\n"
+    "targets: {{dev: {{}}}}\nsources:\n  shop: {{{source}}}\n"
+)
+PEOPLE_SQL = (
+    "CREATE TABLE people (id BIGINT, digest VARCHAR(100), clean VARCHAR(100), c1 VARCHAR(100), "
+    "c2 VARCHAR(100), mobile BIGINT)"
+)
+NAMES = (
+    "Anna Bernd Chloé Dieter Emma Fritz Greta Hugo Ida Jonas Karin Lukas Maria Nils Olga Peter "
+    "Sandra Thomas Ulrike Walter Sophie Julien Camille Marco Giulia Carlos"
+).split()
+
+
+def people() -> list[tuple[object, ...]]:
+    """Two thousand rows; one digest is none, and names stand in a column without one."""
+    rows: list[tuple[object, ...]] = []
+    for n in range(2_000):
+        digest = hashlib.sha256(str(n).encode()).hexdigest()
+        mixed = "anna@example.com" if n == 1_234 else digest
+        card = "4111 1111 1111 1111" if n == 77 else f"note {n}"
+        rows.append((n, mixed, digest, NAMES[n % 26], card, 447700900000 + n % 1000))
+    return rows
+
+
+def _classified(monkeypatch: pytest.MonkeyPatch, folder: Path, source: str) -> dict[str, Any]:
+    monkeypatch.setenv("MAYFLY_KEYS_DIR", str(folder / "keys"))
+    (folder / "mayfly.yml").write_text(SOURCES.format(source=source), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    table: dict[str, Any] = classified("shop.people")["tables"]["shop.people"]
+    return table
+
+
+def _classes(columns: dict[str, Any]) -> dict[str, str]:
+    return {name: column["class"] for name, column in columns.items()}
+
+
+COUNTED = {
+    "id": "opaque_id", "digest": "dirty_hashed", "clean": "hashed", "c1": "none",
+    "c2": "credit_card", "mobile": "phone",
+}  # fmt: skip
+
+
+def test_a_table_is_counted_by_its_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address among two thousand digests is seen; names are read where the source says so, and
+    with `names` nothing but names and types is.
+    """
+    path = tmp_path / "shop.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute(PEOPLE_SQL)
+        con.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", people())
+    source = "type: duckdb, path: shop.duckdb"
+    columns = _classified(monkeypatch, tmp_path, source)
+    assert _classes(columns) == COUNTED
+    assert columns["digest"]["evidence"] == {"values": 2_000, "hash_hex_64": 1_999, "email": 1}
+    read = _classified(monkeypatch, tmp_path, source + ", classify: values")
+    assert _classes(read) == COUNTED | {"c1": "first_name"}
+    assert read["c1"]["evidence"]["sampled"] == 2_000
+    named = _classified(monkeypatch, tmp_path, source + ", classify: names")
+    assert _classes(named) == {
+        "id": "opaque_id", "digest": "none", "clean": "none", "c1": "none", "c2": "none",
+        "mobile": "phone",
+    }  # fmt: skip
+    assert all(column["evidence"]["values"] == 0 for column in named.values())
+
+
+def test_a_table_is_counted_by_its_postgres(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same counts."""
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute(PEOPLE_SQL.encode())
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO people VALUES (%s, %s, %s, %s, %s, %s)", people())
+    monkeypatch.setenv("SHOP_DSN", postgres_database)
+    columns = _classified(monkeypatch, tmp_path, "type: postgres, dsn: env:SHOP_DSN")
+    assert _classes(columns) == COUNTED
+    read = _classified(monkeypatch, tmp_path, "type: postgres, dsn: env:SHOP_DSN, classify: values")
+    assert _classes(read) == COUNTED | {"c1": "first_name"}

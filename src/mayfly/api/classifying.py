@@ -9,10 +9,12 @@ from typing import Any
 
 from mayfly.api.findings import require_source
 from mayfly.bootstrap import open_source
+from mayfly.bootstrap.connectors import dialect_of
 from mayfly.config.load import load_project
 from mayfly.connectors.table_files import ENDINGS, read_table_file, tables_below
 from mayfly.domain.errors import ConfigError
-from mayfly.privacy.detect import Verdict, classify_names, classify_table, shown_name
+from mayfly.privacy.detect import Verdict, classify_table, shown_name
+from mayfly.services.classify_table import classify_source_table, looks_of
 
 _OF_SOURCE = re.compile(r"(?P<source>[a-z][a-z0-9_]{0,62})\.(?P<table>[^/\\]+)")
 
@@ -21,8 +23,8 @@ def classify(paths: list[str], *, root: Path, target: str) -> dict[str, Any]:
     """Verdicts by table and column.
 
     Args:
-        paths: files and folders, and tables of a source of the project as `SOURCE.TABLE`. Of those
-            names and types are read, and no row.
+        paths: files and folders, and tables of a source of the project as `SOURCE.TABLE`. Values
+            of those are counted by the source's own engine, as far as its `classify` lets them.
         root: the project's folder.
         target: that the project is loaded with.
 
@@ -46,15 +48,16 @@ def classify(paths: list[str], *, root: Path, target: str) -> dict[str, Any]:
 def _of_source(root: Path, target: str, source: str, table: str) -> dict[str, Verdict]:
     project = load_project(root, target=target)
     require_source(project, source)
-    known = {info.name: info for info in open_source(project, source).tables()}
+    opened = open_source(project, source)
+    known = {info.name: info for info in opened.tables()}
     if table not in known:
         raise ConfigError(
             "table_missing",
             f"Source {source} has no table of this name, or the role may not see it.",
             hint=f"Run `mayfly discover {source}`.",
         )
-    columns = {c.name: c.arrow_type for c in known[table].columns}
-    return classify_names(columns)
+    looks = looks_of(project.sources[source].classify)
+    return classify_source_table(opened, dialect_of(project, source), known[table], looks)
 
 
 def _shown(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:

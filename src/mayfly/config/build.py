@@ -279,7 +279,7 @@ def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
     paths += [
         ("sources", n, "classify")
         for n, x in parsed.sources.items()
-        if getattr(x, "classify", None)
+        if not isinstance(getattr(x, "classify", None), str | None)
     ]
     paths += [("syncs", n, "schedule") for n, x in parsed.syncs.items() if x.schedule]
     for path in paths:

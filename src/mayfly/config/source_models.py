@@ -37,8 +37,13 @@ Limit = Annotated[Memory | None, Field(description="Memory of a session.", examp
 Schema = Annotated[Line, Field(alias="schema", description="Schema of unqualified tables.")]
 OurSchema = Annotated[StateSchema, Field(description="Schema of state in the source.")]
 Classify = Annotated[
-    bool | dict[str, object] | None,
-    Field(description="Accepted, not enforced by this release."),
+    Literal["names", "counts", "values"] | bool | dict[str, object] | None,
+    Field(
+        description="What `mayfly classify` may look at: `names` and types alone, `counts` of the "
+        "engine's (the default), or `values`: a sample of texts, in memory, too. Anything else is "
+        "accepted, not enforced by this release.",
+        examples=["values"],
+    ),
 ]
 
 

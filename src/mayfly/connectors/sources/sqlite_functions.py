@@ -25,6 +25,7 @@ def lend(connection: sqlite3.Connection) -> None:
         ("mf_lower", 1, _lower),
         ("mf_remove", 2, _remove),
         ("mf_matches", 2, _matches),
+        ("mf_contains", 2, _contains),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -77,6 +78,10 @@ def _remove(text: str | None, characters: str) -> str | None:
 
 def _matches(text: str | None, pattern: str) -> bool | None:
     return None if text is None else _compiled(pattern).fullmatch(text) is not None
+
+
+def _contains(text: str | None, pattern: str) -> bool | None:
+    return None if text is None else _compiled(pattern).search(text) is not None
 
 
 @lru_cache(maxsize=64)

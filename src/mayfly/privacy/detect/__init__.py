@@ -16,17 +16,22 @@ from mayfly.domain.classes import ColumnClass
 from mayfly.privacy.detect import lists
 from mayfly.privacy.detect.column import Verdict, born_on, classify_texts
 from mayfly.privacy.detect.context import in_table
+from mayfly.privacy.detect.counted import named_verdict, verdict_of_counts
 from mayfly.privacy.detect.encoded import decoded
 from mayfly.privacy.detect.names import NameVote, name_vote
 from mayfly.privacy.detect.nested import WITHHELD, is_json, parsed, paths_of
 from mayfly.privacy.detect.values import Values, as_texts, typed
 from mayfly.privacy.guard import classes_in
 
-__all__ = ["Verdict", "classify_names", "classify_table", "shown_name"]
+__all__ = [
+    "Verdict",
+    "classify_counts",
+    "classify_names",
+    "classify_table",
+    "shown_name",
+    "strictest",
+]
 
-_OF_DIGITS = frozenset(
-    {"phone", "postal_code", "national_id", "credit_card", "opaque_id", "date_of_birth"}
-)
 _DIGESTS = (16, 20, 28, 32, 48, 64)
 # Of what stands within a column the class that asks for most care is the column's own.
 _SEVERITY: tuple[ColumnClass, ...] = (
@@ -186,25 +191,24 @@ def classify_names(columns: Mapping[str, pa.DataType]) -> dict[str, Verdict]:
     Args:
         columns: type by name.
     """
-    return {name: _named(name_vote(name), kind) for name, kind in columns.items()}
+    return {name: named_verdict(name_vote(name), kind) for name, kind in columns.items()}
 
 
-def _named(vote: NameVote, kind: pa.DataType) -> Verdict:
-    evidence = {"values": 0}
-    cls = vote.cls
-    if cls is None or vote.qualified or not _may_be(cls, kind):
-        return Verdict(cls="none", confidence=0.3, evidence=evidence)
-    return Verdict(cls=cls, confidence=0.4, evidence=evidence | {"name": 1})
+def classify_counts(
+    columns: Mapping[str, pa.DataType], counts: Mapping[str, Mapping[str, int]]
+) -> dict[str, Verdict]:
+    """What counts of values say of columns, and their names and types: no value is looked at.
+
+    Args:
+        columns: type by name.
+        counts: by name, of `planning.detection`'s kinds.
+    """
+    return {
+        name: verdict_of_counts(counts.get(name, {}), name_vote(name), kind)
+        for name, kind in columns.items()
+    }
 
 
-def _may_be(cls: ColumnClass, kind: pa.DataType) -> bool:
-    """Whether values of a type can be of a class."""
-    if pa.types.is_boolean(kind):
-        return cls == "special"
-    if pa.types.is_temporal(kind):
-        return cls == "date_of_birth"
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return cls == "geo"
-    if pa.types.is_integer(kind):
-        return cls in _OF_DIGITS
-    return True
+def strictest(first: Verdict, second: Verdict) -> Verdict:
+    """Of two verdicts on one column the one that asks for more care."""
+    return min(first, second, key=lambda verdict: _SEVERITY.index(verdict.cls))

@@ -104,21 +104,34 @@ def _hashes(values: Values) -> dict[str, int]:
 
 def hits_in(values: Values) -> Hits:
     """Rows by class of every value that its own form tells, in clear or in an encoding."""
+    masks, within = hit_masks(values)
+    rows = {name: values.rows_of(mask) for name, mask in masks.items()}
+    rows[_WITHIN] = within
+    return {name: count for name, count in rows.items() if count}
+
+
+def hit_masks(values: Values) -> tuple[dict[str, pl.Series], int]:
+    """Which of the distinct texts hold a value of a class, and in how many rows it is a part."""
     picture = values.mask(forms.RETINA)
     email = values.mask(forms.EMAIL) & ~picture
     set_apart = values.mask(forms.PHONE_SET) & ~values.mask(forms.DATE)
     phone = values.mask(forms.PHONE_PLUS) | set_apart
-    rows = {EMAIL: values.rows_of(email), PHONE: values.rows_of(phone & ~email)}
     left = ~(email | phone | picture | values.mask(forms.MESSAGE_ID))
     if values.share(_NUMBER) > 0.5 and len(values.sample) >= _MANY:
         # Among thousands of numbers some look like a card by chance: their share must tell.
         left &= ~values.mask(_NUMBER)
-    rest, weights = values.distinct.filter(left), values.rows.filter(left)
-    for position, classes in found_in(rest):
+    places, within = left.arg_true(), 0
+    parts: dict[str, list[int]] = {}
+    for position, classes in found_in(values.distinct.filter(left)):
+        place = int(places[position])
+        within += int(values.rows[place]) * len(classes)
         for name in classes:
-            rows[name] = rows.get(name, 0) + int(weights[position])
-            rows[_WITHIN] = rows.get(_WITHIN, 0) + int(weights[position])
-    return {name: count for name, count in rows.items() if count}
+            parts.setdefault(name, []).append(place)
+    masks = {EMAIL: email, PHONE: phone & ~email}
+    for name, found in parts.items():
+        part = pl.zeros(len(left), dtype=pl.Boolean, eager=True).scatter(found, True)
+        masks[name] = masks[name] | part if name in masks else part
+    return masks, within
 
 
 def _decide(

@@ -48,7 +48,7 @@ _SET = re.compile(
     r")(?![ .-]?[0-9])(?!\w)"
 )
 # Lengths per country, from the public IBAN registry.
-_IBAN_LENGTHS = {
+IBAN_LENGTHS = {
     15: "NO",
     16: "BE",
     18: "DK FI FO GL NL SD FK",
@@ -68,9 +68,9 @@ _IBAN_LENGTHS = {
     32: "LC",
     33: "RU",
 }
-IBAN_COUNTRIES = frozenset(" ".join(_IBAN_LENGTHS.values()).split())
+IBAN_COUNTRIES = frozenset(" ".join(IBAN_LENGTHS.values()).split())
 _LENGTH_OF = {
-    country: length for length, countries in _IBAN_LENGTHS.items() for country in countries.split()
+    country: length for length, countries in IBAN_LENGTHS.items() for country in countries.split()
 }
 
 

@@ -129,7 +129,11 @@ class Emitter(ABC):
 
     def position(self, text: str, part: str) -> str:
         """Position of a part from 1, 0 where absent."""
-        return f"strpos({text}, {text_literal(part)})"
+        return self.found(text, self.literal(part))
+
+    def found(self, text: str, part: str) -> str:
+        """As `position`, of a part that is itself SQL."""
+        return f"strpos({text}, {part})"
 
     def literal(self, text: str) -> str:
         """A text of a rule's own characters."""
@@ -207,6 +211,10 @@ class Emitter(ABC):
     @abstractmethod
     def full_match(self, text: str, pattern: str) -> str:
         """Whether the whole text matches a pattern of ASCII classes and counts."""
+
+    @abstractmethod
+    def contains(self, text: str, pattern: str) -> str:
+        """Whether a pattern of ASCII classes, counts and ends matches anywhere in the text."""
 
     def only(self, text: str, characters: str) -> str:
         """Whether a text is made of some characters alone."""

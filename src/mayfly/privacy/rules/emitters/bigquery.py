@@ -52,9 +52,13 @@ class BigqueryEmitter(Emitter):
         """RE2, in which a dollar stands at the text's end alone."""
         return f"REGEXP_CONTAINS({text}, {self.literal(f'^(?:{pattern})$')})"
 
-    def position(self, text: str, part: str) -> str:
+    def contains(self, text: str, pattern: str) -> str:
+        """RE2."""
+        return f"REGEXP_CONTAINS({text}, {self.literal(pattern)})"
+
+    def found(self, text: str, part: str) -> str:
         """In characters."""
-        return f"STRPOS({text}, {self.literal(part)})"
+        return f"STRPOS({text}, {part})"
 
     def length(self, text: str) -> str:
         """In characters."""

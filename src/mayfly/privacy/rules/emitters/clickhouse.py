@@ -47,9 +47,13 @@ class ClickhouseEmitter(Emitter):
         """Its end of text is not before a last line break."""
         return f"match({text}, {self.literal('^(?:' + pattern + ')$')})"
 
-    def position(self, text: str, part: str) -> str:
-        """In bytes; only asked whether there is one."""
-        return f"position({text}, {self.literal(part)})"
+    def contains(self, text: str, pattern: str) -> str:
+        """RE2."""
+        return f"match({text}, {self.literal(pattern)})"
+
+    def found(self, text: str, part: str) -> str:
+        """In bytes; only asked whether there is one, or of ASCII."""
+        return f"position({text}, {part})"
 
     def length(self, text: str) -> str:
         """In characters."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mayfly.privacy.rules.emitters.base import Emitter, anchored, pattern_class
+from mayfly.privacy.rules.emitters.base import Emitter, anchored, pattern_class, spelled
 
 _FOLDING = "utf8mb4_uca1400_ai_ci"
 _BYTES = "utf8mb4_nopad_bin"
@@ -61,9 +61,13 @@ class MariadbEmitter(Emitter):
         """PCRE."""
         return f"({text} REGEXP {self.literal(anchored(pattern))})"
 
-    def position(self, text: str, part: str) -> str:
+    def contains(self, text: str, pattern: str) -> str:
+        """PCRE."""
+        return f"({text} REGEXP {self.literal(spelled(pattern))})"
+
+    def found(self, text: str, part: str) -> str:
         """In characters."""
-        return f"instr({text}, {self.literal(part)})"
+        return f"instr({text}, {part})"
 
     def length(self, text: str) -> str:
         """In characters."""

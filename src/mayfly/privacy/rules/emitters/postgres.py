@@ -49,5 +49,9 @@ class PostgresEmitter(Emitter):
         """Anchored at both ends; `~` of the C collation."""
         return f'(({text}) COLLATE "C" ~ {text_literal("^(?:" + pattern + ")$")})'
 
+    def contains(self, text: str, pattern: str) -> str:
+        """`~` of the C collation."""
+        return f'(({text}) COLLATE "C" ~ {text_literal(pattern)})'
+
     def _mapped(self, text: str, before: str, after: str) -> str:
         return f"translate({text}, {text_literal(before)}, {text_literal(after)})"

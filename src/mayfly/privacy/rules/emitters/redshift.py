@@ -94,8 +94,14 @@ class RedshiftEmitter(Emitter):
         A pattern is one literal, it is said: control characters stand in it as they are.
         """
         shape = _WHOLE.format(_plainly(pattern.replace(_TO_DASH, _FROM_DASH)))
-        made = self.literal(shape) if "\\" in shape else "'" + shape.replace("'", "''") + "'"
-        return f"(REGEXP_INSTR({text}, {made}, 1, 1, 0, 'p') = 1)"
+        return f"(REGEXP_INSTR({text}, {self._pattern(shape)}, 1, 1, 0, 'p') = 1)"
+
+    def contains(self, text: str, pattern: str) -> str:
+        """PCRE."""
+        return f"(REGEXP_INSTR({text}, {self._pattern(_plainly(pattern))}, 1, 1, 0, 'p') > 0)"
+
+    def _pattern(self, shape: str) -> str:
+        return self.literal(shape) if "\\" in shape else "'" + shape.replace("'", "''") + "'"
 
     def integer(self, text: str) -> str:
         """Branches that are not taken may be worked out, and no text without a digit is cast."""

@@ -63,12 +63,15 @@ class SnowflakeEmitter(Emitter):
 
     def full_match(self, text: str, pattern: str) -> str:
         """Anchored by itself, without groups that do not capture; control characters themselves."""
-        shape = _BY_CODE.sub(_character, pattern).replace("(?:", "(")
-        return f"REGEXP_LIKE({text}, {self.literal(shape)})"
+        return f"REGEXP_LIKE({text}, {self.literal(_shape(pattern))})"
 
-    def position(self, text: str, part: str) -> str:
+    def contains(self, text: str, pattern: str) -> str:
+        """With anything around it, line breaks included."""
+        return f"REGEXP_LIKE({text}, {self.literal(f'.*({_shape(pattern)}).*')}, 's')"
+
+    def found(self, text: str, part: str) -> str:
         """In characters."""
-        return f"POSITION({self.literal(part)}, {text})"
+        return f"POSITION({part}, {text})"
 
     def integer(self, text: str) -> str:
         """Branches that are not taken may be worked out."""
@@ -76,6 +79,10 @@ class SnowflakeEmitter(Emitter):
 
     def _mapped(self, text: str, before: str, after: str) -> str:
         return f"TRANSLATE({text}, {self.literal(before)}, {self.literal(after)})"
+
+
+def _shape(pattern: str) -> str:
+    return _BY_CODE.sub(_character, pattern).replace("(?:", "(")
 
 
 def _character(found: re.Match[str]) -> str:

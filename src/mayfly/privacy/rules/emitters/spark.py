@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mayfly.privacy.rules import expression as e
-from mayfly.privacy.rules.emitters.base import Emitter, anchored
+from mayfly.privacy.rules.emitters.base import Emitter, anchored, spelled
 
 
 class SparkEmitter(Emitter):
@@ -40,9 +40,13 @@ class SparkEmitter(Emitter):
         """Java's patterns."""
         return f"({text} RLIKE {self.literal(anchored(pattern))})"
 
-    def position(self, text: str, part: str) -> str:
+    def contains(self, text: str, pattern: str) -> str:
+        """Java's patterns."""
+        return f"({text} RLIKE {self.literal(spelled(pattern))})"
+
+    def found(self, text: str, part: str) -> str:
         """In characters."""
-        return f"instr({text}, {self.literal(part)})"
+        return f"instr({text}, {part})"
 
     def integer(self, text: str) -> str:
         """Branches that are not taken may be worked out."""

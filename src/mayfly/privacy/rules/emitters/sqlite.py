@@ -41,9 +41,13 @@ class SqliteEmitter(Emitter):
         """Lent."""
         return f"mf_matches({text}, {self.literal(pattern)})"
 
-    def position(self, text: str, part: str) -> str:
+    def contains(self, text: str, pattern: str) -> str:
+        """Lent."""
+        return f"mf_contains({text}, {self.literal(pattern)})"
+
+    def found(self, text: str, part: str) -> str:
         """In characters."""
-        return f"instr({text}, {self.literal(part)})"
+        return f"instr({text}, {part})"
 
     def before(self, text: str, mark: str) -> str:
         """By place."""

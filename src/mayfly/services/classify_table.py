@@ -1,0 +1,106 @@
+"""What stands in a table of a source: counts of its engine, and a sample where that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, cast, get_args
+
+import pyarrow as pa
+
+from mayfly.planning.detection import CountedColumn, count_queries, read_counts
+from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.ports.source import Source, SqlSession, TableInfo
+from mayfly.privacy.detect import (
+    Verdict,
+    classify_counts,
+    classify_names,
+    classify_table,
+    strictest,
+)
+
+Looks = Literal["names", "counts", "values"]
+"""How far a source lets its values be looked at: not at all, by counts, by a sample of texts."""
+SAMPLE_ROWS = 10_000
+_BY_NAME = 0.4
+_ENOUGH = 10
+
+
+def looks_of(setting: object) -> Looks:
+    """What a source's `classify` says; counts where it says nothing."""
+    return cast("Looks", setting) if setting in get_args(Looks) else "counts"
+
+
+def classify_source_table(
+    source: Source, sql: SqlDialect, table: TableInfo, looks: Looks
+) -> dict[str, Verdict]:
+    """The class of each column.
+
+    Args:
+        source: that the table is in.
+        sql: of the source.
+        table: as discovery found it.
+        looks: how far its values may be looked at. What a sample holds stays in memory, and goes
+            with this call.
+
+    Raises:
+        ConfigError: a right is missing, or the table.
+        TransientError: the source is away.
+    """
+    kinds = {column.name: column.arrow_type for column in table.columns}
+    if looks == "names":
+        return classify_names(kinds)
+    with source.session(write=False) as session:
+        counts = _counted(session, source, sql, table)
+        verdicts = classify_counts(kinds, counts)
+        if looks == "values":
+            verdicts = _with_sample(verdicts, _sampled(session, source, table), table.name)
+    return verdicts
+
+
+def _counted(
+    session: SqlSession, source: Source, sql: SqlDialect, table: TableInfo
+) -> dict[str, dict[str, int]]:
+    relation = source.relation(table.schema, table.name)
+    columns = [
+        CountedColumn(sql=source.readable(column), kind=column.arrow_type)
+        for column in table.columns
+    ]
+    found: dict[int, dict[str, int]] = {}
+    for query in count_queries(source.dialect, sql, relation, columns):
+        [row] = session.table(query).to_pylist()
+        # An engine may fold the names of columns.
+        found |= read_counts({str(name).lower(): count for name, count in row.items()})
+    return {column.name: found[n] for n, column in enumerate(table.columns)}
+
+
+def _sampled(session: SqlSession, source: Source, table: TableInfo) -> dict[str, pa.ChunkedArray]:
+    """Texts of the first rows that the engine gives, by column."""
+    texts = [c for c in table.columns if pa.types.is_string(c.arrow_type)]
+    if not texts:
+        return {}
+    listed = ", ".join(f"{source.readable(c)} AS c{n}" for n, c in enumerate(texts))
+    relation = source.relation(table.schema, table.name)
+    rows = session.table(f"SELECT {listed} FROM {relation} LIMIT {SAMPLE_ROWS}")
+    return {c.name: rows.column(n) for n, c in enumerate(texts)}
+
+
+def _with_sample(
+    verdicts: Mapping[str, Verdict], sample: Mapping[str, pa.ChunkedArray], table: str
+) -> dict[str, Verdict]:
+    """What counts tell is told of all values; names and texts of persons by those of the sample."""
+    read = classify_table(sample, table=table)
+    return {
+        name: _of_both(verdict, read[name]) if name in read else verdict
+        for name, verdict in verdicts.items()
+    }
+
+
+def _of_both(counted: Verdict, read: Verdict) -> Verdict:
+    by_name = counted.confidence <= _BY_NAME and read.evidence.get("distinct", 0) >= _ENOUGH
+    worse = read if by_name else strictest(counted, read)
+    sampled = read.evidence.get("values", 0)
+    evidence = {**counted.evidence, "sampled": sampled}
+    if worse is read and read.cls != "none":
+        evidence["name"] = read.evidence.get("name", 0)
+    return replace(worse, evidence={k: v for k, v in evidence.items() if v or k == "values"})
