@@ -26,9 +26,7 @@ UPDATE `mf_scan` AS mf_t SET c = 13 WHERE c IN (9, 2) AND NOT redo AND s_out = f
 
 /* mayfly sync=people run=r1 drop */ CREATE TEMPORARY TABLE `mf_drop` AS SELECT CAST(0 AS INT) AS batch, CAST(0 AS INT) AS pos, CAST(NULL AS STRING) AS field, CAST(NULL AS BINARY) AS digest, CAST(NULL AS bigint) AS k0 LIMIT 0;
 
-SELECT coalesce(max(batch), -1) AS n FROM `mf_plan`;
-
-/* mayfly sync=people run=r1 batches */ CREATE TEMPORARY TABLE `mf_batches` AS SELECT batch, CAST('insert' AS STRING) AS op, CAST(NULL AS STRING) AS field, count(*) AS size FROM `mf_plan` GROUP BY batch UNION ALL SELECT batch, CAST('remove' AS STRING), field, count(*) FROM `mf_drop` GROUP BY batch, field;
+/* mayfly sync=people run=r1 batches */ CREATE TEMPORARY TABLE `mf_batches` AS SELECT batch, CAST('insert' AS STRING) AS op, CAST(NULL AS STRING) AS field, count(*) AS size FROM `mf_plan` GROUP BY batch UNION ALL SELECT batch, CAST('remove' AS STRING) AS op, field, count(*) AS size FROM `mf_drop` GROUP BY batch, field;
 
 SELECT c, count(*) AS n, coalesce(sum(CASE WHEN redo THEN 1 ELSE 0 END), 0) AS redo FROM `mf_scan` GROUP BY c;
 

@@ -28,9 +28,13 @@ UPDATE `mf_scan` AS mf_t SET c = 13 WHERE c IN (9, 2) AND NOT redo AND s_out = f
 
 SELECT coalesce(max(batch), -1) AS n FROM `mf_plan`;
 
-INSERT INTO `mf_drop` SELECT CAST(2 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 5, 6, 10, 12)) AS mf_n;
+SELECT coalesce(max(batch), -1) AS n FROM `mf_drop`;
 
-/* mayfly sync=people run=r1 batches */ CREATE TEMPORARY TABLE `mf_batches` AS SELECT batch, CAST('write' AS STRING) AS op, CAST(NULL AS STRING) AS field, count(*) AS size FROM `mf_plan` GROUP BY batch UNION ALL SELECT batch, CAST('remove' AS STRING), field, count(*) FROM `mf_drop` GROUP BY batch, field;
+INSERT INTO `mf_drop` SELECT CAST(2 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 10)) AS mf_n;
+
+INSERT INTO `mf_drop` SELECT CAST(2 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 6, 12)) AS mf_n;
+
+/* mayfly sync=people run=r1 batches */ CREATE TEMPORARY TABLE `mf_batches` AS SELECT batch, CAST('write' AS STRING) AS op, CAST(NULL AS STRING) AS field, count(*) AS size FROM `mf_plan` GROUP BY batch UNION ALL SELECT batch, CAST('remove' AS STRING) AS op, field, count(*) AS size FROM `mf_drop` GROUP BY batch, field;
 
 SELECT c, count(*) AS n, coalesce(sum(CASE WHEN redo THEN 1 ELSE 0 END), 0) AS redo FROM `mf_scan` GROUP BY c;
 
@@ -62,7 +66,9 @@ SELECT unhex(sha2(concat(coalesce(CAST(k0 AS STRING), ''), coalesce(CAST(octet_l
 
 INSERT INTO `mf_state` (k0, fp, `out`, redo, present, first_at, last_at) SELECT k0, encode('', 'UTF-8'), encode('', 'UTF-8'), redo, TRUE, 0, 0 FROM (SELECT n, redo, CAST(t0 AS bigint) AS k0 FROM mf_found_1) AS mf_k;
 
-INSERT INTO `mf_drop` SELECT CAST(1 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 5, 6, 10, 12)) AS mf_n;
+INSERT INTO `mf_drop` SELECT CAST(1 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 10)) AS mf_n;
+
+INSERT INTO `mf_drop` SELECT CAST(1 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 6, 12)) AS mf_n;
 
 SELECT pos, CAST(k0 AS STRING) AS t0, unhex(sha2(concat(coalesce(CAST(k0 AS STRING), ''), coalesce(CAST(octet_length(CAST(k0 AS STRING)) AS STRING), 'n')), 256)) AS kd FROM `mf_drop` WHERE batch = 0;
 
@@ -84,5 +90,7 @@ INSERT INTO `mf_rejected` (k0, fp, versions, code, noted_at) SELECT m.k0, m.fp, 
 
 /* mayfly sync=people run=r1 scan */ CREATE TEMPORARY TABLE `mf_scan` AS SELECT row_number() OVER (ORDER BY NULL) - 1 AS n, c, k0, fp, s_out, redo, h0 AS s0, CASE WHEN need AND (h0 IS NULL) THEN NOT (((x0 IS NULL OR x0 NOT LIKE 'x%'))) ELSE FALSE END AS o0, w FROM (SELECT *, CASE WHEN need THEN CASE WHEN (x0 IS NULL OR x0 NOT LIKE 'x%') THEN unhex(sha2(x0, 256)) END END AS h0 FROM (SELECT c, k0, redo, c IN (1, 2, 9, 14, 8) AS need, CASE WHEN c IN (1, 2, 9, 14, 8) THEN fp END AS fp, CASE WHEN c IN (1, 2, 9, 14, 8) THEN s_out END AS s_out, CASE WHEN c IN (1, 2, 9, 14, 8) THEN w END AS w, x0 FROM (SELECT CAST(CASE WHEN m.here IS NULL AND s.present THEN 4 WHEN m.here IS NULL THEN NULL WHEN m.g = 1 AND r.fp IS NOT NULL THEN 8 WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN 9 WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN 3 WHEN m.g = 1 AND s.present THEN 2 WHEN m.g = 1 THEN 1 WHEN s.present AND m.g = 0 THEN 5 WHEN s.present THEN 6 ELSE 7 END AS SMALLINT) AS c, coalesce(m.k0, s.k0) AS k0, m.fp AS fp, s.out AS s_out, coalesce(s.redo, FALSE) AS redo, m.x0 AS x0, m.w AS w FROM (SELECT `id` AS k0, unhex(md5(concat(coalesce(CAST(`city` AS STRING), ''), coalesce(CAST(`email` AS STRING), ''), coalesce(CAST(`id` AS STRING), ''), coalesce(CAST(octet_length(CAST(`city` AS STRING)) AS STRING), 'n'), ';', coalesce(CAST(octet_length(CAST(`email` AS STRING)) AS STRING), 'n'), ';', coalesce(CAST(octet_length(CAST(`id` AS STRING)) AS STRING), 'n')))) AS fp, TRUE AS here, CASE WHEN `ok` IS NULL THEN NULL WHEN (`ok` IN (TRUE)) THEN 1 ELSE 0 END AS g, `email` AS x0, (coalesce(CAST(octet_length(CAST(`city` AS STRING)) AS BIGINT), 0) + coalesce(CAST(octet_length(CAST(`email` AS STRING)) AS BIGINT), 0)) AS w FROM (SELECT id, email, city, ok FROM `people`) AS mf_model) m FULL OUTER JOIN `mf_state` s ON m.k0 = s.k0 LEFT JOIN `mf_rejected` r ON m.k0 = r.k0 AND r.fp = m.fp AND r.versions = 'v1') AS mf_c WHERE c IS NOT NULL) AS mf_h0) AS mf_w;
 
-INSERT INTO `mf_drop` SELECT CAST(0 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 5, 6, 10, 12)) AS mf_n;
+INSERT INTO `mf_drop` SELECT CAST(0 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 10)) AS mf_n;
+
+INSERT INTO `mf_drop` SELECT CAST(0 + ((rn) DIV 3) AS INT), CAST((rn) % 3 AS INT), CAST(NULL AS STRING), CAST(NULL AS BINARY), k0 FROM (SELECT row_number() OVER (ORDER BY NULL) - 1 AS rn, s.k0 AS k0 FROM `mf_scan` s JOIN `mf_state` t ON s.k0 = t.k0 WHERE t.present AND s.c IN (4, 6, 12)) AS mf_n;
 

@@ -28,9 +28,13 @@ UPDATE "mf_scan" AS mf_t SET c = 13 WHERE c IN (9, 2) AND NOT redo AND s_out = f
 
 SELECT coalesce(max(batch), -1) AS n FROM "mf_plan";
 
-INSERT INTO "mf_drop" SELECT CAST(2 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 6, 10)) AS mf_n;
+SELECT coalesce(max(batch), -1) AS n FROM "mf_drop";
 
-/* mayfly sync=people run=r1 batches */ CREATE TEMPORARY TABLE "mf_batches" AS SELECT batch, CAST('write' AS VARCHAR(65535)) AS op, CAST(NULL AS VARCHAR(65535)) AS field, count(*) AS size FROM "mf_plan" GROUP BY batch UNION ALL SELECT batch, CAST('remove' AS VARCHAR(65535)), field, count(*) FROM "mf_drop" GROUP BY batch, field;
+INSERT INTO "mf_drop" SELECT CAST(2 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 10)) AS mf_n;
+
+INSERT INTO "mf_drop" SELECT CAST(2 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (6)) AS mf_n;
+
+/* mayfly sync=people run=r1 batches */ CREATE TEMPORARY TABLE "mf_batches" AS SELECT batch, CAST('write' AS VARCHAR(65535)) AS op, CAST(NULL AS VARCHAR(65535)) AS field, count(*) AS size FROM "mf_plan" GROUP BY batch UNION ALL SELECT batch, CAST('remove' AS VARCHAR(65535)) AS op, field, count(*) AS size FROM "mf_drop" GROUP BY batch, field;
 
 SELECT c, count(*) AS n, coalesce(sum(CASE WHEN redo THEN 1 ELSE 0 END), 0) AS redo FROM "mf_scan" GROUP BY c;
 
@@ -58,7 +62,9 @@ SELECT n, kd, fp FROM mf_known WHERE TRUE AND n >= 0 AND n < 200000;
 
 INSERT INTO "mf_state" (k0, fp, "out", redo, present, first_at, last_at) SELECT m.k0, CASE WHEN w.same THEN m.fp ELSE TO_VARBYTE('', 'utf8') END, CASE WHEN w.same THEN m.fp ELSE TO_VARBYTE('', 'utf8') END, w.redo, w.present, 0, w.last_at FROM mf_known m JOIN mf_found_1 w ON w.n = m.n;
 
-INSERT INTO "mf_drop" SELECT CAST(1 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 6, 10)) AS mf_n;
+INSERT INTO "mf_drop" SELECT CAST(1 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 10)) AS mf_n;
+
+INSERT INTO "mf_drop" SELECT CAST(1 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (6)) AS mf_n;
 
 /* mayfly sync=people run=r1 scan */ CREATE TEMPORARY TABLE "mf_scan" AS SELECT row_number() OVER () - 1 AS n, c, k0, fp, s_out, redo, h0 AS s0, CASE WHEN need AND (h0 IS NULL) THEN NOT (((x0 IS NULL OR x0 NOT LIKE 'x%'))) ELSE FALSE END AS o0, w FROM (SELECT *, CASE WHEN need THEN CASE WHEN (x0 IS NULL OR x0 NOT LIKE 'x%') THEN FROM_HEX(SHA2(x0, 256)) END END AS h0 FROM (SELECT c, k0, redo, c IN (1, 2, 9, 14, 8) AS need, CASE WHEN c IN (1, 2, 9, 14, 8) THEN fp END AS fp, CASE WHEN c IN (1, 2, 9, 14, 8) THEN s_out END AS s_out, CASE WHEN c IN (1, 2, 9, 14, 8) THEN w END AS w, x0 FROM (SELECT CAST(CASE WHEN m.here IS NULL AND s.present THEN 4 WHEN m.here IS NULL THEN NULL WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN 9 WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN 9 WHEN m.g = 1 AND s.present THEN 2 WHEN m.g = 1 THEN 1 WHEN s.present AND m.g = 0 THEN 5 WHEN s.present THEN 6 ELSE 7 END AS SMALLINT) AS c, coalesce(m.k0, s.k0) AS k0, m.fp AS fp, s.out AS s_out, coalesce(s.redo, FALSE) AS redo, m.x0 AS x0, m.w AS w FROM (SELECT "id" AS k0, FROM_HEX(MD5(coalesce(SHA2(CAST("city" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("email" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("id" AS VARCHAR(65535)), 256), 'n'))) AS fp, TRUE AS here, CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END AS g, "email" AS x0, (coalesce(CAST(OCTET_LENGTH(CAST("city" AS VARCHAR(65535))) AS BIGINT), 0) + coalesce(CAST(OCTET_LENGTH(CAST("email" AS VARCHAR(65535))) AS BIGINT), 0)) AS w FROM (SELECT id, email, city, ok FROM "people") AS mf_model) m FULL OUTER JOIN "mf_state" s ON m.k0 = s.k0) AS mf_c WHERE c IS NOT NULL) AS mf_h0) AS mf_w;
 
@@ -70,15 +76,17 @@ UPDATE "mf_scan" AS mf_t SET c = 10 WHERE mf_t.n IN (SELECT n FROM mf_load_1);
 
 SELECT pos, CAST(k0 AS VARCHAR(65535)) AS t0, FROM_HEX(SHA2(coalesce(SHA2(CAST(k0 AS VARCHAR(65535)), 256), 'n'), 256)) AS kd FROM "mf_drop" WHERE batch = 0;
 
-/* mayfly sync=people run=r1 batches=0-1 */ SELECT q.batch, q.pos, m.f0 AS f0, m.f1 AS f1, m.f2 AS f2, m.s0 AS s0, m.x0 AS x0, m.y0 AS y0 FROM "mf_plan" q JOIN (SELECT "id" AS k0, "id" AS f0, "city" AS f1, "email" AS f2, CASE WHEN ("email" IS NULL OR "email" NOT LIKE 'x%') THEN FROM_HEX(SHA2("email", 256)) END AS s0, CASE WHEN NOT (("email" IS NULL OR "email" NOT LIKE 'x%')) THEN CAST("email" AS VARCHAR(65535)) END AS x0, CAST(NULL AS VARCHAR(65535)) AS y0 FROM (SELECT id, email, city, ok FROM "people") AS mf_model WHERE (CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END) = 1) m ON q.k0 = m.k0 WHERE q.batch BETWEEN 0 AND 1;
-
 CREATE TEMPORARY TABLE "mf_drop" AS SELECT CAST(batch AS INTEGER) AS batch, CAST(pos AS INTEGER) AS pos, CAST(t0 AS int8) AS k0 FROM mf_rows;
 
 /* mayfly sync=people run=r1 batches=0-1 */ SELECT q.batch, q.pos, q.k0 AS f0 FROM "mf_drop" q WHERE q.batch BETWEEN 0 AND 1;
+
+/* mayfly sync=people run=r1 batches=0-1 */ SELECT q.batch, q.pos, m.f0 AS f0, m.f1 AS f1, m.f2 AS f2, m.s0 AS s0, m.x0 AS x0, m.y0 AS y0 FROM "mf_plan" q JOIN (SELECT "id" AS k0, "id" AS f0, "city" AS f1, "email" AS f2, CASE WHEN ("email" IS NULL OR "email" NOT LIKE 'x%') THEN FROM_HEX(SHA2("email", 256)) END AS s0, CASE WHEN NOT (("email" IS NULL OR "email" NOT LIKE 'x%')) THEN CAST("email" AS VARCHAR(65535)) END AS x0, CAST(NULL AS VARCHAR(65535)) AS y0 FROM (SELECT id, email, city, ok FROM "people") AS mf_model WHERE (CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END) = 1) m ON q.k0 = m.k0 WHERE q.batch BETWEEN 0 AND 1;
 
 INSERT INTO "mf_rejected" (k0, fp, versions, code, noted_at) SELECT m.k0, m.fp, w.versions, CAST(w.code AS INTEGER), 0 FROM mf_known m JOIN mf_found_1 w ON w.n = m.n;
 
 /* mayfly sync=people run=r1 scan */ CREATE TEMPORARY TABLE "mf_scan" AS SELECT row_number() OVER () - 1 AS n, c, k0, fp, s_out, redo, h0 AS s0, CASE WHEN need AND (h0 IS NULL) THEN NOT (((x0 IS NULL OR x0 NOT LIKE 'x%'))) ELSE FALSE END AS o0, w FROM (SELECT *, CASE WHEN need THEN CASE WHEN (x0 IS NULL OR x0 NOT LIKE 'x%') THEN FROM_HEX(SHA2(x0, 256)) END END AS h0 FROM (SELECT c, k0, redo, c IN (1, 2, 9, 14, 8) AS need, CASE WHEN c IN (1, 2, 9, 14, 8) THEN fp END AS fp, CASE WHEN c IN (1, 2, 9, 14, 8) THEN s_out END AS s_out, CASE WHEN c IN (1, 2, 9, 14, 8) THEN w END AS w, x0 FROM (SELECT CAST(CASE WHEN m.here IS NULL AND s.present THEN 4 WHEN m.here IS NULL THEN NULL WHEN m.g = 1 AND r.fp IS NOT NULL THEN 8 WHEN m.g = 1 AND s.present AND s.fp = m.fp AND s.redo THEN 9 WHEN m.g = 1 AND s.present AND s.fp = m.fp THEN 3 WHEN m.g = 1 AND s.present THEN 2 WHEN m.g = 1 THEN 1 WHEN s.present AND m.g = 0 THEN 5 WHEN s.present THEN 6 ELSE 7 END AS SMALLINT) AS c, coalesce(m.k0, s.k0) AS k0, m.fp AS fp, s.out AS s_out, coalesce(s.redo, FALSE) AS redo, m.x0 AS x0, m.w AS w FROM (SELECT "id" AS k0, FROM_HEX(MD5(coalesce(SHA2(CAST("city" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("email" AS VARCHAR(65535)), 256), 'n') || ';' || coalesce(SHA2(CAST("id" AS VARCHAR(65535)), 256), 'n'))) AS fp, TRUE AS here, CASE WHEN "ok" IS NULL THEN NULL WHEN ("ok" IN (TRUE)) THEN 1 ELSE 0 END AS g, "email" AS x0, (coalesce(CAST(OCTET_LENGTH(CAST("city" AS VARCHAR(65535))) AS BIGINT), 0) + coalesce(CAST(OCTET_LENGTH(CAST("email" AS VARCHAR(65535))) AS BIGINT), 0)) AS w FROM (SELECT id, email, city, ok FROM "people") AS mf_model) m FULL OUTER JOIN "mf_state" s ON m.k0 = s.k0 LEFT JOIN "mf_rejected" r ON m.k0 = r.k0 AND r.fp = m.fp AND r.versions = 'v1') AS mf_c WHERE c IS NOT NULL) AS mf_h0) AS mf_w;
 
-INSERT INTO "mf_drop" SELECT CAST(0 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 6, 10)) AS mf_n;
+INSERT INTO "mf_drop" SELECT CAST(0 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (5, 10)) AS mf_n;
+
+INSERT INTO "mf_drop" SELECT CAST(0 + (rn) / 3 AS INTEGER), CAST((rn) % 3 AS INTEGER), CAST(NULL AS VARCHAR(65535)), CAST(NULL AS VARBYTE), k0 FROM (SELECT row_number() OVER () - 1 AS rn, s.k0 AS k0 FROM "mf_scan" s JOIN "mf_state" t ON s.k0 = t.k0 WHERE t.present AND s.c IN (6)) AS mf_n;
 

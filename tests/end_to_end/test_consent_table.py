@@ -13,8 +13,10 @@ import pytest
 from end_to_end.projects import approved, digests, members
 from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
+from mayfly.cli.render import run_text
 from mayfly.domain.errors import ConfigError
 from mayfly.sandbox.server import SandboxServer
+from mayfly.services.events import Event, WithdrawalsLate
 
 FILES = """
 version: 1
@@ -249,3 +251,58 @@ def test_a_table_that_grants_all_needs_a_word(tmp_path: Path, sandbox: SandboxSe
     assert load(tmp_path).run().exit_code == 3  # nobody has approved the word yet
     assert approved(tmp_path).run().exit_code == 0
     assert len(members(sandbox)) == 100
+
+
+def test_it_is_told_how_long_a_withdrawal_took(
+    tmp_path: Path, sandbox: SandboxServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the table's time to the answer; past a day that is an alert."""
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        for statement in MADE:
+            connection.execute(statement)
+    project = begin(tmp_path, "{type: duckdb, path: shop.duckdb}", sandbox.url)
+    [first] = project.run().to_dict()["syncs"]
+    assert first["withdrawal_seconds"]["answered"] == 0
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute(
+            "INSERT INTO consents "
+            "SELECT i, 'ads', 'withdrawn', now()::TIMESTAMP - to_hours(h), NULL "
+            "FROM (VALUES (1, 2), (2, 30)) AS t(i, h)"
+        )
+    heard: list[Event] = []
+    project.app.tell = heard.append
+    result = project.run()
+    late = [e for e in heard if isinstance(e, WithdrawalsLate)]
+    assert [(e.sync, e.late, e.waiting) for e in late] == [("to_meta", 1, 0)]
+    told = result.to_dict()["syncs"][0]["withdrawal_seconds"]
+    assert (told["answered"], told["waiting"], told["late"]) == (2, 0, 1)
+    assert 7_200 <= told["p50"] < 7_800
+    assert 108_000 <= told["p95"] == told["max"] < 108_600
+    run_text(result)
+    shown = capsys.readouterr().out
+    assert "withdrawals answered: 2, after p50 2.0 h, p95 30.0 h, longest 30.0 h" in shown
+    assert "1 withdrawals were not answered within 24 hours" in shown
+
+
+def test_a_column_may_say_since_when(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """`withdrawn_at`, of a binding by column."""
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute(
+            "CREATE TABLE people AS SELECT i AS id, 'p' || i || '@example.com' AS email, "
+            "TRUE AS ads, NULL::TIMESTAMPTZ AS left_at FROM range(3) r(i)"
+        )
+    before, _, after = FILES.partition("        table:\n")
+    after = after.partition("destinations:")[2]
+    bound = "        column: ads\n        equals: true\n        withdrawn_at: left_at\n"
+    text = f"{before}{bound}destinations:{after}"
+    project = begin(tmp_path, "{type: duckdb, path: shop.duckdb}", sandbox.url, text)
+    assert project.run().exit_code == 0
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute(
+            "UPDATE people SET ads = FALSE, left_at = now() - INTERVAL 5 HOUR WHERE id = 1"
+        )
+        connection.execute("UPDATE people SET ads = FALSE WHERE id = 2")
+    [ended] = project.run().to_dict()["syncs"]
+    told = ended["withdrawal_seconds"]
+    assert (told["answered"], ended["rows"]["removed"]) == (1, 2)
+    assert 18_000 <= told["max"] < 18_600

@@ -131,6 +131,7 @@ class SyncRun:
             "batches": tally.batches,
             "seconds": max(0.0, (tally.finished_ms - tally.started_ms) / 1000),
             "age_at_purge_seconds": tally.ages(),
+            "withdrawal_seconds": tally.withdrawal_times(),
             "object": tally.found.to_dict(),
             "values": {
                 "already_hashed": tally.values_ready,

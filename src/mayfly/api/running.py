@@ -19,7 +19,7 @@ from mayfly.services.advance_run import advance
 from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.deliver import Sleep
-from mayfly.services.events import RunEnded, RunStarted, Waiting
+from mayfly.services.events import RunEnded, RunStarted, Waiting, WithdrawalsLate
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
 
@@ -177,6 +177,18 @@ def _tell_end(app: App, ended: SyncRun) -> None:
             seconds=document["seconds"],
         )
     )
+    times = document["withdrawal_seconds"]
+    if times["late"]:
+        app.tell(
+            WithdrawalsLate(
+                sync=ended.sync,
+                target=app.project.target,
+                run=ended.run,
+                late=times["late"],
+                waiting=times["waiting"],
+                seconds=times["max"],
+            )
+        )
 
 
 def _sleep(app: App, sync: SyncSettings, run_id: str) -> Sleep:

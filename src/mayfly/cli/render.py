@@ -193,6 +193,7 @@ def run_text(result: RunResult) -> None:
                 f"  held in memory: p50 {age['p50']:.1f} s, p95 {age['p95']:.1f} s, "
                 f"longest {age['max']:.1f} s; kept: nothing"
             )
+        _withdrawals(to, document["withdrawal_seconds"])
         if document["status"] == "cancelled":
             to.print("  stopped; `mayfly run` goes on from there, nothing is lost")
         error = document.get("error")
@@ -200,6 +201,23 @@ def run_text(result: RunResult) -> None:
             _say(to, f"  {error['message']} [{error['code']}]")
             if error["hint"]:
                 _say(to, f"  → {error['hint']}")
+
+
+def _withdrawals(to: Console, times: Mapping[str, Any]) -> None:
+    """How long withdrawals took to the destination's answer; past a day it is an alert."""
+    if times["answered"]:
+        hours = {k: times[k] / 3600 for k in ("p50", "p95", "max")}
+        _say(
+            to,
+            f"  withdrawals answered: {times['answered']:,}, after p50 {hours['p50']:,.1f} h, "
+            f"p95 {hours['p95']:,.1f} h, longest {hours['max']:,.1f} h",
+        )
+    if times["waiting"]:
+        _say(to, f"  withdrawals without an answer: {times['waiting']:,}; the next run goes on")
+    if times["late"]:
+        to.print(
+            f"  [red]alert[/red]: {times['late']:,} withdrawals were not answered within 24 hours"
+        )
 
 
 def runs_text(runs: Sequence[Mapping[str, Any]]) -> None:

@@ -46,6 +46,23 @@ def consent_state(spec: PlanSpec, sql: SqlDialect) -> str:
     )
 
 
+def is_dated(spec: PlanSpec) -> bool:
+    """Whether `withdrawn_since` tells anything."""
+    return spec.consent is not None and spec.consent.is_dated
+
+
+def withdrawn_since(spec: PlanSpec, sql: SqlDialect) -> str:
+    """Microseconds since 1970 of what refuses a row, over `consented_model`; null where unknown."""
+    consent = spec.consent
+    column = None if consent is None else consent.withdrawn_at
+    stamp = (
+        "NULL" if column is None else sql.microseconds(sql.quote(column.name), column.arrow_type)
+    )
+    if consent is None or consent.table is None:
+        return stamp
+    return f"CASE WHEN {SAID} = 0 THEN {SINCE}{'' if column is None else f' ELSE {stamp}'} END"
+
+
 def latest_events(table: ConsentTable, sql: SqlDialect, now_us: int) -> str:
     """Query of what each subject's events say at a moment, as `consent_at` does."""
     return (

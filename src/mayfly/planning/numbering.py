@@ -17,7 +17,7 @@ from mayfly.planning.columns import (
     value_fields,
 )
 from mayfly.planning.names import Names
-from mayfly.planning.spec import WANTED, PlanField, PlanSpec, RowClass
+from mayfly.planning.spec import URGENT, WANTED, PlanField, PlanSpec, RowClass
 from mayfly.planning.sql.dialect import TARGET, SqlDialect
 from mayfly.privacy.gate import Form
 
@@ -188,8 +188,30 @@ class NumberingSql:
             f"{sql.cast('NULL', sql.blob)} AS digest{keys} LIMIT 0",
         )
 
-    def add_identifier_removals(self, field: PlanField, position: int, first_batch: int) -> str:
-        """One row per identifier that no row wants any more."""
+    def urgent_gone(self) -> str:
+        """How many gone pairs are of rows that withdrew or are suppressed."""
+        return f"SELECT count(*) AS n FROM ({self._urgent_pairs()}) AS mf_u"
+
+    def _urgent_pairs(self) -> str:
+        names = self._names
+        return (
+            f"SELECT u.field AS field, u.digest AS digest FROM {names.of('gone')} u "
+            f"JOIN {names.of('scan')} s ON {same_key(self._spec, 'u', 's')} "
+            f"WHERE s.c IN {_numbers(URGENT)}"
+        )
+
+    def add_identifier_removals(
+        self, field: PlanField, position: int, first_batch: int, *, urgent: bool | None = None
+    ) -> str:
+        """One row per identifier that no row wants any more.
+
+        Args:
+            field: that it is of.
+            position: of that field.
+            first_batch: number of the first of their batches.
+            urgent: whether those of rows that withdrew or are suppressed, or the others; None for
+                all.
+        """
         spec, names, sql = self._spec, self._names, self._sql
         name, value = sql.literal(field.name), f"v{position}"
         wanted = f"SELECT q.{value} FROM {names.of('plan')} q WHERE q.{value} IS NOT NULL"
@@ -199,8 +221,13 @@ class NumberingSql:
             gone=names.of("gone"),
             field=name,
         )
+        which = ""
+        if urgent is not None:
+            first = f"SELECT y.digest FROM ({self._urgent_pairs()}) y WHERE y.field = {name}"
+            among = f"g.digest IN ({first})"
+            which = f" AND {among if urgent else sql.is_none_of('g.digest', 'digest', first)}"
         candidates = (
-            f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name} "
+            f"SELECT DISTINCT g.digest FROM {names.of('gone')} g WHERE g.field = {name}{which} "
             f"AND {sql.is_none_of('g.digest', value, wanted)} "
             f"AND {sql.is_none_of('g.digest', 'digest', held)}"
         )
@@ -211,33 +238,79 @@ class NumberingSql:
             f"({sql.numbered('rn', 'digest', f'({candidates}) AS mf_g')}) AS mf_n"
         )
 
-    def add_key_removals(self, first_batch: int) -> str | None:
-        """One row per key that this sync delivered and takes back."""
+    def add_key_removals(self, first_batch: int, *, urgent: bool) -> str | None:
+        """One row per key that this sync delivered and takes back: of rows that withdrew or are
+        suppressed, or of the others.
+        """
         spec, names = self._spec, self._names
-        if not spec.removes or spec.by_identifier:
+        classes = tuple(c for c in spec.removes if (c in URGENT) is urgent)
+        if not classes or spec.by_identifier:
             return None
         batch, pos = self._places(first_batch)
         nothing = ", ".join(self._sql.cast("NULL", k) for k in (self._sql.text, self._sql.blob))
         keys = ", ".join(f"s.{k} AS {k}" for k in key_names(spec))
         left = (
             f"{names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
-            f"WHERE t.present AND s.c IN {_numbers(spec.removes)}"
+            f"WHERE t.present AND s.c IN {_numbers(classes)}"
         )
         return (
             f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {nothing}, {key_list(spec)} "
             f"FROM ({self._sql.numbered('rn', keys, left)}) AS mf_n"
         )
 
+    def withdrawal_times(self, past: int) -> str:
+        """`batch`, `pos`, `since` of removals in batches before one: the latest of the withdrawals
+        that each waited for, in microseconds since 1970.
+        """
+        spec, names, sql = self._spec, self._names, self._sql
+        scan, drop = names.of("scan"), names.of("drop")
+        rows = f"{drop} d JOIN {scan} s ON {same_key(spec, 'd', 's')}"
+        if spec.by_identifier:
+            rows = (
+                f"{drop} d JOIN {names.of('gone')} g ON g.field = d.field AND g.digest = d.digest "
+                f"JOIN {scan} s ON {same_key(spec, 'g', 's')}"
+            )
+        columns = ", ".join(f"{sql.cast(f'd.{c}', sql.bigint)} AS {c}" for c in ("batch", "pos"))
+        since = sql.cast("max(s.since)", sql.bigint)
+        return (
+            f"SELECT {columns}, {since} AS since FROM {rows} WHERE d.batch < {int(past)} "
+            f"AND s.c = {int(RowClass.WITHDRAWN)} AND s.since IS NOT NULL GROUP BY d.batch, d.pos"
+        )
+
+    def keep_withdrawals(self) -> list[str]:
+        """What closing is left to merge where nothing but withdrawals may go.
+
+        Who holds an identifier that goes, too, is not as it was delivered any more, whatever became
+        of the row: it is noted as taken out, and sent anew if it is ever wanted again.
+        """
+        spec, names, sql = self._spec, self._names, self._sql
+        scan, kept = names.of("scan"), _numbers(URGENT)
+        steps = []
+        if spec.by_identifier:
+            keys = ", ".join(f"p.{k} AS {k}" for k in key_names(spec))
+            held = (
+                f"(SELECT {keys} FROM {names.of('pairs')} p JOIN {names.of('drop')} d "
+                f"ON d.field = p.field AND d.digest = p.digest) h"
+            )
+            taken = {"c": str(int(RowClass.WITHDRAWN))}
+            steps.append(sql.update_matched(scan, taken, [(held, same_key(spec, "h", TARGET))]))
+            other = f"{same_key(spec, 's', TARGET)} AND s.c NOT IN {kept}"
+            steps.append(sql.delete_matched(names.of("gone"), [(f"{scan} s", other)]))
+        return [*steps, sql.delete(scan, f"{TARGET}.c NOT IN {kept}")]
+
     def create_batches(self) -> str:
         """The batches with their kind of change and their rows."""
         names, sql = self._names, self._sql
         add = sql.cast(sql.literal(self._spec.add_operation.value), sql.text)
         remove = sql.cast(sql.literal(Operation.REMOVE.value), sql.text)
-        return self._table(
-            "batches",
+        added = (
             f"SELECT batch, {add} AS op, {sql.cast('NULL', sql.text)} AS field, "
             f"count(*) AS size FROM {names.of('plan')} GROUP BY batch UNION ALL "
-            f"SELECT batch, {remove}, field, count(*) "
+        )
+        return self._table(
+            "batches",
+            f"{'' if self._spec.only_withdrawals else added}"
+            f"SELECT batch, {remove} AS op, field, count(*) AS size "
             f"FROM {names.of('drop')} GROUP BY batch, field",
         )
 

@@ -27,7 +27,7 @@ from mayfly.planning.columns import (
     value_fields,
     wide_values,
 )
-from mayfly.planning.consent import consent_state, consented_model
+from mayfly.planning.consent import consent_state, consented_model, is_dated, withdrawn_since
 from mayfly.planning.names import Names
 from mayfly.planning.shared import Shared
 from mayfly.planning.spec import PlanField, PlanSpec, RowClass, SuppressionColumn
@@ -83,6 +83,8 @@ class ScanSql:
             columns.append("unfit")
         if counted_fields(spec):
             columns.append(f"{self._seen()} AS seen")
+        if is_dated(spec):
+            columns.append("since")
         shown, rest = ", ".join(columns), f"({self._worked_out()}) AS mf_w"
         query = f"SELECT {shown} FROM {rest}"
         if self._sql.ordinal == "n":
@@ -105,6 +107,8 @@ class ScanSql:
         if unfit_fields(spec):
             wanted = ", ".join(str(int(c)) for c in (*NEEDED, RowClass.UNCHANGED))
             kept.append(f"CASE WHEN c IN ({wanted}) THEN unfit END AS unfit")
+        if is_dated(spec):
+            kept.append(f"CASE WHEN c = {int(RowClass.WITHDRAWN)} THEN since END AS since")
         need = f"c IN ({', '.join(str(int(c)) for c in NEEDED)})"
         # Of a row that stays as it is nothing but its key is written.
         narrow = ["fp", "s_out", *(["w"] if wide_values(spec, self._sql) else [])]
@@ -240,6 +244,8 @@ class ScanSql:
             columns.append("m.unfit AS unfit")
         if wide_values(spec, self._sql):
             columns.append("m.w AS w")
+        if is_dated(spec):
+            columns.append("m.since AS since")
         rejected = ""
         if self._flags.rejected:
             rejected = (
@@ -255,6 +261,8 @@ class ScanSql:
         spec, sql = self._spec, self._sql
         columns = [*model_keys(spec, sql), f"{source_fingerprint(spec, sql)} AS fp", "TRUE AS here"]
         columns.append(f"{consent_state(spec, sql)} AS g")
+        if is_dated(spec):
+            columns.append(f"{withdrawn_since(spec, sql)} AS since")
         columns += [f"{sql.quote(c)} AS x{i}" for i, c in enumerate(model_columns(spec))]
         if spec.destination_key:
             types = {f.column: f.arrow_type for f in spec.fields}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal, Protocol
 
@@ -37,6 +38,10 @@ class RowClass(IntEnum):
     DUE = 14  # same values, delivered so long ago that the destination soon forgets them
 
 
+URGENT = (RowClass.WITHDRAWN, RowClass.SUPPRESSED, RowClass.WITHHELD)
+"""What of such rows is still at the destination goes first. Who is withheld has something there
+where an earlier removal was not answered.
+"""
 WANTED = (
     RowClass.ADDED,
     RowClass.CHANGED,
@@ -178,13 +183,20 @@ class Consent:
         column: of the model; None where the table alone tells.
         values: of that column that grant.
         table: of events; where both are bound both must grant.
+        withdrawn_at: column of the model that says since when a row does not grant.
         constant: whether every row may grant.
     """
 
     column: str | None = None
     values: tuple[Spelling, ...] = ()
     table: ConsentTable | None = None
+    withdrawn_at: TypedColumn | None = None
     constant: bool = False
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it is known since when a row does not grant."""
+        return self.table is not None or self.withdrawn_at is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +225,7 @@ class PlanSpec:
         renew_before_ms: rows last delivered before that moment (milliseconds since 1970) are sent
             again; None where a destination keeps what it was given.
         now_ms: the moment (milliseconds since 1970) at which consent is asked for.
+        only_withdrawals: whether nothing is planned but to take out who withdrew or is suppressed.
     """
 
     identity: StateIdentity
@@ -236,6 +249,7 @@ class PlanSpec:
     full_refresh: bool = False
     renew_before_ms: int | None = None
     now_ms: int = 0
+    only_withdrawals: bool = False
 
     @property
     def add_operation(self) -> Operation:
@@ -260,6 +274,7 @@ class BatchInfo:
     """One numbered batch of an open plan, with what is known of its delivery.
 
     `unsent` are the rows, by number, that its request did not hold; known until it is answered.
+    `urgent` are removals of who withdrew or is suppressed; known to who made the plan.
     """
 
     number: int
@@ -270,6 +285,7 @@ class BatchInfo:
     acknowledged: bool = False
     job: str | None = None
     unsent: tuple[int, ...] = ()
+    urgent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,6 +375,19 @@ class SampleCell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithdrawalTimes:
+    """When rows of a batch were withdrawn.
+
+    Args:
+        positions: of the rows whose time is known (int64).
+        at_us: their times, microseconds since 1970 (int64).
+    """
+
+    positions: pa.Array
+    at_us: pa.Array
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A numbered plan.
 
@@ -368,12 +397,14 @@ class Plan:
         row_bytes: what a row of a batch weighs once it is read, on average; 0 where that is little,
             as of digests.
         sample: some rows that go out, where they were asked for.
+        withdrawn: of urgent batches, by number, when each row was withdrawn, as far as it is known.
     """
 
     counts: PlanCounts
     batches: tuple[BatchInfo, ...] = ()
     row_bytes: int = 0
     sample: tuple[tuple[SampleCell, ...], ...] = ()
+    withdrawn: Mapping[int, WithdrawalTimes] = field(default_factory=dict)
 
 
 class PlanWorker(Protocol):

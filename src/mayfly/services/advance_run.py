@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from mayfly.domain.batch import Batch
@@ -50,13 +51,15 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
     await call(run.store.acquire, run.spec, holder=run.holder, now_ms=run.now_ms(), alive=run.alive)
     try:
         away = await _reach(run, tally)
-        plan = await _plan(run, tally)
+        plan, refusal = await _plan(run, tally)
         tell(run, tally)
         for job in await _delivered(run, plan, tally, away):
             done = await followed(run, job.submitted)
             await acknowledge(run, tally, job.sent, done.outcomes)
         await _note_object(run)
         await _close(run, tally)
+        if refusal is not None:
+            raise refusal
     except TransientError as error:
         tally.held_by(error)
         await _record_left_open(run, tally, error)
@@ -209,17 +212,49 @@ async def _note_object(run: Run) -> None:
         await call(run.store.bind, made)
 
 
-async def _plan(run: Run, tally: RunTally) -> Plan:
-    """The working copy is in the ledger before it is made."""
+async def _plan(run: Run, tally: RunTally) -> tuple[Plan, PolicyError | None]:
+    """The working copy is in the ledger before it is made.
+
+    Returns:
+        The plan; and, where that is of withdrawals alone, what was refused.
+    """
     await call(run.ledger.append, [run.entry(EntryType.CREATED)])
+    refusal: PolicyError | None = None
     try:
-        plan: Plan = await call(run.store.create, run.spec, run.worker, check=partial(_check, run))
+        try:
+            plan = await call(run.store.create, run.spec, run.worker, check=partial(_check, run))
+        except PolicyError as error:
+            refusal = error
+            plan = await _only_withdrawals(run, error)
     except EngineError:
         await call(run.ledger.append, [run.entry(EntryType.DROPPED, reason="not_made")])
         raise
     tally.planned(plan)
     tally.open_run = run.spec.run
-    return plan
+    return plan, refusal
+
+
+async def _only_withdrawals(run: Run, refusal: PolicyError) -> Plan:
+    """Whatever is refused, who withdrew is taken out.
+
+    Raises:
+        PolicyError: the refusal, where nobody did, or where that cannot be planned either.
+    """
+    spec = replace(run.spec, only_withdrawals=True)
+
+    def check(plan: Plan) -> None:
+        check_plan(plan, spec, accept_removals=0)
+        if not plan.batches:
+            raise refusal
+
+    if not spec.removes:
+        raise refusal
+    try:
+        return await call(run.store.create, spec, run.worker, check=check)
+    except TransientError:
+        raise
+    except EngineError:
+        raise refusal from None
 
 
 async def _close(run: Run, tally: RunTally) -> None:

@@ -41,10 +41,16 @@ def bind_consent(
         table = _Table(
             r, binding.purpose, binding.table, infos[binding.table.matches], found
         ).made()
+    withdrawn_at = None
+    if binding.withdrawn_at is not None:
+        info = infos[binding.withdrawn_at]
+        _require_time(r, info, found, f"Model {r.sync.model} (purpose {binding.purpose})")
+        withdrawn_at = TypedColumn(name=info.name, arrow_type=info.arrow_type)
     return Consent(
         column=binding.column,
         values=tuple(values),
         table=table,
+        withdrawn_at=withdrawn_at,
         constant=binding.constant is not None,
     )
 
@@ -74,7 +80,7 @@ class _Table:
         self._subject()
         for name in (s.time, s.valid_until):
             if name is not None:
-                self._time(name)
+                _require_time(self._r, self._infos[name], self._found, self._label)
         for name, spellings in self._spelled():
             self._spelling(name, spellings)
         return ConsentTable(
@@ -132,18 +138,6 @@ class _Table:
                 theirs.name,
             )
 
-    def _time(self, name: str) -> None:
-        info = self._infos[name]
-        kind = info.arrow_type
-        written = not self._r.dialect.has_times and pa.types.is_string(kind)
-        if not (written or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-            self._refuse(
-                "consent_time_type",
-                f"column {name} is of type {info.sql_type}, and a time is expected. Name a "
-                "timestamp or a date, or a view that makes one of it.",
-                name,
-            )
-
     def _spelled(self) -> Iterator[tuple[str, Sequence[Spelling]]]:
         s = self._settings
         yield s.purpose, s.purposes
@@ -163,6 +157,18 @@ class _Table:
 
     def _refuse(self, code: str, message: str, column: str) -> None:
         self._found.refuse(code, f"{self._label}: {message}", column)
+
+
+def _require_time(r: CompileRequest, info: ColumnInfo, found: Found, label: str) -> None:
+    kind = info.arrow_type
+    written = not r.dialect.has_times and pa.types.is_string(kind)
+    if not (written or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        found.refuse(
+            "consent_time_type",
+            f"{label}: column {info.name} is of type {info.sql_type}, and a time is expected. Name "
+            "a timestamp or a date, or a view that makes one of it.",
+            info.name,
+        )
 
 
 def _family(kind: pa.DataType) -> object:

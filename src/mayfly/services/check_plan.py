@@ -29,15 +29,18 @@ def check_plan(
             `mass_change`.
     """
     _refuse_keys(plan, spec)
+    if spec.only_withdrawals:
+        return
     refuse_constant_consent(plan.counts, spec)
     counts = plan.counts
     # A full refresh was asked for: that all rows go again is no surprise; who would leave still is.
     resend = 0 if spec.full_refresh else counts.resend
     # What an upsert leaves in place is not taken back.
     left = counts.left if RowClass.LEFT in spec.removes else 0
-    guarded = resend
+    # Where nobody is taken back it is additions that stop.
+    guarded = resend + counts.unknown
     if Operation.REMOVE in {b.operation for b in plan.batches}:
-        guarded += left + counts.unknown
+        guarded += left
     allowed = max(accept_removals, 0)
     share = GUARD_SHARE * counts.state_rows
     if guarded >= guard_rows and guarded > share and guarded > allowed:

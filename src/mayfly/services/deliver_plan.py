@@ -61,7 +61,8 @@ class _Ready:
 
 
 async def deliver(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
-    """Send a plan's batches on as many lanes as the destination takes.
+    """Send a plan's batches on as many lanes as the destination takes. Withdrawals are answered
+    for, or taken as jobs, before anything else begins.
 
     Returns:
         The batches whose answer is still to come; their rows are let go already.
@@ -70,7 +71,17 @@ async def deliver(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
         EngineError: of one lane, once the others have kept the answer to what they had sent: the
             first that waiting does not mend, else the first.
     """
-    async with contextlib.aclosing(_ready(run, plan)) as batches:
+    tally.withdrawn = dict(plan.withdrawn)
+    jobs: list[Job] = []
+    for urgent in (True, False):
+        todo = [b for b in plan.batches if b.urgent is urgent]
+        if todo:
+            jobs += await _deliver(run, plan, tally, todo)
+    return jobs
+
+
+async def _deliver(run: Run, plan: Plan, tally: RunTally, todo: Sequence[BatchInfo]) -> list[Job]:
+    async with contextlib.aclosing(_ready(run, plan, todo)) as batches:
         upcoming = _Upcoming(batches)
         lanes = _Lanes(run, tally, upcoming)
         try:
@@ -209,9 +220,9 @@ def _seen(task: asyncio.Future[_Ready | None]) -> None:
         task.exception()
 
 
-async def _ready(run: Run, plan: Plan) -> AsyncGenerator[_Ready, None]:
-    """The plan's batches in order, read in groups."""
-    for group in _groups(plan.batches, plan.row_bytes):
+async def _ready(run: Run, plan: Plan, todo: Sequence[BatchInfo]) -> AsyncGenerator[_Ready, None]:
+    """Batches of the plan in order, read in groups."""
+    for group in _groups(todo, plan.row_bytes):
         read_ms = run.now_ms()
         batches = await call(run.store.read, run.spec, group, run.worker, of=len(plan.batches))
         batches.reverse()
@@ -266,6 +277,8 @@ async def acknowledge(run: Run, tally: RunTally, sent: Sent, outcomes: Outcomes)
     # Rows of an earlier run's batch that may not go any more are this run's to plan.
     counted = outcomes if sent.of_run else laid_out
     tally.acknowledged(info, counted, seconds=age_ms / 1000)
+    if not sent.of_run:
+        tally.taken_out(info, laid_out, now_ms=run.now_ms())
     await call(
         run.ledger.append,
         [

@@ -87,7 +87,21 @@ class AnchorFailed:
     code: str
 
 
-Event = RunStarted | RunEnded | Recorded | Waiting | Swept | AnchorFailed
+@dataclass(frozen=True, kw_only=True)
+class WithdrawalsLate:
+    """So many withdrawals were not answered for within a day; of those that were, `seconds` is the
+    longest.
+    """
+
+    sync: str
+    target: str
+    run: str
+    late: int
+    waiting: int
+    seconds: float
+
+
+Event = RunStarted | RunEnded | Recorded | Waiting | Swept | AnchorFailed | WithdrawalsLate
 Tell = Callable[[Event], None]
 NAMES: dict[type[Event], str] = {
     RunStarted: "run_started",
@@ -96,6 +110,7 @@ NAMES: dict[type[Event], str] = {
     Waiting: "waiting",
     Swept: "swept",
     AnchorFailed: "anchor_failed",
+    WithdrawalsLate: "withdrawals_late",
 }
 """The events there are, by the name they are told under."""
 

@@ -13,7 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mayfly.domain.batch import Batch, Operation, SyncMode
-from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, TransientError
+from mayfly.domain.errors import (
+    ConfigError,
+    EngineError,
+    IntegrityError,
+    PolicyError,
+    TransientError,
+)
 from mayfly.domain.held import HeldBatch, HoldException, latest_purge_ms
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.domain.retention import RetentionClass
@@ -128,7 +134,8 @@ def rows_of(content: bytes) -> tuple[pa.Table, pa.Array]:
 async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
     """Send what waits of a plan that an earlier run left open, and purge it.
 
-    Nothing goes where mapping or rules are others now: what still holds is planned anew.
+    Nothing goes where mapping or rules are others now: what still holds is planned anew. So is what
+    the gate refuses: it holds back nobody's withdrawal.
 
     Raises:
         TransientError: the destination, or the source that tells consent, is still away.
@@ -143,7 +150,11 @@ async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
     await _purge(run, holding, answered, "delivered")
     open_ones = [(h, info) for h, info in todo if not info.acknowledged]
     if open_ones and left_open.versions == run.spec.versions:
-        await _drain(run, holding, tally, left_open, open_ones)
+        try:
+            await _drain(run, holding, tally, left_open, open_ones)
+        except PolicyError as error:
+            if error.code != "withheld_threshold":
+                raise
     left = await _waiting(run, holding, left_open.run)
     await _purge(run, holding, left, "planned_anew")
 

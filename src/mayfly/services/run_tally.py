@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from mayfly.domain.batch import Operation
 from mayfly.domain.errors import TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
-from mayfly.planning.spec import BatchInfo, OpenPlan, Plan
+from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, WithdrawalTimes
 from mayfly.services.find_object import ObjectFound
+from mayfly.services.withdrawals import Withdrawals, spread_of
 
 
 @dataclass(kw_only=True)
@@ -42,6 +43,8 @@ class RunTally:
     error_message: str = ""
     error_hint: str = ""
     found: ObjectFound = field(default_factory=ObjectFound)
+    withdrawn: dict[int, WithdrawalTimes] = field(default_factory=dict)
+    withdrawals: Withdrawals = field(default_factory=Withdrawals)
     _ages: list[tuple[float, int]] = field(default_factory=list)
 
     def planned(self, plan: Plan) -> None:
@@ -76,6 +79,12 @@ class RunTally:
         self.batches += 1
         self._ages.append((seconds, info.rows))
 
+    def taken_out(self, info: BatchInfo, outcomes: Outcomes, *, now_ms: int) -> None:
+        """Take how long withdrawals of one batch took, from their stamps to the answer."""
+        times = self.withdrawn.pop(info.number, None)
+        if times is not None:
+            self.withdrawals.answered(times, outcomes, now_ms=now_ms)
+
     def held_by(self, error: TransientError) -> None:
         """The destination, or the warehouse, stays away."""
         self.status = "held"
@@ -101,20 +110,11 @@ class RunTally:
 
     def ages(self) -> dict[str, float]:
         """Age at purge in seconds over rows: p50, p95 and the most."""
-        if not self._ages:
-            return {"p50": 0.0, "p95": 0.0, "max": 0.0}
-        ordered = sorted(self._ages)
-        total = sum(rows for _, rows in ordered)
+        return spread_of(self._ages)
 
-        def at(share: float) -> float:
-            seen = 0
-            for seconds, rows in ordered:
-                seen += rows
-                if seen >= share * total:
-                    return round(seconds, 3)
-            return round(ordered[-1][0], 3)
-
-        return {"p50": at(0.5), "p95": at(0.95), "max": round(ordered[-1][0], 3)}
+    def withdrawal_times(self) -> dict[str, object]:
+        """How long withdrawals took, and how long those wait that no answer came for."""
+        return self.withdrawals.to_dict(self.withdrawn.values(), now_ms=self.finished_ms)
 
     def rows(self) -> dict[str, int]:
         """The counts under their public names."""

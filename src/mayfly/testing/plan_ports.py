@@ -101,7 +101,9 @@ class WatchedStore:
         except PolicyError:
             self._check_unchanged(spec, worker, asked[0].counts)
             raise
-        self._check_guarded(plan.counts)
+        self._attempt.withdrawing = spec.only_withdrawals
+        if not spec.only_withdrawals:
+            self._check_guarded(plan.counts)
         batches = list(plan.batches)
         random.Random(self._attempt.seed).shuffle(batches)
         return replace(plan, batches=tuple(batches))
@@ -312,6 +314,10 @@ class WatchedDestination:
 
     def _check_rows(self, head: BatchHead, rows: list[dict[str, Any]]) -> None:
         world = self._attempt.world
+        if self._attempt.withdrawing:
+            assert head.operation is Operation.REMOVE, "a refused plan was sent"
+            _, sent = _removable(head, [], rows, world.salt)
+            assert sent <= world.withdrawn(head.identifier), "a refused removal was sent"
         moments = self._attempt.wanted_since(head.run)
         if head.operation is Operation.REMOVE:
             # Whether the destination ever took a rejected row is not known.

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -315,6 +315,8 @@ class World:
         began: each run's first moment, as a place in the history.
         now_ms: a clock that moves with each run.
         salt: what the present rule puts before an e-mail, of those that SQL hashes.
+        had: what each person ever was.
+        withdrew: who ever refused, or was suppressed.
     """
 
     warehouse: Warehouse
@@ -335,6 +337,8 @@ class World:
     now_ms: int = 0
     history: list[dict[int, Person]] = field(default_factory=list)
     began: dict[str, int] = field(default_factory=dict)
+    had: dict[int, set[Person]] = field(default_factory=dict)
+    withdrew: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.by_identifier = self.by_identifier or self.mode is SyncMode.AUDIENCE
@@ -352,6 +356,9 @@ class World:
     def edited(self) -> None:
         """Write the model after a change of people or consent."""
         self.history.append(self.wanted())
+        for key, person in self.people.items():
+            self.had.setdefault(key, set()).add(person)
+        self._note_withdrawn()
         self.warehouse.write_model(
             [(k, e, city, self.consent.get(k, True)) for k, (e, city) in self.people.items()]
         )
@@ -361,6 +368,23 @@ class World:
         self.worker.suppressed_values.add(email)
         self.list_version += 1
         self.history.append(self.wanted())
+        self._note_withdrawn()
+
+    def _note_withdrawn(self) -> None:
+        off = self.worker.suppressed_values
+        self.withdrew |= {
+            k
+            for k, (email, _) in self.people.items()
+            if self.consent.get(k, True) is False or email in off
+        }
+
+    def withdrawn(self, identifier: str | None) -> set[Any]:
+        """What of those who ever withdrew may be taken out: keys, or values of an identifier."""
+        if identifier is None:
+            return set(self.withdrew)
+        had = [{k: v} for k in self.withdrew for v in self.had.get(k, ())]
+        salts = ("", self.salt)
+        return set[str]().union(*(identifiers(identifier, h, s) for h in had for s in salts))
 
     def reject(self, email: str) -> None:
         """The destination refuses this e-mail from now on."""

@@ -233,8 +233,11 @@ class SourcePlanStore:
             literal = self._sql.literal
             opened = {
                 "plan_run": literal(spec.run),
-                "plan_versions": literal(spec.versions),
-                "plan_suppression": str(spec.suppression_version),
+                # After withdrawals alone nothing was compared anew.
+                "plan_versions": "versions" if spec.only_withdrawals else literal(spec.versions),
+                "plan_suppression": "suppression"
+                if spec.only_withdrawals
+                else str(spec.suppression_version),
                 "plan_layout": literal(tables.layout_text(spec, names)),
             }
             if session.execute(self._line.change(opened, fence=self._fence)) != 1:

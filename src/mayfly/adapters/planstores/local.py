@@ -380,8 +380,11 @@ def _planned(
 
 
 def _tells_left(spec: PlanSpec) -> bool:
-    """Whether a row that is not in the plan's model has left: not of a part, nor of an append."""
-    return spec.limit is None and spec.mode is not SyncMode.APPEND
+    """Whether a row that is not in the plan's model has left: not of a part, of an append, or of
+    withdrawals alone.
+    """
+    whole = spec.limit is None and not spec.only_withdrawals
+    return whole and spec.mode is not SyncMode.APPEND
 
 
 def _numbered(batches: Sequence[BatchInfo], rows: Sequence[pa.Table]) -> pa.Table:

@@ -22,12 +22,14 @@ from mayfly.adapters.planstores.recognition import (
     takes_back_left,
 )
 from mayfly.domain.batch import Operation, SyncMode
-from mayfly.planning.columns import value_fields
+from mayfly.planning.columns import key_list, same_key, value_fields
 from mayfly.planning.numbering import OUT, identifiers
-from mayfly.planning.spec import BatchInfo, Plan, RowClass
+from mayfly.planning.spec import URGENT, BatchInfo, Plan, RowClass
 from mayfly.planning.sql.dialect import literal
 
 _ABSENT = (RowClass.WITHDRAWN, RowClass.UNKNOWN, RowClass.SUPPRESSED, RowClass.NO_IDENTIFIER)
+
+_WITHDRAWN = (RowClass.WITHDRAWN, RowClass.SUPPRESSED)
 
 
 class LocalCopy:
@@ -80,9 +82,12 @@ class LocalCopy:
                 self._removed_keys(info)
         if self._spec.by_identifier:
             self._gone(recognition)
+        if self._spec.by_identifier and self._spec.only_withdrawals:
+            self._holders()
         if self._spec.mode is not SyncMode.APPEND:
             self._absent(recognition.left() if left else None)
-        self._refreshed()
+        if not self._spec.only_withdrawals:
+            self._refreshed()
         if keeps_keys(self._spec):
             self._name(recognition)
 
@@ -160,14 +165,20 @@ class LocalCopy:
         self._insert("drop", self._numbered(info, found) | made)
 
     def _gone(self, recognition: Recognition) -> None:
-        if takes_back_left(self._spec):
+        whole = not self._spec.only_withdrawals
+        if whole and takes_back_left(self._spec):
             # Those of rows that left stand in the session as nobody's.
             local = self._state.names
             self._state.session.execute(
                 f"INSERT INTO {local.of('gone')} SELECT k0, field, digest "
                 f"FROM {local.of('pairs')} WHERE {recognition.unseen()}"
             )
-        keys, gone = key_digest(self._spec, self._sql), self._names.of("gone")
+        keys, gone = key_digest(self._spec, self._sql), f"{self._names.of('gone')} g"
+        if not whole:
+            scan, same = self._names.of("scan"), same_key(self._spec, "g", "s")
+            columns = f"{key_list(self._spec, 'g')}, g.field, g.digest"
+            where = f"s.c IN ({', '.join(str(int(c)) for c in URGENT)})"
+            gone = f"(SELECT {columns} FROM {gone} JOIN {scan} s ON {same} WHERE {where}) AS mf_u"
         for _, field in identifiers(self._spec):
             query = (
                 f"SELECT {keys} AS kd, digest FROM {gone} "
@@ -181,6 +192,25 @@ class LocalCopy:
                 }
                 self._insert("gone", made)
 
+    def _holders(self) -> None:
+        """Whoever holds an identifier that is taken out: see `NumberingSql.keep_withdrawals`. They
+        want it no more, so that nobody's pair of it is forgotten before it is out.
+        """
+        names, session = self._state.names, self._state.session
+        held = (
+            f"FROM {names.of('pairs')} p WHERE EXISTS (SELECT 1 FROM {names.of('drop')} d "
+            f"WHERE d.field = p.field AND d.digest = p.digest)"
+        )
+        session.execute(
+            f"INSERT INTO {names.of('scan')} (k0, c) "
+            f"SELECT DISTINCT p.k0, {int(RowClass.WITHDRAWN)} {held}"
+        )
+        session.execute(
+            f"INSERT INTO {names.of('gone')} SELECT p.k0, p.field, p.digest {held} AND NOT EXISTS "
+            f"(SELECT 1 FROM {names.of('gone')} g WHERE g.k0 = p.k0 AND g.field = p.field "
+            f"AND g.digest = p.digest)"
+        )
+
     def _absent(self, left: str | None) -> None:
         """Rows that count as delivered no more, once the plan is closed."""
         if left is not None:
@@ -188,7 +218,8 @@ class LocalCopy:
                 f"INSERT INTO {self._state.names.of('scan')} (k0, c) "
                 f"SELECT k0, {int(RowClass.LEFT)} FROM ({left}) AS mf_l"
             )
-        classes = ", ".join(str(int(c)) for c in _ABSENT)
+        absent = _WITHDRAWN if self._spec.only_withdrawals else _ABSENT
+        classes = ", ".join(str(int(c)) for c in absent)
         query = (
             f"SELECT {key_digest(self._spec, self._sql)} AS kd, c FROM {self._names.of('scan')} "
             f"WHERE c IN ({classes})"

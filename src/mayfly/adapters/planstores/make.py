@@ -20,6 +20,7 @@ from mayfly.planning.columns import (
     unfit_fields,
     value_fields,
 )
+from mayfly.planning.consent import is_dated
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql, identifiers
 from mayfly.planning.scan import KEY_DIGEST, NEEDED, ScanFlags, ScanSql
@@ -31,6 +32,7 @@ from mayfly.planning.spec import (
     PlanWorker,
     RowClass,
     ValueCounts,
+    WithdrawalTimes,
 )
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
@@ -145,7 +147,8 @@ class PlanMaker:
         keys = self._check_keys()
         if keys != PlanCounts():
             return Plan(counts=keys)
-        self._refuse_unfit()
+        if not self._spec.only_withdrawals:
+            self._refuse_unfit()
         outside = self._outside(worker)
         self._ask_worker(worker)
         row_bytes = self._row_bytes()
@@ -163,13 +166,39 @@ class PlanMaker:
         self._index("plan", keys_of, ("batch", "pos"), *held)
         session.execute(numbering.create_drop())
         self._index("drop", keys_of, ("batch", "pos"), ("field", "digest"))
-        if self._spec.by_identifier:
-            self._identifier_removals()
-        removals = numbering.add_key_removals(self._number(numbering.last_batch("plan")) + 1)
-        if removals is not None:
-            session.execute(removals)
+        past = self._removals()
         session.execute(numbering.create_batches())
-        return Plan(counts=self._counts(outside), batches=self._batches(), row_bytes=row_bytes)
+        made = Plan(
+            counts=self._counts(outside),
+            batches=self._batches(past),
+            row_bytes=row_bytes,
+            withdrawn=self._withdrawal_times(past),
+        )
+        if self._spec.only_withdrawals and not self._names.temporary:
+            for statement in numbering.keep_withdrawals():
+                session.execute(statement)
+        return made
+
+    def _removals(self) -> int:
+        """Number what is taken back; the number past the batches of withdrawals, which come first
+        of these.
+        """
+        if self._spec.by_identifier:
+            return self._identifier_removals()
+        if not self._spec.removes:
+            return 0
+        for urgent in (True, False):
+            if urgent or not self._spec.only_withdrawals:
+                first = self._next_batch()
+                removals = self._numbering.add_key_removals(first, urgent=urgent)
+                if removals is not None:
+                    self._session.execute(removals)
+            if urgent:
+                past = self._next_batch()
+        return past
+
+    def _next_batch(self) -> int:
+        return 1 + max(self._number(self._numbering.last_batch(k)) for k in ("plan", "drop"))
 
     def _index(self, kind: str, *columns: Sequence[str]) -> None:
         for statement in indexes(self._sql, self._names, kind, *columns):
@@ -290,16 +319,43 @@ class PlanMaker:
         self._session.load(name, rows)
         return name
 
-    def _identifier_removals(self) -> None:
+    def _identifier_removals(self) -> int:
         session, numbering = self._session, self._numbering
         session.execute(numbering.create_gone())
         self._index("gone", ("field", "digest"))
         if self._add_gone is not None:
             self._add_gone()
-        next_batch = self._number(numbering.last_batch("plan")) + 1
+        past = self._next_batch()
+        if not self._number(numbering.urgent_gone()):
+            if not self._spec.only_withdrawals:
+                self._remove_identifiers(None)
+            return past
+        self._remove_identifiers(True)
+        past = self._next_batch()
+        if not self._spec.only_withdrawals:
+            self._remove_identifiers(False)
+        return past
+
+    def _remove_identifiers(self, urgent: bool | None) -> None:
         for i, field in identifiers(self._spec):
-            session.execute(numbering.add_identifier_removals(field, i, next_batch))
-            next_batch = max(next_batch, self._number(numbering.last_batch("drop")) + 1)
+            first = self._next_batch()
+            removals = self._numbering.add_identifier_removals(field, i, first, urgent=urgent)
+            self._session.execute(removals)
+
+    def _withdrawal_times(self, past: int) -> dict[int, WithdrawalTimes]:
+        """Of urgent batches, as far as they are known."""
+        if not is_dated(self._spec):
+            return {}
+        found = self._session.table(self._numbering.withdrawal_times(past))
+        batches = found.column("batch").cast(pa.int64())
+        return {
+            int(number): WithdrawalTimes(
+                positions=rows.column("pos").combine_chunks().cast(pa.int64()),
+                at_us=rows.column("since").combine_chunks().cast(pa.int64()),
+            )
+            for number in pc.unique(batches).to_pylist()
+            for rows in [found.filter(pc.equal(batches, number))]
+        }
 
     def _counts(self, outside: int) -> PlanCounts:
         rows = {int(r["c"]): r for r in self._session.table(self._scan.classes()).to_pylist()}
@@ -344,7 +400,7 @@ class PlanMaker:
         )
         return tuple(v for v in made if v.ready or v.unusable)
 
-    def _batches(self) -> tuple[BatchInfo, ...]:
+    def _batches(self, past: int) -> tuple[BatchInfo, ...]:
         found = self._session.table(
             f"SELECT batch, op, field, {self._sql.cast('size', self._sql.bigint)} AS size "
             f"FROM {self._names.of('batches')} ORDER BY batch"
@@ -355,6 +411,7 @@ class PlanMaker:
                 operation=Operation(r["op"]),
                 identifier=r["field"],
                 rows=r["size"],
+                urgent=r["op"] == Operation.REMOVE.value and r["batch"] < past,
             )
             for r in found
         )
