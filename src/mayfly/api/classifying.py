@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mayfly.adapters.clock import SystemClock
 from mayfly.api.findings import require_source
 from mayfly.bootstrap import open_source
 from mayfly.bootstrap.connectors import dialect_of
+from mayfly.bootstrap.keeping import store_of
 from mayfly.config.load import load_project
 from mayfly.connectors.table_files import ENDINGS, read_table_file, tables_below
 from mayfly.domain.errors import ConfigError
+from mayfly.domain.settings import Project
 from mayfly.privacy.detect import Verdict, classify_table, shown_name
-from mayfly.services.classify_table import classify_source_table, looks_of
+from mayfly.services.classify_table import Looks, Rows, classify_rows, looks_of, rows_of_table
+from mayfly.services.value_classes import basis_of, note
 
 _OF_SOURCE = re.compile(r"(?P<source>[a-z][a-z0-9_]{0,62})\.(?P<table>[^/\\]+)")
 
@@ -57,7 +61,28 @@ def _of_source(root: Path, target: str, source: str, table: str) -> dict[str, Ve
             hint=f"Run `mayfly discover {source}`.",
         )
     looks = looks_of(project.sources[source].classify)
-    return classify_source_table(opened, dialect_of(project, source), known[table], looks)
+    rows = rows_of_table(opened, dialect_of(project, source), known[table])
+    verdicts = classify_rows(rows, looks)
+    _note(project, rows, known[table].schema, verdicts, looks)
+    return verdicts
+
+
+def _note(
+    project: Project, rows: Rows, schema: str | None, verdicts: Mapping[str, Verdict], looks: Looks
+) -> None:
+    """Keep what was found for the models of the table; a project without a store keeps nothing."""
+    store = store_of(project)
+    if looks == "names" or not store.exists():
+        return
+    for name, model in project.models.items():
+        same = model.table is not None and model.table[1] == rows.name
+        if model.source != rows.source.name or not same or model.table is None:
+            continue
+        if model.table[0] not in (None, schema):
+            continue
+        basis = basis_of(rows.relation, rows.columns, looks)
+        named = {column: v for column, v in verdicts.items() if column in model.columns}
+        note(store, project.target, name, named, basis, SystemClock().now())
 
 
 def _shown(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.project import Project
 from mayfly.api.spool_bucket import BUCKET_CODES, bucket_findings
 from mayfly.bootstrap import App, open_app, open_source, source_hosts, source_spec
+from mayfly.bootstrap.keeping import store_of
 from mayfly.config.load import load_project
 from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import ConfigError, EngineError
+from mayfly.domain.settings import Project as Settings
 from mayfly.ports.source import Source
+from mayfly.privacy.detect import classify_names
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 
 CLOCK_TOLERANCE_SECONDS = 60
@@ -273,7 +276,9 @@ def _of(error: EngineError, *, where: str = "") -> Finding:
 
 
 def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
-    """Tables, columns and types of a source; whether a model of the project names each column."""
+    """Tables, columns and types of a source, what names and types suggest, and where each column
+    stands: blocked, where no model names it, pending, or approved with a sync of this target.
+    """
     project = load_project(root, target=target)
     require_source(project, name)
     allowed = {
@@ -282,11 +287,49 @@ def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
         if m.source == name and m.table is not None
         for column in m.columns
     }
+    approved = _approved(project, name)
     tables = []
     for table in open_source(project, name).tables():
+        suggested = classify_names({c.name: c.arrow_type for c in table.columns})
         columns = [
-            {"name": c.name, "type": c.sql_type, "approved": (table.name, c.name) in allowed}
+            {
+                "name": c.name,
+                "type": c.sql_type,
+                "approved": (table.name, c.name) in allowed,
+                "state": _state((table.name, c.name), allowed, approved),
+                "class": suggested[c.name].cls,
+            }
             for c in table.columns
         ]
         tables.append({"schema": table.schema, "name": table.name, "columns": columns})
     return {"schema": "mayfly/discover/1", "ok": True, "source": name, "tables": tables}
+
+
+def _state(
+    column: tuple[str, str], allowed: Set[tuple[str, str]], approved: Set[tuple[str, str]]
+) -> str:
+    if column not in allowed:
+        return "blocked"
+    return "approved" if column in approved else "pending"
+
+
+def _approved(project: Settings, source: str) -> set[tuple[str, str]]:
+    """Columns of tables that an approval in force pins."""
+    store = store_of(project)
+    if not store.exists():
+        return set()
+    found: set[tuple[str, str]] = set()
+    for sync in project.syncs.values():
+        model = project.models[sync.model]
+        record = store.approval(sync.id, project.target)
+        if model.source != source or model.table is None or record is None:
+            continue
+        if record.document.get("table") == list(model.table):
+            pinned = {str(c.get("column")) for c in _listed(record.document)}
+            found |= {(model.table[1], c) for c in {*pinned, *model.primary_key}}
+    return found
+
+
+def _listed(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    columns: Sequence[Mapping[str, Any]] = document.get("columns", ())
+    return columns

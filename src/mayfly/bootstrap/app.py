@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,8 @@ from mayfly.ports.states import States
 from mayfly.privacy.closed_logs import LIBRARIES, close_logs
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.anchor import Anchoring
-from mayfly.services.compile_sync import compile_sync, state_identity
+from mayfly.services.classify_table import looks_of, rows_of_query
+from mayfly.services.compile_sync import compile_sync, model_query, state_identity
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
@@ -81,7 +82,12 @@ from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
 from mayfly.services.uninstall import Uninstaller
+from mayfly.services.value_classes import look_at, value_classes
 from mayfly.services.waiting import WaitingRoom
+
+APPROVING = "approve"
+"""What `compile` is told in place of a run's id."""
+_LOOKS = ("counts", "values")
 
 
 @dataclass(kw_only=True)
@@ -129,28 +135,45 @@ class App:
     def compile(
         self, sync: SyncSettings, *, run: str, limit: int | None = None, full_refresh: bool = False
     ) -> CompiledSync:
-        """Type and plan one sync; see `compile_sync`."""
+        """Type and plan one sync; see `compile_sync`.
+
+        For an approval the values of its model are looked at first, where the source says so.
+        """
+        request = self._request(sync, run, limit=limit, full_refresh=full_refresh)
+        if run == APPROVING and request.project.sources[request.source.name].classify in _LOOKS:
+            self._look(request)
+        found = value_classes(self.store, self.project.target, sync.model)
+        return compile_sync(replace(request, value_classes=found))
+
+    def _request(
+        self, sync: SyncSettings, run: str, *, limit: int | None, full_refresh: bool
+    ) -> CompileRequest:
         source = self.source(self.project.models[sync.model].source)
         settings = self.project.destinations[sync.destination]
-        return compile_sync(
-            CompileRequest(
-                project=self.project,
-                sync=sync,
-                source=source,
-                dialect=self.dialect(source),
-                destination=SPECS[settings.type],
-                address=address(settings, sync),
-                run=run,
-                differing=lambda uses: self._differing(source, uses),
-                suppression_version=self.store.suppression_version(),
-                suppression_forms=listed_forms(self.store),
-                limit=limit,
-                full_refresh=full_refresh,
-                renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
-                now_ms=self.clock.now_ms(),
-                refusals=refusals(settings, sync),
-            )
+        return CompileRequest(
+            project=self.project,
+            sync=sync,
+            source=source,
+            dialect=self.dialect(source),
+            destination=SPECS[settings.type],
+            address=address(settings, sync),
+            run=run,
+            differing=lambda uses: self._differing(source, uses),
+            suppression_version=self.store.suppression_version(),
+            suppression_forms=listed_forms(self.store),
+            limit=limit,
+            full_refresh=full_refresh,
+            renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
+            now_ms=self.clock.now_ms(),
+            refusals=refusals(settings, sync),
         )
+
+    def _look(self, request: CompileRequest) -> None:
+        """Have the values of a sync's model looked at, as far as its source lets them."""
+        model, source = request.sync.model, request.source
+        rows = rows_of_query(source, request.dialect, model_query(request), model)
+        looks = looks_of(self.project.sources[source.name].classify)
+        look_at(self.store, self.project.target, model, rows, looks, self.clock.now())
 
     def _differing(self, source: Source, uses: Sequence[RuleUse]) -> frozenset[RuleUse]:
         """See `probe_source`; each rule is asked once for as long as the project is open."""

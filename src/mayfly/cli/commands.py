@@ -202,9 +202,10 @@ def discover(
     for table in document["tables"]:
         lines.append(table["name"])
         for c in table["columns"]:
-            # An approval is another matter: that is of a sync, and this of a model.
-            mark = "in a model" if c["approved"] else "blocked"
-            lines.append(f"  {c['name']}  {c['type']}  {mark}")
+            suggested = "" if c["class"] == "none" else f"  {c['class']}?"
+            # What is named by a model waits for the approval of a sync.
+            state = {"pending": "in a model"}.get(c["state"], c["state"])
+            lines.append(f"  {c['name']}  {c['type']}  {state}{suggested}")
     _print(output, document, lines or ["The source has no table."])
 
 

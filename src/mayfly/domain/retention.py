@@ -132,6 +132,13 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="mayfly classify, or an approval where the source says `classify`",
+        ends="the next look at the model; deletion of the workspace",
+        verdicts="names of models and columns, classes, counts, when",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="start of the run",
         ends="deletion of the workspace",
         runs="ids, counts, times and codes of runs, host and number of their processes",

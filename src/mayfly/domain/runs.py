@@ -66,6 +66,27 @@ class PendingApproval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnVerdict:
+    """What the values of a model's column were found to be: names and counts, no value.
+
+    Args:
+        target, model, column: names.
+        cls: the class.
+        counts: rows by what was found in them.
+        basis: digest of what was looked at: the model's query and its columns' types.
+        at: when, in UTC.
+    """
+
+    target: str
+    model: str
+    column: str
+    cls: str
+    counts: Mapping[str, int]
+    basis: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outage:
     """A destination that was away when it was last asked.
 

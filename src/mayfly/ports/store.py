@@ -11,6 +11,7 @@ import pyarrow as pa
 from mayfly.domain.runs import (
     AnchorRecord,
     ApprovalRecord,
+    ColumnVerdict,
     Outage,
     PendingApproval,
     RunRecord,
@@ -103,6 +104,12 @@ class Store(Protocol):
 
     def end_pending_approval(self, sync: str, target: str) -> None:
         """It was approved, or is not asked for any more; where nothing waits nothing is done."""
+
+    def verdicts(self, target: str, model: str) -> Sequence[ColumnVerdict]:
+        """What a model's columns were last found to be, by name."""
+
+    def note_verdicts(self, target: str, model: str, found: Sequence[ColumnVerdict]) -> None:
+        """Note what a model's columns are; it replaces all that was noted of them."""
 
     def outages(self) -> Sequence[Outage]:
         """Destinations that were away when they were last asked."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 import pyarrow as pa
 
 from mayfly.planning.detection import CountedColumn, count_queries, read_counts
 from mayfly.planning.sql.dialect import SqlDialect
-from mayfly.ports.source import Source, SqlSession, TableInfo
+from mayfly.ports.source import ColumnInfo, Source, SqlSession, TableInfo
 from mayfly.privacy.detect import (
     Verdict,
     classify_counts,
@@ -31,15 +31,43 @@ def looks_of(setting: object) -> Looks:
     return cast("Looks", setting) if setting in get_args(Looks) else "counts"
 
 
-def classify_source_table(
-    source: Source, sql: SqlDialect, table: TableInfo, looks: Looks
-) -> dict[str, Verdict]:
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What is looked at.
+
+    Args:
+        source: that it is in.
+        sql: of the source.
+        relation: FROM item of a table, or of a model's query.
+        name: of the table or model.
+        columns: as the source describes them.
+    """
+
+    source: Source
+    sql: SqlDialect
+    relation: str
+    name: str
+    columns: Sequence[ColumnInfo]
+
+
+def rows_of_table(source: Source, sql: SqlDialect, table: TableInfo) -> Rows:
+    """A table as discovery found it."""
+    relation = source.relation(table.schema, table.name)
+    return Rows(source=source, sql=sql, relation=relation, name=table.name, columns=table.columns)
+
+
+def rows_of_query(source: Source, sql: SqlDialect, query: str, name: str) -> Rows:
+    """A model's query, which may be run."""
+    relation = f"({query}) AS mf_model"
+    columns = source.describe(query)
+    return Rows(source=source, sql=sql, relation=relation, name=name, columns=columns)
+
+
+def classify_rows(rows: Rows, looks: Looks) -> dict[str, Verdict]:
     """The class of each column.
 
     Args:
-        source: that the table is in.
-        sql: of the source.
-        table: as discovery found it.
+        rows: of a table or query.
         looks: how far its values may be looked at. What a sample holds stays in memory, and goes
             with this call.
 
@@ -47,42 +75,36 @@ def classify_source_table(
         ConfigError: a right is missing, or the table.
         TransientError: the source is away.
     """
-    kinds = {column.name: column.arrow_type for column in table.columns}
+    kinds = {column.name: column.arrow_type for column in rows.columns}
     if looks == "names":
         return classify_names(kinds)
-    with source.session(write=False) as session:
-        counts = _counted(session, source, sql, table)
+    with rows.source.session(write=False) as session:
+        counts = _counted(session, rows)
         verdicts = classify_counts(kinds, counts)
         if looks == "values":
-            verdicts = _with_sample(verdicts, _sampled(session, source, table), table.name)
+            verdicts = _with_sample(verdicts, _sampled(session, rows), rows.name)
     return verdicts
 
 
-def _counted(
-    session: SqlSession, source: Source, sql: SqlDialect, table: TableInfo
-) -> dict[str, dict[str, int]]:
-    relation = source.relation(table.schema, table.name)
-    columns = [
-        CountedColumn(sql=source.readable(column), kind=column.arrow_type)
-        for column in table.columns
-    ]
+def _counted(session: SqlSession, rows: Rows) -> dict[str, dict[str, int]]:
+    readable = rows.source.readable
+    columns = [CountedColumn(sql=readable(c), kind=c.arrow_type) for c in rows.columns]
     found: dict[int, dict[str, int]] = {}
-    for query in count_queries(source.dialect, sql, relation, columns):
+    for query in count_queries(rows.source.dialect, rows.sql, rows.relation, columns):
         [row] = session.table(query).to_pylist()
         # An engine may fold the names of columns.
         found |= read_counts({str(name).lower(): count for name, count in row.items()})
-    return {column.name: found[n] for n, column in enumerate(table.columns)}
+    return {column.name: found[n] for n, column in enumerate(rows.columns)}
 
 
-def _sampled(session: SqlSession, source: Source, table: TableInfo) -> dict[str, pa.ChunkedArray]:
+def _sampled(session: SqlSession, rows: Rows) -> dict[str, pa.ChunkedArray]:
     """Texts of the first rows that the engine gives, by column."""
-    texts = [c for c in table.columns if pa.types.is_string(c.arrow_type)]
+    texts = [c for c in rows.columns if pa.types.is_string(c.arrow_type)]
     if not texts:
         return {}
-    listed = ", ".join(f"{source.readable(c)} AS c{n}" for n, c in enumerate(texts))
-    relation = source.relation(table.schema, table.name)
-    rows = session.table(f"SELECT {listed} FROM {relation} LIMIT {SAMPLE_ROWS}")
-    return {c.name: rows.column(n) for n, c in enumerate(texts)}
+    listed = ", ".join(f"{rows.source.readable(c)} AS c{n}" for n, c in enumerate(texts))
+    sample = session.table(f"SELECT {listed} FROM {rows.relation} LIMIT {SAMPLE_ROWS}")
+    return {c.name: sample.column(n) for n, c in enumerate(texts)}
 
 
 def _with_sample(

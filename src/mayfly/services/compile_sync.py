@@ -442,6 +442,16 @@ def state_identity(
     )
 
 
+def model_query(request: CompileRequest) -> str:
+    """The query of a sync's model: one SELECT over the allowed columns only.
+
+    Raises:
+        PolicyError: the model's SQL is not one harmless query.
+    """
+    with _named(request.sync.model):
+        return _Compiler(request).model_sql()
+
+
 def compile_sync(request: CompileRequest) -> CompiledSync:
     """Type every field of a sync and build what planner, gate and connector need.
 

@@ -16,6 +16,7 @@ from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, Polic
 from mayfly.domain.runs import (
     AnchorRecord,
     ApprovalRecord,
+    ColumnVerdict,
     Outage,
     PendingApproval,
     WorkspaceRecord,
@@ -106,6 +107,19 @@ def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outag
     )
 
 
+def verdict(column: str, cls: str = "email", *, model: str = "people") -> ColumnVerdict:
+    """What a column of target `dev` was found to be."""
+    return ColumnVerdict(
+        target="dev",
+        model=model,
+        column=column,
+        cls=cls,
+        counts={"values": 2000, "email": 1},
+        basis="b" * 64,
+        at=NOW,
+    )
+
+
 _CALLS: dict[str, Callable[[Store], object]] = {
     "workspace": lambda s: s.workspace(),
     "start_run": lambda s: start(s, "r1"),
@@ -121,6 +135,8 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "pending_approvals": lambda s: s.pending_approvals(),
     "note_pending_approval": lambda s: s.note_pending_approval(pending("a")),
     "end_pending_approval": lambda s: s.end_pending_approval("a", "dev"),
+    "verdicts": lambda s: s.verdicts("dev", "people"),
+    "note_verdicts": lambda s: s.note_verdicts("dev", "people", [verdict("a")]),
     "outages": lambda s: s.outages(),
     "note_outage": lambda s: s.note_outage(outage("a")),
     "end_outage": lambda s: s.end_outage("a", "dev"),
@@ -336,6 +352,20 @@ class StoreContract:
         for sync in ("a", "c"):
             store.end_pending_approval(sync, "dev")
         assert list(world.open().pending_approvals()) == [pending("b")]
+
+    def test_verdicts_of_a_model_are_replaced_as_a_whole(self, world: StoreWorld) -> None:
+        """A column that is gone has none; those of other models and targets stay."""
+        store, other = world.made(), verdict("a", model="orders")
+        prod = replace(verdict("a", "phone"), target="prod")
+        assert list(store.verdicts("dev", "people")) == []
+        store.note_verdicts("dev", "people", [verdict("b"), verdict("a", "none")])
+        store.note_verdicts("dev", "orders", [other])
+        store.note_verdicts("prod", "people", [prod])
+        assert list(world.open().verdicts("dev", "people")) == [verdict("a", "none"), verdict("b")]
+        store.note_verdicts("dev", "people", [verdict("c")])
+        assert list(world.open().verdicts("dev", "people")) == [verdict("c")]
+        assert list(world.open().verdicts("dev", "orders")) == [other]
+        assert list(world.open().verdicts("prod", "people")) == [prod]
 
     def test_an_outage_is_known_until_it_ends(self, world: StoreWorld) -> None:
         """Of each destination and target the last; an end that nobody began is none."""

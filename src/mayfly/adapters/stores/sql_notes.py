@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.stores.statements import time_text
-from mayfly.domain.runs import AnchorRecord, Outage, PendingApproval
+from mayfly.domain.runs import AnchorRecord, ColumnVerdict, Outage, PendingApproval
 
 
 class SqlNotes:
     """See `Store`; mixed into the store, which has the transactions."""
 
     def _execute(self, name: str, values: Mapping[str, Any]) -> int:
+        raise NotImplementedError
+
+    def _execute_all(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         raise NotImplementedError
 
     def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -96,6 +100,39 @@ class SqlNotes:
     def end_pending_approval(self, sync: str, target: str) -> None:
         """See `Store.end_pending_approval`."""
         self._execute("delete_pending_approval", {"sync": sync, "target": target})
+
+    def verdicts(self, target: str, model: str) -> Sequence[ColumnVerdict]:
+        """See `Store.verdicts`."""
+        return [
+            ColumnVerdict(
+                target=row["target"],
+                model=row["model"],
+                column=row["column_name"],
+                cls=row["class"],
+                counts=json.loads(row["counts"]),
+                basis=row["basis"],
+                at=datetime.fromisoformat(row["found_at"]),
+            )
+            for row in self._rows("select_verdicts", {"target": target, "model": model})
+        ]
+
+    def note_verdicts(self, target: str, model: str, found: Sequence[ColumnVerdict]) -> None:
+        """See `Store.note_verdicts`."""
+        steps: list[tuple[str, Mapping[str, Any]]] = [
+            ("delete_verdicts", {"target": target, "model": model})
+        ]
+        for one in found:
+            values = {
+                "target": target,
+                "model": model,
+                "column_name": one.column,
+                "class": one.cls,
+                "counts": json.dumps(dict(one.counts), sort_keys=True),
+                "basis": one.basis,
+                "found_at": time_text(one.at),
+            }
+            steps.append(("insert_verdict", values))
+        self._execute_all(steps)
 
 
 def _or_none(text: str | None) -> datetime | None:

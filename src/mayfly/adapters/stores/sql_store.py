@@ -257,6 +257,11 @@ class SqlStore(SqlCredentials, SqlNotes):
         with self._transaction(write=True) as connection:
             return connection.execute(_statement(name), dict(values)).rowcount
 
+    def _execute_all(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        with self._transaction(write=True) as connection:
+            for name, values in steps:
+                connection.execute(_statement(name), dict(values))
+
     def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         with self._transaction(write=False) as connection:
             found = connection.execute(_statement(name), dict(values)).mappings().all()

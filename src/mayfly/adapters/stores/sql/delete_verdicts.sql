@@ -1,0 +1,1 @@
+DELETE FROM verdicts WHERE target = :target AND model = :model
