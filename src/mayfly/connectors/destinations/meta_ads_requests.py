@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -144,7 +144,8 @@ class Bodies:
         return asyncio.ensure_future(asyncio.to_thread(self._body, request))
 
     def _body(self, request: Request) -> bytes:
-        return users_body(self._people.of(request.part), request.session)
+        people = self._people
+        return users_body(people.of(request.part), request.session, hex_text=people.hex_text)
 
 
 def _int32(number: int) -> pa.Scalar:
@@ -187,6 +188,11 @@ class People:
         self._batch = batch
         self._schema = list(schema)
 
+    @property
+    def hex_text(self) -> frozenset[str]:
+        """Columns that hold digests and pseudonyms: as text they are hex."""
+        return frozenset(n for n, form in self._batch.forms.items() if form is not Form.CLEAR)
+
     def requests(self, next_row: int) -> list[Request]:
         """Those that hold rows from `next_row` on."""
         return requests_of(self._batch.rows, self._batch.head, next_row)
@@ -217,11 +223,17 @@ def cut(rows: pa.Table, rows_max: int) -> list[Part]:
     return parts
 
 
-def users_body(rows: pa.Table, session: Session) -> bytes:
+def users_body(
+    rows: pa.Table, session: Session, *, hex_text: Collection[str] = frozenset()
+) -> bytes:
     """Columns of one request as Meta's JSON, the empty string where a value is null. Pure.
 
-    Whole columns are joined, without a Python object per value: digests, which most values are,
-    need no escape.
+    Whole columns are joined, without a Python object per value.
+
+    Args:
+        rows: text.
+        session: of the request.
+        hex_text: columns that hold nothing but hex, which needs no escape.
     """
     head = orjson.dumps(
         {
@@ -231,28 +243,46 @@ def users_body(rows: pa.Table, session: Session) -> bytes:
             "estimated_num_total": session.rows,
         }
     )
-    columns = [pc.fill_null(column, _EMPTY).combine_chunks() for column in rows.columns]
-    text = _joined(columns)
-    # Every quote that is not one of ours is a value's, and makes the escaped text longer.
-    ours = 2 * max(0, len(columns) * rows.num_rows - 1)
-    if len(orjson.dumps(str(text, "utf-8"))) != len(text) + ours + 2:
-        text = _joined([_escaped(column) for column in columns])
+    columns = [
+        _filled(rows.column(name), is_hex=name in hex_text).combine_chunks()
+        for name in rows.column_names
+    ]
     opened, closed = (b'["', b'"]') if rows.num_rows else (b"", b"")
     schema = orjson.dumps(rows.column_names)
     begin = b'{"session":%b,"payload":{"schema":%b,"data":[%b' % (head, schema, opened)
-    return b"".join([begin, memoryview(text), closed, b"]}}"])
+    return b"".join([begin, _joined(columns), closed, b"]}}"])
 
 
-def _joined(columns: Sequence[pa.Array]) -> pa.Buffer:
+def _filled(column: pa.ChunkedArray, *, is_hex: bool) -> pa.ChunkedArray:
+    """Text as it stands between the quotes of JSON, the empty one where a value is null."""
+    filled = pc.fill_null(column, _EMPTY) if column.null_count else column
+    return filled if is_hex or not _needs_escape(filled) else _escaped(filled)
+
+
+def _needs_escape(column: pa.ChunkedArray) -> bool:
+    """Whether a value is longer as JSON than as it is."""
+    whole = pa.ListArray.from_arrays(
+        pa.array([0, len(column)], pa.int32()), column.combine_chunks()
+    )
+    text = str(pc.binary_join(whole, _EMPTY)[0].as_buffer(), "utf-8")
+    return len(orjson.dumps(text)) != len(text.encode()) + 2
+
+
+def _joined(columns: Sequence[pa.Array]) -> memoryview:
     """Cells as they stand between the first quote and the last."""
-    lines = pc.binary_join_element_wise(*columns, _CELLS) if columns else pa.array([], pa.string())
-    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-    return pc.binary_join(whole, _ROWS)[0].as_buffer()
+    if not columns or not len(columns[0]):
+        return memoryview(b"")
+    cells = [part for column in columns for part in (column, _CELLS)]
+    lines = pc.binary_join_element_wise(*cells[:-1], _ROWS, _EMPTY)
+    # Arrow keeps the values of a column one behind the other: nothing needs to be joined again.
+    _, places, text = lines.buffers()
+    written = memoryview(places).cast("i")[len(lines)]
+    return memoryview(text)[: written - len(_ROWS.as_py())]
 
 
-def _escaped(column: pa.Array) -> pa.Array:
-    """Text as it stands between the quotes of JSON."""
-    return pa.array([orjson.dumps(value)[1:-1].decode() for value in column.to_pylist()])
+def _escaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = [orjson.dumps(value)[1:-1].decode() for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.string())])
 
 
 def spread(part: Part, answered: Outcomes) -> Outcomes:
