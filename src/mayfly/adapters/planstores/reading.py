@@ -163,7 +163,14 @@ def assemble(
 ) -> list[Batch]:
     """Batches from what was read of them: `batch`, `pos`, and f0, f1 … for `outgoing_fields`."""
     fields, removed = outgoing_fields(spec, batches), batches[0].operation is Operation.REMOVE
-    return [_batch(spec, info, found, fields, worker, of, removed=removed) for info in batches]
+    numbers = found.column("batch")
+    made = []
+    for info in batches:
+        # Of one batch alone nothing needs to be picked out, which copies it.
+        number = pa.scalar(info.number, numbers.type)
+        rows = found if len(batches) == 1 else found.filter(pc.equal(numbers, number))
+        made.append(_batch(spec, info, rows, fields, worker, of, removed=removed))
+    return made
 
 
 def comment(spec: PlanSpec, batches: Sequence[BatchInfo]) -> str:
@@ -270,8 +277,7 @@ def _batch(
     *,
     removed: bool,
 ) -> Batch:
-    number = pa.scalar(info.number, found.schema.field("batch").type)
-    rows = _in_order(found.filter(pc.equal(found.column("batch"), number)))
+    rows = _in_order(found)
     columns = {}
     for i, field in enumerate(fields):
         values = rows.column(f"f{i}")

@@ -73,7 +73,7 @@ SPEC = DestinationSpec(
     erasure=Erasure.BY_IDENTIFIER,
     always_external=True,
     locates=True,
-    concurrency=2,
+    concurrency=3,
 )
 
 
