@@ -167,6 +167,20 @@ _STORE = (
     ),
     *_entries(
         Place.STORE,
+        RetentionClass.METADATA,
+        starts="rejection",
+        ends="an approval of the sync and target; deletion of the workspace",
+        rejections="ids of syncs that were rejected, fingerprints, ids of who did, when",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="mayfly approve --people",
+        ends="another list of people; deletion of the workspace",
+        approving_people="digest of the list of people who approve",
+    ),
+    *_entries(
+        Place.STORE,
         RetentionClass.KEPT_BY_NEED,
         starts="mayfly suppress add",
         ends="mayfly suppress remove; deletion of the workspace",

@@ -87,6 +87,24 @@ class ColumnVerdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """A sync that somebody looked at and would not have: as it was then, and not as it may become.
+
+    Args:
+        sync, target: ids.
+        fingerprint: of what was rejected.
+        actor: id of who rejected it.
+        at: when, in UTC.
+    """
+
+    sync: str
+    target: str
+    fingerprint: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outage:
     """A destination that was away when it was last asked.
 

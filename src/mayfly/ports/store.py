@@ -14,6 +14,7 @@ from mayfly.domain.runs import (
     ColumnVerdict,
     Outage,
     PendingApproval,
+    Rejection,
     RunRecord,
     WorkspaceRecord,
 )
@@ -110,6 +111,21 @@ class Store(Protocol):
 
     def note_verdicts(self, target: str, model: str, found: Sequence[ColumnVerdict]) -> None:
         """Note what a model's columns are; it replaces all that was noted of them."""
+
+    def rejections(self) -> Sequence[Rejection]:
+        """What was rejected, by target and sync."""
+
+    def reject(self, rejection: Rejection) -> None:
+        """Record a rejection; it replaces the earlier one of that sync and target."""
+
+    def end_rejection(self, sync: str, target: str) -> None:
+        """It was approved after all; where nothing was rejected nothing is done."""
+
+    def people(self) -> str:
+        """Digest of the list of people that approvals are held to; empty where there is none."""
+
+    def note_people(self, digest: str) -> None:
+        """Hold approvals to another list from now on."""
 
     def outages(self) -> Sequence[Outage]:
         """Destinations that were away when they were last asked."""

@@ -19,6 +19,7 @@ from mayfly.domain.runs import (
     ColumnVerdict,
     Outage,
     PendingApproval,
+    Rejection,
     WorkspaceRecord,
 )
 from mayfly.ports.store import Store
@@ -95,6 +96,11 @@ def pending(sync: str, fingerprint: str = "f", *, at: datetime = NOW) -> Pending
     return PendingApproval(sync=sync, target="dev", fingerprint=fingerprint, since=at)
 
 
+def rejection(sync: str) -> Rejection:
+    """A sync of target `dev` that was rejected."""
+    return Rejection(sync=sync, target="dev", fingerprint="f", actor="alice", at=NOW)
+
+
 def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outage:
     """A destination of target `dev` that is away."""
     return Outage(
@@ -137,6 +143,11 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "end_pending_approval": lambda s: s.end_pending_approval("a", "dev"),
     "verdicts": lambda s: s.verdicts("dev", "people"),
     "note_verdicts": lambda s: s.note_verdicts("dev", "people", [verdict("a")]),
+    "rejections": lambda s: s.rejections(),
+    "reject": lambda s: s.reject(rejection("a")),
+    "end_rejection": lambda s: s.end_rejection("a", "dev"),
+    "people": lambda s: s.people(),
+    "note_people": lambda s: s.note_people("a" * 64),
     "outages": lambda s: s.outages(),
     "note_outage": lambda s: s.note_outage(outage("a")),
     "end_outage": lambda s: s.end_outage("a", "dev"),
@@ -366,6 +377,26 @@ class StoreContract:
         assert list(world.open().verdicts("dev", "people")) == [verdict("c")]
         assert list(world.open().verdicts("dev", "orders")) == [other]
         assert list(world.open().verdicts("prod", "people")) == [prod]
+
+    def test_a_rejection_is_the_last_until_it_ends(self, world: StoreWorld) -> None:
+        """Of each sync and target; an end that nobody began is none."""
+        store, later = world.made(), NOW + timedelta(days=1)
+        assert list(store.rejections()) == []
+        kept = replace(rejection("a"), fingerprint="g", actor="bob", at=later)
+        for one in (rejection("b"), rejection("a"), kept):
+            store.reject(one)
+        assert list(world.open().rejections()) == [kept, rejection("b")]
+        for sync in ("a", "c"):
+            store.end_rejection(sync, "dev")
+        assert list(world.open().rejections()) == [rejection("b")]
+
+    def test_the_list_of_people_is_the_last(self, world: StoreWorld) -> None:
+        """There is none at first."""
+        store = world.made()
+        assert store.people() == ""
+        for digest in ("a" * 64, "b" * 64):
+            store.note_people(digest)
+        assert world.open().people() == "b" * 64
 
     def test_an_outage_is_known_until_it_ends(self, world: StoreWorld) -> None:
         """Of each destination and target the last; an end that nobody began is none."""

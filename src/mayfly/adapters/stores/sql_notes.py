@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.stores.statements import time_text
-from mayfly.domain.runs import AnchorRecord, ColumnVerdict, Outage, PendingApproval
+from mayfly.domain.runs import AnchorRecord, ColumnVerdict, Outage, PendingApproval, Rejection
 
 
 class SqlNotes:
@@ -133,6 +133,43 @@ class SqlNotes:
             }
             steps.append(("insert_verdict", values))
         self._execute_all(steps)
+
+    def rejections(self) -> Sequence[Rejection]:
+        """See `Store.rejections`."""
+        return [
+            Rejection(
+                sync=row["sync"],
+                target=row["target"],
+                fingerprint=row["fingerprint"],
+                actor=row["actor"],
+                at=datetime.fromisoformat(row["rejected_at"]),
+            )
+            for row in self._rows("select_rejections", {})
+        ]
+
+    def reject(self, rejection: Rejection) -> None:
+        """See `Store.reject`."""
+        values = {
+            "sync": rejection.sync,
+            "target": rejection.target,
+            "fingerprint": rejection.fingerprint,
+            "actor": rejection.actor,
+            "rejected_at": time_text(rejection.at),
+        }
+        self._execute("upsert_rejection", values)
+
+    def end_rejection(self, sync: str, target: str) -> None:
+        """See `Store.end_rejection`."""
+        self._execute("delete_rejection", {"sync": sync, "target": target})
+
+    def people(self) -> str:
+        """See `Store.people`."""
+        rows = self._rows("select_people", {})
+        return str(rows[0]["digest"]) if rows else ""
+
+    def note_people(self, digest: str) -> None:
+        """See `Store.note_people`."""
+        self._execute("upsert_people", {"digest": digest})
 
 
 def _or_none(text: str | None) -> datetime | None:

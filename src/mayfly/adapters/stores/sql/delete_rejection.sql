@@ -1,0 +1,1 @@
+DELETE FROM rejections WHERE sync = :sync AND target = :target

@@ -1,0 +1,1 @@
+SELECT digest FROM approving_people WHERE one = 1

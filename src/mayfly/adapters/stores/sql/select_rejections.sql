@@ -1,0 +1,1 @@
+SELECT sync, target, fingerprint, actor, rejected_at FROM rejections ORDER BY target, sync
