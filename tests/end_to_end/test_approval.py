@@ -14,6 +14,9 @@ from end_to_end.projects import approved, change, make_project
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
+from mayfly.domain.errors import EngineError
+from mayfly.services.approvals_lock import LOCK_FILE, read_lock
+from ssh_keys import NAMESPACE, ssh_person
 
 CRM = """
 destinations:
@@ -48,8 +51,10 @@ SCORES = "CREATE OR REPLACE VIEW scores AS SELECT id, length(city) AS score FROM
 
 
 def call(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and JSON of a command."""
+    """Exit code and JSON of a command; of an error that reaches its caller what that prints."""
     done = CliRunner().invoke(app, [*words, "--project", str(root), "--output", "json"])
+    if isinstance(done.exception, EngineError):
+        return type(done.exception).exit_code, {"error": done.exception.to_dict()}
     return done.exit_code, json.loads(done.stdout)
 
 
@@ -182,3 +187,124 @@ def test_a_third_party_gets_no_class_that_nobody_declared(tmp_path: Path) -> Non
     assert third_party(tmp_path / "b", bare, number) == [closed]
     reasoned = bare.replace("{minimum", "{class: none, reason: five digits, minimum")
     assert third_party(tmp_path / "c", reasoned, number) == [waits]
+
+
+def test_what_was_rejected_does_not_run(tmp_path: Path) -> None:
+    """As it is; what was approved before it runs still, and what it becomes is asked for anew."""
+    shop(tmp_path, SQL)
+    rewritten(tmp_path, "length(city)", "length(email)")
+    assert refused(tmp_path)[0] == "approval_changed"
+    assert call(tmp_path, "status")[1]["syncs"][0]["paused"] is True
+    code, said = call(tmp_path, "approve", "to_crm", "--reject")
+    assert (code, [r["sync"] for r in said["rejected"]]) == (0, ["to_crm"])
+    assert refused(tmp_path)[0] == "approval_rejected"
+    assert call(tmp_path, "run")[0] == 3
+    waiting = call(tmp_path, "approve")[1]
+    assert (waiting["pending"], waiting["syncs"][0]["state"]) == ([], "rejected")
+    assert call(tmp_path, "status")[1]["pending"] == []
+    rewritten(tmp_path, "length(email)", "length(city)")
+    assert load(tmp_path).run().exit_code == 0
+    rewritten(tmp_path, "length(city)", "length(phone)")
+    assert refused(tmp_path)[0] == "approval_changed"
+    rewritten(tmp_path, "length(phone)", "length(email)")
+    approved(tmp_path)
+    assert load(tmp_path).run().exit_code == 0
+
+
+def test_an_approval_that_is_taken_back_holds_no_more(tmp_path: Path) -> None:
+    """To reject what was approved takes it out of the file that reviewers see, too."""
+    shop(tmp_path, SQL)
+    assert call(tmp_path, "approve", "to_crm", "--reject")[0] == 0
+    assert read_lock(tmp_path) == {}
+    assert refused(tmp_path)[0] == "approval_rejected"
+    assert call(tmp_path, "status")[1]["syncs"][0]["paused"] is True
+
+
+def test_states_follow_each_other(tmp_path: Path) -> None:
+    """Discovered, pending once a run was refused, approved by the only member, and shown so."""
+
+    def state() -> str:
+        return str(call(tmp_path, "approve")[1]["syncs"][0]["state"])
+
+    make_project(tmp_path, "", text=SQL)
+    assert state() == "discovered"
+    assert refused(tmp_path)[0] == "not_approved"
+    assert state() == "pending"
+    code, said = call(tmp_path, "approve", "--all")
+    assert (code, said["approved"][0]["self_approved"]) == (0, True)
+    assert state() == "approved"
+
+
+def test_old_and_new_are_shown_with_the_rule_that_is_suggested(tmp_path: Path) -> None:
+    """And why: what an approver has to know of each column."""
+    shop(tmp_path, SQL.replace("length(city)", "city"))
+    rewritten(tmp_path, "city AS score", "email AS score")
+    [query, score] = call(tmp_path, "approve")[1]["pending"]
+    assert (query["change"], query["column"]) == ("changed: query_sha256", None)
+    assert (score["column"], score["old"], score["new"]) == (
+        "score",
+        'lineage: ["people.city"]',
+        'lineage: ["people.email"]',
+    )
+    columns = {c["column"]: c for c in call(tmp_path, "approve")[1]["columns"]}
+    assert columns["score"] == {
+        "sync": "to_crm",
+        "field": "score",
+        "column": "score",
+        "class": "email",
+        "made_of": ["people.email"],
+        "rule": "clear",
+        "suggested": "clear",
+        "why": "Column score is made of people.email, whose name says email. "
+        "It goes to a system of one's own.",
+    }
+    shown = CliRunner().invoke(app, ["approve", "--project", str(tmp_path)]).stdout
+    assert 'old: lineage: ["people.city"]' in shown
+    assert "score as score (email): suggested clear. Column score is made of" in shown
+
+
+def test_two_people_approve_by_commands(tmp_path: Path) -> None:
+    """Each writes what is to be signed, signs it with a key of theirs, and hands it in."""
+    root = tmp_path / "shop"
+    alice, bob = (ssh_person(tmp_path, name) for name in ("alice", "bob"))
+    people = f"people: {{alice: ['{alice.public}'], bob: ['{bob.public}']}}"
+    held = SQL.replace("{name: shop}", f"{{name: shop, approvals: two_people, {people}}}")
+    make_project(root, "", text=held)
+    file, signature = tmp_path / "statement", tmp_path / "signature"
+
+    def signed(who: Any, *words: str) -> tuple[int, dict[str, Any]]:
+        assert call(root, "approve", *words, "--to-sign", str(file))[0] == 0
+        signature.write_text(who.sign(file.read_bytes()), "ascii")
+        return call(root, "approve", *words, "--sign", str(signature))
+
+    assert call(root, "approve", "--all")[1]["error"]["code"] == "people_not_accepted"
+    shown = call(root, "approve", "--people")[1]["people"]
+    assert (shown["names"], shown["in_force"]) == (["alice", "bob"], None)
+    assert call(root, "approve", "--people", "--all")[1]["people"]["in_force"] == shown["digest"]
+    assert refused(root)[0] == "not_approved"
+    code, said = signed(alice, "to_crm", "--request")
+    assert (code, said["requested"][0]["author"]) == (0, "alice")
+    assert signed(alice, "to_crm")[1]["error"]["code"] == "approval_same_person"
+    code, said = signed(bob, "to_crm")
+    assert (code, said["approved"][0]["actor"]) == (0, "bob")
+    assert load(root).run().exit_code == 0
+    assert call(root, "approve")[1]["syncs"][0]["author"] == "alice"
+    text = (root / LOCK_FILE).read_text("utf-8")
+    assert "a comment" not in text
+    (root / LOCK_FILE).write_text(text.replace('"approved": "U', '"approved": "V'), "utf-8")
+    assert refused(root)[0] == "approval_signature"
+    (root / LOCK_FILE).write_text(text, "utf-8")
+    rewritten(root, "approvals: two_people, ", "")
+    assert refused(root)[0] == "people_changed"
+    rewritten(root, "{name: shop, ", "{name: shop, approvals: two_people, ")
+    carol = ssh_person(tmp_path, "carol")
+    rewritten(root, "bob: [", f"carol: ['{carol.public}'], bob: [")
+    assert refused(root)[0] == "people_changed"
+    assert signed(carol, "--people", "--request")[1]["error"]["code"] == "approval_signature"
+    assert signed(bob, "--people", "--request")[0] == 0
+    assert signed(alice, "--people")[0] == 0
+    assert load(root).run().exit_code == 0
+    assert NAMESPACE in file.read_text("ascii")
+    file.write_text("no signature", "ascii")
+    odd = call(root, "approve", "to_crm", "--request", "--sign", str(file))
+    assert (odd[0], odd[1]["error"]["code"]) == (3, "approval_signature")

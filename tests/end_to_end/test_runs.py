@@ -76,7 +76,17 @@ def test_an_unapproved_or_changed_sync_is_refused(tmp_path: Path, sandbox: Sandb
     path.write_text(path.read_text().replace("PHONE: phone}", "PHONE: phone, FN: city}"))
     shown = CliRunner().invoke(app, ["approve", "--project", str(root)])
     waiting = "to_meta: shop.people.city: changed: column FN added"
-    assert shown.stdout.splitlines() == [waiting, "Approve with --all."]
+    lines = shown.stdout.splitlines()
+    assert [lines[0], lines[-1]] == [waiting, "Approve with --all, or refuse with --reject."]
+    there = "It goes to a third party."
+    assert lines[1:-1] == [
+        "  new: field: FN, column: city, type: VARCHAR",
+        "to_meta: discovered",
+        f"  email as EMAIL (email): suggested match. It is declared email. {there}",
+        f"  phone as PHONE (phone): suggested match. It is declared phone. {there}",
+        f"  city as FN (city): suggested match. The name of column city says city. {there}",
+        "to_crm: approved by tester",
+    ]
     result = load(root).run("to_meta")
     assert result.exit_code == 3
     assert result.to_dict()["syncs"][0]["error"]["code"] == "approval_changed"

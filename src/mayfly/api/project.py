@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
-from mayfly.adapters.processes import actor_id, is_alive
+from mayfly.adapters.processes import is_alive
+from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.mapping import proposed
@@ -158,46 +158,53 @@ class Project:
             "endpoint": settings.endpoint,
         }
 
-    def approve(self, *names: str, actor: str | None = None) -> dict[str, Any]:
-        """Pin columns, classes, mapping, consent and addresses of some syncs as they are now.
+    def approve(
+        self,
+        *names: str,
+        actor: str | None = None,
+        request: bool = False,
+        signature: str | None = None,
+    ) -> dict[str, Any]:
+        """Pin some syncs as they are now; see `mayfly.api.approving`.
 
         Args:
             names: as `select` takes them.
             actor: id of who approves; by default $MAYFLY_ACTOR, else the system's user.
+            request: ask for another person's approval instead.
+            signature: file of the one who asks or approves, where two people approve.
         """
         with self._act():
-            syncs = self.select(names)
-            records = approvals.approve_syncs(
-                self.app.project,
-                self.app.store,
-                [s.name for s in syncs],
-                actor=actor or actor_id(os.environ),
-                now=self.app.clock.now(),
-                compiled_of=self._compiled(syncs),
-            )
-        approved = [
-            {
-                "sync": r.sync,
-                "fingerprint": r.fingerprint,
-                "actor": r.actor,
-                "self_approved": r.self_approved,
-            }
-            for r in records
-        ]
-        return {"schema": "mayfly/approve/1", "ok": True, "pending": [], "approved": approved}
+            return approve(self.app, self.select(names), actor, request, signature)
+
+    def reject(self, *names: str, actor: str | None = None) -> dict[str, Any]:
+        """Refuse some syncs as they are now, until they are others."""
+        with self._act():
+            return reject(self.app, self.select(names), actor)
 
     def pending(self, *names: str) -> dict[str, Any]:
-        """What waits for approval."""
-        syncs = self.select(names)
-        found = approvals.pending(
-            self.app.project,
-            self.app.store,
-            [s.name for s in syncs],
-            compiled_of=self._compiled(syncs),
-            now=self.app.clock.now(),
-        )
-        asked = [p.to_dict() for p in found]
-        return {"schema": "mayfly/approve/1", "ok": True, "pending": asked, "approved": []}
+        """What waits for approval, where each sync stands, and what is suggested."""
+        return waiting(self.app, self.select(names))
+
+    def to_sign(self, *names: str, request: bool = False) -> bytes:
+        """What the author of a request, or the approver of one sync, signs."""
+        return to_sign(self.app, self.select(names), request)
+
+    def people(
+        self, *, accept: bool = False, request: bool = False, signature: str | None = None
+    ) -> dict[str, Any]:
+        """The people who approve: the list in force and that of the project files.
+
+        Args:
+            accept: the list of the project files, where none is in force.
+            request: the signature is that of the one who asks for the change.
+            signature: file of one of the people in force.
+        """
+        with self._act() if accept or signature is not None else nullcontext():
+            return people(self.app, accept=accept, request=request, signature=signature)
+
+    def people_to_sign(self, *, request: bool = False) -> bytes:
+        """What one of the people in force signs to let the list of the project files in."""
+        return people_to_sign(self.app, request)
 
     def test(self, destination: str, *, sync: str | None = None, rows: int = 3) -> dict[str, Any]:
         """Send some people who do not exist to a destination, and take them back."""
@@ -208,10 +215,6 @@ class Project:
         """A mapping proposed for one sync, from classes and names. Writes nothing."""
         [sync] = self.select([name])
         return proposed(self.app, sync)
-
-    def _compiled(self, syncs: Sequence[SyncSettings]) -> approvals.CompiledOf:
-        pinned = {s.name: self.app.compile(s, run="approve").pinned for s in syncs}
-        return pinned.__getitem__
 
     def keys(self, act: KeyAct = "versions", version: str = "") -> dict[str, Any]:
         """Versions of the key encryption key; first rotate, rewrap or destroy `version` where
@@ -466,7 +469,8 @@ class Project:
 
     def status(self) -> dict[str, Any]:
         """Last run of each sync, and what waits, by class."""
-        syncs, target = [], self.app.project.target
+        syncs, target, store = [], self.app.project.target, self.app.store
+        paused = approvals.paused(store)
         for name in self.app.project.syncs:
             last = self.app.store.last_run(name, target)
             syncs.append(
@@ -475,7 +479,7 @@ class Project:
                     "last_run": last.run_id if last else None,
                     "status": _status(last) if last else None,
                     "next_run": None,
-                    "paused": False,
+                    "paused": (self.app.project.syncs[name].id, target) in paused,
                 }
             )
         room = self.app.waiting()

@@ -47,9 +47,10 @@ class RunRequest:
     waiting: Callable[[Sequence[str], float], None] | None = None
 
 
-def require_approved(app: App, compiled: CompiledSync) -> None:
-    """Refuse a sync that is not what somebody approved."""
-    approvals.require_approved(app.project, app.store, compiled.sync.name, compiled.pinned)
+def require_approved(app: App, compiled: CompiledSync, *, note: bool = False) -> None:
+    """Refuse a sync that is not what somebody approved; see `services.approve`."""
+    name, pinned = compiled.sync.name, compiled.pinned
+    approvals.require_approved(app.project, app.store, name, pinned, note=note)
 
 
 def run_syncs(
@@ -240,9 +241,9 @@ def _require_approved(app: App, compiled: CompiledSync, *, dry: bool) -> None:
     """What is missing is noted, so that its 30 days begin once."""
     name, pinned = compiled.sync.name, compiled.pinned
     try:
-        require_approved(app, compiled)
-    except PolicyError:
-        if not dry:
+        require_approved(app, compiled, note=not dry)
+    except PolicyError as error:
+        if not dry and error.code != "approval_rejected":
             approvals.note_pending(app.project, app.store, name, pinned, app.clock.now())
         raise
     if not dry:

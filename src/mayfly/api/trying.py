@@ -144,6 +144,7 @@ def _copy(
         project = replace(
             app.project,
             root=Path(name),
+            workspace=replace(app.project.workspace, approvals="one", people={}),
             sources={_SOURCE: SourceSettings(name=_SOURCE, type="duckdb", path=path)},
             models={sync.model: copied},
             syncs={

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mayfly.cli.approve import approve
 from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
@@ -248,36 +249,6 @@ def plan(
 
 
 @app.command()
-def approve(
-    syncs: SyncsArgument = None,
-    project: ProjectOption = HERE,
-    target: TargetOption = "dev",
-    output: OutputOption = Output.TEXT,
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="Approve without asking.")] = False,
-) -> None:
-    """Pin columns, classes, mapping, consent and addresses; without --all, list what waits."""
-    from mayfly.api import load
-    from mayfly.cli.render import pending_line
-
-    loaded = load(project, target=target)
-    if not everything:
-        document = loaded.pending(*(syncs or ()))
-        lines = [pending_line(p) for p in document["pending"]]
-        _print(output, document, [*lines, "Approve with --all."] if lines else ["Nothing waits."])
-        return
-    document = loaded.approve(*(syncs or ()))
-    tell_act(loaded)
-    approved = document.get("approved", [])
-    lines = [
-        f"approved {a['sync']} by {a['actor']}"
-        + (" (self-approved by the only member)" if a.get("self_approved") else "")
-        for a in approved
-    ]
-    _print(output, document, lines or ["Nothing to approve."])
-
-
-@app.command()
 def run(
     syncs: SyncsArgument = None,
     project: ProjectOption = HERE,
@@ -418,6 +389,7 @@ def retry(
     _print(output, document, [f"{document['rows']} rows will be tried again."])
 
 
+app.command("approve")(approve)
 app.command()(connect)
 app.command("classify")(classify)
 app.command("map")(map_)

@@ -30,6 +30,26 @@ def pending_line(waiting: Mapping[str, Any]) -> str:
     return f"{waiting['sync']}: {place}: {waiting['change']}"
 
 
+def approval_lines(document: Mapping[str, Any]) -> list[str]:
+    """What waits, old beside new, and for each column of such a sync the rule that is suggested."""
+    lines = []
+    for waiting in document["pending"]:
+        lines.append(pending_line(waiting))
+        lines += [f"  {k}: {waiting[k]}" for k in ("old", "new") if waiting[k] is not None]
+    for sync in document["syncs"]:
+        by = f" by {sync['actor']}" if sync["actor"] else ""
+        asked = f", asked for by {sync['author']}" if sync["author"] else ""
+        lines.append(f"{sync['sync']}: {sync['state']}{by}{asked}")
+        columns = [c for c in document["columns"] if c["sync"] == sync["sync"]]
+        for c in columns:
+            differs = "" if c["rule"] == c["suggested"] else f", not {c['rule']}"
+            lines.append(
+                f"  {c['column']} as {c['field']} ({c['class']}): suggested {c['suggested']}"
+                f"{differs}. {c['why']}"
+            )
+    return lines
+
+
 def console() -> Console:
     """What prints: a terminal breaks lines, a pipe or a file does not."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _ENDLESS)

@@ -66,6 +66,8 @@ def build(
         root=merged.root,
         workspace=s.Workspace(
             name=workspace.name,
+            approvals=workspace.approvals,
+            people={name: tuple(keys) for name, keys in workspace.people.items()},
             plan=workspace.plan,
             provider=residency.provider,
             geography=residency.geography,

@@ -41,6 +41,7 @@ class Checker:
         if self._parsed.complete is not None:
             for name, anchor in self._parsed.complete.anchors.items():
                 self._anchor(name, anchor)
+            self._people(self._parsed.complete.workspace)
             self._spool(self._parsed.complete.spool, self._parsed.complete.workspace.residency)
         self._ids()
 
@@ -114,6 +115,19 @@ class Checker:
         if twice:
             message = f"{label}.table: a state stands in both granted and unknown"
             self._findings.add(self._spots.key(*at, "unknown"), "consent_values", message)
+
+    def _people(self, workspace: m.WorkspaceFile) -> None:
+        """Two people are two keys: who has another's key could answer himself."""
+        owners: dict[str, str] = {}
+        for name, keys in workspace.people.items():
+            for key in keys:
+                if owners.setdefault(key, name) != name:
+                    message = f"workspace.people.{name}: a key of {owners[key]} stands here, too"
+                    spot = self._spots.key("workspace", "people", name)
+                    self._findings.add(spot, "shared_ssh_key", message)
+        if workspace.approvals == "two_people" and len(workspace.people) < 2:
+            message = "workspace.approvals: two_people needs two under workspace.people"
+            self._findings.add(self._spots.key("workspace", "approvals"), "people_missing", message)
 
     def _anchor(self, name: str, anchor: m.AnchorFile) -> None:
         at = ("anchors", name)

@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 from mayfly.config.secrets import CONNECTION, KINDS, parse_reference
+from mayfly.crypto.sshsig import SignatureError, SshKey
 from mayfly.domain.names import NAME_PATTERN, is_name
 
 SANDBOX = "http://127.0.0.1:8765"
@@ -132,6 +133,14 @@ def _line(text: str) -> str:
     return text
 
 
+def _ssh_key(text: str) -> str:
+    """Type and key; a comment is often somebody's address, and is left out."""
+    try:
+        return SshKey.parse(text).line()
+    except SignatureError:
+        raise PydanticCustomError("bad_ssh_key", "expected a public SSH key") from None
+
+
 def _schema(text: str) -> str:
     if not is_name(text.removeprefix("_")):
         raise PydanticCustomError("bad_name", "expected a name of a-z, 0-9 and _")
@@ -215,6 +224,11 @@ Line = Annotated[
     str,
     AfterValidator(_line),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255}),
+]
+SshPublicKey = Annotated[
+    str,
+    AfterValidator(_ssh_key),
+    WithJsonSchema({"type": "string", "pattern": "^(ssh-ed25519|ecdsa-sha2-nistp|ssh-rsa)"}),
 ]
 WebhookUrl = Annotated[Line, AfterValidator(_webhook)]
 StateSchema = Annotated[

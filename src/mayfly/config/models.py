@@ -19,6 +19,7 @@ from mayfly.config.fields import (
     Part,
     Reference,
     Scalar,
+    SshPublicKey,
     StoreUrl,
     WebhookUrl,
 )
@@ -55,6 +56,15 @@ class WorkspaceFile(Part):
     name: Name = Field(description="Name of the workspace.", examples=["shop"])
     plan: Line | None = Field(
         default=None, description="Plan. Accepted, not enforced by this release."
+    )
+    approvals: Literal["one", "two_people"] = Field(
+        default="one",
+        description="`two_people`: whoever asks for an approval cannot give it, and both sign.",
+    )
+    people: dict[Name, Annotated[list[SshPublicKey], Field(min_length=1)]] = Field(
+        default={},
+        description="Who may ask and approve: by name, their public SSH keys (`ssh-ed25519 …`), "
+        "of which comments are left out.",
     )
     residency: Residency = Field(default_factory=Residency, description="Where its data may be.")
 

@@ -242,6 +242,8 @@ _CUSTOM = {
     "endpoint_refused": "this endpoint is refused",
     "no_transactions": "this engine has no transactions to keep a state by",
     "bad_country": "expected a country code of two capital letters",
+    "bad_ssh_key": "expected a public SSH key: ssh-ed25519, ecdsa-sha2-nistp256, -384, -521, or "
+    "ssh-rsa of 2048 bits or more",
     "bad_webhook": "expected https://HOST/PATH, or literal loopback, without a query",
     "bad_format": "this text has another form than expected",
     "bad_text": "expected 1 to 255 characters on one line",

@@ -191,17 +191,24 @@ class Difference:
     Args:
         what: what changed; a column that is sent is named by its destination field.
         column: the model column it is about, None where it is about no column.
+        old, new: what differs, for who approves: settings of the project files, names, digests.
     """
 
     what: str
     column: str | None = None
+    old: str | None = field(default=None, compare=False)
+    new: str | None = field(default=None, compare=False)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Difference]:
     """What changed, never what it was or is."""
     keys = sorted({*old, *new} - {"columns"})
     changed = [
-        Difference(_named(k, old.get(k), new.get(k)), _consent_column(k, old, new))
+        Difference(
+            _named(k, old.get(k), new.get(k)),
+            _consent_column(k, old, new),
+            *_shown(old.get(k), new.get(k)),
+        )
         for k in keys
         if _differ(old.get(k), new.get(k))
     ]
@@ -210,13 +217,33 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Diff
     for name in sorted({*before, *after}):
         column = (after.get(name) or before[name]).get("column")
         if name not in before:
-            changed.append(Difference(f"column {name} added", column))
+            shown = _shown(None, after[name])
+            changed.append(Difference(f"column {name} added", column, *shown))
         elif name not in after:
-            changed.append(Difference(f"column {name} removed", column))
+            shown = _shown(before[name], None)
+            changed.append(Difference(f"column {name} removed", column, *shown))
         elif _differ(before[name], after[name]):
             what = _named(f"column {name}", before[name], after[name])
-            changed.append(Difference(what, column))
+            shown = _shown(before[name], after[name])
+            changed.append(Difference(what, column, *shown))
     return changed
+
+
+def _shown(old: object, new: object) -> tuple[str | None, str | None]:
+    """Both sides as texts, without the parts in which they are the same."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        parts = [part for part in sorted({*old, *new}) if _differ(old.get(part), new.get(part))]
+        old, new = ({p: side.get(p) for p in parts} for side in (old, new))
+    return _text(old), _text(new)
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, Mapping):
+        parts = {key: part for key, part in value.items() if part not in (None, [], "")}
+        return ", ".join(f"{key}: {_text(part)}" for key, part in parts.items()) or None
+    if value is None:
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _consent_column(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

@@ -51,9 +51,14 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """Whose project this is and where its data may be."""
+    """Whose project this is, who approves, and where its data may be.
+
+    `people` has by name the public SSH keys of who approves, each as its type and its bytes.
+    """
 
     name: str
+    approvals: Literal["one", "two_people"] = "one"
+    people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plan: str | None = None
     provider: str | None = None
     geography: str | None = None

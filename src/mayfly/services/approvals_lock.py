@@ -5,9 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,63 @@ from mayfly.services.durable import sync_directory
 LOCK_FILE = "approvals.lock"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request for an approval that its author signed and nobody answered yet."""
+
+    fingerprint: str
+    author: str
+    signature: str
+
+
 @dataclass(frozen=True)
 class Locked:
-    """One line of the file.
+    """One sync under one target.
 
     Args:
-        fingerprint: of what was approved.
+        fingerprint: of what was approved; empty where nothing was yet.
         actor: id of who approved, empty where the line does not tell.
+        author: who asked for it; only where two people approve.
+        requested: the author's signature, in base64.
+        approved: the actor's.
+        asked: what waits for its second signature.
     """
 
     fingerprint: str
     actor: str = ""
+    author: str = ""
+    requested: str = ""
+    approved: str = ""
+    asked: Asked | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleLine:
+    """A list of people that approvals are held to, and how it came in.
+
+    Args:
+        digest: of the list.
+        before: digest of the list before; empty of the first.
+        people: the list.
+        author, requested, actor, approved: as of `Locked`; `approved` is empty while a signature
+            is missing, and both are of the first.
+    """
+
+    digest: str
+    before: str
+    people: Mapping[str, Any]
+    author: str = ""
+    requested: str = ""
+    actor: str = ""
+    approved: str = ""
+
+
+@dataclass(kw_only=True)
+class LockFile:
+    """The whole file."""
+
+    syncs: dict[tuple[str, str], Locked] = field(default_factory=dict)
+    people: list[PeopleLine] = field(default_factory=list)
 
 
 def read_lock(root: Path) -> dict[tuple[str, str], Locked]:
@@ -36,22 +82,27 @@ def read_lock(root: Path) -> dict[tuple[str, str], Locked]:
     Raises:
         ConfigError: `approvals_lock_unreadable`.
     """
-    path = root / LOCK_FILE
-    found: dict[tuple[str, str], Locked] = {}
+    return read_lock_file(root).syncs
+
+
+def read_lock_file(root: Path) -> LockFile:
+    """Everything in the file; nothing where there is none.
+
+    Raises:
+        ConfigError: `approvals_lock_unreadable`.
+    """
+    found = LockFile()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = (root / LOCK_FILE).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        return {}
+        return found
     except (OSError, UnicodeDecodeError):
         lines = ["?"]
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            entry: dict[str, Any] = json.loads(line)
-            found[str(entry["sync"]), str(entry["target"])] = Locked(
-                str(entry["fingerprint"]), actor=str(entry.get("actor", ""))
-            )
+            _take(found, json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ConfigError(
                 "approvals_lock_unreadable",
@@ -61,9 +112,34 @@ def read_lock(root: Path) -> dict[tuple[str, str], Locked]:
     return found
 
 
+def _take(found: LockFile, entry: dict[str, Any]) -> None:
+    if "people" in entry:
+        texts = {k: str(entry.get(k, "")) for k in _PEOPLE}
+        found.people.append(PeopleLine(people=dict(entry["people"]), **texts))
+        return
+    asked = entry.get("request")
+    found.syncs[str(entry["sync"]), str(entry["target"])] = Locked(
+        str(entry["fingerprint"]),
+        **{k: str(entry.get(k, "")) for k in _TEXTS},
+        asked=None if asked is None else Asked(**{k: str(asked[k]) for k in _ASKED}),
+    )
+
+
+_TEXTS = ("actor", "author", "requested", "approved")
+_PEOPLE = ("digest", "before", *_TEXTS)
+_ASKED = ("fingerprint", "author", "signature")
+
+
 @contextmanager
 def changing_lock(root: Path) -> Iterator[dict[tuple[str, str], Locked]]:
-    """The file's lines, to be changed and written back at the end.
+    """The lines of syncs; see `changing_lock_file`."""
+    with changing_lock_file(root) as lock:
+        yield lock.syncs
+
+
+@contextmanager
+def changing_lock_file(root: Path) -> Iterator[LockFile]:
+    """What is in the file, to be changed and written back at the end.
 
     One process at a time: another waits and then reads what this one wrote. The folder itself is
     what is locked, for the file is replaced by each writer.
@@ -80,25 +156,25 @@ def changing_lock(root: Path) -> Iterator[dict[tuple[str, str], Locked]]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise _unwritable(error) from None
-        lock = read_lock(root)
+        lock = read_lock_file(root)
         yield lock
-        write_lock(root, lock)
+        write_lock(root, lock.syncs, lock.people)
     finally:
         os.close(descriptor)
 
 
-def write_lock(root: Path, lock: Mapping[tuple[str, str], Locked]) -> None:
+def write_lock(
+    root: Path, lock: Mapping[tuple[str, str], Locked], people: Sequence[PeopleLine] = ()
+) -> None:
     """Write the file whole or not at all, and durably.
 
     Raises:
         ConfigError: `approvals_lock_unwritable`.
     """
     lines = ["# Fingerprints of approved syncs; written by `mayfly approve`. Commit this file."]
+    lines += [json.dumps(_of_people(line), sort_keys=True) for line in people]
     for (sync, target), locked in sorted(lock.items(), key=lambda item: item[0]):
-        entry = {"sync": sync, "target": target, "fingerprint": locked.fingerprint}
-        if locked.actor:
-            entry["actor"] = locked.actor
-        lines.append(json.dumps(entry, sort_keys=True))
+        lines.append(json.dumps(_of_sync(sync, target, locked), sort_keys=True))
     partial = root / f".{LOCK_FILE}.part"
     try:
         with partial.open("w", encoding="utf-8") as stream:
@@ -111,6 +187,19 @@ def write_lock(root: Path, lock: Mapping[tuple[str, str], Locked]) -> None:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise _unwritable(error) from None
+
+
+def _of_sync(sync: str, target: str, locked: Locked) -> dict[str, Any]:
+    entry: dict[str, Any] = {"sync": sync, "target": target, "fingerprint": locked.fingerprint}
+    entry |= {k: text for k in _TEXTS if (text := getattr(locked, k))}
+    if locked.asked is not None:
+        entry["request"] = {k: getattr(locked.asked, k) for k in _ASKED}
+    return entry
+
+
+def _of_people(line: PeopleLine) -> dict[str, Any]:
+    texts = {k: text for k in _PEOPLE if (text := getattr(line, k))}
+    return {"people": dict(line.people), **texts}
 
 
 def _unwritable(error: OSError) -> ConfigError:

@@ -1,15 +1,16 @@
-"""Approval, first form: columns, classes, mapping, consent and address are pinned as they are.
+"""Approval: columns, classes, mapping, consent and address are pinned as they are.
 
-The store holds the act; `approvals.lock` in the project shows its fingerprint to reviewers and
-CI. A run needs both, and both must say the same.
+A sync is discovered, then pending, then approved or rejected, each as it is at that moment: another
+fingerprint begins anew. The store holds the act; `approvals.lock` in the project shows its
+fingerprint to reviewers and CI. A run needs both, and both must say the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from mayfly.domain.approval import (
     Compiled,
@@ -18,86 +19,190 @@ from mayfly.domain.approval import (
     differences,
     fingerprint,
 )
-from mayfly.domain.errors import PolicyError
+from mayfly.domain.errors import PolicyError, UsageError
 from mayfly.domain.held import HoldException, limit_seconds
 from mayfly.domain.retention import RetentionClass
-from mayfly.domain.runs import ApprovalRecord, PendingApproval
+from mayfly.domain.runs import ApprovalRecord, PendingApproval, Rejection
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
-from mayfly.services.approvals_lock import LOCK_FILE, Locked, changing_lock, read_lock
+from mayfly.services.approvals_lock import LOCK_FILE, Asked, Locked, changing_lock, read_lock
+from mayfly.services.people import not_asked, require_people
+from mayfly.services.two_people import (
+    Act,
+    needs_two,
+    require_other,
+    require_two,
+    signer,
+    sync_statement,
+    taken,
+)
 
 PENDING = timedelta(
     seconds=limit_seconds(RetentionClass.TEMPORARY, HoldException.SCHEMA_PENDING_APPROVAL)
 )
 
 CompiledOf = Callable[[str], Compiled]
+State = Literal["discovered", "pending", "approved", "rejected"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """One thing that waits for approval; `column` is the model column it is about, if any."""
+    """One thing that waits for approval.
+
+    Args:
+        column: the model column it is about, if any.
+        old, new: what is not the same, as settings and names; None where there is nothing.
+    """
 
     sync: str
     source: str
     table: str | None
     column: str | None
     change: str
+    old: str | None = None
+    new: str | None = None
     fingerprint: str
     requested_by: str
     expires_at: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As `mayfly approve --output json` prints it."""
+        """As `mayfly approve --output json` prints it, but for what is suggested."""
         return {
             "sync": self.sync,
             "source": self.source,
             "table": self.table,
             "column": self.column,
             "change": self.change,
-            "suggested": None,
+            "old": self.old,
+            "new": self.new,
             "fingerprint": self.fingerprint,
             "requested_by": self.requested_by,
             "expires_at": self.expires_at,
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where one sync stands.
+
+    Args:
+        sync: its name.
+        state: as it is now.
+        fingerprint: of what it is now.
+        actor: who approved or rejected it; empty where nobody did.
+        author: who asked, where two people approve.
+        changes: what waits for approval.
+    """
+
+    sync: str
+    state: State
+    fingerprint: str
+    actor: str = ""
+    author: str = ""
+    changes: Sequence[Pending] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `mayfly approve --output json` prints it."""
+        return {
+            "sync": self.sync,
+            "state": self.state,
+            "fingerprint": self.fingerprint,
+            "actor": self.actor or None,
+            "author": self.author or None,
+        }
+
+
 def pending(
     project: Project, store: Store, names: Sequence[str], *, compiled_of: CompiledOf, now: datetime
 ) -> list[Pending]:
-    """What differs from the approvals in force."""
-    found: list[Pending] = []
+    """What differs from the approvals in force, and nobody rejected."""
+    found = standings(project, store, names, compiled_of=compiled_of, now=now)
+    return [change for standing in found for change in standing.changes]
+
+
+def standings(
+    project: Project, store: Store, names: Sequence[str], *, compiled_of: CompiledOf, now: datetime
+) -> list[Standing]:
+    """Where some syncs stand, and what of them waits."""
     lock = read_lock(project.root)
     since = {(p.sync, p.fingerprint): p.since for p in store.pending_approvals()}
+    rejected = {(r.sync, r.target): r for r in store.rejections()}
+    found = []
     for name in names:
-        sync = project.syncs[name]
-        model = project.models[sync.model]
-        compiled_now = compiled_of(name)
-        document = approval_document(project, name, compiled_now)
+        sync, compiled = project.syncs[name], compiled_of(name)
+        document = approval_document(project, name, compiled)
         mark = fingerprint(document)
-        record = store.approval(sync.id, project.target)
-        if record is None:
-            changes: Sequence[Difference] = [Difference("never approved")]
-        elif not _same(record, project, name, compiled_now):
-            found_now = differences(record.document, document)
-            changes = [Difference(f"changed: {d.what}", d.column) for d in found_now]
-        elif not _shows(lock, sync.id, project.target, record.fingerprint):
-            changes = [Difference(f"{LOCK_FILE} differs from the store")]
-        else:
-            changes = []
-        for change in changes:
-            found.append(
-                Pending(
-                    sync=name,
-                    source=model.source,
-                    table=model.table[1] if model.table else None,
-                    column=change.column,
-                    change=change.what,
-                    fingerprint=mark,
-                    requested_by="project files",
-                    expires_at=(since.get((sync.id, mark), now) + PENDING).isoformat(),
-                )
+        no = rejected.get((sync.id, project.target))
+        if no is not None and no.fingerprint == mark:
+            found.append(Standing(sync=name, state="rejected", fingerprint=mark, actor=no.actor))
+            continue
+        record, locked = (
+            store.approval(sync.id, project.target),
+            lock.get((sync.id, project.target)),
+        )
+        changes = _changes(project, name, compiled, record, locked)
+        asked = locked.asked if locked and locked.asked else None
+        by = asked.author if asked and asked.fingerprint == mark else ""
+        began = since.get((sync.id, mark))
+        state: State = "approved" if not changes else "pending" if began or by else "discovered"
+        waiting = [
+            _pending(project, name, change, mark, by, (began or now) + PENDING)
+            for change in changes
+        ]
+        actor = record.actor if record and not changes else ""
+        author = locked.author if locked and not changes else by
+        found.append(
+            Standing(
+                sync=name,
+                state=state,
+                fingerprint=mark,
+                actor=actor,
+                author=author,
+                changes=waiting,
             )
+        )
     return found
+
+
+def _changes(
+    project: Project,
+    name: str,
+    compiled: Compiled,
+    record: ApprovalRecord | None,
+    locked: Locked | None,
+) -> Sequence[Difference]:
+    document = approval_document(project, name, compiled)
+    if record is None:
+        return [Difference("never approved")]
+    if not _same(record, project, name, compiled):
+        found = differences(record.document, document)
+        return [Difference(f"changed: {d.what}", d.column, d.old, d.new) for d in found]
+    if locked is None or locked.fingerprint != record.fingerprint:
+        return [Difference(f"{LOCK_FILE} differs from the store")]
+    if needs_two(project):
+        try:
+            require_two(project, project.syncs[name].id, locked, fingerprint(document))
+        except PolicyError as error:
+            return [Difference(f"not signed by two people ({error.code})")]
+    return []
+
+
+def _pending(
+    project: Project, name: str, change: Difference, mark: str, by: str, expires: datetime
+) -> Pending:
+    model = project.models[project.syncs[name].model]
+    return Pending(
+        sync=name,
+        source=model.source,
+        table=model.table[1] if model.table else None,
+        column=change.column,
+        change=change.what,
+        old=change.old,
+        new=change.new,
+        fingerprint=mark,
+        requested_by=by or "project files",
+        expires_at=expires.isoformat(),
+    )
 
 
 def approve_syncs(
@@ -111,42 +216,243 @@ def approve_syncs(
 ) -> list[ApprovalRecord]:
     """Pin some syncs as they are now. The actor is an id that nothing verified.
 
-    The only member of a workspace may approve his own change; that is recorded and shown.
+    The only member of a workspace may approve his own change; that is recorded and shown. Where two
+    people approve, what both have signed is taken over from the lock file, and nothing else.
     Several processes may approve at once; store and file end with the same act for each sync.
 
     Raises:
         ConfigError: `approvals_lock_unreadable`, `approvals_lock_unwritable`.
+        PolicyError: `people_not_accepted`, `people_changed`; `approval_unsigned` and the like.
     """
-    records = []
-    for name in names:
-        document = approval_document(project, name, compiled_of(name))
-        record = ApprovalRecord(
-            sync=project.syncs[name].id,
-            target=project.target,
-            fingerprint=fingerprint(document),
-            document=document,
-            actor=actor,
-            self_approved=True,
-            at=now,
-        )
-        records.append(record)
+    require_people(project, store, note=True)
+    documents = {n: approval_document(project, n, compiled_of(n)) for n in names}
     # Nothing is recorded before everything could be described.
     with changing_lock(project.root) as lock:
+        records = [
+            _approved(project, store, lock, name, document, actor=actor, now=now)
+            for name, document in documents.items()
+        ]
         for record in records:
-            store.approve(record)
-            store.end_pending_approval(record.sync, record.target)
-            lock[record.sync, record.target] = Locked(record.fingerprint, actor=record.actor)
+            _record(store, record)
+            if not needs_two(project):
+                lock[record.sync, record.target] = Locked(record.fingerprint, actor=record.actor)
     return records
 
 
-def require_approved(project: Project, store: Store, sync_name: str, compiled: Compiled) -> None:
-    """Refuse a sync that is not approved as it is.
+def _approved(
+    project: Project,
+    store: Store,
+    lock: Mapping[tuple[str, str], Locked],
+    name: str,
+    document: Mapping[str, Any],
+    *,
+    actor: str,
+    now: datetime,
+) -> ApprovalRecord:
+    sync, mark = project.syncs[name].id, fingerprint(document)
+    two = needs_two(project)
+    if two:
+        locked = lock.get((sync, project.target))
+        _require_not_rejected(project, store, name, mark)
+        require_two(project, sync, locked, mark)
+        actor = locked.actor if locked else ""
+    return ApprovalRecord(
+        sync=sync,
+        target=project.target,
+        fingerprint=mark,
+        document=document,
+        actor=actor,
+        self_approved=not two,
+        at=now,
+    )
+
+
+def _record(store: Store, record: ApprovalRecord) -> None:
+    store.approve(record)
+    store.end_pending_approval(record.sync, record.target)
+    store.end_rejection(record.sync, record.target)
+
+
+def statement(
+    project: Project, store: Store, name: str, act: Act, *, compiled_of: CompiledOf
+) -> bytes:
+    """What somebody signs to ask for the approval of a sync as it is, or to give it.
 
     Raises:
-        PolicyError: `not_approved`, `approval_changed`, `approvals_lock_differs`.
+        PolicyError: `approval_not_asked`, nobody signed the request that is to be approved.
+    """
+    _require_two_people(project)
+    require_people(project, store, note=False)
+    sync = project.syncs[name].id
+    mark = fingerprint(approval_document(project, name, compiled_of(name)))
+    if act == "request":
+        return sync_statement(project, sync, mark, "request")
+    asked = _asked(project, read_lock(project.root), sync, mark)
+    return sync_statement(project, sync, mark, "approve", asked.author)
+
+
+def request_signed(
+    project: Project,
+    store: Store,
+    name: str,
+    signature: str,
+    *,
+    now: datetime,
+    compiled_of: CompiledOf,
+) -> Asked:
+    """Note the author's signature: from now on another one is asked for theirs.
+
+    Raises:
+        PolicyError: `approval_signature`.
+    """
+    _require_two_people(project)
+    require_people(project, store, note=True)
+    sync = project.syncs[name].id
+    mark = fingerprint(approval_document(project, name, compiled_of(name)))
+    kept, people = taken(signature), project.workspace.people
+    message = sync_statement(project, sync, mark, "request")
+    author = signer(people, kept, message, what="the request")
+    asked = Asked(fingerprint=mark, author=author, signature=kept)
+    with changing_lock(project.root) as lock:
+        known = lock.get((sync, project.target), Locked(""))
+        lock[sync, project.target] = Locked(
+            known.fingerprint,
+            actor=known.actor,
+            author=known.author,
+            requested=known.requested,
+            approved=known.approved,
+            asked=asked,
+        )
+    store.note_pending_approval(
+        PendingApproval(sync=sync, target=project.target, fingerprint=mark, since=now)
+    )
+    return asked
+
+
+def approve_signed(
+    project: Project,
+    store: Store,
+    name: str,
+    signature: str,
+    *,
+    now: datetime,
+    compiled_of: CompiledOf,
+) -> ApprovalRecord:
+    """Pin a sync by the signature of another person than its author.
+
+    Raises:
+        PolicyError: `approval_not_asked`, `approval_signature`, `approval_same_person`.
+    """
+    _require_two_people(project)
+    require_people(project, store, note=True)
+    sync, document = project.syncs[name].id, approval_document(project, name, compiled_of(name))
+    mark, kept = fingerprint(document), taken(signature)
+    with changing_lock(project.root) as lock:
+        asked = _asked(project, lock, sync, mark)
+        message = sync_statement(project, sync, mark, "approve", asked.author)
+        people = project.workspace.people
+        approver = signer(people, kept, message, what="the approval")
+        require_other(asked.author, approver)
+        locked = Locked(
+            mark,
+            actor=approver,
+            author=asked.author,
+            requested=asked.signature,
+            approved=kept,
+        )
+        require_two(project, sync, locked, mark)
+        record = ApprovalRecord(
+            sync=sync,
+            target=project.target,
+            fingerprint=mark,
+            document=document,
+            actor=approver,
+            self_approved=False,
+            at=now,
+        )
+        _record(store, record)
+        lock[sync, project.target] = locked
+    return record
+
+
+def _asked(project: Project, lock: Mapping[tuple[str, str], Locked], sync: str, mark: str) -> Asked:
+    """The request for a sync as it is, whose signature holds."""
+    locked = lock.get((sync, project.target))
+    asked = locked.asked if locked else None
+    if asked is None or asked.fingerprint != mark:
+        raise not_asked(f"sync {sync} as it is")
+    message = sync_statement(project, sync, mark, "request")
+    author = signer(project.workspace.people, asked.signature, message, what="the request")
+    if author != asked.author:
+        raise not_asked(f"sync {sync} as it is")
+    return asked
+
+
+def _require_two_people(project: Project) -> None:
+    if not needs_two(project):
+        raise UsageError(
+            "nothing_to_sign",
+            "Signatures are of workspaces with `approvals: two_people`.",
+            hint="Approve with --all.",
+        )
+
+
+def reject_syncs(
+    project: Project,
+    store: Store,
+    names: Sequence[str],
+    *,
+    actor: str,
+    now: datetime,
+    compiled_of: CompiledOf,
+) -> list[Rejection]:
+    """Refuse some syncs as they are now, whatever was approved of them before.
+
+    What they were before stays approved. The actor is an id that nothing verified: to say no takes
+    no proof.
+    """
+    rejections = [
+        Rejection(
+            sync=project.syncs[name].id,
+            target=project.target,
+            fingerprint=fingerprint(approval_document(project, name, compiled_of(name))),
+            actor=actor,
+            at=now,
+        )
+        for name in names
+    ]
+    with changing_lock(project.root) as lock:
+        for one in rejections:
+            store.reject(one)
+            store.end_pending_approval(one.sync, one.target)
+            locked = lock.get((one.sync, one.target))
+            if locked is not None and locked.fingerprint == one.fingerprint:
+                del lock[one.sync, one.target]
+    return rejections
+
+
+def require_approved(
+    project: Project, store: Store, sync_name: str, compiled: Compiled, *, note: bool = False
+) -> None:
+    """Refuse a sync that is not approved as it is.
+
+    Args:
+        project: under one target.
+        store: of acts.
+        sync_name: of the sync.
+        compiled: what the source and the compiled sync tell.
+        note: whether a list of people that was let in is in force from now on.
+
+    Raises:
+        PolicyError: `not_approved`, `approval_changed`, `approval_rejected`,
+            `approvals_lock_differs`; where two people approve `approval_unsigned`,
+            `approval_signature`, `approval_same_person`; `people_not_accepted`, `people_changed`.
     """
     sync = project.syncs[sync_name]
     document = approval_document(project, sync_name, compiled)
+    mark = fingerprint(document)
+    require_people(project, store, note=note)
+    _require_not_rejected(project, store, sync_name, mark)
     record = store.approval(sync.id, project.target)
     hint = f"Look at `mayfly approve {sync_name}`, then approve with --all."
     if record is None:
@@ -160,12 +466,26 @@ def require_approved(project: Project, store: Store, sync_name: str, compiled: C
             f"Sync {sync_name} is not what was approved. Changed: {changed}.",
             hint=hint,
         )
-    if not _shows(read_lock(project.root), sync.id, project.target, record.fingerprint):
+    locked = read_lock(project.root).get((sync.id, project.target))
+    if locked is None or locked.fingerprint != record.fingerprint:
         raise PolicyError(
             "approvals_lock_differs",
             f"{LOCK_FILE} and the store disagree about sync {sync_name}.",
             hint="Restore the file from Git, or approve again.",
         )
+    if needs_two(project):
+        require_two(project, sync.id, locked, mark)
+
+
+def _require_not_rejected(project: Project, store: Store, sync_name: str, mark: str) -> None:
+    of = (project.syncs[sync_name].id, project.target)
+    for no in store.rejections():
+        if (no.sync, no.target) == of and no.fingerprint == mark:
+            raise PolicyError(
+                "approval_rejected",
+                f"Sync {sync_name} was rejected as it is, by {no.actor}.",
+                hint="Change what was wrong with it; what it becomes is asked for anew.",
+            )
 
 
 def note_pending(
@@ -178,6 +498,16 @@ def note_pending(
             sync=project.syncs[sync_name].id, target=project.target, fingerprint=mark, since=now
         )
     )
+
+
+def paused(store: Store) -> frozenset[tuple[str, str]]:
+    """Syncs (id, target) that no run goes on with, as far as the last run or rejection told."""
+    found = {(p.sync, p.target) for p in store.pending_approvals()}
+    for no in store.rejections():
+        record = store.approval(no.sync, no.target)
+        if record is None or record.fingerprint == no.fingerprint:
+            found.add((no.sync, no.target))
+    return frozenset(found)
 
 
 def expire_pending(store: Store, now: datetime) -> Sequence[PendingApproval]:
@@ -195,8 +525,3 @@ def _same(record: ApprovalRecord, project: Project, sync_name: str, compiled: Co
     forms = (compiled, compiled.as_before())
     documents = [approval_document(project, sync_name, form) for form in forms if form is not None]
     return record.fingerprint in map(fingerprint, documents)
-
-
-def _shows(lock: Mapping[tuple[str, str], Locked], sync: str, target: str, mark: str) -> bool:
-    found = lock.get((sync, target))
-    return found is not None and found.fingerprint == mark

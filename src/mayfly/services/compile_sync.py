@@ -181,6 +181,7 @@ class _Compiler:
             external=self.external,
             columns=tuple(self.found.plans),
             refusals=tuple(self.found.refusals),
+            suggestions=tuple(self.found.suggestions),
             pinned=self._pinned(infos, views, lineage),
             spec=spec,
             policy=GatePolicy(external=self.external, fields=tuple(gate)),

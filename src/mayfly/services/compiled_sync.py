@@ -15,6 +15,7 @@ from mayfly.ports.source import Source
 from mayfly.privacy.gate.gate import GatePolicy
 from mayfly.privacy.rules import CanonicalKind, Rule
 from mayfly.privacy.rules.probe import RuleUse
+from mayfly.services.suggest_rule import Suggestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class CompiledSync:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     default_countries: Mapping[str, str] = field(default_factory=dict)
     hashed_in_worker: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from mayfly.privacy.rules import Rule, SqlRule, rule_for, sql_digest
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.column_class import Judged, Verdicts, judge, verdicts
 from mayfly.services.compiled_sync import ColumnPlan, CompileRequest, Refusal
+from mayfly.services.suggest_rule import Suggestion, suggest
 
 MADID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SHAPES = {"country": "[A-Za-z]{2}", "postal_code": "[0-9A-Za-z -]{2,10}", "device_id": MADID}
@@ -47,6 +48,7 @@ class Found:
     plans: list[ColumnPlan] = field(default_factory=list)
     in_worker: dict[str, None] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)
+    suggestions: list[Suggestion] = field(default_factory=list)
 
     def refuse(self, code: str, message: str, column: str | None = None) -> None:
         """Note why the sync may not run."""
@@ -90,6 +92,10 @@ class FieldTyper:
             )
             return None
         judged = judge(column, self._verdicts(info))
+        made_of = self.lineage.get(info.name, frozenset())
+        self.found.suggestions.append(
+            suggest(name, judged, declared, made_of, external=self.external)
+        )
         if judged.cls == "special" and self.external:
             self._refuse_special(info, judged)
             return None

@@ -1,0 +1,162 @@
+"""`mayfly approve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mayfly.cli.options import (
+    HERE,
+    Output,
+    OutputOption,
+    ProjectOption,
+    SyncsArgument,
+    TargetOption,
+)
+from mayfly.cli.options import print_result as _print
+from mayfly.cli.waiting import tell_act
+
+if TYPE_CHECKING:
+    from mayfly.api import Project
+
+_SIGNATURE_MOST = 64 * 1024
+
+
+def approve(
+    syncs: SyncsArgument = None,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Approve without asking.")] = False,
+    reject: Annotated[
+        bool, typer.Option("--reject", help="Refuse the syncs named, as they are now.")
+    ] = False,
+    request: Annotated[
+        bool, typer.Option("--request", help="Of two people: ask, as the author.")
+    ] = False,
+    people: Annotated[
+        bool, typer.Option("--people", help="The list of people instead of syncs.")
+    ] = False,
+    to_sign: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what is to be signed, and no more.")
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Hand in what `ssh-keygen -Y sign` made.")
+    ] = None,
+) -> None:
+    """Pin columns, classes, mapping, consent and addresses; without --all, list what waits."""
+    from mayfly.api import load
+
+    names = tuple(syncs or ())
+    _refuse_odd(names, everything=everything, reject=reject, people=people)
+    if ((everything or reject) and (request or to_sign or sign)) or (to_sign and sign):
+        raise typer.BadParameter("--all, --reject, --to-sign and --sign exclude each other.")
+    if request and not (to_sign or sign):
+        raise typer.BadParameter("--request needs --to-sign FILE, or --sign FILE.")
+    loaded = load(project, target=target)
+    if to_sign is not None:
+        _write(loaded, names, to_sign, request=request, people=people)
+        document: dict[str, Any] = {"schema": "mayfly/approve/1", "ok": True}
+        document |= {"pending": [], "approved": []}
+        _print(output, document, [f"wrote {to_sign.name}; sign it with: {_how(to_sign)}"])
+        return
+    signature = None if sign is None else _read(sign)
+    if people:
+        document = loaded.people(accept=everything, request=request, signature=signature)
+        _tell(loaded, acted=everything or sign is not None)
+        _print(output, document, _people_lines(document["people"]))
+    elif reject:
+        document = loaded.reject(*names)
+        _tell(loaded, acted=True)
+        _print(output, document, [f"rejected {r['sync']}" for r in document["rejected"]])
+    elif everything or signature is not None:
+        document = loaded.approve(*names, request=request, signature=signature)
+        _tell(loaded, acted=True)
+        _print(output, document, _approved_lines(document) or ["Nothing to approve."])
+    else:
+        _show(loaded, names, output)
+
+
+def _refuse_odd(names: tuple[str, ...], *, everything: bool, reject: bool, people: bool) -> None:
+    if people and (names or reject):
+        raise typer.BadParameter("--people is about no sync.")
+    if reject and everything:
+        raise typer.BadParameter("--all, --reject, --to-sign and --sign exclude each other.")
+    if reject and not names:
+        raise typer.BadParameter("--reject needs the name of a sync.")
+
+
+def _show(loaded: Project, names: tuple[str, ...], output: Output) -> None:
+    from mayfly.cli.render import approval_lines
+
+    document = loaded.pending(*names)
+    lines = approval_lines(document)
+    last = "Approve with --all, or refuse with --reject." if document["pending"] else ""
+    _print(output, document, [*lines, last or "Nothing waits."])
+
+
+def _tell(loaded: Project, *, acted: bool) -> None:
+    if acted:
+        tell_act(loaded)
+
+
+def _approved_lines(document: dict[str, Any]) -> list[str]:
+    lines = [
+        f"approved {a['sync']} by {a['actor']}"
+        + (" (self-approved by the only member)" if a.get("self_approved") else "")
+        for a in document.get("approved", [])
+    ]
+    asked = document.get("requested", [])
+    return lines + [f"asked for {a['sync']} by {a['author']}" for a in asked]
+
+
+def _people_lines(people: dict[str, Any]) -> list[str]:
+    names = ", ".join(people["names"]) or "nobody"
+    same = people["digest"] == people["in_force"]
+    return [
+        f"approvals: {people['approvals']}; people: {names}",
+        f"digest of the project files' list: {people['digest']}",
+        "It is in force."
+        if same
+        else f"In force is another one: {people['in_force']}."
+        if people["in_force"]
+        else "None is in force. Compare the digest, then accept it with --all.",
+    ]
+
+
+def _write(
+    loaded: Project, names: tuple[str, ...], file: Path, *, request: bool, people: bool
+) -> None:
+    from mayfly.domain.errors import ConfigError
+
+    if people:
+        text = loaded.people_to_sign(request=request)
+    else:
+        text = loaded.to_sign(*names, request=request)
+    try:
+        file.write_bytes(text)
+    except OSError as error:
+        raise ConfigError(
+            "file_unwritable", f"The file for --to-sign cannot be written (error {error.errno})."
+        ) from None
+
+
+def _read(file: Path) -> str:
+    from mayfly.domain.errors import ConfigError
+
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_SIGNATURE_MOST).decode("ascii", "replace")
+    except OSError as error:
+        raise ConfigError(
+            "file_unreadable", f"The file for --sign cannot be read (error {error.errno})."
+        ) from None
+
+
+def _how(file: Path) -> str:
+    from mayfly.services.two_people import NAMESPACE
+
+    return f"ssh-keygen -Y sign -n {NAMESPACE} -f KEY {file.name}"
