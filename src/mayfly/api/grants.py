@@ -11,6 +11,8 @@ from mayfly.bootstrap import name_of_dialect, source_request, source_spec
 from mayfly.config.load import load_project
 from mayfly.domain.settings import ModelSettings, Project
 from mayfly.planning.model_reads import TableRead, joined_reads, reads_of_sql
+from mayfly.planning.model_sql import check_where
+from mayfly.planning.sql.dialect import DialectName
 from mayfly.ports.source_spec import GrantRequest
 
 
@@ -41,15 +43,25 @@ def _reads(project: Project, name: str) -> Iterator[TableRead]:
         if model.source != name:
             continue
         if model.table is not None:
-            yield _of_table(model, *model.table)
+            yield _of_table(model, *model.table, dialect)
         else:
             yield from reads_of_sql(model.sql or "", dialect)
         yield from _of_consent(model)
 
 
-def _of_table(model: ModelSettings, schema: str | None, table: str) -> TableRead:
-    """The columns that a run selects: those declared, and those that state consent."""
+def _of_table(
+    model: ModelSettings, schema: str | None, table: str, dialect: DialectName
+) -> TableRead:
+    """The columns that a run selects: those declared, those that state consent, and those that say
+    which rows there are. Where the model takes all there are, all of them.
+    """
     names = {*model.columns, *(c for binding in model.consent.values() for c in binding.columns)}
+    if model.where is not None:
+        where = check_where(model.where, dialect)
+        [rows] = reads_of_sql(f"SELECT 1 AS one FROM mf_rows WHERE {where}", dialect)
+        names |= {*(rows.columns or ())}
+    if model.policy == "allow_all":
+        return TableRead(schema=schema, name=table, columns=None)
     return TableRead(schema=schema, name=table, columns=tuple(sorted(names)))
 
 

@@ -57,7 +57,7 @@ class Project:
         """
         syncs = self.app.project.syncs
         if not names:
-            return list(syncs.values())
+            return [self.app.with_all_columns(s) for s in syncs.values()]
         found: dict[str, SyncSettings] = {}
         for name in names:
             matched = {n: s for n, s in syncs.items() if _matches(name, n, s)}
@@ -68,7 +68,7 @@ class Project:
                     hint=f"The project has: {', '.join(sorted(syncs)) or 'none'}.",
                 )
             found |= matched
-        return list(found.values())
+        return [self.app.with_all_columns(s) for s in found.values()]
 
     def plan(self, *names: str, sample: int = 0) -> PlanResult:
         """What a run would do now. Counts only; writes nothing.

@@ -57,7 +57,7 @@ from mayfly.bootstrap.keeping import (
 from mayfly.config.load import load_project
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, PolicyError
-from mayfly.domain.settings import Project, SyncSettings
+from mayfly.domain.settings import ColumnSettings, Project, SyncSettings
 from mayfly.domain.version import VERSION
 from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
@@ -72,7 +72,7 @@ from mayfly.privacy.closed_logs import LIBRARIES, close_logs
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.anchor import Anchoring
 from mayfly.services.classify_table import looks_of, rows_of_query
-from mayfly.services.compile_sync import compile_sync, model_query, state_identity
+from mayfly.services.compile_sync import compile_sync, every_column, model_query, state_identity
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
@@ -139,11 +139,39 @@ class App:
 
         For an approval the values of its model are looked at first, where the source says so.
         """
+        sync = self.with_all_columns(sync)
         request = self._request(sync, run, limit=limit, full_refresh=full_refresh)
         if run == APPROVING and request.project.sources[request.source.name].classify in _LOOKS:
             self._look(request)
         found = value_classes(self.store, self.project.target, sync.model)
         return compile_sync(replace(request, value_classes=found))
+
+    def with_all_columns(self, sync: SyncSettings) -> SyncSettings:
+        """The sync with every column that its model's policy lets out under its own name, as the
+        source has them now. The project knows them from then on.
+
+        Raises:
+            ConfigError: the table is missing, or a right.
+            TransientError: the source is away.
+        """
+        project, model = self.project, self.project.models[sync.model]
+        if model.policy != "allow_all":
+            return sync
+        source = self.source(model.source)
+        query = every_column(model, source, self.dialect(source))
+        open_ = [c.name for c in source.describe(query) if c.name not in model.blocked]
+        columns = {c: ColumnSettings(name=c) for c in open_} | dict(model.columns)
+        mapped = {*sync.mapping, *sync.mapping.values()}
+        mapping = {**sync.mapping, **{c: c for c in open_ if c not in mapped}}
+        sync = replace(sync, mapping=mapping)
+        self.project = replace(
+            project,
+            models={**project.models, sync.model: replace(model, columns=columns)},
+            syncs={**project.syncs, sync.name: replace(project.syncs[sync.name], mapping=mapping)}
+            if sync.name in project.syncs
+            else project.syncs,
+        )
+        return sync
 
     def _request(
         self, sync: SyncSettings, run: str, *, limit: int | None, full_refresh: bool

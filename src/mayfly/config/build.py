@@ -173,7 +173,12 @@ def _model(
     marks = dbt.marks.get(name, {})
     if model.table is not None:
         table = _table(model.table, source.type)
-    columns = {k: _column(k, c, marks.get(k, Mark())) for k, c in model.columns.items()}
+    named = dict(model.columns)
+    if model.policy != "block_all":
+        # What a mapping names may be used, though nothing is declared of it.
+        mapped = [c for x in parsed.syncs.values() if x.model == name for c in x.mapping.values()]
+        named |= {column: m.ColumnFile() for column in mapped if column not in named}
+    columns = {k: _column(k, c, marks.get(k, Mark())) for k, c in named.items()}
     consent = {k: _consent(k, c, model, source.type) for k, c in model.consent.items()}
     return s.ModelSettings(
         name=name,
@@ -184,6 +189,9 @@ def _model(
         columns=columns,
         consent=consent,
         dbt=dbt.written.get(name) or None,
+        policy=model.policy,
+        blocked=tuple(model.blocked),
+        where=model.where,
     )
 
 

@@ -261,8 +261,10 @@ class Checker:
         self._reference("models", sync.model, *at, "model")
         self._reference("destinations", sync.destination, *at, "destination")
         model = self._parsed.models.get(sync.model)
+        if model is not None:
+            self._policy(sync.model, model, name, sync)
         for field, column in sync.mapping.items() if model else ():
-            if model and column not in model.columns:
+            if model and column not in model.columns and model.policy == "block_all":
                 message = f"syncs.{name}.mapping: model {sync.model} has no column {shown(column)}"
                 self._findings.add_unknown(
                     self._spots.value(*at, "mapping", field),
@@ -276,6 +278,24 @@ class Checker:
         destination = self._parsed.destinations.get(sync.destination)
         if destination is not None:
             self._fit(name, sync, destination)
+
+    def _policy(self, name: str, model: m.ModelFile, sync_name: str, sync: m.SyncFile) -> None:
+        """What nobody has named goes to no third party, and what is blocked goes nowhere."""
+        destination = self._parsed.destinations.get(sync.destination)
+        external = destination is not None and destination.kind != "internal"
+        if model.policy != "block_all" and external:
+            message = (
+                f"models.{name}.policy: {model.policy} is for internal destinations only, and sync "
+                f"{sync_name} goes to {sync.destination}"
+            )
+            hint = "Name each column under `columns`, and leave `policy` out."
+            spot = self._spots.value("models", name, "policy")
+            self._findings.add(spot, "policy_external", message, hint)
+        for field, column in sync.mapping.items():
+            if column in model.blocked:
+                message = f"syncs.{sync_name}.mapping: model {sync.model} blocks {shown(column)}"
+                spot = self._spots.value("syncs", sync_name, "mapping", field)
+                self._findings.add(spot, "column_blocked", message)
 
     def _key_field(self, name: str, sync: m.SyncFile, index: int, field: str) -> None:
         spot = self._spots.value("syncs", name, "key", index)

@@ -204,7 +204,22 @@ class ModelFile(Part):
         description="Columns that name a row; they stand in `columns`, too."
     )
     columns: dict[Line, Annotated[ColumnFile, BeforeValidator(_empty)]] = Field(
-        min_length=1, description="Columns that may be used; any other is blocked."
+        min_length=1, description="What is declared of columns; see `policy` for the others."
+    )
+    policy: Literal["block_all", "allow_columns", "allow_all"] = Field(
+        default="block_all",
+        description="What columns that are not named may do. `block_all`: nothing. "
+        "`allow_columns`: a mapping may name them. `allow_all`: they go out under their own names, "
+        "new ones once they are approved. The last two are for internal destinations only.",
+    )
+    blocked: list[Line] = Field(
+        default=[], description="Columns that leave under no policy; the primary key's may be some."
+    )
+    where: str | None = Field(
+        default=None,
+        description="Which rows: one expression over the columns of the table or query, under the "
+        "rules for model SQL.",
+        examples=["country = 'FR'"],
     )
     consent: dict[Name, ConsentFile] = Field(default={}, description="Consent by purpose.")
 

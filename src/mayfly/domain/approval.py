@@ -38,6 +38,7 @@ class Compiled:
         query: the model's SQL in canonical form; None of a table.
         lineage: model column to the columns of tables it is made of; none of a plain table.
         views: by name, the digest of each view below the model, or why there is none.
+        where: the filter of the model's rows in canonical form; None where it has none.
         found: model column to a class that was found and is stricter than what is declared.
         rules: destination field to the version of its rule, where that is not the first.
     """
@@ -46,12 +47,13 @@ class Compiled:
     query: str | None = None
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
     views: Mapping[str, str] = field(default_factory=dict)
+    where: str | None = None
     found: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, int] = field(default_factory=dict)
 
     def as_before(self) -> Compiled | None:
         """As approvals of earlier releases pinned it; None where there is what they did not see."""
-        unseen = self.views or self.found or self.rules
+        unseen = self.views or self.where or self.found or self.rules
         return None if unseen else Compiled(types=self.types)
 
 
@@ -94,7 +96,7 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
         )
     binding = model.consent.get(sync.purpose) if sync.purpose else None
     text = compiled.query or model.sql
-    query = hashlib.sha256(text.encode()).hexdigest() if text else None
+    query = _digest(text) if text else None
     return {
         "workspace": project.workspace.name,
         "target": project.target,
@@ -108,6 +110,7 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
         "purpose": sync.purpose,
         "consent": None if binding is None else _consent(binding, compiled),
         **({"views": dict(compiled.views)} if compiled.views else {}),
+        **({"where_sha256": _digest(compiled.where)} if compiled.where else {}),
         "destination": {
             "name": destination.name,
             "type": destination.type,
@@ -121,6 +124,10 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
         "key": list(sync.key),
         "outside_repertoire": sync.outside_repertoire,
     }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _consent(binding: ConsentBinding, compiled: Compiled) -> dict[str, Any]:

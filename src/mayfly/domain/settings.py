@@ -201,6 +201,8 @@ class ModelSettings:
     """One set of rows: exactly one of `table` and `sql` is set.
 
     `dbt` is what dbt calls the table, such as `ref('customers')`; None where dbt does not know it.
+    `policy` says what columns may do that `columns` does not have, `blocked` which never leave, and
+    `where` which rows there are.
     """
 
     name: str
@@ -211,6 +213,9 @@ class ModelSettings:
     columns: Mapping[str, ColumnSettings]
     consent: Mapping[str, ConsentBinding] = field(default_factory=dict)
     dbt: str | None = None
+    policy: Literal["block_all", "allow_columns", "allow_all"] = "block_all"
+    blocked: tuple[str, ...] = ()
+    where: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,6 +100,48 @@ def check_model_sql(sql: str, dialect: DialectName) -> str:
     return str(query.sql(dialect=parser_of(dialect), comments=False))
 
 
+def check_where(text: str, dialect: DialectName) -> str:
+    """The filter of a model's rows: one expression under the rules for model SQL, written anew.
+
+    Raises:
+        PolicyError: `model_sql_where`, it is no expression, or more than one, or asks other tables;
+            as `check_model_sql`.
+    """
+    return str(_where(text, dialect).sql(dialect=parser_of(dialect), comments=False))
+
+
+def _where(text: str, dialect: DialectName) -> exp.Expr:
+    if "\x00" in text:
+        raise _forbidden("the character NUL")
+    try:
+        query = _single(f"SELECT 1 FROM mf_rows WHERE (\n{text}\n)", dialect)
+    except PolicyError as error:
+        if error.code not in ("model_sql_unreadable", "model_sql_two_statements"):
+            raise
+        raise _no_expression() from None
+    clauses = {name for name, part in query.args.items() if part}
+    where = query.args.get("where")
+    inside: exp.Expr | None = None
+    if where is not None and isinstance(where.this, exp.Paren):
+        inside = where.this.this
+    alone = clauses <= {"expressions", "from_", "from", "where"}
+    if not isinstance(query, exp.Select) or not alone or inside is None:
+        raise _no_expression()
+    for node in inside.walk():
+        if isinstance(node, exp.Query | exp.Table | exp.Star):
+            raise _no_expression()
+        _check_node(node, dialect)
+    return inside
+
+
+def _no_expression() -> PolicyError:
+    return PolicyError(
+        "model_sql_where",
+        "`where` must be one expression over the columns of the model's own rows.",
+        hint="A subquery, or rows of another table, belong into the model's SQL.",
+    )
+
+
 def parsed(sql: str, dialect: DialectName) -> exp.Expr:
     """A query that `check_model_sql` has passed, in the names that its engine knows it by.
 

@@ -17,9 +17,15 @@ import pyarrow as pa
 from mayfly.domain.approval import Compiled
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ConfigError, PolicyError
-from mayfly.domain.settings import Project, SyncSettings
+from mayfly.domain.settings import ModelSettings, Project, SyncSettings
 from mayfly.planning.lineage import Origins, lineage_of, tables_in
-from mayfly.planning.model_sql import NamesBehind, check_model_sql, names_behind, parsed
+from mayfly.planning.model_sql import (
+    NamesBehind,
+    check_model_sql,
+    check_where,
+    names_behind,
+    parsed,
+)
 from mayfly.planning.spec import (
     Consent,
     KeyColumn,
@@ -28,9 +34,9 @@ from mayfly.planning.spec import (
     StateIdentity,
     SuppressionColumn,
 )
-from mayfly.planning.sql.dialect import refuse_key_type
+from mayfly.planning.sql.dialect import SqlDialect, refuse_key_type
 from mayfly.ports.destination import DestinationContext, Erasure
-from mayfly.ports.source import ColumnInfo
+from mayfly.ports.source import ColumnInfo, Source
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GatePolicy
 from mayfly.privacy.rules import (
@@ -73,13 +79,15 @@ class _Compiler:
         names = list(self.model.columns)
         names += [c for c in self._bound() if c not in names]
         columns = ", ".join(self.r.dialect.quote(n) for n in names)
-        if self.model.table is not None:
-            relation = self.r.source.relation(*self.model.table)
-        else:
-            relation = (
-                f"({check_model_sql(self.model.sql or '', self.r.source.dialect)}) AS mf_query"
-            )
-        return self.r.dialect.model(f"SELECT {columns} FROM {relation}")
+        relation = _relation(self.model, self.r.source)
+        where = self._where()
+        rows = f" WHERE {where}" if where else ""
+        return self.r.dialect.model(f"SELECT {columns} FROM {relation}{rows}")
+
+    def _where(self) -> str | None:
+        """The filter of the model's rows."""
+        text = self.model.where
+        return None if text is None else check_where(text, self.r.source.dialect)
 
     def _bound(self) -> Sequence[str]:
         """Columns of the model that say whose consent is granted, or lead to it."""
@@ -114,6 +122,7 @@ class _Compiler:
             query=check_model_sql(written, dialect) if written else None,
             lineage={} if plain else {n: sorted(map(str, o)) for n, o in lineage.items()},
             views=views.pinned,
+            where=self._where(),
             found=self.found.classes,
             rules={n: r.version for n, r in self.found.rules.items() if r.version != 1},
         )
@@ -441,6 +450,22 @@ def state_identity(
         sync=sync.id,
         destination=hashlib.sha256(parts.encode()).hexdigest(),
     )
+
+
+def _relation(model: ModelSettings, source: Source) -> str:
+    if model.table is not None:
+        return source.relation(*model.table)
+    return f"({check_model_sql(model.sql or '', source.dialect)}) AS mf_query"
+
+
+def every_column(model: ModelSettings, source: Source, sql: SqlDialect) -> str:
+    """A query of all that a model's table or query has, to be described.
+
+    Raises:
+        PolicyError: the model's SQL is not one harmless query.
+    """
+    with _named(model.name):
+        return sql.model(f"SELECT * FROM {_relation(model, source)}")
 
 
 def model_query(request: CompileRequest) -> str:
