@@ -6,6 +6,7 @@ import asyncio
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from mayfly.domain.settings import SyncSettings
 from mayfly.ledger.entry import EntryType
 from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.destination import Destination
+from mayfly.ports.ledger import Recipient
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import bytes_scanned
 from mayfly.services import approve as approvals
@@ -35,6 +37,7 @@ from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.events import AnchorFailed
 from mayfly.services.events import Swept as SweptEvent
 from mayfly.services.find_object import ObjectFound, find_object, unasked
+from mayfly.services.left_behind import left_behind
 from mayfly.services.report_erasure import beyond_cap, erasure_report
 from mayfly.services.report_retention import Period, over_anything, retention_report
 from mayfly.services.states import KnownState
@@ -78,7 +81,11 @@ class Project:
             sample: rows of each sync that go out to show masked, at most. Results hold them beside
                 `to_dict()`, never in it.
         """
-        return PlanResult(syncs=tuple(self._plan(sync, sample) for sync in self.select(names)))
+        plans = tuple(self._plan(sync, sample) for sync in self.select(names))
+        return PlanResult(syncs=plans, left_behind=self._left_behind())
+
+    def _left_behind(self) -> tuple[Recipient, ...]:
+        return tuple(left_behind(self.app.ledger.recipients(), self.app.project))
 
     def _plan(self, sync: SyncSettings, sample: int) -> SyncPlan:
         compiled = self.app.compile(sync, run="plan")
@@ -341,7 +348,7 @@ class Project:
         before = (lambda: None) if asked.dry_run else self._begin
         with nullcontext() if asked.dry_run else self._act():
             done = run_syncs(self.app, self.select(names), asked, before=before)
-        return RunResult(syncs=tuple(done))
+        return RunResult(syncs=tuple(done), left_behind=self._left_behind())
 
     @contextmanager
     def _act(self) -> Iterator[None]:
@@ -491,6 +498,7 @@ class Project:
             "remains": remains(room.remains()),
             "away": away(self.app.store.outages(), target),
             "pending": pending(self.app.store.pending_approvals(), target),
+            "left_behind": [asdict(r) for r in self._left_behind()],
         }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mayfly.domain.errors import EngineError
 from mayfly.planning.spec import PlanCounts, SampleCell
+from mayfly.ports.ledger import Recipient
 from mayfly.services.compiled_sync import ColumnPlan, CompiledSync, Refusal
 from mayfly.services.find_object import ObjectFound
 from mayfly.services.run_tally import RunTally
@@ -77,9 +78,10 @@ class SyncPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanResult:
-    """Plans of some syncs."""
+    """Plans of some syncs; `left_behind` are recipients that no sync goes to any more."""
 
     syncs: tuple[SyncPlan, ...]
+    left_behind: tuple[Recipient, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -100,6 +102,7 @@ class PlanResult:
             "schema": "mayfly/plan/1",
             "ok": self.ok,
             "syncs": [s.to_dict() for s in self.syncs],
+            "left_behind": [asdict(r) for r in self.left_behind],
         }
 
 
@@ -154,9 +157,10 @@ class SyncRun:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """How some runs ended."""
+    """How some runs ended; `left_behind` are recipients that no sync goes to any more."""
 
     syncs: tuple[SyncRun, ...]
+    left_behind: tuple[Recipient, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -175,6 +179,7 @@ class RunResult:
             "schema": "mayfly/run/1",
             "ok": self.ok,
             "syncs": [s.to_dict() for s in self.syncs],
+            "left_behind": [asdict(r) for r in self.left_behind],
         }
 
 

@@ -26,9 +26,10 @@ from mayfly.domain.settings import (
 )
 from mayfly.services import approve as approvals
 from mayfly.services.compiled_sync import first_refusal
+from mayfly.services.left_behind import TRIAL
 from mayfly.services.synthetic_rows import synthetic_rows
 
-SYNC = "mayfly_test"
+SYNC = TRIAL
 _SOURCE = "mayfly_test"
 _AGREED = "mayfly_test_agreed"
 _TAKES_BACK = (SyncMode.AUDIENCE, SyncMode.MIRROR)

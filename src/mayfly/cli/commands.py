@@ -34,6 +34,7 @@ from mayfly.cli.uninstall import uninstall
 from mayfly.cli.waiting import (
     away_lines,
     held_lines,
+    left_behind_lines,
     pending_lines,
     purge,
     remains_lines,
@@ -135,9 +136,9 @@ def validate(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Read the project files and list every problem."""
-    from mayfly.config.load import validate_project
+    from mayfly.api.validating import validate as validated
 
-    problems = validate_project(project, target=target)
+    problems = validated(project, target=target)
     document = {
         "schema": "mayfly/validate/1",
         "ok": not problems,
@@ -325,6 +326,7 @@ def status(
     ]
     lines += [*away_lines(document["away"]), *pending_lines(document["pending"])]
     lines += [*held_lines(document["held"]), *remains_lines(document["remains"])]
+    lines += left_behind_lines(document["left_behind"])
     _print(output, document, lines)
     warn_overdue(loaded.overdue())
 

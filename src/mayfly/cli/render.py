@@ -15,6 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mayfly.api.results import PlanResult, RunResult, SyncPlan
+from mayfly.ports.ledger import Recipient
+from mayfly.services.left_behind import HINT, said_of
 
 _ENDLESS = 100_000
 
@@ -95,6 +97,15 @@ def plan_text(result: PlanResult) -> None:
     to = console()
     for sync in result.syncs:
         _bill(to, sync)
+    _left_behind(to, result.left_behind)
+
+
+def _left_behind(to: Console, found: Sequence[Recipient]) -> None:
+    """Recipients that no sync goes to any more."""
+    for recipient in found:
+        _say(to, f"left behind: {said_of(recipient)}")
+    if found:
+        _say(to, f"  \u2192 {HINT}")
 
 
 def _bill(to: Console, sync: SyncPlan) -> None:
@@ -221,6 +232,7 @@ def run_text(result: RunResult) -> None:
             _say(to, f"  {error['message']} [{error['code']}]")
             if error["hint"]:
                 _say(to, f"  → {error['hint']}")
+    _left_behind(to, result.left_behind)
 
 
 def _withdrawals(to: Console, times: Mapping[str, Any]) -> None:

@@ -130,6 +130,15 @@ def _exit(document: Mapping[str, Any]) -> None:
         raise typer.Exit(4)
 
 
+def left_behind_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Recipients that no sync goes to any more, and who must act."""
+    from mayfly.ports.ledger import Recipient
+    from mayfly.services.left_behind import HINT, said_of
+
+    lines = [said_of(Recipient(**each)) for each in found]
+    return [*lines, f"  \u2192 {HINT}"] if lines else []
+
+
 def warn_overdue(number: int) -> None:
     """A command that writes nothing says what one that writes would end first."""
     if number:

@@ -46,6 +46,15 @@ class OpenBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """Whom a sync delivered something to that its state remembers, by names and ids."""
+
+    sync: str
+    target: str
+    destination: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeyTimes:
     """What is on record of versions of the key encryption key, by their names in entries.
 

@@ -12,7 +12,8 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
 from mayfly.ledger.entry import Entry, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash, root
 from mayfly.ledger.proof import beyond_ledger, prove_consistency, prove_inclusion
-from mayfly.ports.ledger import KeyTimes, OpenBatch, OpenCopy
+from mayfly.ports.ledger import KeyTimes, OpenBatch, OpenCopy, Recipient
 from mayfly.services.durable import sync_directory
 
 _ENTRIES, _CHECKPOINT, _KEY, _LOCK = "entries.jsonl", "checkpoint", "key.pub", "lock"
@@ -35,6 +36,10 @@ _NOTE_BYTES_MAX = 16_384
 _CHUNK_BYTES = 1 << 20
 # By far the most entries; they open and close nothing. Lines are canonical, texts have no quote.
 _DELIVERED = b'"type":"delivered"'
+_REMOVED = b'"operation":"remove"'
+_RECIPIENT = tuple(
+    re.compile(b'"%s":"([^"]*)"' % name) for name in (b"sync", b"target", b"destination")
+)
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
@@ -57,6 +62,7 @@ class _Open:
     batches: dict[tuple[str, int], OpenBatch] = field(default_factory=dict)
     wrapped_since: dict[str, datetime] = field(default_factory=dict)
     destroyed: set[str] = field(default_factory=set)
+    recipients: set[Recipient] = field(default_factory=set)
 
     def copy(self) -> _Open:
         return _Open(
@@ -65,7 +71,18 @@ class _Open:
             batches=dict(self.batches),
             wrapped_since=dict(self.wrapped_since),
             destroyed=set(self.destroyed),
+            recipients=set(self.recipients),
         )
+
+    def take(self, line: bytes) -> None:
+        """A whole line; of most, which say that something was delivered, no more than to whom."""
+        self.end_bytes += len(line) + 1
+        if _DELIVERED not in line:
+            self.note(json.loads(line))
+        elif _REMOVED not in line:
+            found = [part.search(line) for part in _RECIPIENT]
+            sync, target, destination = (m[1].decode() if m else "" for m in found)
+            self.recipients.add(Recipient(sync=sync, target=target, destination=destination))
 
     def note(self, entry: dict[str, Any]) -> None:
         """Made or held again while open: the first one's age counts, and an outage that was named
@@ -85,8 +102,20 @@ class _Open:
                 self.batches.pop((run, batch), None)
             case "rewrapped":
                 self.wrapped_since.setdefault(entry["kek_version"], parse_time(entry["at"]))
+            case "state_dropped" | "state_adopted":
+                known = entry["sync"], entry["target"]
+                self.recipients = {r for r in self.recipients if (r.sync, r.target) != known}
             case "kek_destroyed" if "final_at" in entry:
                 self.destroyed.add(entry["reason"])
+
+
+def recipients_in(path: Path) -> Set[Recipient]:
+    """As `FolderLedger.recipients`, of a ledger that is only looked at, or is not there."""
+    found = _Open()
+    if (path / _ENTRIES).exists():
+        for line in _whole_lines(path / _ENTRIES, 0):
+            found.take(line)
+    return frozenset(found.recipients)
 
 
 class FolderLedger:
@@ -191,6 +220,10 @@ class FolderLedger:
         """See the port."""
         return [c.run for c in self.open_copies() if (c.sync, c.target) == (sync, target)]
 
+    def recipients(self) -> Set[Recipient]:
+        """Whom something was delivered to that is remembered. Reads what it has not read before."""
+        return frozenset(self._open_now().recipients)
+
     def key_times(self) -> KeyTimes:
         """What is on record of versions of the key. Reads what it has not read before."""
         found = self._open_now()
@@ -245,9 +278,7 @@ class FolderLedger:
             self._position = self._refreshed(self._position)
             found = self._open.copy()
             for line in _whole_lines(self._path / _ENTRIES, found.end_bytes):
-                if _DELIVERED not in line:
-                    found.note(json.loads(line))
-                found.end_bytes += len(line) + 1
+                found.take(line)
             self._open = found
             return found
 
