@@ -52,6 +52,7 @@ RATES: dict[str, tuple[Callable[[int], float], float]] = {
     "hash_five_fields_rows": (rates.hashed_rows, 500_000.0),
     "hash_national_phones": (rates.national_phones, 150_000.0),
     "guard_short_values": (rates.guarded_values, 5_000_000.0),
+    "detect_values": (rates.detected_values, 150_000.0),
 }
 """How many a second, and at least how many there should be. Figures of this machine."""
 

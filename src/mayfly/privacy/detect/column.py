@@ -352,6 +352,12 @@ def _by_name(values: Values, vote: NameVote, integers: bool) -> _Found | None:
     return cls, _NAMED
 
 
+# Scripts without capitals, in which a name looks like any other word.
+_NO_CAPITALS = (
+    r"[\x{600}-\x{6ff}\x{900}-\x{97f}\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}]"
+)
+
+
 def _name_like(values: Values) -> bool:
     return values.share(forms.NAME_LIKE) >= MOST
 
@@ -365,7 +371,7 @@ _FITS: Mapping[ColumnClass, Callable[[Values], bool]] = {
         and v.share(ORGANISATIONS) <= 0.2
     ),
     "city": lambda v: _name_like(v) and v.share(r"^[\p{Lu}\p{Lo}]") >= MOST,
-    "region": _name_like,
+    "region": lambda v: _name_like(v) and v.share(r"^[\p{Lu}\p{Lo}]") >= MOST,
     "country": _name_like,
     "street_address": lambda v: (
         v.share(r"\p{L}{2}") >= MOST and v.share(r"[0-9]") >= 0.3 and v.share(r"\s") >= 0.5
@@ -375,7 +381,11 @@ _FITS: Mapping[ColumnClass, Callable[[Values], bool]] = {
     "special": lambda v: v.share(r"^[\p{L}0-9][\p{L}\p{M}0-9 ./'()+\-]{0,80}$") >= 0.5,
     "user_agent": lambda v: v.share(r"/[0-9]") >= MOST,
     "device_id": lambda v: v.share(r"^[\w:\-]{8,}$") >= MOST,
-    "free_text_pii": lambda v: free_text(v) and v.repeats < 1.5 and v.share(NAMES) >= 0.02,
+    "free_text_pii": lambda v: (
+        free_text(v)
+        and v.repeats < 1.5
+        and (v.share(NAMES) >= 0.02 or v.share(_NO_CAPITALS) >= 0.5)
+    ),
 }
 
 

@@ -18,8 +18,8 @@ _PHRASES: dict[ColumnClass, str] = {
         mobilnummer fon""",
     "first_name": """first-name firstname fname given-name givenname forename prenom vorname nombre
         nombre-pila primer-nombre nome-proprio primeiro-nome voornaam imie fornamn first
-        given middle-name mname second-name isim ad fornavn etunimi vn""",
-    "last_name": """last-name lastname lname surname family-name familyname maiden-name nom
+        given fnm fnme middle-name mname second-name isim ad fornavn etunimi vn""",
+    "last_name": """last-name lastname lname lnm lnme surname family-name familyname maiden-name nom
         nom-famille nachname familienname apellido apellidos primer-apellido cognome sobrenome
         apelido ultimo-nome achternaam nazwisko efternamn soyad soyadi etternavn sukunimi
         geburtsname nom-naissance nn""",
@@ -101,7 +101,7 @@ _PHRASES: dict[ColumnClass, str] = {
         feedback kommentar bemerkung notiz notizen commentaire commentaires remarque nota notas
         observaciones comentario commento osservazioni observacoes opmerking opmerkingen notitie
         uwagi komentarz notatki anteckning anteckningar nachricht mensaje messaggio ticket-text
-        transcript""",
+        transcript rmk rmks notlar aciklama aciklamalar""",
     "url_pii": "profile-url linkedin linkedin-url facebook-url referrer landing-page url page-url",
     "opaque_id": """id ids uid guid key pk fk ref code nr no num sku uuid identifier identifiant-id
         number numero nummer customer-id user-id order-id external-id token session hash""",
@@ -145,7 +145,8 @@ _OTHERS = frozenset(
     app channel page group team department store shop site server class object project plan
     job task queue topic bucket image color colour size unit item artikel produkt firma entreprise
     empresa azienda bedrijf marke kampagne device os browser source medium preferred preference
-    frequency quality reason zone""".split()
+    frequency quality reason zone revenue sales spend cost costs budget amount balance orders visits
+    sessions usage minutes seconds share ratio conversion umsatz betrag""".split()
 )
 _NAMED_BY = frozenset(
     """product company org organization organisation file event campaign category host table column

@@ -43,6 +43,17 @@ ORGANISATIONS = (
 )
 _HAN = r"[\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}\x{ff66}-\x{ff9f}]{1,5}"
 _HAN_NAME, _HAN_SHORT = rf"^{_HAN}[ \x{{3000}}・･]{_HAN}$", rf"^{_HAN}$"
+# Words are apart, or of a script that sets none apart: a long token is no text.
+_IN_WORDS = r"\s|[\x{3040}-\x{30ff}\x{3400}-\x{9fff}]"
+# How people are spoken of, before or behind a name that no list has.
+_TITLED = (
+    r"(?:^|[\s(])(?:Mr|Mrs|Ms|Miss|Mme|Mlle|Monsieur|Madame|Herrn?|Frau|Señora?|Sra|Signora?|Sig|"
+    r"Senhora?|Mevrouw|[Mm]evr|[Mm]evrouw|[Mm]eneer|[Dd]hr|signora?|señora?|senhora?|[Pp]ani|[Pp]anią|"
+    r"[Pp]ana|[Pp]anem|[Ff]ru|[Hh]err)\.? \p{Lu}\p{Ll}+"
+    r"|\p{Lu}\p{Ll}+ (?:hanım|bey)(?:\s|$)"
+    r"|[\x{3400}-\x{9fff}]{2,}(?:様|さん|氏)"
+    r"|(?:السيدة?|الأستاذة?) |(?:श्री|श्रीमती) "
+)
 _ARABIC_NAME = r"^(?:ال|بن |بو|عبد)"
 _Found = tuple[ColumnClass, float]
 
@@ -97,7 +108,10 @@ def street(values: Values, vote: NameVote) -> bool:
 
 def free_text(values: Values) -> bool:
     """Whether people wrote sentences."""
-    return values.share(r"\S+\s+\S+\s+\S+\s+\S+") >= 0.5 or values.share(r"^.{60,}$") >= 0.5
+    long = values.share(r"^.{60,}$") >= 0.5 and values.share(_IN_WORDS) >= 0.5
+    # Japanese sets no words apart; what joins them in a sentence is written in hiragana.
+    joined = values.share(r"^.{12,}$") >= 0.5 and values.share(r"[\x{3041}-\x{309f}]{2}") >= 0.5
+    return long or joined or values.share(r"\S+\s+\S+\s+\S+\s+\S+") >= 0.5
 
 
 def lexical(values: Values, vote: NameVote) -> _Found | None:
@@ -289,6 +303,8 @@ def _told(values: Values, texts: Sequence[str], vote: NameVote) -> _Found | None
         return any(_fold(a) in first and _fold(b) in last for a, b in _PAIR.findall(text))
 
     sentences = values.share(r"(?:\S+\s+){5,}\S+") >= 0.5 and values.share(r"\s\p{Ll}+\s") >= 0.5
+    if values.share(_TITLED) >= 0.05 and values.repeats < 2:
+        return "free_text_pii", _LIKELY
     share = _share(texts, named) if sentences else 0.0
     if share >= (0.01 if vote.cls == "free_text_pii" else 0.05):
         return "free_text_pii", _LIKELY
