@@ -1,8 +1,11 @@
-"""Whoever withdraws is taken out, first and whatever else is refused; nothing else goes then."""
+"""Whoever withdraws is taken out, first and whatever else is refused; nothing else goes then. And
+consent that was read long ago is read again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,10 +13,11 @@ from contract.local_stores import ANY_STORE, any_maker_of
 from contract.plan_stores import MakeWarehouse
 from contract.plan_stories import E0, E1, E2, People, become, settled
 from mayfly.domain.batch import Operation, SyncMode
-from mayfly.domain.errors import PolicyError
+from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.planning.spec import PlanSpec
 from mayfly.services import hold
 from mayfly.testing.plan_driver import Attempt
+from mayfly.testing.plan_ports import WatchedStore
 from mayfly.testing.plan_world import Warehouse, World, digest
 
 CROWD: People = {n: (f"p{n}@example.com", f"c{n}") for n in range(10, 16)}
@@ -241,3 +245,100 @@ def test_withdrawals_go_first_and_by_themselves(warehouse: MakeWarehouse, mode: 
         waited = (run.tally.finished_ms - 1) / 1_000
         assert (told["answered"], told["waiting"], told["late"]) == (urgent, 0, 0)
         assert (told["p50"], told["max"]) == (waited, waited)
+
+
+MINUTE_MS = 60_000
+
+
+def later(attempt: Attempt, minutes: int) -> None:
+    """The clock runs on, and person 2 withdraws."""
+    attempt.world.now_ms += minutes * MINUTE_MS
+    attempt.world.consent[2] = False
+    attempt.world.edited()
+
+
+@pytest.mark.parametrize(("minutes", "goes"), [(14, True), (16, False)])
+def test_a_batch_that_waited_is_asked_again(
+    warehouse: MakeWarehouse, minutes: int, goes: bool
+) -> None:
+    """Of consent that was read a quarter of an hour ago or longer nothing goes."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        events = {("after read", 1): partial(later, minutes=minutes)}
+        run = become(world, {1: (E0, "c0"), 2: (E1, "c1")}, events=events)
+        assert run.error is None
+        assert (digest(E1).hex() in emails(world)) is goes
+        settled_by_word(world)
+
+
+def test_no_answer_no_delivery(warehouse: MakeWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the source is away when it is asked again nothing goes, and nothing is lost."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+
+        def away(attempt: Attempt) -> None:
+            attempt.world.now_ms += 16 * MINUTE_MS
+            monkeypatch.setattr(WatchedStore, "read", _away)
+
+        run = become(world, {1: (E0, "c0")}, events={("after read", 1): away})
+        assert run.tally is not None
+        assert run.tally.status == "held"
+        assert not world.destination.members
+        monkeypatch.undo()
+        become(world, {1: (E0, "c0")})
+        settled(world)
+
+
+@pytest.mark.parametrize("mode", [SyncMode.AUDIENCE, SyncMode.MIRROR])
+def test_what_waited_sealed_is_asked_once_and_not_sent_without_an_answer(
+    warehouse: MakeWarehouse, mode: SyncMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart, however short the wait: no answer, and it stays sealed; with one, who
+    withdrew meanwhile does not go.
+    """
+    with warehouse() as made:
+        world = World(warehouse=made, mode=mode, consent_by="table")
+        world.destination.be_away(99)
+        people: People = {1: (E0, "c0"), 2: (E1, "c1"), **CROWD}
+        become(world, people, holds=True)
+        spool = world.spool()
+        assert spool is not None
+        waiting = len(spool.held())
+        assert waiting > 1
+        world.destination.be_back()
+        world.consent[2] = False
+        monkeypatch.setattr(WatchedStore, "allowed", _away)
+        run = become(world, people, holds=True)
+        assert run.tally is not None
+        assert run.tally.status == "held"
+        assert not world.destination.requests
+        assert len(spool.held()) == waiting
+        monkeypatch.undo()
+        run = become(world, people, holds=True)
+        assert [name for name, _ in run.steps].count("before allowed") == 1
+        sent = world.destination.members.get("EMAIL", set()) | {
+            row["EMAIL"] for row in world.destination.rows.values()
+        }
+        assert sent.isdisjoint({E1, digest(E1).hex()})
+        settled(world)
+
+
+def test_a_long_drain_asks_again(warehouse: MakeWarehouse) -> None:
+    """An answer is as old as any batch that was read."""
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        world.destination.be_away(99)
+        people: People = {1: (E0, "c0"), **CROWD}
+        become(world, people, holds=True)
+        world.destination.be_back()
+
+        def slow(attempt: Attempt) -> None:
+            attempt.world.now_ms += 16 * MINUTE_MS
+
+        run = become(world, people, holds=True, events={("after outcome", 1): slow})
+        assert [name for name, _ in run.steps].count("before allowed") == 2
+        settled(world)
+
+
+def _away(*_: object, **__: object) -> None:
+    raise TransientError("source_away", "The source is away.")

@@ -303,6 +303,7 @@ def _advance(
                         hold=sync.on_outage == "hold",
                     ),
                     withheld_share_max=sync.withheld_threshold,
+                    recheck_after_ms=sync.recheck_after_seconds * 1_000,
                     circuit=circuit,
                     elsewhere=app.waiting().elsewhere,
                 )

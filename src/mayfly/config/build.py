@@ -12,7 +12,7 @@ from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S
 from mayfly.config.dbt import Found
 from mayfly.config.dbt_marks import Mark, stricter_class
 from mayfly.config.destinations.base import DestinationPart, Owned
-from mayfly.config.fields import SANDBOX, login_keys, secret_keys
+from mayfly.config.fields import SANDBOX, login_keys, seconds_of, secret_keys
 from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
@@ -86,7 +86,8 @@ def build(
             n: s.SyncSettings(
                 name=n,
                 **(
-                    x.model_dump()
+                    x.model_dump(exclude={"recheck_after"})
+                    | {"recheck_after_seconds": seconds_of(x.recheck_after)}
                     | {"key": tuple(x.key), "tags": tuple(x.tags)}
                     | {"on_outage": x.on_outage or _on_outage(parsed, x)}
                 ),

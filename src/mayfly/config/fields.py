@@ -127,6 +127,22 @@ def _webhook(text: str) -> str:
     return text
 
 
+_DURATION = "([0-9]{1,5}s|[0-9]{1,4}m|[0-9]{1,2}h)"
+
+
+def seconds_of(duration: str) -> int:
+    """Of `90s`, `15m`, `2h`."""
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3_600}[duration[-1]]
+
+
+def _duration(text: str) -> str:
+    if not re.fullmatch(_DURATION, text):
+        raise PydanticCustomError("bad_format", "expected a number and s, m or h")
+    if seconds_of(text) > 86_400:
+        raise PydanticCustomError("bad_format", "expected a day at most")
+    return text
+
+
 def _line(text: str) -> str:
     if not text.strip() or len(text) > 255 or "\n" in text or "\r" in text:
         raise PydanticCustomError("bad_text", "expected 1 to 255 characters on one line")
@@ -271,6 +287,11 @@ SalesforceId = Annotated[str, Formed("[A-Za-z0-9]{15}([A-Za-z0-9]{3})?")]
 GoogleAdsAccount = Annotated[str, Formed("[0-9]{10}")]
 ApiVersion = Annotated[str, Formed(r"v[0-9]{1,3}\.[0-9]{1,2}")]
 Memory = Annotated[str, Formed(r"[0-9]{1,9}(\.[0-9]{1,3})? ?[KMGT]i?B")]
+Duration = Annotated[
+    str,
+    AfterValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"}),
+]
 Scalar = Annotated[
     bool | int | str,
     BeforeValidator(_scalar),

@@ -14,6 +14,7 @@ from mayfly.config.buckets import FolderSpool, GcsAnchor, S3Anchor, SpoolFile
 from mayfly.config.destinations import DestinationFile
 from mayfly.config.fields import (
     Country,
+    Duration,
     Line,
     Name,
     Part,
@@ -255,6 +256,12 @@ class SyncFile(Part):
     batch_rows: int | None = Field(default=None, gt=0, le=50_000, description="Rows of a batch.")
     withheld_threshold: float = Field(
         default=0.05, ge=0, le=1, description="Share of withheld rows that stops the run."
+    )
+    recheck_after: Duration = Field(
+        default="15m",
+        description="Consent that was read so long ago is read again before a batch goes: a number "
+        "and s, m or h, a day at most.",
+        examples=["15m"],
     )
     description: str = Field(default="", description="For people.")
 

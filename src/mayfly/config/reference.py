@@ -37,6 +37,7 @@ _WORDS: dict[object, str] = {
     f.Digits: "text",
     f.GoogleAdsAccount: "text",
     f.Memory: "text",
+    f.Duration: "text",
     f.DistributionName: "text",
     f.PluginVersion: "text",
     f.Loopback: "address",

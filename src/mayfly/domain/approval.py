@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mayfly.domain.settings import ConsentBinding, Project
+from mayfly.domain.settings import RECHECK_SECONDS, ConsentBinding, Project
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 NOT_PINNED = frozenset(
@@ -95,6 +95,9 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
             }
         )
     binding = model.consent.get(sync.purpose) if sync.purpose else None
+    # A sync of the usual age keeps the fingerprint it had.
+    seconds = sync.recheck_after_seconds
+    recheck = {} if seconds == RECHECK_SECONDS else {"recheck_after_seconds": seconds}
     text = compiled.query or model.sql
     query = _digest(text) if text else None
     return {
@@ -123,6 +126,7 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
         "object": sync.audience or sync.table,
         "key": list(sync.key),
         "outside_repertoire": sync.outside_repertoire,
+        **recheck,
     }
 
 

@@ -231,6 +231,9 @@ class DestinationSettings:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
+RECHECK_SECONDS = 900
+
+
 @dataclass(frozen=True, kw_only=True)
 class SyncSettings:
     """One model sent to one destination; `mapping` is destination field to model column.
@@ -254,6 +257,7 @@ class SyncSettings:
     outside_repertoire: Literal["worker", "withhold"] = "worker"
     batch_rows: int | None = None
     withheld_threshold: float = 0.05
+    recheck_after_seconds: int = RECHECK_SECONDS
     description: str = ""
     trial: bool = False
 

@@ -28,7 +28,7 @@ from mayfly.services.deliver_plan import Job, acknowledge, deliver, tell
 from mayfly.services.doubt import settle
 from mayfly.services.find_object import ObjectFound, find_object
 from mayfly.services.hold import drain, note_gone, purge_others, seal_waiting
-from mayfly.services.run import Run, call, followed, sender_of
+from mayfly.services.run import Run, at_present, call, followed, sender_of
 from mayfly.services.run_tally import RunTally
 
 
@@ -141,7 +141,9 @@ async def _dry(run: Run, tally: RunTally) -> None:
 
     tally.found = await find_object(run.store, run.destination)
     forgotten = tally.found.forgotten > 0
-    plan = await call(run.store.count, run.spec, run.worker, inspect=inspect, forgotten=forgotten)
+    plan = await call(
+        run.store.count, at_present(run), run.worker, inspect=inspect, forgotten=forgotten
+    )
     _check(run, plan)
     tally.planned(plan)
     tally.withheld_guard += withheld
@@ -222,7 +224,9 @@ async def _plan(run: Run, tally: RunTally) -> tuple[Plan, PolicyError | None]:
     refusal: PolicyError | None = None
     try:
         try:
-            plan = await call(run.store.create, run.spec, run.worker, check=partial(_check, run))
+            plan = await call(
+                run.store.create, at_present(run), run.worker, check=partial(_check, run)
+            )
         except PolicyError as error:
             refusal = error
             plan = await _only_withdrawals(run, error)
@@ -240,7 +244,7 @@ async def _only_withdrawals(run: Run, refusal: PolicyError) -> Plan:
     Raises:
         PolicyError: the refusal, where nobody did, or where that cannot be planned either.
     """
-    spec = replace(run.spec, only_withdrawals=True)
+    spec = replace(at_present(run), only_withdrawals=True)
 
     def check(plan: Plan) -> None:
         check_plan(plan, spec, accept_removals=0)

@@ -23,7 +23,7 @@ from mayfly.ports.destination import Done, Submitted
 from mayfly.privacy.gate import ProtectedBatch
 from mayfly.privacy.gate.gate import Gated, pass_gate
 from mayfly.services.deliver import Refused, spread
-from mayfly.services.run import Run, call, sender_of
+from mayfly.services.run import Run, at_present, call, is_stale, sender_of
 from mayfly.services.run_tally import RunTally
 
 READ_ROWS = 50_000
@@ -203,6 +203,7 @@ class _Lanes:
 
     async def _send(self, ready: _Ready) -> None:
         run = self._run
+        ready = await _fresh(run, ready)
         await call(run.store.intent, ready.sent.info.number, _unsent(ready.sent))
         if run.concurrency == 1:
             # Of several lanes the others read meanwhile: one batch less is in memory.
@@ -224,10 +225,23 @@ async def _ready(run: Run, plan: Plan, todo: Sequence[BatchInfo]) -> AsyncGenera
     """Batches of the plan in order, read in groups."""
     for group in _groups(todo, plan.row_bytes):
         read_ms = run.now_ms()
-        batches = await call(run.store.read, run.spec, group, run.worker, of=len(plan.batches))
+        batches = await call(
+            run.store.read, at_present(run), group, run.worker, of=len(plan.batches)
+        )
         batches.reverse()
         for info in group:
             yield await _gated(run, info, batches.pop(), read_ms)
+
+
+async def _fresh(run: Run, ready: _Ready) -> _Ready:
+    """The batch as it is now, where it was read too long ago for its consent to be acted on."""
+    if not is_stale(run, ready.sent.read_ms):
+        return ready
+    info, read_ms = ready.sent.info, run.now_ms()
+    [batch] = await call(
+        run.store.read, at_present(run), [info], run.worker, of=ready.batch.head.of
+    )
+    return await _gated(run, info, batch, read_ms)
 
 
 async def _gated(run: Run, info: BatchInfo, batch: Batch, read_ms: int, of_run: str = "") -> _Ready:

@@ -28,7 +28,7 @@ from mayfly.planning.spec import BatchInfo, OpenPlan
 from mayfly.ports.spool import keyless_of
 from mayfly.services.deliver_plan import Job, acknowledge, deliver_one
 from mayfly.services.doubt import head_of, is_applied, settle
-from mayfly.services.run import Holding, Run, call, followed
+from mayfly.services.run import Holding, Run, at_present, call, followed, is_stale
 from mayfly.services.run_tally import RunTally
 
 _POSITION = "mayfly position"  # no destination field has a blank in its name
@@ -52,7 +52,9 @@ async def seal_waiting(run: Run, tally: RunTally) -> None:
         if info.acknowledged or info.job is not None or info.operation is Operation.REMOVE:
             continue
         read_ms = run.now_ms()
-        [batch] = await call(run.store.read, run.spec, [info], run.worker, of=len(plan.batches))
+        [batch] = await call(
+            run.store.read, at_present(run), [info], run.worker, of=len(plan.batches)
+        )
         if len(batch.positions):
             await _seal(run, holding, info, batch, read_ms)
             tally.sealed += len(batch.positions)
@@ -168,12 +170,16 @@ async def _drain(
 ) -> None:
     """Send what waits; jobs are followed once all are on their way, as one may need the others."""
     infos = [info for _, info in waiting]
-    allowed = await call(run.store.allowed, run.spec, infos, run.worker)
+    asked_ms = run.now_ms()
+    allowed = await call(run.store.allowed, at_present(run), infos, run.worker)
     tally.rows_planned += sum(info.rows for info in infos)
     jobs: list[tuple[HeldBatch, Job]] = []
     for held, info in waiting:
         if info.job is not None:
             continue
+        if is_stale(run, asked_ms):
+            asked_ms = run.now_ms()
+            allowed = await call(run.store.allowed, at_present(run), infos, run.worker)
         done = tally.rows_done
         end = await _drain_one(run, holding, tally, held, info, allowed, left_open)
         if isinstance(end, Job):

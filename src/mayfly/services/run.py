@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
 from mayfly.domain.batch import SyncMode
@@ -74,6 +74,7 @@ class Run:
         circuit: what is known of the destination from earlier runs.
         elsewhere: runs whose plans are open in any state; None where not every source tells.
         guard_rows: fewer rows taken back or sent again are never a mass change.
+        recheck_after_ms: consent that was read so long ago is read again before it is acted on.
     """
 
     spec: PlanSpec
@@ -95,9 +96,20 @@ class Run:
     withheld_share_max: float = 1.0
     guard_rows: int = GUARD_ROWS
     concurrency: int = 1
+    recheck_after_ms: int = 15 * 60_000
     holding: Holding | None = None
     circuit: Circuit = field(default_factory=Circuit)
     elsewhere: Callable[[], Collection[str] | None] = tuple
+
+
+def at_present(run: Run) -> PlanSpec:
+    """The sync as it is to be asked now: consent may be over since the run began."""
+    return replace(run.spec, now_ms=run.now_ms())
+
+
+def is_stale(run: Run, read_ms: int) -> bool:
+    """Whether consent that was read then is read again before anything goes by it."""
+    return run.now_ms() - read_ms > run.recheck_after_ms
 
 
 def sender_of(run: Run) -> Sender:

@@ -67,6 +67,20 @@ FAULTS: Faults = {
         "consent_values",
         "both granted and unknown",
     ),
+    "no length of time": (
+        swap("schedule: every 15 minutes", "recheck_after: 15 minutes"),
+        34,
+        20,
+        "bad_format",
+        "recheck_after",
+    ),
+    "more than a day": (
+        swap("schedule: every 15 minutes", "recheck_after: 25h"),
+        34,
+        20,
+        "bad_format",
+        "recheck_after",
+    ),
     "no such source": (
         swap("source: shop", "source: shp"),
         10,

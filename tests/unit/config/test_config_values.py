@@ -121,7 +121,7 @@ destinations:
   out: {type: files, path: out, format: jsonl}
 syncs:
   s: {id: s, model: b, destination: pg, mode: upsert, table: t, key: [k], mapping: {k: id},
-      tags: [daily], batch_rows: 1000, withheld_threshold: 0}
+      tags: [daily], batch_rows: 1000, withheld_threshold: 0, recheck_after: 2h}
   f: {id: f, model: a, destination: out, mode: append, mapping: {k: id}}
 """,
     )
@@ -156,7 +156,8 @@ syncs:
     assert out.options == {"path": root / "out", "format": "jsonl"}
     sync = project.syncs["s"]
     assert (sync.key, sync.tags, sync.batch_rows) == (("k",), ("daily",), 1000)
-    assert sync.withheld_threshold == 0
+    assert (sync.withheld_threshold, sync.recheck_after_seconds) == (0, 7_200)
+    assert project.syncs["f"].recheck_after_seconds == 900
     assert project.warnings == ()
 
 

@@ -222,6 +222,7 @@ CHANGES: dict[str, tuple[Callable[[Project], Project], str]] = {
         lambda p: with_consent(p, lawful_basis="contract"),
         "consent (lawful_basis)",
     ),
+    "recheck": (lambda p: with_sync(p, recheck_after_seconds=60), "recheck_after_seconds"),
     "destination kind": (lambda p: with_destination(p, kind="internal"), "destination (kind)"),
     "destination type": (lambda p: with_destination(p, type="files"), "destination (type)"),
     "destination owner": (lambda p: with_destination(p, owner="crm"), "destination (owner)"),
