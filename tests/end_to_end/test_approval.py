@@ -291,6 +291,14 @@ def test_two_people_approve_by_commands(tmp_path: Path) -> None:
     assert call(root, "approve")[1]["syncs"][0]["author"] == "alice"
     text = (root / LOCK_FILE).read_text("utf-8")
     assert "a comment" not in text
+    (root / ".mayfly").rename(tmp_path / "away")
+    code, said = call(root, "approve", "--check")
+    assert (code, [c["code"] for c in said["checked"]]) == (0, [None, None])
+    forged = text.replace('"actor": "bob"', '"actor": "carol"')
+    (root / LOCK_FILE).write_text(forged, "utf-8")
+    code, said = call(root, "approve", "--check")
+    assert (code, [c["code"] for c in said["checked"]]) == (3, [None, "approval_signature"])
+    (tmp_path / "away").rename(root / ".mayfly")
     (root / LOCK_FILE).write_text(text.replace('"approved": "U', '"approved": "V'), "utf-8")
     assert refused(root)[0] == "approval_signature"
     (root / LOCK_FILE).write_text(text, "utf-8")
@@ -308,3 +316,21 @@ def test_two_people_approve_by_commands(tmp_path: Path) -> None:
     file.write_text("no signature", "ascii")
     odd = call(root, "approve", "to_crm", "--request", "--sign", str(file))
     assert (odd[0], odd[1]["error"]["code"]) == (3, "approval_signature")
+
+
+def test_nothing_is_read_before_the_first_approval(tmp_path: Path) -> None:
+    """Of a model whose every row fails to be read nobody notices, until it was approved."""
+    make_project(tmp_path, "", text=VIEW)
+    change(
+        tmp_path,
+        "CREATE VIEW scores AS SELECT id, CAST(error('read ' || id) AS VARCHAR) AS score "
+        "FROM people",
+    )
+    assert call(tmp_path, "approve")[0] == 0
+    [sync] = load(tmp_path).plan().to_dict()["syncs"]
+    assert [r["code"] for r in sync["refusals"]] == ["not_approved"]
+    assert refused(tmp_path)[0] == "not_approved"
+    assert not (tmp_path / "crm.sqlite").exists()
+    assert call(tmp_path, "approve", "--all")[0] == 0
+    [ended] = load(tmp_path).run().to_dict()["syncs"]
+    assert ended["status"] == "failed"

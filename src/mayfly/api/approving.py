@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mayfly.adapters.processes import actor_id
 from mayfly.bootstrap import App
+from mayfly.config.load import load_project
 from mayfly.domain.approval import fingerprint
 from mayfly.domain.errors import UsageError
 from mayfly.domain.runs import ApprovalRecord
 from mayfly.domain.settings import SyncSettings
 from mayfly.services import approve as approvals
 from mayfly.services import people as lists
+from mayfly.services.check_approvals import check_approvals
 from mayfly.services.compiled_sync import CompiledSync
 from mayfly.services.two_people import Act
 
@@ -119,6 +122,13 @@ def people(app: App, *, accept: bool, request: bool, signature: str | None) -> d
         "in_force": store.people() or None,
     }
     return _document(people=shown)
+
+
+def check(root: Path, *, target: str = "dev") -> dict[str, Any]:
+    """Whether the signatures in `approvals.lock` hold; needs the project files and nothing else."""
+    found = check_approvals(load_project(root, target=target))
+    document = _document(checked=[one.to_dict() for one in found])
+    return document | {"ok": not any(one.code for one in found)}
 
 
 def people_to_sign(app: App, request: bool) -> bytes:

@@ -33,7 +33,7 @@ from mayfly.ports.source import bytes_scanned
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
 from mayfly.services.check_plan import refuse_constant_consent
-from mayfly.services.compiled_sync import CompiledSync, first_refusal
+from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
 from mayfly.services.events import AnchorFailed
 from mayfly.services.events import Swept as SweptEvent
 from mayfly.services.find_object import ObjectFound, find_object, unasked
@@ -100,6 +100,7 @@ class Project:
                 require_approved(self.app, compiled)
             except EngineError as error:
                 refusals.append(refusal_of(error))
+            first = self.app.store.approval(sync.id, self.app.project.target) is None
             store = self.app.plan_store(compiled)
             # An address that nobody approved is not asked: the question carries the token.
             if not refusals:
@@ -107,18 +108,9 @@ class Project:
                     found = self._find_object(compiled, store)
                 except EngineError as error:
                     refusals.append(refusal_of(error))
-            try:
-                plan = store.count(
-                    compiled.spec,
-                    self.app.worker(compiled),
-                    forgotten=found.forgotten > 0,
-                    sampled=sample,
-                )
-                counts, rows = plan.counts, plan.sample
-                refusals += key_refusals(counts)
-                refuse_constant_consent(counts, compiled.spec)
-            except PolicyError as error:
-                refusals.append(refusal_of(error))
+            if not first:
+                # Before the first approval no row is read.
+                counts, rows = self._counted(compiled, store, found, sample, refusals)
         return SyncPlan(
             compiled=compiled,
             destination=self._destination(sync),
@@ -129,6 +121,32 @@ class Project:
             bytes_scanned=scanned,
             never_asked=source_spec(self.app.project, compiled.model.source).never_asked,
         )
+
+    def _counted(
+        self,
+        compiled: CompiledSync,
+        store: PlanStore,
+        found: ObjectFound,
+        sample: int,
+        refusals: list[Refusal],
+    ) -> tuple[PlanCounts | None, tuple[tuple[SampleCell, ...], ...]]:
+        if compiled.spec is None:
+            return None, ()
+        counts: PlanCounts | None = None
+        rows: tuple[tuple[SampleCell, ...], ...] = ()
+        try:
+            plan = store.count(
+                compiled.spec,
+                self.app.worker(compiled),
+                forgotten=found.forgotten > 0,
+                sampled=sample,
+            )
+            counts, rows = plan.counts, plan.sample
+            refusals += key_refusals(counts)
+            refuse_constant_consent(counts, compiled.spec)
+        except PolicyError as error:
+            refusals.append(refusal_of(error))
+        return counts, rows
 
     def _find_object(self, compiled: CompiledSync, store: PlanStore) -> ObjectFound:
         """See `find_object`; where a secret is not at hand, nobody is asked."""

@@ -40,6 +40,9 @@ def approve(
     people: Annotated[
         bool, typer.Option("--people", help="The list of people instead of syncs.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Verify approvals.lock alone, as CI does.")
+    ] = False,
     to_sign: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is to be signed, and no more.")
     ] = None,
@@ -51,6 +54,10 @@ def approve(
     from mayfly.api import load
 
     names = tuple(syncs or ())
+    if check:
+        _check(names or everything or reject or request or people or to_sign or sign)
+        _show_check(project, target, output)
+        return
     _refuse_odd(names, everything=everything, reject=reject, people=people)
     if ((everything or reject) and (request or to_sign or sign)) or (to_sign and sign):
         raise typer.BadParameter("--all, --reject, --to-sign and --sign exclude each other.")
@@ -78,6 +85,25 @@ def approve(
         _print(output, document, _approved_lines(document) or ["Nothing to approve."])
     else:
         _show(loaded, names, output)
+
+
+def _check(others: object) -> None:
+    if others:
+        raise typer.BadParameter("--check takes no sync, and nothing else is done with it.")
+
+
+def _show_check(project: Path, target: str, output: Output) -> None:
+    from mayfly.api.approving import check
+
+    document = check(project, target=target)
+    lines = [
+        f"{c['sync'] or 'people'} {c['target'] or ''}: {c['code'] or 'holds'}"
+        + (f", asked for by {c['author']}, approved by {c['actor']}" if c["author"] else "")
+        for c in document["checked"]
+    ]
+    _print(output, document, lines or ["There is nothing to check."])
+    if not document["ok"]:
+        raise typer.Exit(3)
 
 
 def _refuse_odd(names: tuple[str, ...], *, everything: bool, reject: bool, people: bool) -> None:

@@ -117,7 +117,7 @@ def _bill(to: Console, sync: SyncPlan) -> None:
         f"purpose: {document['purpose'] or 'none bound'}"
     )
     to.print(f"{where['kind']}: {where['processor'] or 'no owner named'}{country}")
-    _consent(to, document["consent"])
+    _consent(to, document["consent"], counted=sync.counts is not None)
     table = _table("column", "class", "rule", "changed in", "leaves as")
     for c in document["columns"]:
         table.add_row(c["from"], c["class"], c["rule"], c["where"], c["to"])
@@ -126,7 +126,10 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     shown = ["added", "changed", "removed", "unchanged", "withheld_consent", "suppressed"]
     extra = ("in_doubt", "resend", "due", "rejected_before", "no_identifier", "outside")
     shown += [name for name in extra if rows[name]]
-    _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
+    if sync.counts is None:
+        _say(to, "no row was read" + _unread(document["refusals"]))
+    else:
+        _counts(to, [f"{name.replace('_', ' ')} {rows[name]:,}" for name in shown])
     if document["bytes_scanned"] is not None:
         size = decimal(document["bytes_scanned"])
         to.print(f"one reading of the model scans {size}, as the source says")
@@ -145,14 +148,20 @@ def _bill(to: Console, sync: SyncPlan) -> None:
         to.print(f"[red]refused[/red] {refusal['code']}{column}: {refusal['message']}")
 
 
-def _consent(to: Console, consent: Mapping[str, Any] | None) -> None:
+def _unread(refusals: Sequence[Mapping[str, Any]]) -> str:
+    first = any(r["code"] == "not_approved" for r in refusals)
+    return ": they are counted from the first approval on" if first else ""
+
+
+def _consent(to: Console, consent: Mapping[str, Any] | None, *, counted: bool) -> None:
     """What states consent, on what basis and notice, and that it says yes of everybody."""
     if consent is None:
         return
     parts = [f"{kind} {consent[kind]}" for kind in ("column", "table") if consent[kind]]
     named = (("lawful_basis", "basis"), ("notice_version", "notice"))
     parts += [f"{word}: {consent[key]}" for key, word in named if consent[key]]
-    parts.append(f"grants {consent['granted']:,} rows")
+    if counted:
+        parts.append(f"grants {consent['granted']:,} rows")
     if consent["constant"]:
         why = consent["constant_reason"]
         parts.append(f"every row (approved: {why})" if why else "every row")
