@@ -104,7 +104,8 @@ def to_sign(app: App, syncs: Sequence[SyncSettings], request: bool) -> bytes:
     """See `Project.to_sign`."""
     pinned = _pinned(app, syncs)
     act: Act = "request" if request else "approve"
-    return approvals.statement(app.project, app.store, _only(syncs), act, compiled_of=pinned)
+    name, now = _only(syncs), app.clock.now()
+    return approvals.statement(app.project, app.store, name, act, now=now, compiled_of=pinned)
 
 
 def people(app: App, *, accept: bool, request: bool, signature: str | None) -> dict[str, Any]:

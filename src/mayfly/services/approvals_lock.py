@@ -19,10 +19,13 @@ LOCK_FILE = "approvals.lock"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request for an approval that its author signed and nobody answered yet."""
+    """A request for an approval that its author signed and nobody answered yet; `asked_on` is the
+    day in UTC.
+    """
 
     fingerprint: str
     author: str
+    asked_on: str
     signature: str
 
 
@@ -34,6 +37,7 @@ class Locked:
         fingerprint: of what was approved; empty where nothing was yet.
         actor: id of who approved, empty where the line does not tell.
         author: who asked for it; only where two people approve.
+        asked_on: the day when, in UTC.
         requested: the author's signature, in base64.
         approved: the actor's.
         asked: what waits for its second signature.
@@ -42,6 +46,7 @@ class Locked:
     fingerprint: str
     actor: str = ""
     author: str = ""
+    asked_on: str = ""
     requested: str = ""
     approved: str = ""
     asked: Asked | None = None
@@ -125,9 +130,10 @@ def _take(found: LockFile, entry: dict[str, Any]) -> None:
     )
 
 
-_TEXTS = ("actor", "author", "requested", "approved")
-_PEOPLE = ("digest", "before", *_TEXTS)
-_ASKED = ("fingerprint", "author", "signature")
+_SIGNED = ("actor", "author", "requested", "approved")
+_TEXTS = (*_SIGNED, "asked_on")
+_PEOPLE = ("digest", "before", *_SIGNED)
+_ASKED = ("fingerprint", "author", "asked_on", "signature")
 
 
 @contextmanager

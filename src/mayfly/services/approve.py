@@ -8,8 +8,9 @@ fingerprint to reviewers and CI. A run needs both, and both must say the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from mayfly.domain.approval import (
@@ -28,6 +29,7 @@ from mayfly.ports.store import Store
 from mayfly.services.approvals_lock import LOCK_FILE, Asked, Locked, changing_lock, read_lock
 from mayfly.services.people import not_asked, require_people
 from mayfly.services.two_people import (
+    HOW,
     Act,
     needs_two,
     require_other,
@@ -142,7 +144,8 @@ def standings(
         )
         changes = _changes(project, name, compiled, record, locked)
         asked = locked.asked if locked and locked.asked else None
-        by = asked.author if asked and asked.fingerprint == mark else ""
+        open_ = asked is not None and asked.fingerprint == mark and not _late(asked, now)
+        by = asked.author if asked and open_ else ""
         began = since.get((sync.id, mark))
         state: State = "approved" if not changes else "pending" if began or by else "discovered"
         waiting = [
@@ -274,21 +277,38 @@ def _record(store: Store, record: ApprovalRecord) -> None:
 
 
 def statement(
-    project: Project, store: Store, name: str, act: Act, *, compiled_of: CompiledOf
+    project: Project,
+    store: Store,
+    name: str,
+    act: Act,
+    *,
+    now: datetime,
+    compiled_of: CompiledOf,
 ) -> bytes:
     """What somebody signs to ask for the approval of a sync as it is, or to give it.
 
     Raises:
-        PolicyError: `approval_not_asked`, nobody signed the request that is to be approved.
+        PolicyError: `approval_not_asked`, nobody signed the request that is to be approved;
+            `approval_expired`, it was signed more than 30 days ago.
     """
     _require_two_people(project)
     require_people(project, store, note=False)
     sync = project.syncs[name].id
     mark = fingerprint(approval_document(project, name, compiled_of(name)))
     if act == "request":
-        return sync_statement(project, sync, mark, "request")
-    asked = _asked(project, read_lock(project.root), sync, mark)
-    return sync_statement(project, sync, mark, "approve", asked.author)
+        return sync_statement(project, sync, mark, "request", asked_on=_day(now))
+    asked = _asked(project, read_lock(project.root), sync, mark, now)
+    return _to_approve(project, sync, asked)
+
+
+def _to_approve(project: Project, sync: str, asked: Asked) -> bytes:
+    return sync_statement(
+        project, sync, asked.fingerprint, "approve", asked_on=asked.asked_on, author=asked.author
+    )
+
+
+def _day(at: datetime) -> str:
+    return at.astimezone(UTC).date().isoformat()
 
 
 def request_signed(
@@ -309,24 +329,31 @@ def request_signed(
     require_people(project, store, note=True)
     sync = project.syncs[name].id
     mark = fingerprint(approval_document(project, name, compiled_of(name)))
-    kept, people = taken(signature), project.workspace.people
-    message = sync_statement(project, sync, mark, "request")
-    author = signer(people, kept, message, what="the request")
-    asked = Asked(fingerprint=mark, author=author, signature=kept)
+    asked = _dated(project, sync, mark, taken(signature), now)
     with changing_lock(project.root) as lock:
         known = lock.get((sync, project.target), Locked(""))
-        lock[sync, project.target] = Locked(
-            known.fingerprint,
-            actor=known.actor,
-            author=known.author,
-            requested=known.requested,
-            approved=known.approved,
-            asked=asked,
-        )
+        lock[sync, project.target] = replace(known, asked=asked)
     store.note_pending_approval(
         PendingApproval(sync=sync, target=project.target, fingerprint=mark, since=now)
     )
     return asked
+
+
+def _dated(project: Project, sync: str, mark: str, kept: str, now: datetime) -> Asked:
+    """A request that was signed today or on one of the days before, as long as it may wait."""
+    days = [_day(now - timedelta(days=age)) for age in range(PENDING.days + 1)]
+    people = project.workspace.people
+    for day in days:
+        message = sync_statement(project, sync, mark, "request", asked_on=day)
+        with suppress(PolicyError):
+            author = signer(people, kept, message, what="the request")
+            return Asked(fingerprint=mark, author=author, asked_on=day, signature=kept)
+    raise PolicyError(
+        "approval_signature",
+        "The signature of the request is not by one of the people, over just this, in the last "
+        f"{PENDING.days} days.",
+        hint=HOW,
+    )
 
 
 def approve_signed(
@@ -341,15 +368,16 @@ def approve_signed(
     """Pin a sync by the signature of another person than its author.
 
     Raises:
-        PolicyError: `approval_not_asked`, `approval_signature`, `approval_same_person`.
+        PolicyError: `approval_not_asked`, `approval_expired`, `approval_signature`,
+            `approval_same_person`.
     """
     _require_two_people(project)
     require_people(project, store, note=True)
     sync, document = project.syncs[name].id, approval_document(project, name, compiled_of(name))
     mark, kept = fingerprint(document), taken(signature)
     with changing_lock(project.root) as lock:
-        asked = _asked(project, lock, sync, mark)
-        message = sync_statement(project, sync, mark, "approve", asked.author)
+        asked = _asked(project, lock, sync, mark, now)
+        message = _to_approve(project, sync, asked)
         people = project.workspace.people
         approver = signer(people, kept, message, what="the approval")
         require_other(asked.author, approver)
@@ -357,6 +385,7 @@ def approve_signed(
             mark,
             actor=approver,
             author=asked.author,
+            asked_on=asked.asked_on,
             requested=asked.signature,
             approved=kept,
         )
@@ -375,17 +404,33 @@ def approve_signed(
     return record
 
 
-def _asked(project: Project, lock: Mapping[tuple[str, str], Locked], sync: str, mark: str) -> Asked:
+def _asked(
+    project: Project,
+    lock: Mapping[tuple[str, str], Locked],
+    sync: str,
+    mark: str,
+    now: datetime,
+) -> Asked:
     """The request for a sync as it is, whose signature holds."""
     locked = lock.get((sync, project.target))
     asked = locked.asked if locked else None
     if asked is None or asked.fingerprint != mark:
         raise not_asked(f"sync {sync} as it is")
-    message = sync_statement(project, sync, mark, "request")
+    message = sync_statement(project, sync, mark, "request", asked_on=asked.asked_on)
     author = signer(project.workspace.people, asked.signature, message, what="the request")
     if author != asked.author:
         raise not_asked(f"sync {sync} as it is")
+    if _late(asked, now):
+        raise PolicyError(
+            "approval_expired",
+            f"The request for sync {sync} was signed more than {PENDING.days} days ago.",
+            hint="Its author asks anew, with --request.",
+        )
     return asked
+
+
+def _late(asked: Asked, now: datetime) -> bool:
+    return asked.asked_on < _day(now - PENDING)
 
 
 def _require_two_people(project: Project) -> None:

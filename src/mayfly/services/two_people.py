@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import partial
 from typing import Literal
 
 from mayfly.crypto.sshsig import SignatureError, SshKey, unarmoured, verify
@@ -28,7 +30,7 @@ def needs_two(project: Project) -> bool:
 
 
 def sync_statement(
-    project: Project, sync: str, fingerprint: str, act: Act, author: str = ""
+    project: Project, sync: str, fingerprint: str, act: Act, *, asked_on: str, author: str = ""
 ) -> bytes:
     """What is signed of a sync.
 
@@ -37,9 +39,17 @@ def sync_statement(
         sync: its id.
         fingerprint: of what is asked for.
         act: of the author, or of the approver.
+        asked_on: day of the request, in UTC.
         author: who signed the request; of an approval.
+
+    Raises:
+        PolicyError: `approval_signature`, there is no such day.
     """
-    about = {"target": project.target, "sync": sync, "fingerprint": fingerprint}
+    try:
+        day = date.fromisoformat(asked_on).isoformat()
+    except ValueError:
+        raise _refused(f"{LOCK_FILE} has no day of the request for sync {sync}.") from None
+    about = {"target": project.target, "sync": sync, "fingerprint": fingerprint, "asked-on": day}
     return _statement(project, act, about, author)
 
 
@@ -118,10 +128,10 @@ def require_two(project: Project, sync: str, locked: Locked | None, fingerprint:
             f"{LOCK_FILE} has no approval of sync {sync} as it is, signed by two people.",
             hint=HOW,
         )
-    people = project.workspace.people
-    asked = sync_statement(project, sync, fingerprint, "request")
+    people, made = project.workspace.people, partial(sync_statement, project, sync, fingerprint)
+    asked = made("request", asked_on=locked.asked_on)
     author = signer(people, locked.requested, asked, what="the request")
-    given = sync_statement(project, sync, fingerprint, "approve", author)
+    given = made("approve", asked_on=locked.asked_on, author=author)
     approver = signer(people, locked.approved, given, what="the approval")
     require_other(author, approver)
     if (author, approver) != (locked.author, locked.actor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,13 @@ def listed(project: Project, people: People, *names: str, approvals: str = "two_
 
 def ask(two: Project, store: SqlStore, who: SshPerson) -> None:
     """Sign a request."""
-    message = statement(two, store, SYNC, "request", compiled_of=types_of)
+    message = statement(two, store, SYNC, "request", **KNOWN)
     request_signed(two, store, SYNC, who.sign(message), **KNOWN)
 
 
 def give(two: Project, store: SqlStore, who: SshPerson) -> None:
     """Sign an approval."""
-    message = statement(two, store, SYNC, "approve", compiled_of=types_of)
+    message = statement(two, store, SYNC, "approve", **KNOWN)
     approve_signed(two, store, SYNC, who.sign(message), **KNOWN)
 
 
@@ -107,10 +108,17 @@ def test_nobody_approves_his_own_change(two: Project, store: SqlStore, people: P
     with changing_lock(two.root) as lock:
         good = lock["vip_id", "dev"]
     mark = good.fingerprint
-    own = sync_statement(two, "vip_id", mark, "approve", "alice")
+    own = stated(two, "vip_id", mark, "approve", "alice")
     forged = replace(good, actor="alice", approved=kept(people["alice"].sign(own)))
     assert tampered(two, store, forged) == "approval_same_person"
     assert tampered(two, store, replace(forged, actor="bob")) == "approval_same_person"
+
+
+def stated(
+    two: Project, sync: str, mark: str, act: str, author: str = "", asked_on: str = "2026-03-01"
+) -> bytes:
+    """What is signed of a sync, asked for on the day of the tests."""
+    return sync_statement(two, sync, mark, act, asked_on=asked_on, author=author)  # type: ignore[arg-type]
 
 
 def kept(signature: str) -> str:
@@ -134,7 +142,7 @@ def test_no_part_of_the_proof_may_differ(two: Project, store: SqlStore, people: 
 
     def signed(who: str, *parts: str) -> str:
         act, author = parts[0], parts[1] if len(parts) > 1 else ""
-        message = sync_statement(two, "vip_id", mark, act, author)  # type: ignore[arg-type]
+        message = stated(two, "vip_id", mark, act, author)
         return kept(people[who].sign(message))
 
     wrong = {
@@ -150,24 +158,33 @@ def test_no_part_of_the_proof_may_differ(two: Project, store: SqlStore, people: 
         ),
         "of another author": replace(good, approved=signed("bob", "approve", "carol")),
         "without an author": replace(good, approved=signed("bob", "approve")),
+        "asked on another day": replace(good, asked_on="2026-02-28"),
+        "asked on no day": replace(good, asked_on=""),
+        "asked on a day and more": replace(good, asked_on="2026-03-01\nauthor: alice"),
+        "approved as asked on another day": replace(
+            good,
+            approved=kept(
+                people["bob"].sign(stated(two, "vip_id", mark, "approve", "alice", "2026-02-28"))
+            ),
+        ),
         "another name": replace(good, actor="carol"),
         "another author's name": replace(good, author="carol"),
         "another sync": replace(
             good,
-            approved=kept(people["bob"].sign(sync_statement(two, "x", mark, "approve", "alice"))),
+            approved=kept(people["bob"].sign(stated(two, "x", mark, "approve", "alice"))),
         ),
         "another target": replace(
             good,
             approved=kept(
                 people["bob"].sign(
-                    sync_statement(replace(two, target="prod"), "vip_id", mark, "approve", "alice")
+                    stated(replace(two, target="prod"), "vip_id", mark, "approve", "alice")
                 )
             ),
         ),
         "for another purpose": replace(
             good,
             approved=kept(
-                people["bob"].sign(sync_statement(two, "vip_id", mark, "approve", "alice"), "file")
+                people["bob"].sign(stated(two, "vip_id", mark, "approve", "alice"), "file")
             ),
         ),
     }
@@ -183,7 +200,7 @@ def test_no_part_of_the_proof_may_differ(two: Project, store: SqlStore, people: 
 
 def test_a_signature_is_of_one_fingerprint(two: Project, store: SqlStore, people: People) -> None:
     """What was signed of a sync is worth nothing once it is another."""
-    message = statement(two, store, SYNC, "request", compiled_of=types_of)
+    message = statement(two, store, SYNC, "request", **KNOWN)
     signature = people["alice"].sign(message)
     other = with_sync(two, mode="mirror")
     assert code_of(lambda: request_signed(other, store, SYNC, signature, **KNOWN)) == (
@@ -191,6 +208,25 @@ def test_a_signature_is_of_one_fingerprint(two: Project, store: SqlStore, people
     )
     ask(two, store, people["alice"])
     assert code_of(lambda: give(other, store, people["bob"])) == "approval_not_asked"
+
+
+def test_a_request_waits_for_thirty_days(two: Project, store: SqlStore, people: People) -> None:
+    """From the day that its author signed, whenever it is handed in; what was approved holds on."""
+    later: dict[str, Any] = {**KNOWN, "now": NOW + timedelta(days=30, hours=23)}
+    too_late: dict[str, Any] = {**KNOWN, "now": NOW + timedelta(days=31)}
+    signature = people["alice"].sign(statement(two, store, SYNC, "request", **KNOWN))
+    late = code_of(lambda: request_signed(two, store, SYNC, signature, **too_late))
+    assert late == "approval_signature"
+    request_signed(two, store, SYNC, signature, **later)
+    assert code_of(lambda: statement(two, store, SYNC, "approve", **too_late)) == "approval_expired"
+    yes = people["bob"].sign(statement(two, store, SYNC, "approve", **later))
+    assert code_of(lambda: approve_signed(two, store, SYNC, yes, **too_late)) == "approval_expired"
+    [waits] = standings(two, store, [SYNC], **later)
+    assert waits.author == "alice"
+    [waits] = standings(two, store, [SYNC], **too_late)
+    assert waits.author == ""
+    approve_signed(two, store, SYNC, yes, **later)
+    require_approved(two, store, SYNC, TYPES)
 
 
 def test_nothing_is_approved_without_a_request(
@@ -330,7 +366,7 @@ def test_one_person_is_not_enough_to_be_one_again(
 def test_signatures_are_of_workspaces_of_two(project: Project, store: SqlStore) -> None:
     """Elsewhere nothing asks for one."""
     with pytest.raises(UsageError, match="nothing_to_sign"):
-        statement(project, store, SYNC, "request", compiled_of=types_of)
+        statement(project, store, SYNC, "request", **KNOWN)
     with pytest.raises(UsageError, match="no_people"):
         accept_people(project, store)
 
@@ -338,13 +374,13 @@ def test_signatures_are_of_workspaces_of_two(project: Project, store: SqlStore) 
 def test_what_is_signed_is_plain(two: Project, store: SqlStore) -> None:
     """Whoever signs can read it: the same bytes for ever."""
     mark = standings(two, store, [SYNC], **KNOWN)[0].fingerprint
-    assert statement(two, store, SYNC, "request", compiled_of=types_of).decode() == (
+    assert statement(two, store, SYNC, "request", **KNOWN).decode() == (
         "mayfly-approval/1\nact: request\nworkspace: shop\ntarget: dev\nsync: vip_id\n"
-        f"fingerprint: {mark}\n"
+        f"fingerprint: {mark}\nasked-on: 2026-03-01\n"
     )
-    assert sync_statement(two, "vip_id", mark, "approve", "alice").decode() == (
+    assert stated(two, "vip_id", mark, "approve", "alice").decode() == (
         "mayfly-approval/1\nact: approve\nworkspace: shop\ntarget: dev\nsync: vip_id\n"
-        f"fingerprint: {mark}\nauthor: alice\n"
+        f"fingerprint: {mark}\nasked-on: 2026-03-01\nauthor: alice\n"
     )
 
 
