@@ -93,9 +93,9 @@ def test_a_source_that_says_so_is_looked_at_for_an_approval_and_never_by_a_run(
     looked = []
     real = value_classes.classify_rows
 
-    def counted(rows: Any, looks: Any) -> Any:
+    def counted(rows: Any, looks: Any, free_text: Any) -> Any:
         looked.append(looks)
-        return real(rows, looks)
+        return real(rows, looks, free_text)
 
     monkeypatch.setattr(value_classes, "classify_rows", counted)
     _begin(shop, ", classify: counts")

@@ -35,6 +35,7 @@ from contract.key_fixtures import only_these_credentials
 from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from key_services.worlds import aws_kms, gcp_kms, vault
 from leak_watch import MARK, Told, watched
+from mayfly.adapters.free_text import PresidioFreeText
 from mayfly.adapters.http import HttpxClient
 from mayfly.adapters.keys.pkcs11 import Pkcs11Service
 from mayfly.adapters.stores.sql_store import SqlStore
@@ -69,6 +70,7 @@ from mayfly.services.deliver import Sender
 from mayfly.services.hold import rows_of
 from mayfly.services.scan_paths import scan_paths
 from mayfly.testing.store_contract import create, start
+from presidio_models import person_model
 from spark_scripted import refusing, scripted
 from spool_worlds import s3
 from sshd import key_pair, sshd_server
@@ -80,7 +82,18 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src/mayfly"
 EXTRAS = (
     *("aws", "bigquery", "databricks", "gcp", "gcs", "google_ads", "mysql", "objects"),
-    *("pkcs11", "redshift", "s3", "salesforce", "sandbox", "sftp", "snowflake", "spark", "vault"),
+    *(
+        "pkcs11",
+        "presidio",
+        "redshift",
+        "s3",
+        "salesforce",
+        "sandbox",
+        "sftp",
+        "snowflake",
+        "spark",
+        "vault",
+    ),
 )
 # Where a distribution's module has another name.
 MODULES = {
@@ -410,6 +423,12 @@ def _classified(ground: Ground) -> object:
     values = [MARK, f"{MARK}X", "12345678Z", "+33 6 12 34 56 78", "4539148803436467"]
     columns = {"c1": pa.array(values * 9), "dni": pa.array([f"{n:08d}Z" for n in range(40)])}
     return {name: (v.cls, dict(v.evidence)) for name, v in classify_table(columns).items()}
+
+
+@case("a text that Presidio reads", "", "presidio_analyzer", "spacy")
+def _free_text(ground: Ground) -> object:
+    model = person_model(ground.folder / "model", "Nobody Here")
+    return PresidioFreeText({"en": model}).persons([f"a remark of {MARK} here"])
 
 
 @case("an entry of the ledger", "ValueError", "rfc8785")

@@ -11,6 +11,7 @@ from mayfly.adapters.clock import SystemClock
 from mayfly.api.findings import require_source
 from mayfly.bootstrap import open_source
 from mayfly.bootstrap.connectors import dialect_of
+from mayfly.bootstrap.free_text import free_text_of
 from mayfly.bootstrap.keeping import store_of
 from mayfly.config.load import load_project
 from mayfly.connectors.table_files import ENDINGS, read_table_file, tables_below
@@ -62,7 +63,7 @@ def _of_source(root: Path, target: str, source: str, table: str) -> dict[str, Ve
         )
     looks = looks_of(project.sources[source].classify)
     rows = rows_of_table(opened, dialect_of(project, source), known[table])
-    verdicts = classify_rows(rows, looks)
+    verdicts = classify_rows(rows, looks, free_text_of(project, source))
     _note(project, rows, known[table].schema, verdicts, looks)
     return verdicts
 

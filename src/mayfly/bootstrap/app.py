@@ -39,6 +39,7 @@ from mayfly.bootstrap.connectors import (
     renew_before_ms,
     source_hosts,
 )
+from mayfly.bootstrap.free_text import free_text_of
 from mayfly.bootstrap.keeping import (
     LOCAL_STATES,
     anchor_hosts,
@@ -71,7 +72,7 @@ from mayfly.ports.states import States
 from mayfly.privacy.closed_logs import LIBRARIES, close_logs
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.anchor import Anchoring
-from mayfly.services.classify_table import looks_of, rows_of_query
+from mayfly.services.classify_table import free_text_models, looks_of, rows_of_query
 from mayfly.services.compile_sync import compile_sync, every_column, model_query, state_identity
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.credentials import CredentialVault
@@ -141,7 +142,8 @@ class App:
         """
         sync = self.with_all_columns(sync)
         request = self._request(sync, run, limit=limit, full_refresh=full_refresh)
-        if run == APPROVING and request.project.sources[request.source.name].classify in _LOOKS:
+        setting = request.project.sources[request.source.name].classify
+        if run == APPROVING and (setting in _LOOKS or free_text_models(setting)):
             self._look(request)
         found = value_classes(self.store, self.project.target, sync.model)
         return compile_sync(replace(request, value_classes=found))
@@ -201,7 +203,8 @@ class App:
         model, source = request.sync.model, request.source
         rows = rows_of_query(source, request.dialect, model_query(request), model)
         looks = looks_of(self.project.sources[source.name].classify)
-        look_at(self.store, self.project.target, model, rows, looks, self.clock.now())
+        reader = partial(free_text_of, self.project, source.name)
+        look_at(self.store, self.project.target, rows, looks, self.clock.now(), reader)
 
     def _differing(self, source: Source, uses: Sequence[RuleUse]) -> frozenset[RuleUse]:
         """See `probe_source`; each rule is asked once for as long as the project is open."""

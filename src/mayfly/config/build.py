@@ -18,7 +18,7 @@ from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
 from mayfly.config.parse import Parsed
 from mayfly.config.secrets import parse_reference
-from mayfly.config.source_models import AnySource
+from mayfly.config.source_models import AnySource, ClassifyFile
 from mayfly.domain import settings as s
 
 
@@ -290,7 +290,7 @@ def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
     paths += [
         ("sources", n, "classify")
         for n, x in parsed.sources.items()
-        if not isinstance(getattr(x, "classify", None), str | None)
+        if not isinstance(getattr(x, "classify", None), str | ClassifyFile | None)
     ]
     paths += [("syncs", n, "schedule") for n, x in parsed.syncs.items() if x.schedule]
     for path in paths:

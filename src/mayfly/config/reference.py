@@ -22,6 +22,7 @@ from mayfly.config.destinations.base import DestinationPart
 from mayfly.config.parse import variants
 from mayfly.config.plugins import PluginFile
 from mayfly.config.schema import project_schema
+from mayfly.config.source_models import ClassifyFile
 
 PAGE = "project.md"
 SCHEMA = "json/project.schema.json"
@@ -86,6 +87,7 @@ def reference_page() -> str:
     parts.append(_section("`targets.NAME`", m.TargetFile))
     for tag, model in variants("sources").items():
         parts.append(_section(f"`sources.NAME`, type `{tag}`", model))
+    parts.append(_section("`sources.NAME.classify`, where free text is read", ClassifyFile))
     parts.append(_section("`models.NAME`", m.ModelFile))
     parts.append(_section("`models.NAME.columns.COLUMN`", m.ColumnFile))
     parts.append(_section("`models.NAME.consent.PURPOSE`", m.ConsentFile))

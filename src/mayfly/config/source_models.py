@@ -36,8 +36,25 @@ Accepted = Annotated[
 Limit = Annotated[Memory | None, Field(description="Memory of a session.", examples=["2GB"])]
 Schema = Annotated[Line, Field(alias="schema", description="Schema of unqualified tables.")]
 OurSchema = Annotated[StateSchema, Field(description="Schema of state in the source.")]
+
+
+class ClassifyFile(Part):
+    """A look at values that reads free text, too."""
+
+    look: Literal["values"] = Field(description="A sample of texts, in memory.")
+    free_text: Literal["presidio"] = Field(
+        description="What looks for names of persons in it; extra `presidio`."
+    )
+    models: dict[Line, Line] = Field(
+        min_length=1,
+        description="By language an installed package of spaCy, or the folder of a model; none is "
+        "downloaded.",
+        examples=[{"en": "en_core_web_sm"}],
+    )
+
+
 Classify = Annotated[
-    Literal["names", "counts", "values"] | bool | dict[str, object] | None,
+    Literal["names", "counts", "values"] | ClassifyFile | bool | dict[str, object] | None,
     Field(
         description="What `mayfly classify` may look at: `names` and types alone, `counts` of the "
         "engine's (the default), or `values`: a sample of texts, in memory, too. Anything else is "

@@ -28,6 +28,7 @@ LIBRARIES = (
         "jwt",
     ),
     *("multipart", "obstore", "orjson", "phonenumbers", "pkcs11", "polars", "polars_hash"),
+    *("presidio-analyzer", "presidio_analyzer", "spacy", "thinc", "tldextract"),
     *("psycopg", "pyarrow", "pydantic", "pymysql", "python_multipart", "requests", "rfc8785"),
     *("rich", "ruamel", "s3transfer", "snowflake", "sniffio", "sqlalchemy", "sqlglot", "stdnum"),
     *("tenacity", "thrift", "typer", "urllib3"),

@@ -10,25 +10,40 @@ import pyarrow as pa
 
 from mayfly.planning.detection import CountedColumn, count_queries, read_counts
 from mayfly.planning.sql.dialect import SqlDialect
+from mayfly.ports.free_text import FreeText
 from mayfly.ports.source import ColumnInfo, Source, SqlSession, TableInfo
 from mayfly.privacy.detect import (
     Verdict,
     classify_counts,
     classify_names,
     classify_table,
+    some_sentences,
     strictest,
 )
 
 Looks = Literal["names", "counts", "values"]
 """How far a source lets its values be looked at: not at all, by counts, by a sample of texts."""
 SAMPLE_ROWS = 10_000
-_BY_NAME = 0.4
+SENTENCES_MAX = 400
+_OF_PERSONS = 0.02
+"""Of the sentences that are read: what a model takes for a person by mistake is less."""
+_BY_NAME, _BY_READING = 0.4, 0.8
 _ENOUGH = 10
 
 
 def looks_of(setting: object) -> Looks:
     """What a source's `classify` says; counts where it says nothing."""
+    if free_text_models(setting):
+        return "values"
     return cast("Looks", setting) if setting in get_args(Looks) else "counts"
+
+
+def free_text_models(setting: object) -> Mapping[str, str]:
+    """Models by language, where a source's `classify` has free text read; else none."""
+    if not isinstance(setting, Mapping) or setting.get("free_text") != "presidio":
+        return {}
+    models: Mapping[str, str] = setting["models"]
+    return models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +78,16 @@ def rows_of_query(source: Source, sql: SqlDialect, query: str, name: str) -> Row
     return Rows(source=source, sql=sql, relation=relation, name=name, columns=columns)
 
 
-def classify_rows(rows: Rows, looks: Looks) -> dict[str, Verdict]:
+def classify_rows(
+    rows: Rows, looks: Looks, free_text: FreeText | None = None
+) -> dict[str, Verdict]:
     """The class of each column.
 
     Args:
         rows: of a table or query.
         looks: how far its values may be looked at. What a sample holds stays in memory, and goes
             with this call.
+        free_text: what reads sentences of the sample for names of persons.
 
     Raises:
         ConfigError: a right is missing, or the table.
@@ -82,8 +100,28 @@ def classify_rows(rows: Rows, looks: Looks) -> dict[str, Verdict]:
         counts = _counted(session, rows)
         verdicts = classify_counts(kinds, counts)
         if looks == "values":
-            verdicts = _with_sample(verdicts, _sampled(session, rows), rows.name)
+            sample = _sampled(session, rows)
+            verdicts = _with_sample(verdicts, sample, rows.name)
+            if free_text is not None:
+                verdicts = _with_persons(verdicts, sample, free_text)
     return verdicts
+
+
+def _with_persons(
+    verdicts: Mapping[str, Verdict], sample: Mapping[str, pa.ChunkedArray], free_text: FreeText
+) -> dict[str, Verdict]:
+    """Sentences that name persons are free text of persons, unless they are worse."""
+    found = dict(verdicts)
+    for name, column in sample.items():
+        texts = some_sentences(column, SENTENCES_MAX)
+        persons = free_text.persons(texts) if texts else 0
+        if persons < max(1, _OF_PERSONS * len(texts)):
+            continue
+        told = Verdict(cls="free_text_pii", confidence=_BY_READING)
+        worse = strictest(verdicts[name], told)
+        evidence = {**verdicts[name].evidence, "persons": persons, "read": len(texts)}
+        found[name] = replace(worse, evidence=evidence)
+    return found
 
 
 def _counted(session: SqlSession, rows: Rows) -> dict[str, dict[str, int]]:

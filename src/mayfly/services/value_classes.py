@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from mayfly.domain.classes import PERSONAL, rank
 from mayfly.domain.runs import ColumnVerdict
+from mayfly.ports.free_text import FreeText
 from mayfly.ports.source import ColumnInfo
 from mayfly.ports.store import Store
 from mayfly.privacy.detect import Verdict
@@ -27,13 +28,21 @@ def value_classes(store: Store, target: str, model: str) -> Mapping[str, str]:
     return {column: cls for column, cls in found.items() if rank(cls) >= rank(PERSONAL)}
 
 
-def look_at(store: Store, target: str, model: str, rows: Rows, looks: Looks, now: datetime) -> None:
+def look_at(
+    store: Store,
+    target: str,
+    rows: Rows,
+    looks: Looks,
+    now: datetime,
+    free_text: Callable[[], FreeText | None],
+) -> None:
     """Note what the columns of a model are, unless that is known of the same query and types."""
+    model = rows.name
     basis = basis_of(rows.relation, rows.columns, looks)
     known = store.verdicts(target, model)
     if known and all(verdict.basis == basis for verdict in known):
         return
-    note(store, target, model, classify_rows(rows, looks), basis, now)
+    note(store, target, model, classify_rows(rows, looks, free_text()), basis, now)
 
 
 def note(

@@ -29,6 +29,7 @@ __all__ = [
     "classify_names",
     "classify_table",
     "shown_name",
+    "some_sentences",
     "strictest",
 ]
 
@@ -212,3 +213,10 @@ def classify_counts(
 def strictest(first: Verdict, second: Verdict) -> Verdict:
     """Of two verdicts on one column the one that asks for more care."""
     return min(first, second, key=lambda verdict: _SEVERITY.index(verdict.cls))
+
+
+def some_sentences(column: pa.Array | pa.ChunkedArray, most: int) -> list[str]:
+    """Different texts of a column that may be sentences, so many at most, from everywhere."""
+    texts = as_texts(column).drop_nulls().unique(maintain_order=True)
+    spoken = texts.filter(texts.str.contains(r"\S\s+\S+\s+\S|[\x{3040}-\x{30ff}]{2}"))
+    return spoken.gather_every(max(1, len(spoken) // most)).head(most).to_list()
