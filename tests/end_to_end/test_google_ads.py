@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from end_to_end.projects import SHOP, approved, change, make_project, ran
 from mayfly.api import Project, load
+from mayfly.config.load import ConfigProblemsError
+from mayfly.connectors.destinations.google_ads_requests import Members
 from mayfly.connectors.destinations.google_ads_tokens import LOGIN
 from mayfly.sandbox.app import SandboxApp
 from mayfly.sandbox.google_lists import Google
@@ -69,6 +71,84 @@ def google(sandbox: SandboxServer) -> Google:
 def project(tmp_path: Path, sandbox: SandboxServer) -> Project:
     """Six people and a list to fill, approved."""
     return approved(make_project(tmp_path, sandbox.url, rows=ROWS, text=FILES))
+
+
+PERSONAL = FILES.replace(
+    "      ads: {column",
+    """      personal:
+        table:
+          name: consents
+          subject: person
+          purpose: about
+          state: said
+          granted: [given]
+          time: told_at
+      ads: {column""",
+).replace("phoneNumber: phone}", "phoneNumber: phone, adPersonalization: consent.personal}")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The consent of each member that is sent, in the order of their e-mails."""
+    found: list[dict[str, str]] = []
+    made = Members.body
+
+    def body(self: Members, rows: Any, around: Any) -> bytes:
+        content = made(self, rows, around)
+        members = json.loads(content)["audienceMembers"]
+        members.sort(key=lambda m: str(m["userData"]["userIdentifiers"]))
+        found.extend(m.get("consent", {}) for m in members)
+        return content
+
+    monkeypatch.setattr(Members, "body", body)
+    return found
+
+
+def test_each_member_is_sent_with_what_they_said(
+    tmp_path: Path, sandbox: SandboxServer, told: list[dict[str, str]]
+) -> None:
+    """Of ads made for them, from a consent table; who changes their mind is sent again, and what
+    decides is part of the approval.
+    """
+    root = make_project(tmp_path, sandbox.url, rows=3, text=PERSONAL)
+    change(
+        root,
+        "CREATE TABLE consents (person BIGINT, about VARCHAR, said VARCHAR, told_at TIMESTAMP)",
+        "INSERT INTO consents VALUES (0, 'personal', 'given', '2026-01-01'), "
+        "(1, 'personal', 'refused', '2026-01-01')",
+    )
+    project = approved(root)
+    assert ran(project)["status"] == "succeeded"
+    said = [c["adPersonalization"] for c in told]
+    assert sorted(said) == ["CONSENT_DENIED", "CONSENT_DENIED", "CONSENT_GRANTED"]
+    assert {c["adUserData"] for c in told} == {"CONSENT_GRANTED"}
+    told.clear()
+    change(root, "INSERT INTO consents VALUES (2, 'personal', 'given', '2026-02-01')")
+    rows = ran(project)["rows"]
+    assert (rows["delivered"], rows["removed"]) == (1, 0)
+    assert [c["adPersonalization"] for c in told] == ["CONSENT_GRANTED"]
+    path = root / "mayfly.yml"
+    path.write_text(path.read_text().replace("granted: [given]", "granted: [given, asked]"))
+    assert ran(load(root))["error"]["code"] == "approval_changed"
+
+
+def test_of_a_column_the_same_is_told(
+    tmp_path: Path, sandbox: SandboxServer, told: list[dict[str, str]]
+) -> None:
+    """A purpose that a column states; and an unknown one is no column."""
+    text = (
+        PERSONAL[: PERSONAL.index("      personal:")]
+        + ("      personal: {column: city, equals: Lyon}\n")
+        + PERSONAL[PERSONAL.index("      ads: {column") :]
+    )
+    root = make_project(tmp_path, sandbox.url, rows=2, text=text)
+    change(root, "UPDATE people SET city = 'Nantes' WHERE id = 1")
+    assert ran(approved(root))["status"] == "succeeded"
+    assert sorted(c["adPersonalization"] for c in told) == ["CONSENT_DENIED", "CONSENT_GRANTED"]
+    path = root / "mayfly.yml"
+    path.write_text(path.read_text().replace("consent.personal", "consent.other"))
+    with pytest.raises(ConfigProblemsError):
+        load(root)
 
 
 def held(google: Google) -> dict[str, int]:

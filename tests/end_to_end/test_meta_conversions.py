@@ -92,6 +92,30 @@ def taken(sandbox: SandboxServer) -> dict[str, dict[str, Any]]:
     return {event["event_id"]: event for event in events.values()}
 
 
+def test_limited_use_is_asked_for_by_what_each_said(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Of a purpose of its own, from a consent table: full use for who granted it, and no other."""
+    change(
+        tmp_path,
+        ORDERS,
+        "CREATE TABLE consents AS SELECT 'order-' || i AS person, 'full' AS about, "
+        "CASE WHEN i < 2 THEN 'given' ELSE 'refused' END AS said, "
+        "TIMESTAMP '2026-01-01' AS told_at FROM range(3) AS r(i)",
+    )
+    table = (
+        "      full: {table: {name: consents, subject: person, purpose: about, state: said, "
+        "granted: [given], time: told_at}}\n"
+    )
+    text = SHOP.replace("    consent:\n", f"    consent:\n{table}")
+    text = text.replace("limited_data_use: no_sale", "limited_data_use: consent.full")
+    (tmp_path / "mayfly.yml").write_text(text.replace("URL", sandbox.url), encoding="utf-8")
+    initialise(tmp_path)
+    assert ran(approved(tmp_path))["status"] == "succeeded"
+    asked = {n: event["data_processing_options"] for n, event in taken(sandbox).items()}
+    granted = {"order-0", "order-1"}
+    assert {n for n, options in asked.items() if options == []} == granted
+    assert {n for n, options in asked.items() if options == ["LDU"]} == set(asked) - granted
+
+
 def test_orders_go_out_once_and_those_without_consent_never(
     project: Project, tmp_path: Path, sandbox: SandboxServer
 ) -> None:

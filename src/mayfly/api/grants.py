@@ -55,7 +55,10 @@ def _of_table(
     """The columns that a run selects: those declared, those that state consent, and those that say
     which rows there are. Where the model takes all there are, all of them.
     """
-    names = {*model.columns, *(c for binding in model.consent.values() for c in binding.columns)}
+    names = {
+        *model.read_columns,
+        *(c for binding in model.consent.values() for c in binding.columns),
+    }
     if model.where is not None:
         where = check_where(model.where, dialect)
         [rows] = reads_of_sql(f"SELECT 1 AS one FROM mf_rows WHERE {where}", dialect)

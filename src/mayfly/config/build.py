@@ -179,7 +179,15 @@ def _model(
         # What a mapping names may be used, though nothing is declared of it.
         mapped = [c for x in parsed.syncs.values() if x.model == name for c in x.mapping.values()]
         named |= {column: m.ColumnFile() for column in mapped if column not in named}
-    columns = {k: _column(k, c, marks.get(k, Mark())) for k, c in named.items()}
+    told = {
+        c: c.removeprefix(s.TOLD)
+        for x in parsed.syncs.values()
+        for c in (x.mapping.values() if x.model == name else ())
+        if m.is_told(model, c)
+    }
+    columns = {
+        k: _column(k, c, marks.get(k, Mark())) for k, c in named.items() if k not in told
+    } | {k: s.ColumnSettings(name=k, cls="none", tells=purpose) for k, purpose in told.items()}
     consent = {k: _consent(k, c, model, source.type) for k, c in model.consent.items()}
     return s.ModelSettings(
         name=name,

@@ -264,6 +264,8 @@ class Checker:
         if model is not None:
             self._policy(sync.model, model, name, sync)
         for field, column in sync.mapping.items() if model else ():
+            if model and m.is_told(model, column):
+                continue
             if model and column not in model.columns and model.policy == "block_all":
                 message = f"syncs.{name}.mapping: model {sync.model} has no column {shown(column)}"
                 self._findings.add_unknown(

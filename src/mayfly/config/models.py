@@ -28,6 +28,7 @@ from mayfly.config.keys import KeysFile, LocalKeys
 from mayfly.config.plugins import PluginFile
 from mayfly.config.source_models import SourceFile
 from mayfly.domain.classes import ColumnClass
+from mayfly.domain.settings import TOLD
 
 
 def _empty(value: object) -> object:
@@ -223,6 +224,12 @@ class ModelFile(Part):
         examples=["country = 'FR'"],
     )
     consent: dict[Name, ConsentFile] = Field(default={}, description="Consent by purpose.")
+
+
+def is_told(model: ModelFile, column: str) -> bool:
+    """Whether a mapping's column is what consent to a purpose of the model is."""
+    purpose = column.removeprefix(TOLD)
+    return column not in model.columns and purpose != column and purpose in model.consent
 
 
 class SyncFile(Part):

@@ -14,7 +14,8 @@ from mayfly.domain.outcomes import Reason
 from mayfly.privacy.gate import Form, ProtectedBatch
 
 _TRUE, _FALSE = (pa.scalar(v, pa.bool_()) for v in (True, False))
-_EMPTY, _NO = (pa.scalar(t, pa.string()) for t in ("", "false"))
+_EMPTY = pa.scalar("", pa.string())
+_UNLIMITED = pa.array(["false", "granted"], pa.string())
 MOMENT_SHAPE = r"[0-9]{9,10}|[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]{8,18}(Z|[+-][0-9:]{4,6})?)?"
 """What a gate sees of a time, a day, or whole seconds since 1970."""
 
@@ -84,8 +85,10 @@ class EventColumns:
         return found
 
     def flag(self, name: str) -> pa.Array:
-        """What limits the use of an event: true, unless it plainly says false."""
-        return pc.fill_null(pc.not_equal(self.text(name), _NO), _TRUE)
+        """What limits the use of an event: true, unless it plainly says false, or that consent to
+        its full use is granted.
+        """
+        return pc.invert(pc.is_in(self.text(name), value_set=_UNLIMITED))
 
     def limited(self, name: str, *, always: bool) -> pa.Array:
         """Whether the use of each event is limited: by the sync, or by the row where one tells."""

@@ -95,6 +95,8 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
             }
         )
     binding = model.consent.get(sync.purpose) if sync.purpose else None
+    asked = {model.columns[name].tells for name in sync.mapping.values()} - {None}
+    told = {p: _consent(model.consent[p], compiled) for p in sorted(filter(None, asked))}
     # A sync of the usual age keeps the fingerprint it had.
     seconds = sync.recheck_after_seconds
     recheck = {} if seconds == RECHECK_SECONDS else {"recheck_after_seconds": seconds}
@@ -127,6 +129,7 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
         "key": list(sync.key),
         "outside_repertoire": sync.outside_repertoire,
         **recheck,
+        **({"told": told} if told else {}),
     }
 
 

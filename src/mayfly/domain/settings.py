@@ -130,6 +130,7 @@ class ColumnSettings:
     values: tuple[str, ...] | None = None
     minimum: float | None = None
     maximum: float | None = None
+    tells: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +217,15 @@ class ModelSettings:
     policy: Literal["block_all", "allow_columns", "allow_all"] = "block_all"
     blocked: tuple[str, ...] = ()
     where: str | None = None
+
+    @property
+    def read_columns(self) -> Mapping[str, ColumnSettings]:
+        """Columns that are read, without those that tell a consent."""
+        return {n: c for n, c in self.columns.items() if c.tells is None}
+
+
+TOLD = "consent."
+"""What a mapping begins with that sends what consent to a purpose is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mayfly.planning.spec import ConsentTable, PlanSpec
+from collections.abc import Sequence
+
+from mayfly.planning.spec import Consent, ConsentTable, PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect, subject_text
 
 SAID = "mf_said"
@@ -18,20 +20,51 @@ def consented_model(spec: PlanSpec, sql: SqlDialect) -> str:
 
     The model's columns keep their names.
     """
-    model = f"({spec.model_sql}) AS mf_model"
-    if spec.consent is None or spec.consent.table is None:
-        return model
-    table = spec.consent.table
-    key = subject_text(sql, sql.quote(table.matches.name), table.matches.arrow_type)
-    return (
-        f"{model} LEFT JOIN ({latest_events(table, sql, spec.now_ms * 1000)}) AS mf_consent "
-        f"ON mf_consent.{_SUBJECT} = {key}"
-    )
+    return _consented(spec.model_sql, sql, spec.consent, spec.now_ms)
 
 
 def consent_state(spec: PlanSpec, sql: SqlDialect) -> str:
     """1 granted, 0 refused, null unknown, over `consented_model`. Column and table must agree."""
-    consent = spec.consent
+    return _state(spec.consent, sql)
+
+
+def told_model(
+    model_sql: str,
+    names: Sequence[str],
+    sql: SqlDialect,
+    consent: Consent,
+    *,
+    name: str,
+    now_ms: int,
+) -> str:
+    """A model with one column more, which says whether a consent is granted.
+
+    Args:
+        model_sql: one SELECT.
+        names: of its columns, quoted.
+        sql: its dialect.
+        consent: that is told.
+        name: of the column: the text `granted`, else `denied`.
+        now_ms: the moment at which it is asked for.
+    """
+    told = f"CASE WHEN ({_state(consent, sql)}) = 1 THEN 'granted' ELSE 'denied' END"
+    columns = ", ".join((*names, f"{sql.cast(told, sql.text)} AS {sql.quote(name)}"))
+    return f"SELECT {columns} FROM {_consented(model_sql, sql, consent, now_ms)}"
+
+
+def _consented(model_sql: str, sql: SqlDialect, consent: Consent | None, now_ms: int) -> str:
+    model = f"({model_sql}) AS mf_model"
+    if consent is None or consent.table is None:
+        return model
+    table = consent.table
+    key = subject_text(sql, sql.quote(table.matches.name), table.matches.arrow_type)
+    return (
+        f"{model} LEFT JOIN ({latest_events(table, sql, now_ms * 1000)}) AS mf_consent "
+        f"ON mf_consent.{_SUBJECT} = {key}"
+    )
+
+
+def _state(consent: Consent | None, sql: SqlDialect) -> str:
     if consent is None:
         return "1"
     if consent.column is None:

@@ -18,6 +18,7 @@ from mayfly.domain.approval import Compiled
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.settings import ModelSettings, Project, SyncSettings
+from mayfly.planning.consent import told_model
 from mayfly.planning.lineage import Origins, lineage_of, tables_in
 from mayfly.planning.model_sql import (
     NamesBehind,
@@ -76,13 +77,30 @@ class _Compiler:
 
     def model_sql(self) -> str:
         """One SELECT over the allowed columns only."""
-        names = list(self.model.columns)
-        names += [c for c in self._bound() if c not in names]
+        names = self._read()
         columns = ", ".join(self.r.dialect.quote(n) for n in names)
         relation = _relation(self.model, self.r.source)
         where = self._where()
         rows = f" WHERE {where}" if where else ""
         return self.r.dialect.model(f"SELECT {columns} FROM {relation}{rows}")
+
+    def _read(self) -> list[str]:
+        """Columns that are read."""
+        return list(dict.fromkeys([*self.model.read_columns, *self._bound()]))
+
+    def _with_told(self, sql: str, infos: dict[str, ColumnInfo]) -> str:
+        """The model with what consent to some purposes is, which its columns do not have: the text
+        `granted` or `denied`.
+        """
+        names = [self.r.dialect.quote(n) for n in self._read()]
+        for name, column in self.model.columns.items():
+            if column.tells is None or name not in self.sync.mapping.values():
+                continue
+            consent = bind_consent(self.r, self.model.consent[column.tells], infos, self.found)
+            sql = told_model(sql, names, self.r.dialect, consent, name=name, now_ms=self.r.now_ms)
+            names.append(self.r.dialect.quote(name))
+            infos[name] = ColumnInfo(name=name, sql_type="consent", arrow_type=pa.string())
+        return sql
 
     def _where(self) -> str | None:
         """The filter of the model's rows."""
@@ -99,7 +117,7 @@ class _Compiler:
 
     def _behind(self) -> tuple[ViewsFound, Mapping[str, Origins]]:
         """The views below the model, and what each of its columns is made of."""
-        names, written = [*self.model.columns, *self._bound()], self.model.sql
+        names, written = self._read(), self.model.sql
         told = [b.table.name for b in self.model.consent.values() if b.table is not None]
         if self.model.table is not None:
             views = find_views(self.r.source, [self.model.table, *told])
@@ -133,6 +151,7 @@ class _Compiler:
         with _named(self.sync.model):
             sql = self.model_sql()
         infos = self._described(sql)
+        sql = self._with_told(sql, infos)
         views, lineage = self._behind()
         typer = FieldTyper(
             r=self.r,
@@ -221,8 +240,7 @@ class _Compiler:
             return []
         relation = self.r.source.relation(*self.model.table)
         has = {c.name.casefold() for c in self.r.source.describe(f"SELECT * FROM {relation}")}
-        wanted = dict.fromkeys([*self.model.columns, *self._bound()])
-        return [name for name in wanted if name.casefold() not in has]
+        return [name for name in self._read() if name.casefold() not in has]
 
     def _uses(self, infos: Mapping[str, ColumnInfo]) -> list[RuleUse]:
         """Every rule this sync would have the source's server compute."""

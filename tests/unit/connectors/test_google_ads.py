@@ -807,5 +807,6 @@ def test_the_specification_says_what_the_connector_has() -> None:
         "regionCode",
         "postalCode",
         "mobileIds",
+        "adPersonalization",
     }
     assert all(f.shape or f.name == "mobileIds" for f in SPEC.fields if f.form is Form.CLEAR)

@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mayfly.connectors.json_columns import Items, Object, array_of, plain, rows_of, text
+from mayfly.connectors.json_columns import Constant, Items, Object, array_of, plain, rows_of, text
 from mayfly.domain.errors import ConfigError, ContractError, IntegrityError
 from mayfly.ports.destination import FieldSpec, RequestLimits
 from mayfly.privacy.gate import Form, ProtectedBatch
@@ -53,10 +53,19 @@ FIELDS = (
         identifier=True,
     ),
     FieldSpec(name="userId", kind="opaque_id", form=Form.PSEUDONYM, identifier=True),
+    FieldSpec(
+        name="adPersonalization",
+        kind="none",
+        form=Form.CLEAR,
+        shape="(granted|denied)",
+        sample="denied",
+    ),
 )
 LIMITS = RequestLimits(rows_max=10_000, bytes_max=8_000_000)
 ADDRESS = ("givenName", "familyName", "regionCode", "postalCode")
 IDENTIFIERS = frozenset(f.name for f in FIELDS if f.identifier)
+_STATED = "adPersonalization"
+"""No property of a person's, and of any kind of list: what they said of ads made for them."""
 _FORMS = {f.name: f.form for f in FIELDS}
 _FALSE, _NO_BYTES = pa.scalar(False, pa.bool_()), pa.scalar(0, pa.int32())
 
@@ -81,7 +90,7 @@ def kind_of(fields: Collection[str]) -> Kind:
     for name in fields:
         if name not in _FORMS:
             raise ConfigError("unknown_field", f"Google has no field {name}.")
-    kinds = sorted({_KINDS.get(name, Kind.CONTACT) for name in fields})
+    kinds = sorted({_KINDS.get(name, Kind.CONTACT) for name in fields if name != _STATED})
     if len(kinds) > 1:
         raise ConfigError("kinds_mixed", mixed(fields))
     return kinds[0] if kinds else Kind.CONTACT
@@ -90,7 +99,7 @@ def kind_of(fields: Collection[str]) -> Kind:
 def mixed(fields: Collection[str]) -> str:
     """What is said of fields of several kinds; empty where they have one."""
     alone = [name for name in _KINDS if name in fields]
-    if not alone or set(fields) == set(alone[:1]):
+    if not alone or set(fields) - {_STATED} == set(alone[:1]):
         return ""
     return (
         f"Google takes {' and '.join(alone)} only by itself: map it alone, in a sync with an "
@@ -214,16 +223,25 @@ def _shape(table: pa.Table) -> Object:
     """How a row looks as a member: what it has no value for is left out."""
     cells = {n: text(table.column(n)) for n in table.column_names if _FORMS[n] is Form.CLEAR}
     cells |= {n: plain(table.column(n)) for n in table.column_names if n not in cells}
+    said = {"consent": _said(table)} if cells.pop(_STATED, None) else {}
     match kind_of(table.column_names):
         case Kind.MOBILE:
-            return Object({"mobileData": Object({"mobileIds": Items([cells["mobileIds"]])})})
+            ids = Object({"mobileIds": Items([cells["mobileIds"]])})
+            return Object({"mobileData": ids, **said})
         case Kind.USER:
-            return Object({"userIdData": Object({"userId": cells["userId"]})})
+            return Object({"userIdData": Object({"userId": cells["userId"]}), **said})
     contacts = [Object({n: c}) for n, c in cells.items() if n not in ADDRESS]
     if set(ADDRESS) <= set(cells):
         address = Object({n: cells[n] for n in ADDRESS}, is_whole=True)
         contacts.append(Object({"address": address}))
-    return Object({"userData": Object({"userIdentifiers": Items(contacts)})})
+    return Object({"userData": Object({"userIdentifiers": Items(contacts)}), **said})
+
+
+def _said(table: pa.Table) -> Object:
+    """One member's consent, in place of the request's. Whoever is sent agreed to that."""
+    agreed = pc.fill_null(pc.equal(table.column(_STATED), "granted"), _FALSE)
+    personal = pc.if_else(agreed, "CONSENT_GRANTED", "CONSENT_DENIED")
+    return Object({"adUserData": Constant("CONSENT_GRANTED"), "adPersonalization": plain(personal)})
 
 
 def refusals(

@@ -40,7 +40,7 @@ EVENT = (
     plain("action_source", "|".join(ACTION_SOURCES), sample="other"),
     plain("event_source_url", PAGE_ADDRESS, kind="url_pii"),
     plain("opt_out", "true|false", sample="true"),
-    plain("limited_data_use", "true|false", sample="true"),
+    plain("limited_data_use", "true|false|granted|denied", sample="true"),
 )
 USER = (
     _digest("em", "email", "email", identifier=True),

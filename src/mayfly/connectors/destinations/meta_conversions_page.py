@@ -46,7 +46,8 @@ syncs:
         "**Consent.** Only rows whose consent for the sync's purpose is granted are sent. They are "
         "sent with `data_processing_options: []` where `full_use` lists that purpose; else with "
         '`["LDU"]`, country 0 and state 0, by which Meta finds out where the person is. A column '
-        "mapped to `limited_data_use` (true or false) asks for it row by row; one mapped to "
+        "mapped to `limited_data_use` asks for it row by row (true or false; or `consent.PURPOSE`, "
+        "which asks for it where that purpose is not granted); one mapped to "
         "`opt_out` keeps events from the delivery of ads. Unknown counts as true in both.",
         "**What must be there.** `event_name`, `event_time`, `event_id`, `action_source`; of "
         "`website` also `event_source_url` (without a query: cut it off in the model's SQL) and "

@@ -258,7 +258,8 @@ syncs:
         "is of UTC. What lies more than 5 minutes ahead is rejected unsent: `event_in_future`.",
         "**Consent.** Only rows whose consent for the sync's purpose is granted are sent. "
         "`limited_data_use` is false where `full_use` lists that purpose, else true; a column "
-        "mapped to it (true or false) asks for it row by row, and unknown counts as true.",
+        "mapped to it asks for it row by row (true or false; or `consent.PURPOSE`, which asks for "
+        "it where that purpose is not granted), and unknown counts as true.",
         "**Who.** `email`, `phone`, `external_id`, `ttclid`, `ttp`, or `ip` and `user_agent` "
         "together; else a row is rejected unsent: `no_identifier`. Phones are hashed with `+`, "
         "other than in audiences. `page_url` goes without a query: cut it off in the model's SQL.",

@@ -35,7 +35,7 @@ FIELDS = (
     plain("event", "[A-Za-z][A-Za-z0-9_ -]{0,49}", sample="MayflyTest"),
     plain("event_time", MOMENT_SHAPE, sample="{now}"),
     plain("event_id", "[A-Za-z0-9_.:/-]{1,128}", sample="mayfly-test-{now}-{n}"),
-    plain("limited_data_use", "true|false", sample="true"),
+    plain("limited_data_use", "true|false|granted|denied", sample="true"),
     _digest("email", "email", "email"),
     _digest("phone", "phone", "events_phone"),
     _digest("external_id", "opaque_id", "external_id"),
