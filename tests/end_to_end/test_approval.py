@@ -187,6 +187,10 @@ def test_a_third_party_gets_no_class_that_nobody_declared(tmp_path: Path) -> Non
     assert third_party(tmp_path / "b", bare, number) == [closed]
     reasoned = bare.replace("{minimum", "{class: none, reason: five digits, minimum")
     assert third_party(tmp_path / "c", reasoned, number) == [waits]
+    hidden = "{id: {rule: pseudonym}, score: {rule: pseudonym}}"
+    assert third_party(tmp_path / "d", hidden, "email") == [waits]
+    project = load(tmp_path / "d").app
+    assert project.compile(project.project.syncs["to_shared"], run="plan").pinned.found == {}
 
 
 def test_what_was_rejected_does_not_run(tmp_path: Path) -> None:

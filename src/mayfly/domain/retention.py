@@ -361,7 +361,7 @@ _FILES = (
     _file(
         "approvals.lock",
         RetentionClass.METADATA,
-        "fingerprints of approvals, ids of who approved",
+        "fingerprints of approvals, ids of who approved; names, keys, signatures of people",
         _WITH_WORKSPACE,
     ),
     _file(".approvals.lock.part", RetentionClass.TEMPORARY, "the same, being written", _WRITTEN),

@@ -17,6 +17,7 @@ ROW = "*"
 UNALIGNED = "?"
 """In place of a column: some column, and which one depends on the order of the table's."""
 _ROUNDS = 8
+_ODD = (RecursionError, AttributeError, LookupError, TypeError)
 
 
 class Origin(NamedTuple):
@@ -373,7 +374,8 @@ class _Resolver:
             return _Opaque(self._origins(node.this, env, scope))
         if isinstance(node, exp.Table):
             if not isinstance(node.this, exp.Identifier):
-                return _Opaque(self._origins(node.this, env, scope))
+                inside = list(node.iter_expressions())
+                return _Opaque(self._origins_of(inside, env, scope))
             return self._table(node, env)
         if isinstance(node, exp.Values):
             return _Opaque(self._origins_of(node.expressions, env, scope))
@@ -456,5 +458,6 @@ def lineage_of(
             shown = ".".join(part for part in model if part)
             relation = resolver.view(model) or _Base(shown)
         return {name: relation.column(name) for name in names}
-    except RecursionError:
+    except _ODD:
+        # Whatever the parser made of it: everything may be in each of them.
         return {name: frozenset({Origin("", ROW)}) for name in names}

@@ -104,7 +104,9 @@ class FieldTyper:
             found = declared.form is Form.CLEAR and judged.by == "values"
             return self._declared(declared, info, self._noted(judged) if found else column)
         if self.external:
-            return self._typed(name, info, self._noted(judged))
+            # A pseudonym says nothing, whatever it is made of.
+            open_ = column.rule != "pseudonym"
+            return self._typed(name, info, self._noted(judged) if open_ else judged)
         return self._internal(name, info, judged)
 
     def _verdicts(self, info: ColumnInfo) -> Verdicts:

@@ -47,6 +47,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "SELECT score FROM (SELECT max(email) FROM c) t",
         ["c.email"],
     ),
+    "rows of functions": ("SELECT x AS score FROM c, ROWS FROM (f(c.email)) AS t(x)", ["c.email"]),
     "an unnested list": ("SELECT u.x AS score FROM c, unnest(c.emails) AS u(x)", ["c.emails"]),
 }
 DUCKDB = {
@@ -101,6 +102,13 @@ def test_names_are_those_that_the_engine_knows() -> None:
     """PostgreSQL reads what is not quoted in small letters."""
     assert of('SELECT EMAIL AS Score FROM "C"') == ["C.email"]
     assert of('SELECT "EMAIL" AS score FROM c') == ["c.EMAIL"]
+
+
+def test_what_cannot_be_followed_counts_as_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shape that the parser makes of a new syntax neither stops a run nor lets anything pass."""
+    query = parsed("SELECT email AS score FROM c", "duckdb")
+    monkeypatch.setattr(query, "args", {"expressions": None, "from_": object()})
+    assert sorted(map(str, lineage_of(query, ["score"], {})["score"])) == [".*"]
 
 
 WRAPPED = st.lists(
