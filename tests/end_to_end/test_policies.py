@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ models:
     primary_key: [id]
     policy: allow_all
     blocked: [ssn]
-    columns: {id: {}, mail: {rule: pseudonym}}
+    columns: {id: {}, mail: {%s}}
     %s
 destinations:
   own: {type: duckdb, path: own.duckdb, kind: internal, owner: Data, reason: ours}
@@ -53,8 +54,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def _write(root: Path, where: str = "") -> None:
-    (root / "mayfly.yml").write_text(PROJECT % where, encoding="utf-8")
+def _write(root: Path, where: str = "", mail: str = "rule: pseudonym") -> None:
+    (root / "mayfly.yml").write_text(PROJECT % (mail, where), encoding="utf-8")
 
 
 def _call(*words: str) -> tuple[int, dict[str, Any]]:
@@ -109,3 +110,21 @@ def test_a_filter_leaves_rows_out_and_is_pinned(shop: Path) -> None:
     refused = CliRunner().invoke(app, ["plan"]).exception
     assert isinstance(refused, PolicyError)
     assert refused.code == "model_sql_where"
+
+
+def test_a_column_leaves_hashed_where_its_class_has_a_match_hash(shop: Path) -> None:
+    """As SHA-256 of what is normalised; a class that has none is refused, not sent in clear."""
+    _write(shop, mail="class: email, rule: match")
+    text = (shop / "mayfly.yml").read_text(encoding="utf-8")
+    (shop / "mayfly.yml").write_text(text.replace("id: {}", "id: {rule: match}"), "utf-8")
+    assert CliRunner().invoke(app, ["init"]).exit_code == 0
+    refusals = _call("plan")[1]["syncs"][0]["refusals"]
+    assert ("match_without_class", "id") in [(r["code"], r["column"]) for r in refusals]
+    _write(shop, mail="class: email, rule: match")
+    assert _call("approve", "--all")[0] == 0
+    assert _call("run")[0] == 0
+    with duckdb.connect(str(shop / "own.duckdb"), read_only=True) as con:
+        rows = dict(con.sql("SELECT id, mail FROM people").fetchall())
+    wanted = {n: hashlib.sha256(f"a{n}@example.com".encode()) for n in range(4)}
+    for n, digest in wanted.items():
+        assert rows[n] in (digest.hexdigest(), digest.digest())

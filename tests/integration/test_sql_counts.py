@@ -193,7 +193,7 @@ def test_columns_of_forms_are_told_by_counts_alone() -> None:
     sql, missed, mistaken = DuckdbDialect(), [], []
     told = 0
     with duckdb.connect() as connection:
-        for case in cases(LOCALES[:2], rows=120)[::4]:
+        for case in cases(LOCALES[:2], rows=120)[::8]:
             kind = case.values.type
             connection.register("t", pa.table({"v": case.values}))
             columns = [CountedColumn(sql='"v"', kind=kind)]
@@ -206,7 +206,7 @@ def test_columns_of_forms_are_told_by_counts_alone() -> None:
                 missed.append((case.name, case.cls, found))
             if case.cls in ("none", "opaque_id", "hashed") and found in _TOLD - {case.cls}:
                 mistaken.append((case.name, case.cls, found))
-    assert told > 15
+    assert told > 6
     assert mistaken == []
     assert [m for m in missed if m[1:] != ("phone", "none")] == []
     assert len(missed) <= 1

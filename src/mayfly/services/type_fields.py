@@ -27,6 +27,11 @@ from mayfly.services.compiled_sync import ColumnPlan, CompileRequest, Refusal
 from mayfly.services.suggest_rule import Suggestion, suggest
 
 MADID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_MATCHED = {
+    **{c: c for c in ("email", "phone", "first_name", "last_name", "city", "country", "gender")},
+    "region": "state",
+    "postal_code": "zip",
+}
 _SHAPES = {"country": "[A-Za-z]{2}", "postal_code": "[0-9A-Za-z -]{2,10}", "device_id": MADID}
 
 
@@ -307,11 +312,30 @@ class FieldTyper:
 
     def _internal(
         self, name: str, info: ColumnInfo, column: ColumnSettings
-    ) -> tuple[PlanField, GateField]:
+    ) -> tuple[PlanField, GateField] | None:
         if column.rule == "pseudonym":
             return self._pseudonym(name, info, column)
+        if column.rule == "match":
+            return self._hashed(name, info, column)
         self._bill(info, _shown_class(column), "clear", name)
         return self._clear(name, info), GateField(name=name, form=Form.CLEAR, shape="any")
+
+    def _hashed(
+        self, name: str, info: ColumnInfo, column: ColumnSettings
+    ) -> tuple[PlanField, GateField] | None:
+        """A match hash in a table of one's own, as Meta's fields of that class have it."""
+        rule = _MATCHED.get(str(column.cls))
+        if rule is None:
+            self.found.refuse(
+                "match_without_class",
+                f"Column {info.name} has no class that a match hash is defined for: declare one of "
+                f"{', '.join(_MATCHED)}, or use `rule: pseudonym`.",
+                info.name,
+            )
+            return None
+        kind = str(column.cls)
+        spec = FieldSpec(name=name, kind=kind, form=Form.DIGEST, rule=("meta", rule))
+        return self._digest(spec, info, column)
 
     def _refuse_closed(self, info: ColumnInfo, column: ColumnSettings) -> None:
         if isinstance(column, Judged) and column.by:
