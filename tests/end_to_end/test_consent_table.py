@@ -306,3 +306,38 @@ def test_a_column_may_say_since_when(tmp_path: Path, sandbox: SandboxServer) -> 
     told = ended["withdrawal_seconds"]
     assert (told["answered"], ended["rows"]["removed"]) == (1, 2)
     assert 18_000 <= told["max"] < 18_600
+
+
+@pytest.mark.parametrize(
+    ("written", "refused"),
+    [
+        ("TRUE AS ads", True),
+        ("CASE WHEN 1 = 1 THEN TRUE END AS ads", True),
+        ("ads", False),
+        ("id > 0 AS ads", False),
+        ("EXISTS (SELECT 1 FROM consents c WHERE c.person = id) AS ads", False),
+        ("(SELECT count(*) > 0 FROM consents) AS ads", False),
+    ],
+)
+def test_a_model_that_writes_the_answer_itself_needs_a_word(
+    tmp_path: Path, sandbox: SandboxServer, written: str, refused: bool
+) -> None:
+    """Of one row, too."""
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute(MADE[1])
+        connection.execute(
+            "CREATE TABLE people AS SELECT 1 AS id, 'p1@example.com' AS email, TRUE AS ads"
+        )
+    before, _, after = FILES.partition("        table:\n")
+    after = after.partition("destinations:")[2]
+    bound = "        column: ads\n        equals: true\n"
+    text = f"{before}{bound}destinations:{after}".replace(
+        "    table: people\n", f'    sql: "SELECT id, email, {written} FROM people"\n'
+    )
+    project = begin(tmp_path, "{type: duckdb, path: shop.duckdb}", sandbox.url, text)
+    assert (("consent_constant", "ads") in refusals(project)) is refused
+    assert project.run().exit_code == (3 if refused else 0)
+    word = "        constant: the list is of members\n"
+    path = tmp_path / "mayfly.yml"
+    path.write_text(path.read_text().replace(bound, f"{bound}{word}"))
+    assert approved(tmp_path).run().exit_code == 0

@@ -50,6 +50,19 @@ class ViewQuery:
     schema: str | None = None
 
 
+_READS = (exp.Column, exp.Query, exp.Exists, exp.AggFunc, exp.Window, exp.Star)
+
+
+def is_constant(query: exp.Expr, name: str) -> bool:
+    """Whether a query says of a column of its own that it is the same in every row; what it takes
+    from elsewhere is not followed.
+    """
+    if not isinstance(query, exp.Select):
+        return False
+    made = [e for e in query.expressions if e.alias_or_name.casefold() == name.casefold()]
+    return bool(made) and not any(e.find(*_READS) for e in made)
+
+
 class Relation(Protocol):
     """Something with columns."""
 

@@ -17,9 +17,9 @@ import pyarrow as pa
 from mayfly.domain.approval import Compiled
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ConfigError, PolicyError
-from mayfly.domain.settings import ModelSettings, Project, SyncSettings
+from mayfly.domain.settings import ConsentBinding, ModelSettings, Project, SyncSettings
 from mayfly.planning.consent import told_model
-from mayfly.planning.lineage import Origins, lineage_of, tables_in
+from mayfly.planning.lineage import Origins, is_constant, lineage_of, tables_in
 from mayfly.planning.model_sql import (
     NamesBehind,
     check_model_sql,
@@ -299,7 +299,23 @@ class _Compiler:
                     f"model binds to a consent column or table.",
                 )
             return None
+        self._refuse_constant(binding)
         return bind_consent(self.r, binding, infos, self.found)
+
+    def _refuse_constant(self, binding: ConsentBinding) -> None:
+        """Where the model's SQL writes the answer itself, of however few rows."""
+        written = self.model.sql
+        bound = binding.constant is not None or binding.table is not None
+        if not self.external or written is None or binding.column is None or bound:
+            return
+        if is_constant(parsed(written, self.r.source.dialect), binding.column):
+            self.found.refuse(
+                "consent_constant",
+                "The model's SQL writes one value into every row of the column that states "
+                "consent. Bind what people answered; or say why it may, under `constant` of the "
+                "binding.",
+                binding.column,
+            )
 
     def _key(self, info: ColumnInfo) -> KeyColumn:
         try:
