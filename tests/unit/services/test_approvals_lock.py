@@ -10,13 +10,19 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mayfly.domain.errors import ConfigError
 from mayfly.services.approvals_lock import (
     LOCK_FILE,
+    Asked,
     Locked,
+    LockFile,
+    PeopleLine,
     changing_lock,
     read_lock,
+    read_lock_file,
     write_lock,
 )
 
@@ -28,6 +34,62 @@ print("ready", flush=True)
 with changing_lock(Path(sys.argv[1])) as lock:
     lock["two", "dev"] = Locked("2" * 64, "other")
 """
+
+
+TEXTS = st.text(max_size=8)
+LOCKED = st.builds(
+    Locked,
+    TEXTS,
+    **dict.fromkeys(("actor", "author", "asked_on", "requested", "approved"), TEXTS),
+    asked=st.none()
+    | st.builds(Asked, **dict.fromkeys(("fingerprint", "author", "asked_on", "signature"), TEXTS)),
+)
+LISTED = st.builds(
+    PeopleLine,
+    people=st.dictionaries(TEXTS, st.lists(TEXTS, max_size=2), max_size=2),
+    **dict.fromkeys(("digest", "before", "author", "requested", "actor", "approved"), TEXTS),
+)
+
+
+@given(
+    syncs=st.dictionaries(st.tuples(TEXTS, TEXTS), LOCKED, max_size=3),
+    people=st.lists(LISTED, max_size=3),
+)
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory,
+    syncs: dict[tuple[str, str], Locked],
+    people: list[PeopleLine],
+) -> None:
+    """Approvals, requests, signatures and lists of people; to change a sync keeps the lists."""
+    root = tmp_path_factory.mktemp("lock")
+    write_lock(root, syncs, people)
+    assert read_lock_file(root) == LockFile(syncs=syncs, people=people)
+    with changing_lock(root) as lock:
+        lock.clear()
+    assert read_lock_file(root) == LockFile(people=people)
+
+
+def test_a_line_of_one_member_is_as_it_was(tmp_path: Path) -> None:
+    """What two people have is written only where there are two."""
+    write_lock(tmp_path, {("a", "dev"): Locked("f", "ops")})
+    [_, line] = (tmp_path / LOCK_FILE).read_text("utf-8").splitlines()
+    assert line == '{"actor": "ops", "fingerprint": "f", "sync": "a", "target": "dev"}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"people": 5}',
+        '{"people": ["a"]}',
+        '{"sync": "a", "target": "dev", "fingerprint": "f", "request": 5}',
+        '{"sync": "a", "target": "dev", "fingerprint": "f", "request": {"author": "a"}}',
+    ],
+)
+def test_half_a_proof_is_no_line(tmp_path: Path, line: str) -> None:
+    """A request or a list that is not whole is not read past."""
+    (tmp_path / LOCK_FILE).write_text(line + "\n", "utf-8")
+    with pytest.raises(ConfigError, match="approvals_lock_unreadable"):
+        read_lock_file(tmp_path)
 
 
 def test_another_process_waits_and_adds_to_what_it_finds(tmp_path: Path) -> None:
