@@ -261,17 +261,25 @@ class Project:
             return disconnect(self.app, name)
 
     def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
-        """Add to, remove from or count the suppression list."""
+        """Add to, remove from or count the suppression list.
+
+        `up_to_date` is false, and there, while it lacks what is on record.
+        """
         store = self.app.store
         if act == "list":
             return suppressions.listing(store)
         with self._act():
+            recorded = self.app.recorded_list()
+            if act == "remove":
+                # Of a list that lacks people nobody can say who else may be taken off.
+                recorded.require_current()
             entries = suppressions.entries_of(
                 lines,
                 key=self.app.keyring.key("suppression"),
                 canonical=suppressions.canonical_of,
             )
-            return suppressions.change(store, act, entries, self.app.clock.now())
+            changed = suppressions.change(store, act, entries, self.app.clock.now())
+            return changed if recorded.settle_if_current() else {**changed, "up_to_date": False}
 
     def runs(self, limit: int = 20) -> dict[str, Any]:
         """Past runs, newest first."""

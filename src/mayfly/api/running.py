@@ -263,6 +263,8 @@ def _advance(
     if refused is not None:
         raise refused
     _require_approved(app, compiled, dry=asked.dry_run)
+    if not asked.dry_run:
+        app.recorded_list().settle()
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")

@@ -74,11 +74,12 @@ from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.anchor import Anchoring
 from mayfly.services.classify_table import free_text_models, looks_of, rows_of_query
 from mayfly.services.compile_sync import compile_sync, every_column, model_query, state_identity
-from mayfly.services.compiled_sync import CompiledSync, CompileRequest
+from mayfly.services.compiled_sync import CompiledSync, CompileRequest, Refusal
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
 from mayfly.services.probe_source import probe_source
+from mayfly.services.settle_list import RecordedList
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
@@ -195,8 +196,16 @@ class App:
             full_refresh=full_refresh,
             renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
             now_ms=self.clock.now_ms(),
-            refusals=refusals(settings, sync),
+            refusals=(*refusals(settings, sync), *(self._outdated() if run != APPROVING else ())),
         )
+
+    def _outdated(self) -> tuple[Refusal, ...]:
+        """Why nothing may be sent by the suppression list that the store has."""
+        try:
+            self.recorded_list().require_current()
+        except PolicyError as error:
+            return (Refusal(code=error.code, column=None, message=f"{error.message} {error.hint}"),)
+        return ()
 
     def _look(self, request: CompileRequest) -> None:
         """Have the values of a sync's model looked at, as far as its source lets them."""
@@ -317,6 +326,10 @@ class App:
         settings = self.project.anchors[name]
         with allow_hosts(anchor_hosts(self.project, settings)):
             yield open_anchor(self.project, settings, self.workspace_id)
+
+    def recorded_list(self) -> RecordedList:
+        """The suppression list, in store and ledger."""
+        return RecordedList(store=self.store, ledger=self.ledger, entry=self.workspace_entry)
 
     def require_clock(self) -> None:
         """Refuse an act while the machine's clock stands before what is on record.

@@ -57,6 +57,10 @@ def _act(act: str, project: Path, target: str, output: Output) -> None:
     loaded = load(project, target=target)
     document = loaded.suppress(act, lines)
     tell_act(loaded)
-    shown = [f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok", "kinds")]
+    shown = [
+        f"{k}: {v}" for k, v in document.items() if k not in ("schema", "ok", "kinds", "up_to_date")
+    ]
     shown += [f"  {kind}: {count:,}" for kind, count in document.get("kinds", {}).items()]
+    if not document.get("up_to_date", True):
+        shown.append("The list still lacks people who are on record: no sync runs yet.")
     print_result(output, document, shown)

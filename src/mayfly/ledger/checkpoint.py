@@ -1,6 +1,7 @@
 """Checkpoints: the signed head of a ledger, as a C2SP tlog-checkpoint signed note.
 
-The note's text is the origin, the number of entries and the base64 root, one a line; after an
+The note's text is the origin, the number of entries and the base64 root, one a line, and from the
+first suppression on the head of that list; after an
 empty line follow signature lines. We sign with Ed25519. Signatures by other keys, such as a
 witness's, may stand beside ours and are passed over.
 """
@@ -24,6 +25,24 @@ _ED25519 = b"\x01"
 _ORIGIN = re.compile(r"[A-Za-z0-9_.:/=-]{1,128}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _TEXT_CHARACTERS_MAX = 16_384
+_SUPPRESSION = "suppression "
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListHead:
+    """What a suppression list is told by, and nobody on it.
+
+    Args:
+        count: of its digests, each once.
+        root: Merkle root over them in their order as bytes, 32 bytes.
+    """
+
+    count: int
+    root: bytes
+
+    def to_line(self) -> str:
+        """As a checkpoint states it, without the line's end."""
+        return f"{_SUPPRESSION}{self.count} {base64.b64encode(self.root).decode()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +53,13 @@ class Checkpoint:
         origin: which ledger this is.
         size: number of entries.
         root: Merkle root over them, 32 bytes.
+        suppression: head of the suppression list then; None before there was any.
     """
 
     origin: str
     size: int
     root: bytes
+    suppression: ListHead | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +104,19 @@ class Signer:
         """The public half."""
         return VerifierKey(origin=self.origin, public_key=self.private_key.public_key())
 
-    def checkpoint(self, size: int, root: bytes) -> str:
+    def checkpoint(self, size: int, root: bytes, suppression: ListHead | None = None) -> str:
         """A signed checkpoint of this ledger."""
-        return make_checkpoint(self.origin, size, root, self.private_key)
+        return make_checkpoint(self.origin, size, root, self.private_key, suppression=suppression)
 
 
-def make_checkpoint(origin: str, size: int, root: bytes, private_key: Ed25519PrivateKey) -> str:
+def make_checkpoint(
+    origin: str,
+    size: int,
+    root: bytes,
+    private_key: Ed25519PrivateKey,
+    *,
+    suppression: ListHead | None = None,
+) -> str:
     """The signed note over one head, its last line ended.
 
     Raises:
@@ -99,6 +127,8 @@ def make_checkpoint(origin: str, size: int, root: bytes, private_key: Ed25519Pri
     if size < 0 or len(root) != 32:
         raise ValueError("a checkpoint needs a size of 0 or more and a root of 32 bytes")
     text = f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+    if suppression is not None:
+        text += f"{suppression.to_line()}\n"
     key = VerifierKey(origin=origin, public_key=private_key.public_key())
     signature = base64.b64encode(key.key_id + private_key.sign(text.encode())).decode()
     return f"{text}\n\u2014 {origin} {signature}\n"
@@ -167,7 +197,20 @@ def _parse(note: str) -> tuple[Checkpoint, str, list[tuple[str, bytes]]]:
     if len(root) != 32:
         raise _malformed()
     signatures = [_signature(line) for line in tail[:-1].split("\n")]
-    return Checkpoint(origin=origin, size=int(size), root=root), text + "\n", signatures
+    listed = [_list_head(line) for line in lines[3:] if line.startswith(_SUPPRESSION)]
+    if len(listed) > 1:
+        raise _malformed()
+    head = Checkpoint(
+        origin=origin, size=int(size), root=root, suppression=listed[0] if listed else None
+    )
+    return head, text + "\n", signatures
+
+
+def _list_head(line: str) -> ListHead:
+    count, _, root = line.removeprefix(_SUPPRESSION).partition(" ")
+    if not _SIZE.fullmatch(count) or len(decoded := _decode(root)) != 32:
+        raise _malformed()
+    return ListHead(count=int(count), root=decoded)
 
 
 def _signature(line: str) -> tuple[str, bytes]:

@@ -19,6 +19,7 @@ from mayfly.domain.errors import IntegrityError
 
 _TEXT = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
 _AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_ROOT = re.compile(r"[0-9a-f]{64}")
 _NO_IDENTIFIER = re.compile(r"[^A-Za-z0-9_.:/+=-]")
 _COUNT_MAX = 2**53 - 1  # the largest integer that canonical JSON carries exactly
 _TEXT_FIELDS = (
@@ -42,6 +43,7 @@ class EntryType(StrEnum):
     EXPIRED = "expired"  # it was, undelivered, when its time was over
     REWRAPPED = "rewrapped"  # keys that wait are about to be wrapped under another version
     KEK_DESTROYED = "kek_destroyed"  # a version of the key encryption key was
+    SUPPRESSION = "suppression"  # the suppression list is another: its count and its root
 
 
 KEY_DESTROYED = "key_destroyed"
@@ -121,6 +123,8 @@ class Entry:
             raise ValueError("entry field run must name the run")
         if self.type is EntryType.DELIVERED and self.batch is None:
             raise ValueError("entry field batch must name the delivered batch")
+        if self.type is EntryType.SUPPRESSION and not _ROOT.fullmatch(self.reason):
+            raise ValueError("entry field reason must be the root of the list in hex")
 
     def placed(self, *, seq: int, at: datetime) -> Entry:
         """A copy with its position and time.

@@ -8,17 +8,25 @@ of the ledger, signed again, is the one that was signed when the ledger ended th
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from mayfly.domain.errors import UsageError
-from mayfly.ledger.checkpoint import Signer
+from mayfly.ledger.checkpoint import ListHead, Signer
 from mayfly.ledger.merkle import consistency_proof, inclusion_proof, root
 
 SCHEMA = "mayfly/proof/1"
 
 
-def prove_consistency(leaves: Sequence[bytes], *, old_size: int, signer: Signer) -> dict[str, Any]:
+Listed = Mapping[int, ListHead]
+"""The suppression list's head from an entry on, by that entry's number."""
+_NEVER: Listed = MappingProxyType({})
+
+
+def prove_consistency(
+    leaves: Sequence[bytes], *, old_size: int, signer: Signer, listed: Listed = _NEVER
+) -> dict[str, Any]:
     """That the tree over the first `old_size` leaves is the beginning of that over all.
 
     Raises:
@@ -29,14 +37,14 @@ def prove_consistency(leaves: Sequence[bytes], *, old_size: int, signer: Signer)
     return {
         "schema": SCHEMA,
         "proof": "consistency",
-        "old_checkpoint": _checkpoint(leaves[:old_size], signer),
-        "checkpoint": _checkpoint(leaves, signer),
+        "old_checkpoint": _checkpoint(leaves[:old_size], signer, listed),
+        "checkpoint": _checkpoint(leaves, signer, listed),
         "hashes": _texts(consistency_proof(leaves, old_size)),
     }
 
 
 def prove_inclusion(
-    leaves: Sequence[bytes], *, index: int, line: bytes, signer: Signer
+    leaves: Sequence[bytes], *, index: int, line: bytes, signer: Signer, listed: Listed = _NEVER
 ) -> dict[str, Any]:
     """That a line is number `index`, from 0, of the tree over the leaves.
 
@@ -50,7 +58,7 @@ def prove_inclusion(
         "proof": "inclusion",
         "entry": line.decode("ascii"),
         "index": index,
-        "checkpoint": _checkpoint(leaves, signer),
+        "checkpoint": _checkpoint(leaves, signer, listed),
         "hashes": _texts(inclusion_proof(leaves, index)),
     }
 
@@ -64,8 +72,11 @@ def beyond_ledger(what: str, size: int) -> UsageError:
     )
 
 
-def _checkpoint(leaves: Sequence[bytes], signer: Signer) -> str:
-    return signer.checkpoint(len(leaves), root(leaves))
+def _checkpoint(leaves: Sequence[bytes], signer: Signer, listed: Listed) -> str:
+    """As it was signed when the ledger ended there."""
+    since = max((n for n in listed if n < len(leaves)), default=None)
+    head = None if since is None else listed[since]
+    return signer.checkpoint(len(leaves), root(leaves), head)
 
 
 def _texts(hashes: Sequence[bytes]) -> list[str]:

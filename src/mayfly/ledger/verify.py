@@ -48,6 +48,7 @@ _AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{
 _ORIGIN = re.compile(r"[A-Za-z0-9_.:/=-]{1,128}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _COUNT_MAX = 2**53 - 1
+_ROOT = re.compile(r"[0-9a-f]{64}")
 _PROOF = "mayfly/proof/1"
 _PROOF_FIELDS = {
     "consistency": {"schema", "proof", "old_checkpoint", "checkpoint", "hashes"},
@@ -56,7 +57,7 @@ _PROOF_FIELDS = {
 _OF_A_BATCH = ("held", "purged", "expired")
 _OF_A_STATE = ("state_dropped", "state_adopted")
 _TYPES = (
-    *("created", "delivered", "dropped", "refused", "rewrapped", "kek_destroyed"),
+    *("created", "delivered", "dropped", "refused", "rewrapped", "kek_destroyed", "suppression"),
     *_OF_A_STATE,
     *_OF_A_BATCH,
 )
@@ -299,10 +300,19 @@ class _Key:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _ListHead:
+    """How many digests are on the suppression list, and the root over them."""
+
+    count: int
+    root: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Head:
     origin: str
     size: int
     root: bytes
+    listed: _ListHead | None = None
 
     def to_dict(self) -> dict[str, str | int]:
         root = base64.b64encode(self.root).decode()
@@ -379,7 +389,19 @@ def _signed_head(data: bytes, key: _Key | None) -> _Head:
             signed = True
     if not signed:
         raise ValueError("not signed by the key")
-    return _Head(origin=origin, size=int(size), root=root)
+    listed = [_list_head(line) for line in lines[3:] if line.startswith("suppression ")]
+    if len(listed) > 1:
+        raise ValueError("two heads of one list")
+    return _Head(origin=origin, size=int(size), root=root, listed=listed[0] if listed else None)
+
+
+def _list_head(line: str) -> _ListHead:
+    """What a checkpoint says of the suppression list; ValueError where it is no head."""
+    _, count, text = line.split(" ")
+    root = base64.b64decode(text, validate=True)
+    if not _SIZE.fullmatch(count) or len(root) != 32:
+        raise ValueError("not a head of a list")
+    return _ListHead(count=int(count), root=root)
 
 
 def _is_proof(path: Path) -> bool:
@@ -478,7 +500,8 @@ def _compare_own(own: _Head | None, walk: _Walk, faults: _Faults) -> None:
     elif own.size < walk.lines:
         faults.inconsistent("entries_unsigned", own.size + 1)
     if own.size <= walk.lines and not walk.agrees(own):
-        faults.inconsistent("root_differs")
+        same_root = walk.roots[own.size][0] == own.root
+        faults.inconsistent("list_differs" if same_root else "root_differs")
 
 
 @dataclass(kw_only=True)
@@ -491,7 +514,8 @@ class _Walk:
     entries: int = 0
     newest: datetime | None = None
     peaks: list[bytes] = field(default_factory=list)
-    roots: dict[int, bytes] = field(default_factory=dict)
+    roots: dict[int, tuple[bytes, _ListHead | None]] = field(default_factory=dict)
+    listed: _ListHead | None = None
     runs: set[str] = field(default_factory=set)
     holding: set[str] = field(default_factory=set)
     held: int = 0
@@ -506,18 +530,20 @@ class _Walk:
             if line is None:
                 self.faults.inconsistent("line_torn", self.lines + 1)
                 continue
-            self._leaf(line)
             try:
                 entry = _parse_entry(line)
             except (ValueError, TypeError, RecursionError):
+                self._leaf(line)
                 self.faults.inconsistent("line_malformed", self.lines)
                 continue
+            self.listed = entry.listed or self.listed
+            self._leaf(line)
             self.entries += 1
             self._order(entry)
             self._pair(entry)
 
     def agrees(self, head: _Head | None) -> bool:
-        return head is not None and self.roots.get(head.size) == head.root
+        return head is not None and self.roots.get(head.size) == (head.root, head.listed)
 
     def close(self) -> None:
         """Count what is open at the last entry."""
@@ -544,7 +570,7 @@ class _Walk:
         node = hashlib.sha256(b"").digest() if not self.peaks else self.peaks[-1]
         for peak in reversed(self.peaks[:-1]):
             node = hashlib.sha256(b"\x01" + peak + node).digest()
-        self.roots[self.lines] = node
+        self.roots[self.lines] = node, self.listed
 
     def _order(self, entry: _Entry) -> None:
         if entry.seq != self.lines - 1:
@@ -586,6 +612,7 @@ class _Entry:
     at: datetime
     run: str
     batch: int | None
+    listed: _ListHead | None
 
 
 def _parse_entry(line: bytes) -> _Entry:
@@ -613,8 +640,13 @@ def _parse_entry(line: bytes) -> _Entry:
             raise ValueError("not a count")
     if (kind in (*_OF_A_RUN, "held") and not run) or (kind == "delivered" and batch is None):
         raise ValueError("a run or batch unnamed")
+    listed = None
+    if kind == "suppression":
+        if not _ROOT.fullmatch(document["reason"]):
+            raise ValueError("not a root")
+        listed = _ListHead(count=document["rows"], root=bytes.fromhex(document["reason"]))
     at = datetime.fromisoformat(document["at"])
-    return _Entry(seq=seq, type=kind, at=at, run=run, batch=batch)
+    return _Entry(seq=seq, type=kind, at=at, run=run, batch=batch, listed=listed)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:

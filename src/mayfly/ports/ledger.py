@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mayfly.ledger.checkpoint import ListHead
 from mayfly.ledger.entry import Entry
 
 
@@ -109,4 +110,25 @@ class Ledger(Protocol):
 
     def size(self) -> int:
         """Number of entries."""
+        ...
+
+
+class ListLedger(Protocol):
+    """The part of a ledger that records the suppression list."""
+
+    def settle_list(
+        self,
+        settle: Callable[[int, ListHead | None], Entry | None],
+        settled: Callable[[int], None],
+    ) -> None:
+        """Bring record and suppression list together, while nothing else is recorded.
+
+        Args:
+            settle: given how often the list was recorded, and its last head, the entry that is to
+                be recorded; None where there is nothing to record. What it raises is raised.
+            settled: told how often it is recorded after that.
+
+        Raises:
+            EngineError: as `append`.
+        """
         ...

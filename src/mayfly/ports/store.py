@@ -152,6 +152,12 @@ class Store(Protocol):
     def remove_suppressions(self, entries: Sequence[tuple[str, bytes]]) -> int:
         """Remove them; how many there were."""
 
+    def suppression_recorded(self) -> int:
+        """How often the ledger had recorded the list when this store last agreed with it."""
+
+    def note_suppression_recorded(self, times: int) -> None:
+        """Note that the store agrees with the ledger."""
+
     def suppression_counts(self) -> Mapping[str, int]:
         """Entries per kind."""
 

@@ -153,6 +153,8 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "end_outage": lambda s: s.end_outage("a", "dev"),
     "add_suppressions": lambda s: s.add_suppressions([entry("a")], NOW),
     "remove_suppressions": lambda s: s.remove_suppressions([entry("a")]),
+    "suppression_recorded": lambda s: s.suppression_recorded(),
+    "note_suppression_recorded": lambda s: s.note_suppression_recorded(1),
     "suppression_counts": lambda s: s.suppression_counts(),
     "suppression_forms": lambda s: s.suppression_forms(),
     "suppression_digests": lambda s: s.suppression_digests(),
@@ -455,6 +457,14 @@ class StoreContract:
         store.remove_suppressions([entry("a")])
         seen.append(world.open().suppression_version())
         assert len(set(seen)) == 3
+
+    def test_how_often_the_list_was_recorded_outlives_a_process(self, world: StoreWorld) -> None:
+        """Never, to begin with; changes of the list leave it."""
+        store = world.made()
+        assert store.suppression_recorded() == 0
+        store.note_suppression_recorded(3)
+        store.add_suppressions([entry("a")], NOW)
+        assert world.open().suppression_recorded() == 3
 
     def test_writers_at_once_wait_for_each_other(self, world: StoreWorld) -> None:
         """No addition is lost and none fails."""

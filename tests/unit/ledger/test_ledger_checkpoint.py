@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mayfly.domain.errors import IntegrityError
 from mayfly.ledger.checkpoint import (
     Checkpoint,
+    ListHead,
     Signer,
     make_checkpoint,
     parse_checkpoint,
@@ -100,6 +101,22 @@ def test_other_texts_are_malformed(note: str) -> None:
     """What is not a signed note of a head is refused with one code."""
     with pytest.raises(IntegrityError, match="checkpoint_malformed"):
         verify_checkpoint(note, SIGNER.verifier_key)
+
+
+def test_a_checkpoint_states_the_head_of_the_suppression_list() -> None:
+    """Where there is one, and signed; a note holds one at most, in its one form."""
+    listed = ListHead(count=3, root=bytes(32))
+    note = SIGNER.checkpoint(7, ROOT, listed)
+    assert note.split("\n")[3] == f"suppression 3 {base64.b64encode(bytes(32)).decode()}"
+    assert verify_checkpoint(note, SIGNER.verifier_key).suppression == listed
+    assert verify_checkpoint(NOTE, SIGNER.verifier_key).suppression is None
+    with pytest.raises(IntegrityError, match="checkpoint_unsigned"):
+        verify_checkpoint(note.replace("suppression 3", "suppression 2"), SIGNER.verifier_key)
+    text = note.split("\n\n")[0] + "\n"
+    line = text.split("\n")[3] + "\n"
+    for wrong in (text + line, text.replace(" 3 ", " 03 "), text.replace(" 3 ", "  ")):
+        with pytest.raises(IntegrityError, match="checkpoint_malformed"):
+            verify_checkpoint(resigned(wrong), SIGNER.verifier_key)
 
 
 def test_a_witness_may_sign_beside_us() -> None:

@@ -69,6 +69,7 @@ def test_an_entry_comes_back(
         run="r" + texts[2][:127],
         batch=1,
         rows=rows,
+        reason="0f" * 32 if kind is EntryType.SUPPRESSION else texts[1],
         kek_version=texts[1],
         seq=seq,
         at=format_time(at),
@@ -159,3 +160,10 @@ def test_other_lines_are_malformed(line: bytes) -> None:
     """Only the canonical form is read, so that one entry has one hash."""
     with pytest.raises(IntegrityError, match="entry_malformed"):
         Entry.from_line(line)
+
+
+@pytest.mark.parametrize("reason", ["", "done", "0F" * 32, "0f" * 31])
+def test_a_list_is_recorded_by_its_root(reason: str) -> None:
+    """Anything else says nothing of who is on it."""
+    with pytest.raises(ValueError, match="reason"):
+        replace(DRAFT, type=EntryType.SUPPRESSION, reason=reason)

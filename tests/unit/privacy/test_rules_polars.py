@@ -8,12 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integration.test_rules_conformance import corpus
-from mayfly.privacy.rules import RULES, Rule, python_digest, rule_for, worker_digest
+from mayfly.privacy.rules import (
+    RULES,
+    Rule,
+    canonical_rule,
+    python_digest,
+    rule_for,
+    worker_digest,
+)
 from mayfly.privacy.rules.emitters.polars import decide
 from mayfly.privacy.rules.hashing import EMPTY, PYTHON_ONLY
 from mayfly.privacy.rules.probe import STRINGS
 
-ALL = [rule for rule in RULES.values() if not rule.prehashed_only]
+ALL = [rule for rule in RULES.values() if not rule.prehashed_only] + [canonical_rule("email")]
 DECIDED = [rule for rule in ALL if rule.field not in PYTHON_ONLY]
 TEXT = st.text(
     st.one_of(

@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 from mayfly.adapters.clock import CLOCK_TOLERANCE
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
 from mayfly.domain.held import is_exception
-from mayfly.ledger.checkpoint import Checkpoint, Signer, verify_checkpoint
-from mayfly.ledger.entry import Entry, parse_time
+from mayfly.ledger.checkpoint import Checkpoint, ListHead, Signer, verify_checkpoint
+from mayfly.ledger.entry import Entry, EntryType, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash, root
 from mayfly.ledger.proof import beyond_ledger, prove_consistency, prove_inclusion
 from mayfly.ports.ledger import KeyTimes, OpenBatch, OpenCopy, Recipient
@@ -40,17 +40,22 @@ _REMOVED = b'"operation":"remove"'
 _RECIPIENT = tuple(
     re.compile(b'"%s":"([^"]*)"' % name) for name in (b"sync", b"target", b"destination")
 )
+_LISTED = b'"type":"suppression"'
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Position:
-    """What this process knows of the ledger: its tree, its end, its newest time."""
+    """What this process knows of the ledger: its tree, its end, its newest time, and how often the
+    suppression list was recorded, with its last head.
+    """
 
     frontier: Frontier
     end_bytes: int
     newest: datetime | None
     note: str
+    lists: int = 0
+    listed: ListHead | None = None
 
 
 @dataclass(kw_only=True)
@@ -116,6 +121,15 @@ def recipients_in(path: Path) -> Set[Recipient]:
         for line in _whole_lines(path / _ENTRIES, 0):
             found.take(line)
     return frozenset(found.recipients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Leaves:
+    """Of the first entries their hashes, one line, and where the suppression list was recorded."""
+
+    hashes: list[bytes]
+    line: bytes
+    listed: dict[int, ListHead]
 
 
 class FolderLedger:
@@ -193,13 +207,34 @@ class FolderLedger:
         if not entries:
             return
         with self._locked():
-            position = self._position = self._refreshed(self._position)
-            at = self._now(position.newest)
-            size = position.frontier.size
-            placed = [e.placed(seq=size + n, at=at) for n, e in enumerate(entries)]
-            self._position = self._written(position, [e.to_line() for e in placed], at)
+            placed = self._placed(entries)
         if self._told is not None:
             self._told(placed)
+
+    def settle_list(
+        self,
+        settle: Callable[[int, ListHead | None], Entry | None],
+        settled: Callable[[int], None],
+    ) -> None:
+        """See the port."""
+        placed: Sequence[Entry] = ()
+        with self._locked():
+            position = self._position = self._refreshed(self._position)
+            entry = settle(position.lists, position.listed)
+            if entry is not None:
+                placed = self._placed([entry])
+            settled(self._position.lists)
+        if self._told is not None and placed:
+            self._told(placed)
+
+    def _placed(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries as they were recorded; by whoever holds the lock."""
+        position = self._position = self._refreshed(self._position)
+        at = self._now(position.newest)
+        size = position.frontier.size
+        placed = [e.placed(seq=size + n, at=at) for n, e in enumerate(entries)]
+        self._position = self._written(position, placed, at)
+        return placed
 
     def entries(self) -> Iterator[Entry]:
         """See the port."""
@@ -249,28 +284,39 @@ class FolderLedger:
             UsageError: `beyond_ledger`.
             IntegrityError: `ledger_inconsistent`.
         """
-        leaves, _ = self._leaves(size)
-        return prove_consistency(leaves, old_size=old_size, signer=self._signer)
+        found = self._leaves(size)
+        return prove_consistency(
+            found.hashes, old_size=old_size, signer=self._signer, listed=found.listed
+        )
 
     def inclusion(self, index: int, size: int | None = None) -> dict[str, Any]:
         """Proof that an entry is number `index`, from 0, of the ledger of `size` entries, by
         default of all there are. Raises as above.
         """
-        leaves, line = self._leaves(size, index)
-        return prove_inclusion(leaves, index=index, line=line, signer=self._signer)
+        found = self._leaves(size, index)
+        return prove_inclusion(
+            found.hashes,
+            index=index,
+            line=found.line,
+            signer=self._signer,
+            listed=found.listed,
+        )
 
-    def _leaves(self, size: int | None, index: int = 0) -> tuple[list[bytes], bytes]:
-        """Hashes of the first entries, and one line of them; all of it is what was signed."""
+    def _leaves(self, size: int | None, index: int = 0) -> _Leaves:
+        """Of the first entries; all of it is what was signed."""
         frontier, wanted = self._current().frontier, b""
         leaves: list[bytes] = []
+        listed: dict[int, ListHead] = {}
         for line in islice(_whole_lines(self._path / _ENTRIES, 0), frontier.size):
             wanted = line if len(leaves) == index else wanted
+            if _LISTED in line:
+                listed[len(leaves)] = _list_head(Entry.from_line(line))
             leaves.append(leaf_hash(line))
         if root(leaves) != frontier.root():
             raise _inconsistent("its entries do not match its checkpoint")
         if size is not None and not 0 <= size <= len(leaves):
             raise beyond_ledger("A tree of that size", len(leaves))
-        return leaves[:size], wanted
+        return _Leaves(hashes=leaves[:size], line=wanted, listed=listed)
 
     def _open_now(self) -> _Open:
         """What is open, after what was appended since it was last asked."""
@@ -303,12 +349,14 @@ class FolderLedger:
             )
         return newest
 
-    def _written(self, position: _Position, lines: list[bytes], at: datetime) -> _Position:
-        """Write lines at the known end and the checkpoint over them; on an error, neither."""
-        frontier = position.frontier.copy()
+    def _written(self, position: _Position, entries: list[Entry], at: datetime) -> _Position:
+        """Write entries at the known end and the checkpoint over them; on an error, neither."""
+        frontier, lines = position.frontier.copy(), [entry.to_line() for entry in entries]
         for line in lines:
             frontier.append(leaf_hash(line))
-        note = self._signer.checkpoint(frontier.size, frontier.root())
+        heads = [_list_head(e) for e in entries if e.type is EntryType.SUPPRESSION]
+        listed = heads[-1] if heads else position.listed
+        note = self._signer.checkpoint(frontier.size, frontier.root(), listed)
         data = b"".join(line + b"\n" for line in lines)
         with _translated(), _appending(self._path / _ENTRIES) as descriptor:
             try:
@@ -318,8 +366,14 @@ class FolderLedger:
             except OSError:
                 os.ftruncate(descriptor, position.end_bytes)
                 raise
-        end = position.end_bytes + len(data)
-        return _Position(frontier=frontier, end_bytes=end, newest=at, note=note)
+        return _Position(
+            frontier=frontier,
+            end_bytes=position.end_bytes + len(data),
+            newest=at,
+            note=note,
+            lists=position.lists + len(heads),
+            listed=listed,
+        )
 
     def _refreshed(self, known: _Position) -> _Position:
         """The position, after reading what other processes appended."""
@@ -336,15 +390,18 @@ class FolderLedger:
         start = known or _Position(frontier=Frontier(), end_bytes=0, newest=None, note="")
         head, note = self._head()
         frontier, end, last = start.frontier.copy(), start.end_bytes, b""
-        signed_root = frontier.root() if frontier.size == head.size else None
+        lists, listed = start.lists, start.listed
+        signed = (frontier.root(), listed) if frontier.size == head.size else None
         for line in _whole_lines(self._path / _ENTRIES, end):
             if frontier.size >= head.size:
                 _check_tail(line, frontier.size)
+            if _LISTED in line:
+                lists, listed = lists + 1, _list_head_in(line)
             frontier.append(leaf_hash(line))
             if frontier.size == head.size:
-                signed_root = frontier.root()
+                signed = frontier.root(), listed
             last, end = line, end + len(line) + 1
-        if signed_root != head.root:
+        if signed != (head.root, head.suppression):
             raise _inconsistent("its entries do not match its checkpoint")
         newest = _time_of(last) if last else start.newest
         found = _bytes_in(self._path / _ENTRIES)
@@ -353,10 +410,17 @@ class FolderLedger:
         if found > end:
             _cut(self._path / _ENTRIES, end)
         if frontier.size > head.size:
-            note = self._signer.checkpoint(frontier.size, frontier.root())
+            note = self._signer.checkpoint(frontier.size, frontier.root(), listed)
             with _translated():
                 _write_atomically(self._path / _CHECKPOINT, note)
-        return _Position(frontier=frontier, end_bytes=end, newest=newest, note=note)
+        return _Position(
+            frontier=frontier,
+            end_bytes=end,
+            newest=newest,
+            note=note,
+            lists=lists,
+            listed=listed,
+        )
 
     def _head(self) -> tuple[Checkpoint, str]:
         """The head that the folder's checkpoint states, and its note."""
@@ -382,6 +446,18 @@ class FolderLedger:
             yield
         finally:
             os.close(descriptor)
+
+
+def _list_head(entry: Entry) -> ListHead:
+    """Of an entry that records one."""
+    return ListHead(count=entry.rows, root=bytes.fromhex(entry.reason))
+
+
+def _list_head_in(line: bytes) -> ListHead:
+    try:
+        return _list_head(Entry.from_line(line))
+    except IntegrityError:
+        raise _inconsistent("a line of it is not an entry") from None
 
 
 def _check_tail(line: bytes, seq: int) -> None:

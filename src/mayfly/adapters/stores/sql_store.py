@@ -216,6 +216,14 @@ class SqlStore(SqlCredentials, SqlNotes):
         values = [{"kind": kind, "digest": digest.hex()} for kind, digest in entries]
         return self._change_list("delete_suppression", values)
 
+    def suppression_recorded(self) -> int:
+        """See `Store.suppression_recorded`."""
+        return int(self._rows("select_suppression_recorded", {})[0]["recorded"])
+
+    def note_suppression_recorded(self, times: int) -> None:
+        """See `Store.note_suppression_recorded`."""
+        self._execute("note_suppression_recorded", {"times": times})
+
     def suppression_counts(self) -> Mapping[str, int]:
         """See `Store.suppression_counts`."""
         return {row["kind"]: int(row["entries"]) for row in self._rows("count_suppressions", {})}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
@@ -18,7 +18,7 @@ from mayfly.privacy.rules.canonical import (
     canonical_rule,
     canonical_rules,
 )
-from mayfly.privacy.rules.catalogue import RULES, Rule
+from mayfly.privacy.rules.catalogue import RULES, Rule, Spelling
 from mayfly.privacy.rules.emitters import BASE64_DIGEST, EMITTERS, OTHER_DIGEST, Emitter
 from mayfly.privacy.rules.emitters.polars import decide
 from mayfly.privacy.rules.hashing import EMPTY, PYTHON_ONLY, HashResult, hash_text, hash_value
@@ -107,6 +107,8 @@ def sql_digest(
 ) -> SqlRule:
     """A rule as SQL; `column_sql` is a text expression."""
     emitter = EMITTERS[dialect]()
+    if rule.spelling is not None:
+        return _spelled(rule.spelling, dialect, column_sql, default_country)
     stripped = emitter.text(e.Strip(e.Value(), e.SPACES), column_sql)
 
     def looks(least: int, pattern: str) -> str:
@@ -134,6 +136,18 @@ def sql_digest(
         ready=f"coalesce({is_hex} OR {base64}, FALSE)",
         shared=shared,
     )
+
+
+def _spelled(
+    spelling: Spelling, dialect: SqlDialectName, column: str, country: str | None
+) -> SqlRule:
+    plain = sql_digest(spelling.plain, dialect, column, default_country=country)
+    emitter = EMITTERS[dialect]()
+    differs = emitter.full_match(column, spelling.pattern)
+    folded = emitter.sha256(emitter.text(spelling.text, column))
+    digest = f"CASE WHEN {differs} THEN {folded} ELSE {plain.digest} END"
+    shared = (*plain.shared, plain.digest)
+    return replace(plain, digest=digest, canonical=digest, shared=shared)
 
 
 def _text_sql(rule: Rule, emitter: Emitter, column: str) -> tuple[str, str, tuple[str, ...]]:

@@ -8,16 +8,21 @@ next number, and none that is here is ever changed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from mayfly.domain.errors import PolicyError
-from mayfly.privacy.rules.catalogue import Rule, trimmed_email
+from mayfly.privacy.rules.catalogue import Rule, one_mailbox_email, trimmed_email
 
 CanonicalKind = Literal["email", "phone"]
 CANONICAL_KINDS: tuple[CanonicalKind, ...] = ("email", "phone")
 
 CANONICAL: dict[CanonicalKind, Sequence[Rule]] = {
-    "email": (trimmed_email("canonical"),),
+    "email": (
+        trimmed_email("canonical"),
+        # Google and UID2 match all spellings of one Gmail address.
+        replace(one_mailbox_email("canonical"), version=2),
+    ),
     # Its digits; the canonical digest is that of `+` and the digits.
     "phone": (Rule(platform="canonical", field="phone", phone="digits", bare_nanp=True),),
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mayfly.privacy.rules import expression as e
+from mayfly.privacy.rules.emitters.base import character_class
 from mayfly.privacy.rules.tables import (
     COUNTRY_CODES,
     COUNTRY_NAMES,
@@ -31,6 +32,22 @@ _NONE = e.Only(_V, "")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spelling:
+    """A rule that reads all values but some as another does: to SQL it costs little where the
+    other's digest is at hand.
+
+    Args:
+        plain: the other rule.
+        pattern: of the raw values that differ, of ASCII alone; none of them is refused.
+        text: what stands for those.
+    """
+
+    plain: Rule
+    pattern: str
+    text: e.Text
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """How one platform wants one field.
 
@@ -45,6 +62,7 @@ class Rule:
         encoding: how the platform writes the digest; `none` where it takes the value in clear.
         prehashed_only: takes digests only, never a clear value.
         version: a state made by another one is compared anew.
+        spelling: another way to say `normal`; None where there is none.
     """
 
     platform: str
@@ -58,6 +76,7 @@ class Rule:
     encoding: Encoding = "sha256-hex"
     prehashed_only: bool = False
     version: int = 1
+    spelling: Spelling | None = None
 
 
 def _email(
@@ -76,11 +95,17 @@ def _email(
 
 def _without_tag(normal: e.Text, domains: tuple[str, ...]) -> e.Text:
     """Without dots and `+tag` in the local part, at some domains only."""
-    local = e.Remove(e.Before(e.Before(normal, "@"), "+"), ".")
     domain = e.After(normal, "@")
-    return e.Case(e.In(domain, domains), e.Join((local, "@", domain)), normal)
+    return e.Case(e.In(domain, domains), e.Join((_local(normal), "@", domain)), normal)
 
 
+_GMAIL = ("gmail.com", "googlemail.com")
+# Some letter or digit of the local part is left without its dots and its tag.
+_IS_GMAIL = (
+    f"{character_class(e.SPACES)}*[.]*[!-*,\\-/-?A-~][!-?A-~]*@"
+    "(?:[gG][mM][aA][iI][lL]|[gG][oO][oO][gG][lL][eE][mM][aA][iI][lL])[.][cC][oO][mM]"
+    f"{character_class(e.SPACES)}*"
+)
 _TRIMMED = e.Lower(e.StripWide(_V))
 _UID2 = e.Lower(e.Strip(_V, " "), ascii_only=True)
 _NAME = e.LettersOnly(e.Lower(e.StripWide(_V)))
@@ -128,6 +153,30 @@ _IS_MADID = e.All(
 def trimmed_email(platform: str) -> Rule:
     """An e-mail in lower case without white space around it, as several take it."""
     return _email(platform, _TRIMMED)
+
+
+def one_mailbox_email(platform: str) -> Rule:
+    """As `trimmed_email`, and all spellings of one Gmail address as one: dots, what follows a plus,
+    and the domain's other name.
+
+    Source: https://developers.google.com/data-manager/api/devguides/concepts/formatting, but for
+    the other name, which leads to the same mailbox.
+    """
+    local = _local(_TRIMMED)
+    named = e.All((e.In(e.After(_TRIMMED, "@"), _GMAIL), e.Length(local, 1, 10_000)))
+    folded = e.Case(named, e.Join((local, "@gmail.com")), _TRIMMED)
+    packed = e.Lower(e.Remove(_V, e.SPACES), ascii_only=True)
+    spelling = Spelling(
+        plain=trimmed_email(platform),
+        pattern=_IS_GMAIL,
+        text=e.Join((_local(packed), "@gmail.com")),
+    )
+    return replace(_email(platform, folded), spelling=spelling)
+
+
+def _local(address: e.Text) -> e.Text:
+    """What stands before the `@`, without dots and what follows a plus."""
+    return e.Remove(e.Before(e.Before(address, "@"), "+"), ".")
 
 
 def _meta() -> list[Rule]:
@@ -205,7 +254,7 @@ def _meta() -> list[Rule]:
 
 def _google() -> list[Rule]:
     g = "google"
-    untagged = _without_tag(_TRIMMED, ("gmail.com", "googlemail.com"))
+    untagged = _without_tag(_TRIMMED, _GMAIL)
     region = e.Upper(e.Strip(_V, e.SPACES))
     code = e.All((e.Length(region, 2, 2), e.In(e.Lower(region), COUNTRY_CODES)))
     zip_code = e.Strip(_V, e.SPACES)

@@ -1,0 +1,1 @@
+ALTER TABLE suppression_list ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0

@@ -1,0 +1,1 @@
+UPDATE suppression_list SET recorded = :times

@@ -1,0 +1,88 @@
+"""The suppression list beside what the ledger says of it: an older store would lack people.
+
+The ledger records count and root of the list whenever they are others, and the store how often that
+was when both agreed. A store that agreed with an earlier record has not seen what came after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mayfly.domain.errors import PolicyError
+from mayfly.ledger.checkpoint import ListHead
+from mayfly.ledger.entry import Entry, EntryType
+from mayfly.ledger.merkle import leaf_hash, root
+from mayfly.ports.ledger import ListLedger
+from mayfly.ports.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedList:
+    """The list of one workspace, in its store and in its ledger.
+
+    Args:
+        store: that has the list.
+        ledger: that has its heads.
+        entry: makes entries of the workspace.
+    """
+
+    store: Store
+    ledger: ListLedger
+    entry: Callable[..., Entry]
+
+    def require_current(self) -> None:
+        """Refuse a list that lacks what is on record; writes nothing.
+
+        Raises:
+            PolicyError: `suppression_outdated`.
+        """
+        self.ledger.settle_list(self._check, lambda _: None)
+
+    def settle(self) -> None:
+        """Record the list where it is another than the last on record.
+
+        Raises:
+            PolicyError: `suppression_outdated`.
+            EngineError: as `Ledger.append`.
+        """
+        self.ledger.settle_list(self._settled, self._note)
+
+    def settle_if_current(self) -> bool:
+        """As `settle`, but nothing is recorded of a list that still lacks something.
+
+        Returns:
+            Whether it is up to date.
+        """
+        try:
+            self.settle()
+        except PolicyError:
+            return False
+        return True
+
+    def _check(self, times: int, last: ListHead | None) -> None:
+        if times > self.store.suppression_recorded() and self._head() != last:
+            raise PolicyError(
+                "suppression_outdated",
+                "The store's suppression list is older than the one that the ledger has on record: "
+                "people may be missing from it.",
+                hint="Restore a newer store, or add again with `mayfly suppress add` who was added "
+                "since; once the list is the one on record, runs go on.",
+            )
+
+    def _settled(self, times: int, last: ListHead | None) -> Entry | None:
+        self._check(times, last)
+        head = self._head()
+        if head == (last or ListHead(count=0, root=root([]))):
+            return None
+        return self.entry(
+            EntryType.SUPPRESSION, sync="", run="", rows=head.count, reason=head.root.hex()
+        )
+
+    def _note(self, times: int) -> None:
+        if times != self.store.suppression_recorded():
+            self.store.note_suppression_recorded(times)
+
+    def _head(self) -> ListHead:
+        digests = sorted(set(self.store.suppression_digests().to_pylist()))
+        return ListHead(count=len(digests), root=root([leaf_hash(d) for d in digests]))
