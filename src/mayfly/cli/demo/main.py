@@ -102,7 +102,10 @@ class _Demo:
         approved = project.approve()
         for entry in approved["approved"]:
             self.say(f"approved {entry['sync']} by {entry['actor']} (self-approved)")
-        self.expect(project.plan().ok, "the plan is no longer refused")
+        plan = project.plan()
+        self.say("With the approval rows are counted:")
+        plan_text(plan)
+        self.expect(plan.ok, "the plan is no longer refused")
         return project
 
     def first_run(self, project: Project) -> None:
