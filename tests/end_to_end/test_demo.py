@@ -15,13 +15,13 @@ from mayfly.cli.demo.main import run_demo
 def test_the_demo_ends_with_every_promise_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Plan, approval, run, change, withdrawal, outage, ledger and scans, on 3,000 customers."""
+    """Discovery, classes, plan, approval, run, change, withdrawal, outage, ledger and scans, on 3,000 customers."""
     monkeypatch.setattr(demo_main, "DEFAULT_PORT", 0)
     assert run_demo(tmp_path / "demo", 3_000) == 0
     shown = capsys.readouterr().out
     assert "✗" not in shown
     assert "fills a new one" in " ".join(shown.split())
-    assert shown.count("✓") >= 9
+    assert shown.count("✓") >= 11
 
 
 def test_help_names_every_command() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +27,23 @@ def classify(
 
     document = classified(paths, root=project, target=target)
     print_result(output, document, classified_lines(document["tables"]))
+
+
+def discovered_lines(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each column: its type, where it stands, and what its name suggests."""
+    lines = []
+    for table in tables:
+        lines.append(table["name"])
+        name_width, type_width = (
+            max((len(c[key]) for c in table["columns"]), default=0) for key in ("name", "type")
+        )
+        for c in table["columns"]:
+            suggested = "" if c["class"] == "none" else f"{c['class']}?"
+            # What is named by a model waits for the approval of a sync.
+            state = {"pending": "in a model"}.get(c["state"], c["state"])
+            named = f"{c['name']:<{name_width}}  {c['type']:<{type_width}}"
+            lines.append(f"  {named}  {state:<10}  {suggested}".rstrip())
+    return lines
 
 
 def classified_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -198,16 +198,10 @@ def discover(
 ) -> None:
     """List tables, columns and types of a source. Reads no row."""
     from mayfly.api.examine import discover_source
+    from mayfly.cli.classify import discovered_lines
 
     document = discover_source(project, source, target=target)
-    lines = []
-    for table in document["tables"]:
-        lines.append(table["name"])
-        for c in table["columns"]:
-            suggested = "" if c["class"] == "none" else f"  {c['class']}?"
-            # What is named by a model waits for the approval of a sync.
-            state = {"pending": "in a model"}.get(c["state"], c["state"])
-            lines.append(f"  {c['name']}  {c['type']}  {state}{suggested}")
+    lines = discovered_lines(document["tables"])
     _print(output, document, lines or ["The source has no table."])
 
 

@@ -12,8 +12,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from mayfly.api import Project, RunResult, load
+from mayfly.api.classifying import classify
+from mayfly.api.examine import discover_source
 from mayfly.bootstrap import initialise
+from mayfly.cli.classify import classified_lines, discovered_lines
 from mayfly.cli.demo.customers import change_few, change_some, make_warehouse
 from mayfly.cli.render import console, plan_text, run_text
 from mayfly.config.load import project_schema
@@ -58,6 +63,8 @@ class _Demo:
         self.prepare()
         with SandboxServer(port=DEFAULT_PORT) as sandbox:
             self.point_at(sandbox.url)
+            self.discover()
+            self.classify()
             project = self.open()
             self.first_run(project)
             self.second_run(project)
@@ -92,6 +99,27 @@ class _Demo:
             path = self.folder / "mayfly.yml"
             text = path.read_text(encoding="utf-8")
             path.write_text(text.replace("endpoint: sandbox", f'endpoint: "{url}"'), "utf-8")
+
+    def discover(self) -> None:
+        """Names and types, and what they suggest."""
+        self.step("Discovery: names and types only; what no model names is blocked")
+        tables = discover_source(self.folder, "shop", target="dev")["tables"]
+        for line in discovered_lines(tables):
+            self.say(escape(line))
+        states = {c["name"]: c["state"] for t in tables for c in t["columns"]}
+        self.expect("approved" not in states.values(), "nothing may leave yet")
+
+    def classify(self) -> None:
+        """What stands in the columns."""
+        self.step("Classification: counted by the warehouse, and only counts come out")
+        found = classify(["shop.customers"], root=self.folder, target="dev")["tables"]
+        for line in classified_lines(found):
+            self.say(escape(line))
+        kinds = {column: verdict["class"] for column, verdict in found["shop.customers"].items()}
+        self.expect(
+            (kinds["email"], kinds["phone"]) == ("email", "phone"),
+            "e-mails and phones are known by their form",
+        )
 
     def open(self) -> Project:
         """The project, planned and approved."""
