@@ -15,7 +15,7 @@ from mayfly.cli.demo.main import run_demo
 def test_the_demo_ends_with_every_promise_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Discovery, classes, plan, approval, run, change, withdrawal, outage, ledger and scans, on 3,000 customers."""
+    """From discovery to the scans, on 3,000 customers."""
     monkeypatch.setattr(demo_main, "DEFAULT_PORT", 0)
     assert run_demo(tmp_path / "demo", 3_000) == 0
     shown = capsys.readouterr().out
