@@ -143,6 +143,8 @@ def test_each_value_is_told_as_in_python(opened: Opened) -> None:
     values, found = corpus(), found_in_python()
     told = flags(opened, [*values, None])
     assert told[-1] == set()
+    [spelt] = flags(opened, ["anna [at] example [dot] com"])
+    assert "email_spelt" in spelt
     for value, kinds in zip(values, told, strict=False):
         wanted = found.get(value.strip(), set())
         for name, counted in PAIRS.items():

@@ -194,6 +194,7 @@ def _of_addresses(emitter: Emitter, text: str) -> Iterator[tuple[str, str]]:
     message = emitter.full_match(text, forms.MESSAGE_ID)
     rest = f"({within} AND NOT {whole} AND NOT {picture} AND NOT {message})"
     yield "email_within", _where(marked, rest)
+    yield "email_spelt", emitter.contains(text, forms.EMAIL_SPELT)
     percent = f"{emitter.position(text, '%40')} > 0"
     yield "encoded_percent", _where(percent, emitter.contains(text, forms.EMAIL_PERCENT))
     yield "encoded_base64", _encoded(emitter, text, forms.EMAIL_BASE64)

@@ -103,7 +103,7 @@ def _by_form(counts: Counts, vote: NameVote, kind: pa.DataType) -> tuple[ColumnC
     digest = _digest(counts, vote)
     if digest is not None:
         return digest
-    if counts.share("email") >= 0.5:
+    if counts.share("email", "email_spelt") >= 0.5:
         return "email", _CERTAIN
     if counts.encoded * 2 >= counts.total:
         return "email", _SURE

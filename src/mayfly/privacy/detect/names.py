@@ -15,7 +15,7 @@ _PHRASES: dict[ColumnClass, str] = {
         eposta adresse-mail poczta emailadresse mailadresse mel mailaddr eml""",
     "phone": """denwa a-number b-number calling-number called-number caller callee telnr cellulare
         phonenumber contact-number numero-telephone numtel rufnummer puhelin hp-number
-        mobilnummer fon""",
+        mobilnummer fon telemovel""",
     "first_name": """first-name firstname fname given-name givenname forename prenom vorname nombre
         nombre-pila primer-nombre nome-proprio primeiro-nome voornaam imie fornamn first
         given fnm fnme middle-name mname second-name isim ad fornavn etunimi vn""",

@@ -31,6 +31,7 @@ MESSAGE_ID = r"<[A-Za-z0-9_.$+-]*[0-9]{4,}[A-Za-z0-9_.$+-]*@[A-Za-z0-9_.-]+>"
 EMAIL_PERCENT = (
     r"[A-Za-z0-9._+-]%40[A-Za-z0-9-]+(?:(?:\.|%2[eE])[A-Za-z0-9-]+)*(?:\.|%2[eE])[A-Za-z]{2}"
 )
+EMAIL_SPELT = r"[^ ] ?[\[({] ?[aA][tT] ?[\])}] ?[^ ]"
 # Bytes from a blank to a tilde, in hex, and letters of two bytes.
 _IN_HEX = "[2-7][0-9a-fA-F]|[cdCD][0-9a-fA-F][89abAB][0-9a-fA-F]"
 EMAIL_HEX = f"(?:{_IN_HEX})+40(?:{_IN_HEX})+2[eE](?:{_IN_HEX}){{2,}}"
