@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from consent_events import NOW_US, SPELLINGS, events_query, events_table
@@ -57,6 +57,25 @@ def asked(made: Warehouse, rules: Spellings, told: Mapping[int, Sequence[Consent
     return {int(r["mf_subject"]): None if r["said"] is None else bool(r["said"]) for r in found}
 
 
+def _event(state: str | None, at_us: int | None, purpose: str | None = "ads") -> ConsentEvent:
+    return ConsentEvent(purpose=purpose, state=state, at_us=at_us)
+
+
+_THEN = NOW_US - 1_000_000
+EACH = {
+    1: [_event("given", _THEN), _event("withdrawn", _THEN)],
+    2: [_event("given", _THEN), _event("given", _THEN)],
+    3: [_event("withdrawn", _THEN), _event("given", NOW_US)],
+    4: [_event("given", _THEN), _event("withdrawn", NOW_US + 1_000)],
+    5: [_event("given", _THEN), _event("withdrawn", None)],
+    6: [_event("given", _THEN), _event("given", NOW_US, None)],
+    7: [_event("given", _THEN), _event(None, NOW_US)],
+    8: [_event("Given", NOW_US), _event("given", _THEN)],
+}
+"""One subject for each rule of what is clear and what is not."""
+
+
+@example(told=EACH, rules=Spellings(purposes=("ads",), granted=("given",)))
 @settings(
     max_examples=25,
     deadline=None,

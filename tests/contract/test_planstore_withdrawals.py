@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -269,6 +271,24 @@ def test_a_batch_that_waited_is_asked_again(
         assert run.error is None
         assert (digest(E1).hex() in emails(world)) is goes
         settled_by_word(world)
+
+
+def test_it_is_asked_as_of_that_moment(
+    warehouse: MakeWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as of the run's beginning: a grant may be over since."""
+    moments: list[int] = []
+    read = WatchedStore.read
+
+    def noted(self: WatchedStore, spec: PlanSpec, *args: Any, **more: Any) -> Any:
+        moments.append(spec.now_ms)
+        return read(self, spec, *args, **more)
+
+    monkeypatch.setattr(WatchedStore, "read", noted)
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        become(world, {1: (E0, "c0")}, events={("after read", 1): partial(later, minutes=16)})
+        assert [b - a for a, b in pairwise(moments)] == [16 * MINUTE_MS]
 
 
 def test_no_answer_no_delivery(warehouse: MakeWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
