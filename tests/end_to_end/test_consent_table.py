@@ -12,6 +12,7 @@ import pytest
 
 from end_to_end.projects import approved, digests, members
 from mayfly.api import Project, load
+from mayfly.api.grants import least_grants
 from mayfly.bootstrap import initialise
 from mayfly.cli.render import run_text
 from mayfly.domain.errors import ConfigError
@@ -341,3 +342,28 @@ def test_a_model_that_writes_the_answer_itself_needs_a_word(
     path = tmp_path / "mayfly.yml"
     path.write_text(path.read_text().replace(bound, f"{bound}{word}"))
     assert approved(tmp_path).run().exit_code == 0
+
+
+def test_a_trial_needs_no_consent_table(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Who does not exist has said nothing: they are sent, and taken back."""
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        for statement in MADE:
+            connection.execute(statement)
+    project = begin(tmp_path, "{type: duckdb, path: shop.duckdb}", sandbox.url)
+    document = project.test("meta")
+    assert (document["ok"], document["left"]) == (True, 0)
+    assert members(sandbox) == set()
+
+
+def test_the_least_grants_name_the_consent_table(
+    postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its columns that are read, and no other."""
+    monkeypatch.setenv("WAREHOUSE_DSN", postgres_database)
+    text = FILES.replace("SOURCE", '{type: postgres, dsn: "env:WAREHOUSE_DSN"}')
+    (tmp_path / "mayfly.yml").write_text(text.replace("URL", "http://127.0.0.1:9"))
+    initialise(tmp_path)
+    script = " ".join(least_grants(tmp_path, "shop", target="dev")["grants"])
+    assert "consents" in script
+    for column in ("person", "about", "said", "told_at", "ends"):
+        assert column in script
