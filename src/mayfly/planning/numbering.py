@@ -192,6 +192,10 @@ class NumberingSql:
         """How many gone pairs are of rows that withdrew or are suppressed."""
         return f"SELECT count(*) AS n FROM ({self._urgent_pairs()}) AS mf_u"
 
+    def all_gone(self) -> str:
+        """How many gone pairs there are."""
+        return f"SELECT count(*) AS n FROM {self._names.of('gone')}"
+
     def _urgent_pairs(self) -> str:
         names = self._names
         return (

@@ -326,11 +326,16 @@ class PlanMaker:
         if self._add_gone is not None:
             self._add_gone()
         past = self._next_batch()
-        if not self._number(numbering.urgent_gone()):
+        urgent = self._number(numbering.urgent_gone())
+        if not urgent:
             if not self._spec.only_withdrawals:
                 self._remove_identifiers(None)
             return past
-        self._remove_identifiers(True)
+        # Where all are urgent nobody needs to be told from the others, pair by pair.
+        all_are = urgent == self._number(numbering.all_gone())
+        self._remove_identifiers(None if all_are else True)
+        if all_are:
+            return self._next_batch()
         past = self._next_batch()
         if not self._spec.only_withdrawals:
             self._remove_identifiers(False)
