@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from end_to_end.projects import approved, make_project, members
@@ -81,6 +83,22 @@ def test_nothing_leaves_by_an_older_list(
     assert (code, "up_to_date" in json.loads(text)) == (0, False)
     assert command("run", *of_it)[0] == 0
     assert len(members(sandbox)) == sent - 1
+
+
+def test_who_withdrew_is_taken_out_all_the_same(
+    root: Path, sandbox: SandboxServer, command: Command
+) -> None:
+    """An older list holds back nobody's withdrawal; nobody comes in beside it."""
+    before = members(sandbox)
+    with duckdb.connect(str(root / "shop.duckdb")) as warehouse:
+        warehouse.execute("UPDATE people SET ads = FALSE WHERE id = 11")
+        warehouse.execute("UPDATE people SET email = 'new@example.com' WHERE id = 12")
+    code, text = command("run", "to_meta", "--project", str(root), "--output", "json")
+    [done] = json.loads(text)["syncs"]
+    assert (code, done["status"], done["rows"]["delivered"]) == (3, "refused", 0)
+    gone = {hashlib.sha256(b"p11@example.com").hexdigest()}
+    assert before - members(sandbox) == gone
+    assert members(sandbox) < before
 
 
 def test_an_older_list_is_told_of_in_words(root: Path, command: Command) -> None:

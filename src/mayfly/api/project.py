@@ -98,6 +98,7 @@ class Project:
             scanned = bytes_scanned(self.app.source(compiled.model.source), compiled.spec.model_sql)
             try:
                 require_approved(self.app, compiled)
+                self.app.recorded_list().require_current()
             except EngineError as error:
                 refusals.append(refusal_of(error))
             first = self.app.store.approval(sync.id, self.app.project.target) is None

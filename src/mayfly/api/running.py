@@ -250,6 +250,19 @@ def _require_approved(app: App, compiled: CompiledSync, *, dry: bool) -> None:
         app.store.end_pending_approval(compiled.sync.id, app.project.target)
 
 
+def _settled_list(app: App, *, dry: bool) -> PolicyError | None:
+    """Record the suppression list; what is wrong with it stops all but withdrawals."""
+    recorded = app.recorded_list()
+    try:
+        if dry:
+            recorded.require_current()
+        else:
+            recorded.settle()
+    except PolicyError as error:
+        return error
+    return None
+
+
 def _advance(
     app: App,
     sync: SyncSettings,
@@ -263,8 +276,7 @@ def _advance(
     if refused is not None:
         raise refused
     _require_approved(app, compiled, dry=asked.dry_run)
-    if not asked.dry_run:
-        app.recorded_list().settle()
+    refusal = _settled_list(app, dry=asked.dry_run)
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
@@ -292,6 +304,7 @@ def _advance(
                         dry=asked.dry_run,
                         accept_removals=asked.accept_removals,
                         in_doubt=asked.in_doubt,
+                        refusal=refusal,
                     ),
                     stop=asked.stop,
                     sleep=_sleep(app, sync, run_id),

@@ -74,7 +74,7 @@ from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.anchor import Anchoring
 from mayfly.services.classify_table import free_text_models, looks_of, rows_of_query
 from mayfly.services.compile_sync import compile_sync, every_column, model_query, state_identity
-from mayfly.services.compiled_sync import CompiledSync, CompileRequest, Refusal
+from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
@@ -196,16 +196,8 @@ class App:
             full_refresh=full_refresh,
             renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
             now_ms=self.clock.now_ms(),
-            refusals=(*refusals(settings, sync), *(self._outdated() if run != APPROVING else ())),
+            refusals=refusals(settings, sync),
         )
-
-    def _outdated(self) -> tuple[Refusal, ...]:
-        """Why nothing may be sent by the suppression list that the store has."""
-        try:
-            self.recorded_list().require_current()
-        except PolicyError as error:
-            return (Refusal(code=error.code, column=None, message=f"{error.message} {error.hint}"),)
-        return ()
 
     def _look(self, request: CompileRequest) -> None:
         """Have the values of a sync's model looked at, as far as its source lets them."""

@@ -152,6 +152,9 @@ async def _dry(run: Run, tally: RunTally) -> None:
 
 async def _close_left_open(run: Run, tally: RunTally) -> None:
     """A plan that another run left open is never finished; what is in doubt is marked."""
+    if run.options.refusal is not None and not run.spec.removes:
+        # Nobody is taken out by this sync, and what is in doubt of it might be sent again.
+        raise run.options.refusal
     left_open = await call(run.store.open_plan)
     await _drop_never_made(run, left_open)
     await note_gone(run)
@@ -270,6 +273,8 @@ async def _close(run: Run, tally: RunTally) -> None:
 
 
 def _check(run: Run, plan: Plan) -> None:
+    if run.options.refusal is not None:
+        raise run.options.refusal
     check_plan(
         plan, run.spec, accept_removals=run.options.accept_removals, guard_rows=run.guard_rows
     )

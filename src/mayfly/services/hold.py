@@ -141,6 +141,7 @@ async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
 
     Raises:
         TransientError: the destination, or the source that tells consent, is still away.
+        PolicyError: nothing but withdrawals may go; it stays sealed.
     """
     holding = run.holding
     if holding is None:
@@ -151,6 +152,8 @@ async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
     answered = [h for h, info in todo if info.acknowledged]
     await _purge(run, holding, answered, "delivered")
     open_ones = [(h, info) for h, info in todo if not info.acknowledged]
+    if open_ones and run.options.refusal is not None:
+        raise run.options.refusal
     if open_ones and left_open.versions == run.spec.versions:
         try:
             await _drain(run, holding, tally, left_open, open_ones)

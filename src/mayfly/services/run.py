@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
 from mayfly.domain.batch import SyncMode
+from mayfly.domain.errors import PolicyError
 from mayfly.ledger.entry import Entry
 from mayfly.planning.spec import PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Done, Submitted
@@ -31,11 +32,13 @@ class RunOptions:
         dry: plan and pass every row through the gate; send nothing, write no state.
         accept_removals: how many rows the mass-change guard lets through once.
         in_doubt: for appends without a batch marker: send again, or take as delivered.
+        refusal: why nothing but withdrawals may go, known before there is a plan.
     """
 
     dry: bool = False
     accept_removals: int = 0
     in_doubt: str | None = None
+    refusal: PolicyError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
