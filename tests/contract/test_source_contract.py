@@ -42,7 +42,7 @@ from mayfly.connectors.sources.postgres import PostgresSource
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
 from mayfly.planning.sql.dialect import quote
 from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.testing.source_contract import MARK, SourceContract, SourceWorld
+from mayfly.testing.source_contract import MARK, SourceContract, SourceWorld, ViewContract
 from plugin_world import example
 from spark_connect import SparkServer
 
@@ -88,7 +88,7 @@ def _make_duckdb(path: Path, name: str, rows: pa.Table) -> None:
         connection.execute(f"CREATE TABLE {quote(name)} AS SELECT * FROM given")
 
 
-class TestDuckdb(SourceContract):
+class TestDuckdb(ViewContract):
     """A DuckDB file."""
 
     @pytest.fixture
@@ -137,7 +137,7 @@ class TestCsv(SourceContract):
         )
 
 
-class TestPostgres(SourceContract):
+class TestPostgres(ViewContract):
     """A real PostgreSQL."""
 
     @pytest.fixture
@@ -173,7 +173,7 @@ class TestDatabricks(SourceContract):
         return databricks_world(databricks)
 
 
-class TestSqlite(SourceContract):
+class TestSqlite(ViewContract):
     """An SQLite file."""
 
     @pytest.fixture
@@ -190,7 +190,7 @@ def mysql(mariadb_session: MariaDB) -> MariaDB:
     return mariadb_session
 
 
-class TestMysql(SourceContract):
+class TestMysql(ViewContract):
     """A real MariaDB."""
 
     @pytest.fixture

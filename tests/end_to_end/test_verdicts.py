@@ -134,4 +134,4 @@ def test_discovery_tells_names_types_and_where_columns_stand(shop: Path) -> None
         "id": "approved", "tier": "approved", "ok": "blocked", "email": "blocked",
     }  # fmt: skip
     shown = CliRunner().invoke(app, ["discover", "shop"]).stdout
-    assert "  id  BIGINT  approved  opaque_id?\n  tier  VARCHAR  approved\n" in shown
+    assert "  id     BIGINT   approved    opaque_id?\n  tier   VARCHAR  approved\n" in shown

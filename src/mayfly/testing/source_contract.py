@@ -14,7 +14,7 @@ from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.lineage import lineage_of
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.planning.sql.duckdb import DuckdbDialect
-from mayfly.ports.source import ColumnInfo, Source, SqlSession, views_among
+from mayfly.ports.source import ColumnInfo, Source, SqlSession, ViewSource, views_among
 from mayfly.services.find_views import find_views
 
 MARK = "marked-7f3a"
@@ -156,28 +156,10 @@ class SourceContract:
         found = {t.name: [c.name for c in t.columns] for t in world.source.tables()}
         assert found["people"] == ["id", "name"]
 
-    def test_views_say_what_they_are_made_of(self, world: SourceWorld) -> None:
-        """Also one over another; a table is none, and what a view was changed to is told."""
-        if world.owner is None:
-            pytest.skip("this engine has no views, or does not tell of them")
-        asked = [(None, "people"), (None, "seen"), (None, "seen_again"), (None, "no_such")]
-        world.owner("CREATE VIEW seen AS SELECT id, name AS score FROM people")
-        world.owner("CREATE VIEW seen_again AS SELECT id, score FROM seen")
-        try:
-            found = views_among(world.source, asked)
-            assert set(found) == {(None, "seen"), (None, "seen_again")}
-            below = find_views(world.source, [(None, "seen_again")])
-            made = lineage_of((None, "seen_again"), ["score"], below.queries)["score"]
-            assert {origin.column for origin in made} == {"name"}
-            before = below.pinned
-            world.owner("DROP VIEW seen_again")
-            world.owner("CREATE VIEW seen_again AS SELECT id, id AS score FROM people")
-            after = find_views(world.source, [(None, "seen_again")]).pinned
-            assert (len(before), len(after), after.items() <= before.items()) == (2, 1, False)
-            assert find_views(world.source, [(None, "people")]).pinned == {}
-        finally:
-            world.owner("DROP VIEW seen_again")
-            world.owner("DROP VIEW seen")
+    def test_who_tells_of_views_is_held_to_it(self, world: SourceWorld) -> None:
+        """By `ViewContract`, which needs an owner who makes them."""
+        assert isinstance(world.source, ViewSource) is (world.owner is not None)
+        assert isinstance(self, ViewContract) is isinstance(world.source, ViewSource)
 
     def test_described_types_are_streamed(self, world: SourceWorld) -> None:
         """What `readable` selects has the Arrow types `describe` told."""
@@ -492,3 +474,29 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end, "what was to end goes on"
         time.sleep(0.02)
+
+
+class ViewContract(SourceContract):
+    """Of a source that tells what its views are made of, too."""
+
+    def test_views_say_what_they_are_made_of(self, world: SourceWorld) -> None:
+        """Also one over another; a table is none, and what a view was changed to is told."""
+        assert world.owner is not None
+        asked = [(None, "people"), (None, "seen"), (None, "seen_again"), (None, "no_such")]
+        world.owner("CREATE VIEW seen AS SELECT id, name AS score FROM people")
+        world.owner("CREATE VIEW seen_again AS SELECT id, score FROM seen")
+        try:
+            found = views_among(world.source, asked)
+            assert set(found) == {(None, "seen"), (None, "seen_again")}
+            below = find_views(world.source, [(None, "seen_again")])
+            made = lineage_of((None, "seen_again"), ["score"], below.queries)["score"]
+            assert {origin.column for origin in made} == {"name"}
+            before = below.pinned
+            world.owner("DROP VIEW seen_again")
+            world.owner("CREATE VIEW seen_again AS SELECT id, id AS score FROM people")
+            after = find_views(world.source, [(None, "seen_again")]).pinned
+            assert (len(before), len(after), after.items() <= before.items()) == (2, 1, False)
+            assert find_views(world.source, [(None, "people")]).pinned == {}
+        finally:
+            world.owner("DROP VIEW seen_again")
+            world.owner("DROP VIEW seen")
