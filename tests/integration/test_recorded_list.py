@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -164,9 +164,9 @@ def test_what_a_process_that_died_left_is_recorded_by_the_next(world: World) -> 
     """Between the change and its record, and between the record and its note."""
     world.add(1)
     world.open().settle()
-    world.open_store().note_suppression_recorded(0)
+    world.open_store().note_suppression_recorded(0, 0)
     world.open().settle()
-    assert world.open_store().suppression_recorded() == 1
+    assert world.open_store().suppression_recorded() == (1, 1)
     assert len(world.entries()) == 1
 
 
@@ -179,7 +179,36 @@ def test_a_ledger_made_anew_takes_the_list_over(world: World) -> None:
     world.open().require_current()
     world.open().settle()
     assert [e.rows for e in world.entries()] == [1]
-    assert world.open_store().suppression_recorded() == 1
+    assert world.open_store().suppression_recorded() == (1, 1)
+
+
+def test_a_list_that_did_not_change_is_not_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run asks for it each time, and it may be long."""
+    world.add(1)
+    world.open().settle()
+
+    def read(self: SqlStore) -> None:
+        raise AssertionError("the list was read")
+
+    monkeypatch.setattr(SqlStore, "suppression_digests", read)
+    world.open().settle()
+    world.open().require_current()
+    assert len(world.entries()) == 1
+    world.add(2)
+    with pytest.raises(AssertionError):
+        world.open().settle()
+
+
+def test_a_clock_gone_back_is_no_older_list(world: World) -> None:
+    """What else the ledger refuses is told as it is."""
+    world.ledger.append([ACT])
+    world.add(1)
+    ledger = FolderLedger(world.root / "ledger", SIGNER, lambda: NOW - timedelta(hours=1))
+    listed = RecordedList(store=world.open_store(), ledger=ledger, entry=of_the_workspace)
+    with pytest.raises(PolicyError, match="clock_backwards"):
+        listed.settle_if_current()
 
 
 def test_processes_at_once_agree(world: World) -> None:

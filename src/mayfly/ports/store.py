@@ -152,11 +152,13 @@ class Store(Protocol):
     def remove_suppressions(self, entries: Sequence[tuple[str, bytes]]) -> int:
         """Remove them; how many there were."""
 
-    def suppression_recorded(self) -> int:
-        """How often the ledger had recorded the list when this store last agreed with it."""
+    def suppression_recorded(self) -> tuple[int, int]:
+        """How often the ledger had recorded the list when this store last agreed with it, and the
+        list's version then.
+        """
 
-    def note_suppression_recorded(self, times: int) -> None:
-        """Note that the store agrees with the ledger."""
+    def note_suppression_recorded(self, times: int, version: int) -> None:
+        """Note that the store agrees with the ledger, as of a version of the list."""
 
     def suppression_counts(self) -> Mapping[str, int]:
         """Entries per kind."""

@@ -46,22 +46,30 @@ class RecordedList:
             PolicyError: `suppression_outdated`.
             EngineError: as `Ledger.append`.
         """
-        self.ledger.settle_list(self._settled, self._note)
+        # Read before the list is: what comes to it meanwhile is looked at the next time.
+        version = self.store.suppression_version()
+        self.ledger.settle_list(self._settled, lambda times: self._note(times, version))
 
     def settle_if_current(self) -> bool:
         """As `settle`, but nothing is recorded of a list that still lacks something.
 
         Returns:
             Whether it is up to date.
+
+        Raises:
+            EngineError: as `settle`, but for `suppression_outdated`.
         """
         try:
             self.settle()
-        except PolicyError:
+        except PolicyError as error:
+            if error.code != "suppression_outdated":
+                raise
             return False
         return True
 
     def _check(self, times: int, last: ListHead | None) -> None:
-        if times > self.store.suppression_recorded() and self._head() != last:
+        known, _ = self.store.suppression_recorded()
+        if times > known and self._head() != last:
             raise PolicyError(
                 "suppression_outdated",
                 "The store's suppression list is older than the one that the ledger has on record: "
@@ -72,6 +80,9 @@ class RecordedList:
 
     def _settled(self, times: int, last: ListHead | None) -> Entry | None:
         self._check(times, last)
+        if self.store.suppression_recorded() == (times, self.store.suppression_version()):
+            # A list of a million takes seconds to read and hash; each run comes by here.
+            return None
         head = self._head()
         if head == (last or ListHead(count=0, root=root([]))):
             return None
@@ -79,9 +90,9 @@ class RecordedList:
             EntryType.SUPPRESSION, sync="", run="", rows=head.count, reason=head.root.hex()
         )
 
-    def _note(self, times: int) -> None:
-        if times != self.store.suppression_recorded():
-            self.store.note_suppression_recorded(times)
+    def _note(self, times: int, version: int) -> None:
+        if (times, version) != self.store.suppression_recorded():
+            self.store.note_suppression_recorded(times, version)
 
     def _head(self) -> ListHead:
         digests = sorted(set(self.store.suppression_digests().to_pylist()))

@@ -154,7 +154,7 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "add_suppressions": lambda s: s.add_suppressions([entry("a")], NOW),
     "remove_suppressions": lambda s: s.remove_suppressions([entry("a")]),
     "suppression_recorded": lambda s: s.suppression_recorded(),
-    "note_suppression_recorded": lambda s: s.note_suppression_recorded(1),
+    "note_suppression_recorded": lambda s: s.note_suppression_recorded(1, 0),
     "suppression_counts": lambda s: s.suppression_counts(),
     "suppression_forms": lambda s: s.suppression_forms(),
     "suppression_digests": lambda s: s.suppression_digests(),
@@ -461,10 +461,10 @@ class StoreContract:
     def test_how_often_the_list_was_recorded_outlives_a_process(self, world: StoreWorld) -> None:
         """Never, to begin with; changes of the list leave it."""
         store = world.made()
-        assert store.suppression_recorded() == 0
-        store.note_suppression_recorded(3)
+        assert store.suppression_recorded() == (0, store.suppression_version())
+        store.note_suppression_recorded(3, 7)
         store.add_suppressions([entry("a")], NOW)
-        assert world.open().suppression_recorded() == 3
+        assert world.open().suppression_recorded() == (3, 7)
 
     def test_writers_at_once_wait_for_each_other(self, world: StoreWorld) -> None:
         """No addition is lost and none fails."""

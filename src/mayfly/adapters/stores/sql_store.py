@@ -216,13 +216,14 @@ class SqlStore(SqlCredentials, SqlNotes):
         values = [{"kind": kind, "digest": digest.hex()} for kind, digest in entries]
         return self._change_list("delete_suppression", values)
 
-    def suppression_recorded(self) -> int:
+    def suppression_recorded(self) -> tuple[int, int]:
         """See `Store.suppression_recorded`."""
-        return int(self._rows("select_suppression_recorded", {})[0]["recorded"])
+        [row] = self._rows("select_suppression_recorded", {})
+        return int(row["recorded"]), int(row["recorded_version"])
 
-    def note_suppression_recorded(self, times: int) -> None:
+    def note_suppression_recorded(self, times: int, version: int) -> None:
         """See `Store.note_suppression_recorded`."""
-        self._execute("note_suppression_recorded", {"times": times})
+        self._execute("note_suppression_recorded", {"times": times, "version": version})
 
     def suppression_counts(self) -> Mapping[str, int]:
         """See `Store.suppression_counts`."""

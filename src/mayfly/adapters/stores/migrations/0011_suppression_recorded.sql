@@ -1,1 +1,2 @@
-ALTER TABLE suppression_list ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0
+ALTER TABLE suppression_list ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE suppression_list ADD COLUMN recorded_version INTEGER NOT NULL DEFAULT 0

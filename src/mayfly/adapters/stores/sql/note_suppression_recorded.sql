@@ -1,1 +1,1 @@
-UPDATE suppression_list SET recorded = :times
+UPDATE suppression_list SET recorded = :times, recorded_version = :version

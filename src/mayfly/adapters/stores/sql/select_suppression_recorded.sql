@@ -1,1 +1,1 @@
-SELECT recorded FROM suppression_list
+SELECT recorded, recorded_version FROM suppression_list
