@@ -16,6 +16,7 @@ from mayfly.domain.runs import ApprovalRecord
 from mayfly.domain.settings import SyncSettings
 from mayfly.services import approve as approvals
 from mayfly.services import people as lists
+from mayfly.services.approve_signed import approve_signed, request_signed, statement
 from mayfly.services.check_approvals import check_approvals
 from mayfly.services.compiled_sync import CompiledSync
 from mayfly.services.two_people import Act
@@ -50,14 +51,10 @@ def approve(
         raise UsageError("signature_missing", "A request is signed: give the file with --sign.")
     now = app.clock.now()
     if request:
-        asked = approvals.request_signed(
-            app.project, app.store, name, signature, now=now, compiled_of=pinned
-        )
+        asked = request_signed(app.project, app.store, name, signature, now=now, compiled_of=pinned)
         shown = {"sync": name, "fingerprint": asked.fingerprint, "author": asked.author}
         return _document(requested=[shown])
-    record = approvals.approve_signed(
-        app.project, app.store, name, signature, now=now, compiled_of=pinned
-    )
+    record = approve_signed(app.project, app.store, name, signature, now=now, compiled_of=pinned)
     return _document(approved=[_approval(record)])
 
 
@@ -105,7 +102,7 @@ def to_sign(app: App, syncs: Sequence[SyncSettings], request: bool) -> bytes:
     pinned = _pinned(app, syncs)
     act: Act = "request" if request else "approve"
     name, now = _only(syncs), app.clock.now()
-    return approvals.statement(app.project, app.store, name, act, now=now, compiled_of=pinned)
+    return statement(app.project, app.store, name, act, now=now, compiled_of=pinned)
 
 
 def people(app: App, *, accept: bool, request: bool, signature: str | None) -> dict[str, Any]:

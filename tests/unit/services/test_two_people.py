@@ -16,15 +16,8 @@ from mayfly.domain.approval import Compiled
 from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.domain.settings import Project, Workspace
 from mayfly.services.approvals_lock import LOCK_FILE, Locked, changing_lock, read_lock
-from mayfly.services.approve import (
-    approve_signed,
-    approve_syncs,
-    reject_syncs,
-    request_signed,
-    require_approved,
-    standings,
-    statement,
-)
+from mayfly.services.approve import approve_syncs, reject_syncs, require_approved, standings
+from mayfly.services.approve_signed import approve_signed, request_signed, statement
 from mayfly.services.people import accept_people, change_statement, require_people, sign_change
 from mayfly.services.two_people import sync_statement
 from ssh_keys import SshPerson, ssh_person
