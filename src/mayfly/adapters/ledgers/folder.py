@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mayfly.adapters.clock import CLOCK_TOLERANCE
+from mayfly.adapters.ledgers.open_acts import OpenActs
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
-from mayfly.domain.held import is_exception
 from mayfly.ledger.checkpoint import Checkpoint, ListHead, Signer, verify_checkpoint
 from mayfly.ledger.entry import Entry, EntryType, parse_time
 from mayfly.ledger.merkle import Frontier, leaf_hash, root
@@ -34,12 +32,6 @@ from mayfly.services.durable import sync_directory
 _ENTRIES, _CHECKPOINT, _KEY, _LOCK = "entries.jsonl", "checkpoint", "key.pub", "lock"
 _NOTE_BYTES_MAX = 16_384
 _CHUNK_BYTES = 1 << 20
-# By far the most entries; they open and close nothing. Lines are canonical, texts have no quote.
-_DELIVERED = b'"type":"delivered"'
-_REMOVED = b'"operation":"remove"'
-_RECIPIENT = tuple(
-    re.compile(b'"%s":"([^"]*)"' % name) for name in (b"sync", b"target", b"destination")
-)
 _LISTED = b'"type":"suppression"'
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
@@ -58,65 +50,9 @@ class _Position:
     listed: ListHead | None = None
 
 
-@dataclass(kw_only=True)
-class _Open:
-    """What the entries up to a byte left without an end, and of keys; the oldest first."""
-
-    end_bytes: int = 0
-    copies: dict[str, OpenCopy] = field(default_factory=dict)
-    batches: dict[tuple[str, int], OpenBatch] = field(default_factory=dict)
-    wrapped_since: dict[str, datetime] = field(default_factory=dict)
-    destroyed: set[str] = field(default_factory=set)
-    recipients: set[Recipient] = field(default_factory=set)
-
-    def copy(self) -> _Open:
-        return _Open(
-            end_bytes=self.end_bytes,
-            copies=dict(self.copies),
-            batches=dict(self.batches),
-            wrapped_since=dict(self.wrapped_since),
-            destroyed=set(self.destroyed),
-            recipients=set(self.recipients),
-        )
-
-    def take(self, line: bytes) -> None:
-        """A whole line; of most, which say that something was delivered, no more than to whom."""
-        self.end_bytes += len(line) + 1
-        if _DELIVERED not in line:
-            self.note(json.loads(line))
-        elif _REMOVED not in line:
-            found = [part.search(line) for part in _RECIPIENT]
-            sync, target, destination = (m[1].decode() if m else "" for m in found)
-            self.recipients.add(Recipient(sync=sync, target=target, destination=destination))
-
-    def note(self, entry: dict[str, Any]) -> None:
-        """Made or held again while open: the first one's age counts, and an outage that was named
-        once is why it waits.
-        """
-        run, batch = entry["run"], entry["batch"]
-        match entry["type"]:
-            case "created":
-                self.copies.setdefault(run, _open_copy(entry))
-            case "held" if batch is not None:
-                self.batches.setdefault((run, batch), _open_batch(entry))
-            case "held" if run in self.copies and not is_exception(self.copies[run].reason):
-                self.copies[run] = replace(self.copies[run], reason=entry["reason"])
-            case "dropped":
-                self.copies.pop(run, None)
-            case "purged" | "expired":
-                self.batches.pop((run, batch), None)
-            case "rewrapped":
-                self.wrapped_since.setdefault(entry["kek_version"], parse_time(entry["at"]))
-            case "state_dropped" | "state_adopted":
-                known = entry["sync"], entry["target"]
-                self.recipients = {r for r in self.recipients if (r.sync, r.target) != known}
-            case "kek_destroyed" if "final_at" in entry:
-                self.destroyed.add(entry["reason"])
-
-
 def recipients_in(path: Path) -> Set[Recipient]:
     """As `FolderLedger.recipients`, of a ledger that is only looked at, or is not there."""
-    found = _Open()
+    found = OpenActs()
     if (path / _ENTRIES).exists():
         for line in _whole_lines(path / _ENTRIES, 0):
             found.take(line)
@@ -164,7 +100,7 @@ class FolderLedger:
         self._signer = signer
         self._clock = clock
         self._told = told
-        self._open = _Open()
+        self._open = OpenActs()
         if not (path / _CHECKPOINT).exists():
             if _bytes_in(path / _ENTRIES):
                 raise _inconsistent("it has entries and no checkpoint")
@@ -318,7 +254,7 @@ class FolderLedger:
             raise beyond_ledger("A tree of that size", len(leaves))
         return _Leaves(hashes=leaves[:size], line=wanted, listed=listed)
 
-    def _open_now(self) -> _Open:
+    def _open_now(self) -> OpenActs:
         """What is open, after what was appended since it was last asked."""
         with _translated(), self._locked():
             self._position = self._refreshed(self._position)
@@ -511,26 +447,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest[:_CHUNK_BYTES]) :]
-
-
-def _open_copy(entry: dict[str, Any]) -> OpenCopy:
-    return OpenCopy(
-        sync=entry["sync"],
-        target=entry["target"],
-        run=entry["run"],
-        created_at=parse_time(entry["at"]),
-    )
-
-
-def _open_batch(entry: dict[str, Any]) -> OpenBatch:
-    return OpenBatch(
-        sync=entry["sync"],
-        target=entry["target"],
-        run=entry["run"],
-        batch=entry["batch"],
-        rows=entry["rows"],
-        held_at=parse_time(entry["at"]),
-    )
 
 
 def _write_atomically(file: Path, text: str) -> None:
