@@ -9,7 +9,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mayfly.domain.settings import RECHECK_SECONDS, ConsentBinding, Project
+from mayfly.domain.settings import (
+    RECHECK_SECONDS,
+    ConsentBinding,
+    ModelSettings,
+    Project,
+    SyncSettings,
+)
 
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 NOT_PINNED = frozenset(
@@ -68,6 +74,47 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
     sync = project.syncs[sync_name]
     model = project.models[sync.model]
     destination = project.destinations[sync.destination]
+    binding = model.consent.get(sync.purpose) if sync.purpose else None
+    asked = {model.columns[name].tells for name in sync.mapping.values()} - {None}
+    told = {p: _consent(model.consent[p], compiled) for p in sorted(filter(None, asked))}
+    # A sync of the usual age keeps the fingerprint it had.
+    seconds = sync.recheck_after_seconds
+    recheck = {} if seconds == RECHECK_SECONDS else {"recheck_after_seconds": seconds}
+    text = compiled.query or model.sql
+    query = _digest(text) if text else None
+    return {
+        "workspace": project.workspace.name,
+        "target": project.target,
+        "sync": sync.id,
+        "mode": sync.mode,
+        "source": _source_address(project, model.source),
+        "table": list(model.table) if model.table else None,
+        "query_sha256": query,
+        "primary_key": list(model.primary_key),
+        "columns": _columns(sync, model, compiled),
+        "purpose": sync.purpose,
+        "consent": None if binding is None else _consent(binding, compiled),
+        **({"views": dict(compiled.views)} if compiled.views else {}),
+        **({"where_sha256": _digest(compiled.where)} if compiled.where else {}),
+        "destination": {
+            "name": destination.name,
+            "type": destination.type,
+            "kind": destination.kind,
+            "owner": destination.owner,
+            "reason": destination.reason,
+            "endpoint": destination.endpoint,
+            "address": _address(project, destination.options),
+        },
+        "object": sync.audience or sync.table,
+        "key": list(sync.key),
+        "outside_repertoire": sync.outside_repertoire,
+        **recheck,
+        **({"told": told} if told else {}),
+    }
+
+
+def _columns(sync: SyncSettings, model: ModelSettings, compiled: Compiled) -> list[dict[str, Any]]:
+    """What is sent, and as what."""
     columns = []
     for field_name, name in sorted(sync.mapping.items()):
         column = model.columns[name]
@@ -94,43 +141,7 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
                 **{key: value for key, value in more.items() if value is not None},
             }
         )
-    binding = model.consent.get(sync.purpose) if sync.purpose else None
-    asked = {model.columns[name].tells for name in sync.mapping.values()} - {None}
-    told = {p: _consent(model.consent[p], compiled) for p in sorted(filter(None, asked))}
-    # A sync of the usual age keeps the fingerprint it had.
-    seconds = sync.recheck_after_seconds
-    recheck = {} if seconds == RECHECK_SECONDS else {"recheck_after_seconds": seconds}
-    text = compiled.query or model.sql
-    query = _digest(text) if text else None
-    return {
-        "workspace": project.workspace.name,
-        "target": project.target,
-        "sync": sync.id,
-        "mode": sync.mode,
-        "source": _source_address(project, model.source),
-        "table": list(model.table) if model.table else None,
-        "query_sha256": query,
-        "primary_key": list(model.primary_key),
-        "columns": columns,
-        "purpose": sync.purpose,
-        "consent": None if binding is None else _consent(binding, compiled),
-        **({"views": dict(compiled.views)} if compiled.views else {}),
-        **({"where_sha256": _digest(compiled.where)} if compiled.where else {}),
-        "destination": {
-            "name": destination.name,
-            "type": destination.type,
-            "kind": destination.kind,
-            "owner": destination.owner,
-            "reason": destination.reason,
-            "endpoint": destination.endpoint,
-            "address": _address(project, destination.options),
-        },
-        "object": sync.audience or sync.table,
-        "key": list(sync.key),
-        "outside_repertoire": sync.outside_repertoire,
-        **recheck,
-        **({"told": told} if told else {}),
-    }
+    return columns
 
 
 def _digest(text: str) -> str:

@@ -39,7 +39,7 @@ from mayfly.planning.sql.dialect import SqlDialect, refuse_key_type
 from mayfly.ports.destination import DestinationContext, Erasure
 from mayfly.ports.source import ColumnInfo, Source
 from mayfly.privacy.gate import Form
-from mayfly.privacy.gate.gate import GatePolicy
+from mayfly.privacy.gate.gate import GateField, GatePolicy
 from mayfly.privacy.rules import (
     CANONICAL_KINDS,
     CanonicalKind,
@@ -163,12 +163,7 @@ class _Compiler:
             lineage=lineage,
         )
         consent = self._consent(infos)
-        fields, gate = [], []
-        for name, column in self.sync.mapping.items():
-            made = typer.field(name, infos[column])
-            if made is not None:
-                fields.append(made[0])
-                gate.append(made[1])
+        fields, gate = self._fields(typer, infos)
         keys = tuple(self._key(infos[k]) for k in self.model.primary_key)
         by_identifier = any(f.identifier for f in fields)
         most = self.r.destination.batch_rows
@@ -188,7 +183,7 @@ class _Compiler:
             by_identifier=by_identifier and self.mode is not SyncMode.APPEND,
             model_sql=sql,
             keys=keys,
-            fields=tuple(fields),
+            fields=fields,
             consent=consent,
             suppression=suppression,
             suppress_key=len(keys) == 1,
@@ -212,12 +207,20 @@ class _Compiler:
             suggestions=tuple(self.found.suggestions),
             pinned=self._pinned(infos, views, lineage),
             spec=spec,
-            policy=GatePolicy(external=self.external, fields=tuple(gate)),
+            policy=GatePolicy(external=self.external, fields=gate),
             context=self._context(fields),
             rules=self.found.rules,
             default_countries=self.found.countries,
             hashed_in_worker=tuple(self.found.in_worker),
         )
+
+    def _fields(
+        self, typer: FieldTyper, infos: Mapping[str, ColumnInfo]
+    ) -> tuple[tuple[PlanField, ...], tuple[GateField, ...]]:
+        """Those that can be typed, as the plan has them and as the gate does."""
+        typed = (typer.field(name, infos[column]) for name, column in self.sync.mapping.items())
+        made = [both for both in typed if both is not None]
+        return tuple(plan for plan, _ in made), tuple(gate for _, gate in made)
 
     def _described(self, sql: str) -> dict[str, ColumnInfo]:
         """The model's columns by name; an error says which model it is about."""
