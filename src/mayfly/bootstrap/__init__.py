@@ -2,8 +2,6 @@
 
 from mayfly.bootstrap.app import App, initialise, open_app
 from mayfly.bootstrap.connectors import (
-    CONNECTORS,
-    SPECS,
     name_of_dialect,
     open_source,
     source_hosts,
@@ -11,6 +9,7 @@ from mayfly.bootstrap.connectors import (
     source_spec,
 )
 from mayfly.bootstrap.keeping import reveal, spool_hosts, where_state_is
+from mayfly.bootstrap.registry import CONNECTORS, SPECS
 
 __all__ = [
     "CONNECTORS",

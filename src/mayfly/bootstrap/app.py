@@ -29,7 +29,6 @@ from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.bootstrap.connections import Connections, token_hosts
 from mayfly.bootstrap.connectors import (
-    SPECS,
     address,
     destination_hosts,
     dialect_of,
@@ -55,6 +54,7 @@ from mayfly.bootstrap.keeping import (
     store_of,
     where_state_is,
 )
+from mayfly.bootstrap.registry import SPECS
 from mayfly.config.load import load_project
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, PolicyError

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.http import HttpxClient
-from mayfly.bootstrap.connectors import SPECS, Opened
+from mayfly.bootstrap.connectors import Opened
+from mayfly.bootstrap.registry import SPECS
 from mayfly.config.secrets import CONNECTION, Secret, resolve
 from mayfly.domain.credentials import ConnectionKey
 from mayfly.domain.errors import ConfigError, UsageError

@@ -9,47 +9,9 @@ from datetime import timedelta
 
 from mayfly.adapters.http import HttpxClient
 from mayfly.bootstrap.guarded_source import GuardedSource
+from mayfly.bootstrap.registry import CONNECTORS, SOURCES
 from mayfly.config.plugins import load_plugin
 from mayfly.config.secrets import resolve
-from mayfly.connectors.destinations import (
-    braze,
-    database_duckdb,
-    database_mysql,
-    database_postgres,
-    database_sqlite,
-    gcs,
-    google_ads,
-    hubspot,
-    intercom,
-    linkedin_ads,
-    meta_ads,
-    meta_conversions,
-    microsoft_ads,
-    pinterest,
-    s3,
-    salesforce,
-    sftp,
-    snap,
-    the_trade_desk,
-    tiktok_ads,
-    tiktok_events,
-    webhook,
-    zendesk,
-)
-from mayfly.connectors.destinations import (
-    files as files_destination,
-)
-from mayfly.connectors.sources import bigquery as bigquery_source
-from mayfly.connectors.sources import clickhouse as clickhouse_source
-from mayfly.connectors.sources import databricks as databricks_source
-from mayfly.connectors.sources import duckdb as duckdb_source
-from mayfly.connectors.sources import files as files_source
-from mayfly.connectors.sources import mysql as mysql_source
-from mayfly.connectors.sources import postgres as postgres_source
-from mayfly.connectors.sources import redshift as redshift_source
-from mayfly.connectors.sources import snowflake as snowflake_source
-from mayfly.connectors.sources import spark as spark_source
-from mayfly.connectors.sources import sqlite as sqlite_source
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import (
     DestinationSettings,
@@ -58,63 +20,11 @@ from mayfly.domain.settings import (
     SyncSettings,
 )
 from mayfly.planning.sql.dialect import SqlDialect
-from mayfly.ports.connector import Connector, DestinationRequest, HostsRequest
-from mayfly.ports.destination import Destination, DestinationContext, DestinationSpec
+from mayfly.ports.connector import DestinationRequest, HostsRequest
+from mayfly.ports.destination import Destination, DestinationContext
 from mayfly.ports.source import Dialect, Source
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec, require_accepted
 from mayfly.services.compiled_sync import Refusal
-
-CONNECTORS: dict[str, Connector] = {
-    connector.spec.name: connector
-    for connector in (
-        meta_ads.CONNECTOR,
-        meta_conversions.CONNECTOR,
-        hubspot.CONNECTOR,
-        salesforce.CONNECTOR,
-        braze.CONNECTOR,
-        the_trade_desk.CONNECTOR,
-        tiktok_ads.CONNECTOR,
-        tiktok_events.CONNECTOR,
-        google_ads.CONNECTOR,
-        linkedin_ads.CONNECTOR,
-        microsoft_ads.CONNECTOR,
-        snap.CONNECTOR,
-        pinterest.CONNECTOR,
-        database_postgres.CONNECTOR,
-        database_mysql.CONNECTOR,
-        database_duckdb.CONNECTOR,
-        database_sqlite.CONNECTOR,
-        files_destination.CONNECTOR,
-        s3.CONNECTOR,
-        gcs.CONNECTOR,
-        sftp.CONNECTOR,
-        webhook.CONNECTOR,
-        zendesk.CONNECTOR,
-        intercom.CONNECTOR,
-    )
-}
-"""Every kind of destination by its `type`; a test holds them against those of the project files."""
-
-SPECS: dict[str, DestinationSpec] = {name: made.spec for name, made in CONNECTORS.items()}
-
-
-SOURCES: dict[str, SourceSpec] = {
-    spec.type: spec
-    for spec in (
-        bigquery_source.SPEC,
-        clickhouse_source.SPEC,
-        databricks_source.SPEC,
-        duckdb_source.SPEC,
-        files_source.SPEC,
-        mysql_source.SPEC,
-        postgres_source.SPEC,
-        redshift_source.SPEC,
-        snowflake_source.SPEC,
-        spark_source.SPEC,
-        sqlite_source.SPEC,
-    )
-}
-"""Every kind of source by its `type`; a test holds them against those of the project files."""
 
 
 def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mayfly.bootstrap.connectors import CONNECTORS, SOURCES, renew_before_ms
+from mayfly.bootstrap.connectors import renew_before_ms
+from mayfly.bootstrap.registry import CONNECTORS, SOURCES
 from mayfly.config.destinations.base import DestinationPart
 from mayfly.config.parse import variants
 from mayfly.domain import approval
@@ -28,6 +31,30 @@ def test_every_kind_of_the_project_files_has_a_connector_and_no_other() -> None:
     """Whoever adds one adds both."""
     assert set(variants("destinations")) == set(CONNECTORS)
     assert set(variants("sources")) == set(SOURCES)
+
+
+def test_the_connector_of_a_kind_is_of_that_kind() -> None:
+    """A line of the registry names the right module."""
+    assert {name: CONNECTORS[name].spec.name for name in CONNECTORS} == {n: n for n in CONNECTORS}
+    assert {name: SOURCES[name].type for name in SOURCES} == {name: name for name in SOURCES}
+
+
+_ASKED = """
+import sys
+from mayfly.bootstrap import SPECS
+SPECS["meta_ads"]
+print(*sorted(m for m in sys.modules if m.startswith("mayfly.connectors.destinations.")))
+"""
+
+
+def test_connectors_that_nobody_names_are_not_imported() -> None:
+    """Nobody waits for the modules and libraries of two dozen others."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ASKED], capture_output=True, text=True, check=True
+    )
+    found = {name.rpartition(".")[2] for name in done.stdout.split()}
+    assert "meta_ads" in found
+    assert all(name.startswith(("meta_ads", "database_")) for name in found)
 
 
 def test_a_sync_may_have_every_mode_that_its_connector_has() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mayfly.bootstrap.connectors import SOURCES, open_source, source_hosts
+from mayfly.bootstrap.connectors import open_source, source_hosts
+from mayfly.bootstrap.registry import SOURCES
 from mayfly.config.load import load_project
 from mayfly.config.parse import variants
 from mayfly.domain.errors import ConfigError, PolicyError

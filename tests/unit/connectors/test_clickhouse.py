@@ -9,7 +9,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from mayfly.bootstrap.connectors import SOURCES
+from mayfly.bootstrap.registry import SOURCES
 from mayfly.config.load import load_project
 from mayfly.connectors.sources.clickhouse import ClickhouseSource, require_version
 from mayfly.connectors.sources.clickhouse_connect import (

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.bootstrap.connectors import CONNECTORS
+from mayfly.bootstrap.registry import CONNECTORS
 from mayfly.connectors.destinations.meta_ads import SPEC, MetaAds, MetaAdsSettings
 from mayfly.connectors.destinations.meta_ads_requests import (
     Part,
