@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.processes import is_alive
+from mayfly.api import asking
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -58,9 +59,13 @@ class Project:
         Raises:
             UsageError: `unknown_sync`, nothing matches one of the names.
         """
+        return [self.app.with_all_columns(s) for s in self._named(names)]
+
+    def _named(self, names: Sequence[str]) -> list[SyncSettings]:
+        """As `select`, without a look at any source."""
         syncs = self.app.project.syncs
         if not names:
-            return [self.app.with_all_columns(s) for s in syncs.values()]
+            return list(syncs.values())
         found: dict[str, SyncSettings] = {}
         for name in names:
             matched = {n: s for n, s in syncs.items() if _matches(name, n, s)}
@@ -71,7 +76,7 @@ class Project:
                     hint=f"The project has: {', '.join(sorted(syncs)) or 'none'}.",
                 )
             found |= matched
-        return [self.app.with_all_columns(s) for s in found.values()]
+        return list(found.values())
 
     def plan(self, *names: str, sample: int = 0) -> PlanResult:
         """What a run would do now. Counts only; writes nothing.
@@ -206,6 +211,18 @@ class Project:
         """Refuse some syncs as they are now, until they are others."""
         with self._act():
             return reject(self.app, self.select(names), actor)
+
+    def pause(self, *names: str, actor: str | None = None) -> dict[str, Any]:
+        """Let no run of some syncs send anything but withdrawals, until they are resumed.
+
+        A brake: it sweeps nothing first, and works though clock, sources and keys do not.
+        """
+        return asking.pause(self.app, self._named(names), actor)
+
+    def resume(self, *names: str) -> dict[str, Any]:
+        """End the pauses of some syncs."""
+        with self._act():
+            return asking.resume(self.app, self._named(names))
 
     def pending(self, *names: str) -> dict[str, Any]:
         """What waits for approval, where each sync stands, and what is suggested."""
@@ -504,8 +521,9 @@ class Project:
     def status(self) -> dict[str, Any]:
         """Last run of each sync, and what waits, by class."""
         syncs, target, store = [], self.app.project.target, self.app.store
-        paused = approvals.paused(store)
-        for name in self.app.project.syncs:
+        waits, pauses = approvals.paused(store), {p.sync: p for p in store.pauses(target)}
+        for name, sync in self.app.project.syncs.items():
+            pause = pauses.get(sync.id)
             last = self.app.store.last_run(name, target)
             syncs.append(
                 {
@@ -513,7 +531,10 @@ class Project:
                     "last_run": last.run_id if last else None,
                     "status": _status(last) if last else None,
                     "next_run": None,
-                    "paused": (self.app.project.syncs[name].id, target) in paused,
+                    "paused": pause is not None or (sync.id, target) in waits,
+                    "pause": {"actor": pause.actor, "since": pause.since.isoformat()}
+                    if pause
+                    else None,
                 }
             )
         room = self.app.waiting()

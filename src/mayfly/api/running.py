@@ -20,6 +20,7 @@ from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import RunEnded, RunStarted, Waiting, WithdrawalsLate
+from mayfly.services.pausing import pause_of, refusal_of_pause
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
 
@@ -263,6 +264,15 @@ def _settled_list(app: App, *, dry: bool) -> PolicyError | None:
     return None
 
 
+def _only_withdrawals(app: App, sync: SyncSettings, *, dry: bool) -> PolicyError | None:
+    """Why nothing else may go. A dry run shows what a paused sync would send, once resumed."""
+    refusal = _settled_list(app, dry=dry)
+    if refusal is not None or dry:
+        return refusal
+    pause = pause_of(app.store, sync, app.project.target)
+    return None if pause is None else refusal_of_pause(sync, pause)
+
+
 def _advance(
     app: App,
     sync: SyncSettings,
@@ -276,7 +286,7 @@ def _advance(
     if refused is not None:
         raise refused
     _require_approved(app, compiled, dry=asked.dry_run)
-    refusal = _settled_list(app, dry=asked.dry_run)
+    refusal = _only_withdrawals(app, sync, dry=asked.dry_run)
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")

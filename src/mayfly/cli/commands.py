@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mayfly.cli.approve import approve
+from mayfly.cli.asking import add_asking, pause_text
 from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
@@ -315,7 +316,7 @@ def status(
     loaded = load(project, target=target)
     document = loaded.status()
     lines = [
-        f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip()
+        f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip() + pause_text(s)
         for s in document["syncs"]
     ]
     lines += [*away_lines(document["away"]), *pending_lines(document["pending"])]
@@ -393,6 +394,7 @@ app.command("test")(try_destination)
 app.command()(sweep)
 app.command()(purge)
 app.command()(uninstall)
+add_asking(app)
 app.command()(prove)
 for command_name, command in WITHOUT_PROJECT.items():
     app.command(command_name)(command)

@@ -175,6 +175,13 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="mayfly pause",
+        ends="mayfly resume; deletion of the workspace",
+        pauses="ids of syncs that are paused, ids of who did, when",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="mayfly approve --people",
         ends="another list of people; deletion of the workspace",
         approving_people="digest of the list of people who approve",

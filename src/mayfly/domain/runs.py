@@ -105,6 +105,22 @@ class Rejection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pause:
+    """A sync that somebody paused: no run of it sends anything but withdrawals.
+
+    Args:
+        sync, target: ids.
+        actor: id of who paused it.
+        since: when, in UTC. To pause it again moves nothing.
+    """
+
+    sync: str
+    target: str
+    actor: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outage:
     """A destination that was away when it was last asked.
 

@@ -13,6 +13,7 @@ from mayfly.domain.runs import (
     ApprovalRecord,
     ColumnVerdict,
     Outage,
+    Pause,
     PendingApproval,
     Rejection,
     RunRecord,
@@ -120,6 +121,15 @@ class Store(Protocol):
 
     def end_rejection(self, sync: str, target: str) -> None:
         """It was approved after all; where nothing was rejected nothing is done."""
+
+    def pauses(self, target: str) -> Sequence[Pause]:
+        """What is paused under a target, by sync."""
+
+    def pause(self, pause: Pause) -> bool:
+        """Pause a sync; whether it was not yet. Of one that is paused nothing changes."""
+
+    def resume(self, sync: str, target: str) -> bool:
+        """End a pause; whether there was one."""
 
     def people(self) -> str:
         """Digest of the list of people that approvals are held to; empty where there is none."""

@@ -18,6 +18,7 @@ from mayfly.domain.runs import (
     ApprovalRecord,
     ColumnVerdict,
     Outage,
+    Pause,
     PendingApproval,
     Rejection,
     WorkspaceRecord,
@@ -101,6 +102,11 @@ def rejection(sync: str) -> Rejection:
     return Rejection(sync=sync, target="dev", fingerprint="f", actor="alice", at=NOW)
 
 
+def pause(sync: str) -> Pause:
+    """A sync of target `dev` that somebody paused."""
+    return Pause(sync=sync, target="dev", actor="alice", since=NOW)
+
+
 def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outage:
     """A destination of target `dev` that is away."""
     return Outage(
@@ -146,6 +152,9 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "rejections": lambda s: s.rejections(),
     "reject": lambda s: s.reject(rejection("a")),
     "end_rejection": lambda s: s.end_rejection("a", "dev"),
+    "pauses": lambda s: s.pauses("dev"),
+    "pause": lambda s: s.pause(pause("a")),
+    "resume": lambda s: s.resume("a", "dev"),
     "people": lambda s: s.people(),
     "note_people": lambda s: s.note_people("a" * 64),
     "outages": lambda s: s.outages(),
@@ -391,6 +400,20 @@ class StoreContract:
         for sync in ("a", "c"):
             store.end_rejection(sync, "dev")
         assert list(world.open().rejections()) == [rejection("b")]
+
+    def test_a_pause_is_the_first_until_it_ends(self, world: StoreWorld) -> None:
+        """Of each sync and target; who pauses again, or ends what nobody began, changes nothing."""
+        store, later = world.made(), NOW + timedelta(days=1)
+        assert list(store.pauses("dev")) == []
+        again = replace(pause("a"), actor="bob", since=later)
+        other = replace(pause("a"), target="prod")
+        assert [store.pause(p) for p in (pause("b"), pause("a"), again, other)] == [
+            *(True, True, False, True)
+        ]
+        assert list(world.open().pauses("dev")) == [pause("a"), pause("b")]
+        assert [store.resume(sync, "dev") for sync in ("a", "a", "c")] == [True, False, False]
+        assert list(world.open().pauses("dev")) == [pause("b")]
+        assert list(world.open().pauses("prod")) == [other]
 
     def test_the_list_of_people_is_the_last(self, world: StoreWorld) -> None:
         """There is none at first."""

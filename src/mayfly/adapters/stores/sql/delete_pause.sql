@@ -1,0 +1,1 @@
+DELETE FROM pauses WHERE sync = :sync AND target = :target

@@ -1,0 +1,73 @@
+"""`mayfly pause` and `mayfly resume`: what operators ask of syncs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from mayfly.cli.options import (
+    HERE,
+    Output,
+    OutputOption,
+    ProjectOption,
+    SyncsArgument,
+    TargetOption,
+    print_result,
+)
+from mayfly.cli.waiting import tell_act
+
+
+def pause(
+    syncs: SyncsArgument = None,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Let no run of these syncs send anything but withdrawals, until they are resumed."""
+    from mayfly.api import load
+
+    document = load(project, target=target, ending=True).pause(*(syncs or ()))
+    lines = [_paused_line(s) for s in document["syncs"]]
+    print_result(output, document, lines or ["The project has no sync."])
+
+
+def resume(
+    syncs: SyncsArgument = None,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """End the pause of these syncs: their next runs send what changed meanwhile."""
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    document = loaded.resume(*(syncs or ()))
+    tell_act(loaded)
+    lines = [
+        f"{s['sync']}: goes on" if s["changed"] else f"{s['sync']}: was not paused"
+        for s in document["syncs"]
+    ]
+    print_result(output, document, lines or ["The project has no sync."])
+
+
+def pause_text(sync: Mapping[str, Any]) -> str:
+    """What `mayfly status` says of a sync that somebody paused."""
+    pause = sync["pause"]
+    return f"; paused since {pause['since'][:16]} by {pause['actor']}" if pause else ""
+
+
+def _paused_line(sync: Mapping[str, Any]) -> str:
+    was = "" if sync["changed"] else " already"
+    return f"{sync['sync']}: paused{was} since {sync['since'][:16]} by {sync['actor']}"
+
+
+ASKING = {"pause": pause, "resume": resume}
+"""Commands by name."""
+
+
+def add_asking(app: typer.Typer) -> None:
+    """Add them to the command line."""
+    for name, command in ASKING.items():
+        app.command(name)(command)
