@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from mayfly.bootstrap import app as wiring
-from mayfly.bootstrap import connectors
+from mayfly.bootstrap import registry
 from mayfly.cli.commands import app
 from mayfly.cli.entry import main
 from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
@@ -43,8 +43,8 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_outage: str) -> Fake
         return FakeDestination(world, context)
 
     monkeypatch.setattr(wiring, "make_destination", make)
-    known = connectors.SPECS["sqlite"]
-    monkeypatch.setitem(connectors.SPECS, "sqlite", replace(known, batch_marker=False))
+    known = registry.SPECS["sqlite"]
+    monkeypatch.setitem(registry.SPECS, "sqlite", replace(known, batch_marker=False))
     approved(make_project(tmp_path, "", rows=10, text=FILES + f"    on_outage: {on_outage}\n"))
     world.fail_after()
     return world

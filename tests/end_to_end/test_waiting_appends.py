@@ -20,7 +20,7 @@ from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from mayfly.adapters import clock
 from mayfly.api import RunRequest, load
 from mayfly.bootstrap import app as wiring
-from mayfly.bootstrap import connectors
+from mayfly.bootstrap import registry
 from mayfly.cli.commands import app
 from mayfly.connectors.destinations.database_sqlite import SqliteEngine
 from mayfly.connectors.destinations.files import Files
@@ -202,8 +202,8 @@ def no_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
         return FakeDestination(world, context)
 
     monkeypatch.setattr(wiring, "make_destination", make)
-    spec = connectors.SPECS["sqlite"]
-    monkeypatch.setitem(connectors.SPECS, "sqlite", replace(spec, batch_marker=False))
+    spec = registry.SPECS["sqlite"]
+    monkeypatch.setitem(registry.SPECS, "sqlite", replace(spec, batch_marker=False))
     project(tmp_path, SHOP + TO_LOG, rows=10)
     world.fail_after()
     return world

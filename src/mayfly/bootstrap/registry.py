@@ -6,9 +6,9 @@ dozen, and the libraries of no other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from mayfly.ports.connector import Connector
 from mayfly.ports.destination import DestinationSpec
@@ -17,111 +17,106 @@ from mayfly.ports.source_spec import SourceSpec
 T = TypeVar("T")
 
 
-class _Imported(Mapping[str, T], Generic[T]):
-    """What modules of a package define under one name.
+class _ByType(MutableMapping[str, T]):
+    """What is found for a `type` when it is first asked for, and kept: tests put others there.
 
     Args:
-        package: of the modules.
-        modules: by `type`.
-        attribute: what each of them defines.
-        kind: that it is of.
+        types: those that there are.
+        find: by one of them.
     """
 
-    def __init__(
-        self, package: str, modules: Mapping[str, str], attribute: str, kind: type[T]
-    ) -> None:
-        self._package = package
-        self._modules = modules
-        self._attribute = attribute
-        self._kind = kind
+    def __init__(self, types: Iterable[str], find: Callable[[str], T]) -> None:
+        self._types = tuple(types)
+        self._find = find
+        self._kept: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        module = import_module(f"{self._package}.{self._modules[name]}")
-        found = getattr(module, self._attribute)
-        if not isinstance(found, self._kind):
-            raise TypeError(f"{module.__name__}.{self._attribute} is no {self._kind.__name__}.")
-        return found
+        if name not in self._kept:
+            if name not in self._types:
+                raise KeyError(name)
+            self._kept[name] = self._find(name)
+        return self._kept[name]
+
+    def __setitem__(self, name: str, other: T) -> None:
+        self._kept[name] = other
+
+    def __delitem__(self, name: str) -> None:
+        del self._kept[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._modules
+        return name in self._types
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
+        return iter(self._types)
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(self._types)
 
 
-class _Specs(Mapping[str, DestinationSpec]):
-    """What connectors say of themselves."""
-
-    def __init__(self, connectors: Mapping[str, Connector]) -> None:
-        self._connectors = connectors
-
-    def __getitem__(self, name: str) -> DestinationSpec:
-        return self._connectors[name].spec
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._connectors
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._connectors)
-
-    def __len__(self) -> int:
-        return len(self._connectors)
+def _defined(module: str, name: str, kind: type[T]) -> T:
+    """What a module defines under a name."""
+    found = getattr(import_module(module), name)
+    if not isinstance(found, kind):
+        raise TypeError(f"{module}.{name} is no {kind.__name__}.")
+    return found
 
 
-CONNECTORS: Mapping[str, Connector] = _Imported(
-    "mayfly.connectors.destinations",
-    {
-        "meta_ads": "meta_ads",
-        "meta_conversions": "meta_conversions",
-        "hubspot": "hubspot",
-        "salesforce": "salesforce",
-        "braze": "braze",
-        "the_trade_desk": "the_trade_desk",
-        "tiktok_ads": "tiktok_ads",
-        "tiktok_events": "tiktok_events",
-        "google_ads": "google_ads",
-        "linkedin_ads": "linkedin_ads",
-        "microsoft_ads": "microsoft_ads",
-        "snap": "snap",
-        "pinterest": "pinterest",
-        "postgres": "database_postgres",
-        "mysql": "database_mysql",
-        "duckdb": "database_duckdb",
-        "sqlite": "database_sqlite",
-        "files": "files",
-        "s3": "s3",
-        "gcs": "gcs",
-        "sftp": "sftp",
-        "webhook": "webhook",
-        "zendesk": "zendesk",
-        "intercom": "intercom",
-    },
-    "CONNECTOR",
-    Connector,
-)
+_DESTINATIONS = {
+    "meta_ads": "meta_ads",
+    "meta_conversions": "meta_conversions",
+    "hubspot": "hubspot",
+    "salesforce": "salesforce",
+    "braze": "braze",
+    "the_trade_desk": "the_trade_desk",
+    "tiktok_ads": "tiktok_ads",
+    "tiktok_events": "tiktok_events",
+    "google_ads": "google_ads",
+    "linkedin_ads": "linkedin_ads",
+    "microsoft_ads": "microsoft_ads",
+    "snap": "snap",
+    "pinterest": "pinterest",
+    "postgres": "database_postgres",
+    "mysql": "database_mysql",
+    "duckdb": "database_duckdb",
+    "sqlite": "database_sqlite",
+    "files": "files",
+    "s3": "s3",
+    "gcs": "gcs",
+    "sftp": "sftp",
+    "webhook": "webhook",
+    "zendesk": "zendesk",
+    "intercom": "intercom",
+}
+_SOURCES = {
+    "bigquery": "bigquery",
+    "clickhouse": "clickhouse",
+    "databricks": "databricks",
+    "duckdb": "duckdb",
+    "files": "files",
+    "mysql": "mysql",
+    "postgres": "postgres",
+    "redshift": "redshift",
+    "snowflake": "snowflake",
+    "spark": "spark",
+    "sqlite": "sqlite",
+}
+
+
+def _connector(type_: str) -> Connector:
+    module = f"mayfly.connectors.destinations.{_DESTINATIONS[type_]}"
+    return _defined(module, "CONNECTOR", Connector)
+
+
+def _source(type_: str) -> SourceSpec:
+    return _defined(f"mayfly.connectors.sources.{_SOURCES[type_]}", "SPEC", SourceSpec)
+
+
+CONNECTORS = _ByType(_DESTINATIONS, _connector)
 """Every kind of destination; a test holds them against those of the project files."""
 
-SPECS: Mapping[str, DestinationSpec] = _Specs(CONNECTORS)
-
-SOURCES: Mapping[str, SourceSpec] = _Imported(
-    "mayfly.connectors.sources",
-    {
-        "bigquery": "bigquery",
-        "clickhouse": "clickhouse",
-        "databricks": "databricks",
-        "duckdb": "duckdb",
-        "files": "files",
-        "mysql": "mysql",
-        "postgres": "postgres",
-        "redshift": "redshift",
-        "snowflake": "snowflake",
-        "spark": "spark",
-        "sqlite": "sqlite",
-    },
-    "SPEC",
-    SourceSpec,
+SPECS: MutableMapping[str, DestinationSpec] = _ByType(
+    _DESTINATIONS, lambda type_: CONNECTORS[type_].spec
 )
+
+SOURCES = _ByType(_SOURCES, _source)
 """Every kind of source; a test holds them against those of the project files."""

@@ -396,6 +396,8 @@ class Plan:
         batches: in order of their numbers.
         row_bytes: what a row of a batch weighs once it is read, on average; 0 where that is little,
             as of digests.
+        reads_at_once: how many times the usual number of rows are worth reading together, since
+            each reading looks at all of the model again.
         sample: some rows that go out, where they were asked for.
         withdrawn: of urgent batches, by number, when each row was withdrawn, as far as it is known.
     """
@@ -403,6 +405,7 @@ class Plan:
     counts: PlanCounts
     batches: tuple[BatchInfo, ...] = ()
     row_bytes: int = 0
+    reads_at_once: int = 1
     sample: tuple[tuple[SampleCell, ...], ...] = ()
     withdrawn: Mapping[int, WithdrawalTimes] = field(default_factory=dict)
 

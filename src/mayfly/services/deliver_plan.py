@@ -223,7 +223,7 @@ def _seen(task: asyncio.Future[_Ready | None]) -> None:
 
 async def _ready(run: Run, plan: Plan, todo: Sequence[BatchInfo]) -> AsyncGenerator[_Ready, None]:
     """Batches of the plan in order, read in groups."""
-    for group in _groups(todo, plan.row_bytes):
+    for group in _groups(todo, plan):
         read_ms = run.now_ms()
         batches = await call(
             run.store.read, at_present(run), group, run.worker, of=len(plan.batches)
@@ -340,11 +340,11 @@ def _refuse_too_many_withheld(run: Run, gated: Gated, info: BatchInfo) -> None:
         )
 
 
-def _groups(batches: Sequence[BatchInfo], row_bytes: int) -> list[list[BatchInfo]]:
-    """Neighbouring batches of one kind, up to READ_ROWS and READ_BYTES together: read in one
-    statement.
+def _groups(batches: Sequence[BatchInfo], plan: Plan) -> list[list[BatchInfo]]:
+    """Neighbouring batches of one kind, up to READ_ROWS, or some times as many, and READ_BYTES
+    together: read in one statement.
     """
-    most = min(READ_ROWS, READ_BYTES // max(1, row_bytes))
+    most = min(READ_ROWS * plan.reads_at_once, READ_BYTES // max(1, plan.row_bytes))
     groups: list[list[BatchInfo]] = []
     for batch in batches:
         last = groups[-1] if groups else None

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from contract.local_stores import parquet_folder
 from contract.plan_machine import EMAILS
 from contract.plan_stores import duckdb_file
 from mayfly.domain.batch import SyncMode
@@ -15,6 +16,9 @@ from mayfly.domain.errors import ContractError, TransientError
 from mayfly.services import deliver_plan
 from mayfly.testing.plan_driver import Attempt
 from mayfly.testing.plan_world import World
+
+# The seed of a shuffle that leaves four batches in their order.
+_IN_ORDER = 9
 
 
 def go_away(_: Attempt) -> None:
@@ -100,6 +104,24 @@ def test_two_batches_are_on_their_way_at_once(monkeypatch: pytest.MonkeyPatch) -
             going += (name == begins) - (name == "after outcome")
             most = max(most, going)
         assert most == 2
+
+
+def test_of_a_source_that_is_only_read_batches_are_read_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each reading of a CSV file reads all of it: four batches take one reading, not four."""
+    monkeypatch.setattr(deliver_plan, "READ_ROWS", 3)
+    readings = {}
+    for name, store in (("in the source", duckdb_file), ("beside it", parquet_folder)):
+        with store() as made:
+            world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+            world.people = {n: (f"p{n}@example.com", "c0") for n in range(12)}
+            world.edited()
+            run = Attempt(world=world, seed=_IN_ORDER).go()
+            assert run.error is None
+            world.check_truth()
+            readings[name] = [step for step, _ in run.steps].count("before read")
+    assert readings == {"in the source": 4, "beside it": 1}
 
 
 @pytest.mark.parametrize("code", ["destination_away", "refused"])

@@ -222,6 +222,7 @@ class LocalPlanStore:
                 place, digests = self._place(session, spec), self._digests()
                 recognition = Recognition(place, digests, state)
                 plan = _planned(place, worker, flags, recognition, state)
+                plan = replace(plan, reads_at_once=_READS_AT_ONCE)
                 check(plan)
                 copy = LocalCopy(place, digests, self._rows, state, holds=self._holds)
                 copy.write(plan, recognition, left=_tells_left(spec))
@@ -348,6 +349,11 @@ class LocalPlanStore:
                 "`mayfly state drop`: then everything is sent anew.",
             )
         return True
+
+
+# Nothing helps a source that nobody writes to to find the rows of a batch: of a CSV file all of it
+# is read and understood anew each time.
+_READS_AT_ONCE = 4
 
 
 def _planned(

@@ -80,7 +80,7 @@ def _connector(module: Path, name: str) -> ModuleType:
 def _next_steps(name: str) -> list[str]:
     return [
         "Now, by hand:",
-        f'  its line among CONNECTORS in src/mayfly/bootstrap/registry.py: "{name}": "{name}",',
+        f'  its line among _DESTINATIONS in src/mayfly/bootstrap/registry.py: "{name}": "{name}",',
         "  its settings, a DestinationPart in src/mayfly/config/destinations",
         f"  mayfly.connectors.destinations.{name} in .importlinter",
         "  a strict sandbox in src/mayfly/sandbox, driven in a test by the vendor's own client",
