@@ -75,18 +75,25 @@ class DuckdbSession:
         connection: this session's own.
         files: name and reader of each file of a folder. The engine would also write those files:
             only statements on tables pass.
+        meant: what is executed in place of a reader.
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, *, files: Mapping[str, str] | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        files: Mapping[str, str] | None = None,
+        meant: Callable[[duckdb.DuckDBPyConnection, str], str] | None = None,
     ) -> None:
         self._connection = connection
         self._files = None if files is None else dict(files)
+        self._readers = () if files is None else tuple(files.values())
+        self._meant = meant
         self._open = False
 
     def execute(self, sql: str) -> int:
         """See `SqlSession.execute`."""
-        self._prepare(sql)
+        sql = self._prepared(sql)
         with translated():
             rows = self._connection.execute(sql).fetchall()
         first = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else 0
@@ -94,13 +101,13 @@ class DuckdbSession:
 
     def table(self, sql: str) -> pa.Table:
         """See `SqlSession.table`."""
-        self._prepare(sql)
+        sql = self._prepared(sql)
         with translated():
             return self._connection.sql(sql).to_arrow_table()
 
     def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """See `SqlSession.stream`. The engine's own errors come while reading, too."""
-        self._prepare(sql)
+        sql = self._prepared(sql)
         with translated():
             relation = self._connection.sql(sql)
             reader = relation.to_arrow_reader(rows)
@@ -115,13 +122,16 @@ class DuckdbSession:
             finally:
                 reader.close()
 
-    def _prepare(self, sql: str) -> None:
+    def _prepared(self, sql: str) -> str:
         """For folders: refuse what is not on tables, and make the views a statement may name.
 
         Not all of them at once: a CSV file is read whole to find its types.
+
+        Returns:
+            What is to be executed.
         """
         if self._files is None:
-            return
+            return sql
         with translated():
             kinds = {s.type for s in self._connection.extract_statements(sql)}
         if not kinds <= _ON_TABLES:
@@ -133,8 +143,15 @@ class DuckdbSession:
             reader = self._files.pop(name)
             with translated():
                 self._connection.execute(
-                    f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM {reader}"
+                    f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM {self._read_by(reader)}"
                 ).fetchall()
+        for reader in self._readers:
+            if reader in sql:
+                sql = sql.replace(reader, self._read_by(reader))
+        return sql
+
+    def _read_by(self, reader: str) -> str:
+        return reader if self._meant is None else self._meant(self._connection, reader)
 
     def load(self, name: str, rows: pa.Table) -> None:
         """See `SqlSession.load`."""
@@ -166,7 +183,7 @@ class DuckdbSession:
 
     def describe(self, query: str) -> tuple[ColumnInfo, ...]:
         """Columns of a query as `readable` streams them; reads no row."""
-        self._prepare(query)
+        query = self._prepared(query)
         with translated():
             # Of the query itself: inside another SELECT twins would be renamed silently.
             relation = self._connection.sql(query)

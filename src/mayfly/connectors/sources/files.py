@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from mayfly.connectors.sources.csv_columns import CsvColumns
 from mayfly.connectors.sources.duckdb_session import (
     DEFAULT_MEMORY,
     LOCKED_SETTINGS,
@@ -32,8 +33,8 @@ class FilesSource:
     """A folder read by an engine in memory that can open nothing outside it.
 
     A CSV file has a header, is UTF-8, and is read whole to find the type of each column, so that
-    a late value cannot break a run half-way; an empty field is null. A model may name a table by
-    its stem alone.
+    a late value cannot break a run half-way; an empty field is null, and what a number would not
+    come back from is text. A model may name a table by its stem alone.
 
     Args:
         name: of the source in the project.
@@ -54,6 +55,7 @@ class FilesSource:
             "memory_limit": memory_limit,
             "threads": str(threads),
         }
+        self._csv = CsvColumns()
 
     @contextmanager
     def session(self, *, write: bool) -> Iterator[DuckdbSession]:
@@ -69,8 +71,16 @@ class FilesSource:
                 f"Source {self.name} is a folder of files, which takes no writes.",
                 hint="Set `state: local` on the source.",
             )
-        files = {stem: _reader(path) for stem, path in self._files().items()}
-        session = DuckdbSession(self._connect(), files=files)
+        found = self._files()
+        files = {stem: _reader(path) for stem, path in found.items()}
+        paths = {files[stem]: path for stem, path in found.items()}
+
+        def meant(connection: duckdb.DuckDBPyConnection, reader: str) -> str:
+            path = paths[reader]
+            is_csv = path.suffix.lower() != ".parquet"
+            return self._csv.reader(connection, path, reader) if is_csv else reader
+
+        session = DuckdbSession(self._connect(), files=files, meant=meant)
         try:
             yield session
         finally:
