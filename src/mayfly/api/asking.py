@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mayfly.adapters.processes import actor_id
+from mayfly.adapters.processes import actor_id, is_alive
 from mayfly.bootstrap import App
 from mayfly.domain.settings import SyncSettings
 from mayfly.services.pausing import pause_syncs, resume_syncs
+from mayfly.services.stopping import ask_to_end
 
 
 def pause(app: App, syncs: Sequence[SyncSettings], actor: str | None) -> dict[str, Any]:
@@ -31,6 +32,19 @@ def pause(app: App, syncs: Sequence[SyncSettings], actor: str | None) -> dict[st
             for name, known_pause in known
         ],
     }
+
+
+def cancel(app: App, run_id: str, actor: str | None) -> dict[str, Any]:
+    """See `Project.cancel`."""
+    run = ask_to_end(
+        app.store,
+        run_id,
+        actor=actor or actor_id(os.environ),
+        now=app.clock.now(),
+        alive=is_alive,
+    )
+    shown = {"run": run.run_id, "sync": run.sync, "target": run.target}
+    return {"schema": "mayfly/cancel/1", "ok": True, **shown}
 
 
 def resume(app: App, syncs: Sequence[SyncSettings]) -> dict[str, Any]:

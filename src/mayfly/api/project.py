@@ -219,6 +219,13 @@ class Project:
         """
         return asking.pause(self.app, self._named(names), actor)
 
+    def cancel(self, run: str, *, actor: str | None = None) -> dict[str, Any]:
+        """Ask a run to end after the batch in hand, whatever process and machine it is of.
+
+        A brake, as `pause` is. The run ends as `cancelled`, and keeps what was answered.
+        """
+        return asking.cancel(self.app, run, actor)
+
     def resume(self, *names: str) -> dict[str, Any]:
         """End the pauses of some syncs."""
         with self._act():

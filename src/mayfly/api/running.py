@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from mayfly.adapters.processes import holder_name, is_alive
 from mayfly.api.results import SyncRun
+from mayfly.api.watching import watch_of
 from mayfly.bootstrap import SPECS, App
 from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.domain.settings import SyncSettings
@@ -281,6 +282,7 @@ def _advance(
     tally: RunTally,
     circuit: Circuit,
 ) -> None:
+    started = app.store.signals(run_id, sync.id, app.project.target)
     compiled = app.compile(sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh)
     refused = first_refusal(compiled)
     if refused is not None:
@@ -290,7 +292,8 @@ def _advance(
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
-    progress = asked.progress
+    progress, worker = asked.progress, app.worker(compiled)
+    watch = watch_of(app, compiled, worker, run_id, started)
     kind = SPECS[app.project.destinations[sync.destination].type]
     with app.destination(compiled) as make:
 
@@ -301,7 +304,7 @@ def _advance(
                     spec=spec,
                     policy=policy,
                     store=app.plan_store(compiled),
-                    worker=app.worker(compiled),
+                    worker=worker,
                     destination=destination,
                     ledger=app.ledger,
                     repeatable=kind.batch_marker or kind.repeatable,
@@ -331,6 +334,7 @@ def _advance(
                     recheck_after_ms=sync.recheck_after_seconds * 1_000,
                     circuit=circuit,
                     elsewhere=app.waiting().elsewhere,
+                    look=watch.look,
                 )
                 await advance(run, tally)
             finally:

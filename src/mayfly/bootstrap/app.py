@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,7 @@ from mayfly.bootstrap.keeping import (
 )
 from mayfly.bootstrap.registry import SPECS
 from mayfly.config.load import load_project
+from mayfly.config.stamp import Stamp, stamp_when_read
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import ColumnSettings, Project, SyncSettings
@@ -106,6 +108,7 @@ class App:
     clock: SystemClock = field(default_factory=SystemClock)
     sleep: Sleep = asyncio.sleep
     tell: Tell = ignore
+    stamp: Stamp | None = None
     _sources: dict[str, Source] = field(default_factory=dict)
     _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
 
@@ -118,6 +121,7 @@ class App:
             region=self.project.workspace.region or "",
             now=self.clock.now,
         )
+        self.loaded = self.project
         self.connections = Connections(project=self.project, vault=vault, clock=self.clock)
 
     def source(self, name: str) -> Source:
@@ -425,7 +429,9 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
     close_logs(*LIBRARIES)
     refuse_key_log(os.environ)
     tell = event_log(os.environ)
+    began_ns = time.time_ns()
     project = load_project(root, target=target, ending=ending)
+    stamp = stamp_when_read(project.root, project.files, began_ns)
     store = open_store(project)
     workspace = store.workspace()
     keys = key_provider(project, workspace.workspace_id)
@@ -449,6 +455,7 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
         installation_id=workspace.installation_id,
         clock=clock,
         tell=tell,
+        stamp=stamp,
     )
 
 

@@ -1,9 +1,9 @@
-"""`mayfly pause` and `mayfly resume`: what operators ask of syncs."""
+"""`mayfly pause`, `resume` and `cancel`: what operators ask of syncs and runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -31,6 +31,20 @@ def pause(
     document = load(project, target=target, ending=True).pause(*(syncs or ()))
     lines = [_paused_line(s) for s in document["syncs"]]
     print_result(output, document, lines or ["The project has no sync."])
+
+
+def cancel(
+    run: Annotated[str, typer.Argument(help="Id of a run; `mayfly runs` lists them.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Ask a run of any process to end after the batch in hand, as Ctrl-C does."""
+    from mayfly.api import load
+
+    document = load(project, target=target, ending=True).cancel(run)
+    line = f"{document['sync']}: run {document['run']} ends after the batch in hand"
+    print_result(output, document, [line])
 
 
 def resume(
@@ -63,7 +77,7 @@ def _paused_line(sync: Mapping[str, Any]) -> str:
     return f"{sync['sync']}: paused{was} since {sync['since'][:16]} by {sync['actor']}"
 
 
-ASKING = {"pause": pause, "resume": resume}
+ASKING: dict[str, Callable[..., None]] = {"pause": pause, "resume": resume, "cancel": cancel}
 """Commands by name."""
 
 

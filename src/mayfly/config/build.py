@@ -35,6 +35,7 @@ def read_sql_files(merged: Merged, parsed: Parsed, findings: Findings) -> dict[s
             message = f"models.{name}.file: expected a .sql file below the project's folder"
             findings.add(spot, "bad_file", message)
             continue
+        merged.files.append(path)
         named.add(path.relative_to(merged.root).as_posix())
         if not os.path.lexists(path):
             findings.add(spot, "missing_file", f"models.{name}.file: there is no such file")
@@ -96,6 +97,7 @@ def build(
         },
         plugins={t: plugin for t, (plugin, _) in merged.plugins.items()},
         warnings=tuple(_warnings(merged, parsed)),
+        files=tuple(merged.files),
     )
 
 

@@ -88,6 +88,7 @@ def _manifest(merged: Merged, settings: m.DbtFile, findings: Findings) -> Manife
     if not os.path.lexists(path):
         findings.add(spot, "missing_file", "dbt.manifest: there is no such file", _WRITE_IT)
         return None
+    merged.files.append(path)
     content = read_content(merged.root, path, findings, bytes_max=BYTES_MAX)
     if content is None:
         return None

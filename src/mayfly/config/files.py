@@ -30,6 +30,7 @@ class Merged:
         data: the mapping.
         spots: of its keys.
         sql_files: SQL files found under `models/`, by their path from `root`.
+        files: those that were read, or looked for.
         main: `mayfly.yml` could be read.
         broken: files were left out because they are unreadable, so that names may be missing.
         plugins: kinds of sources that other distributions add, by their `type`.
@@ -39,6 +40,7 @@ class Merged:
     data: dict[str, object] = field(default_factory=dict)
     spots: Spots = field(default_factory=Spots)
     sql_files: set[str] = field(default_factory=set)
+    files: list[Path] = field(default_factory=list)
     main: bool = False
     broken: bool = False
     plugins: dict[str, tuple[PluginSettings, type[Part]]] = field(default_factory=dict)
@@ -55,7 +57,8 @@ def read_files(root: Path, findings: Findings) -> Merged:
     main = _main_file(merged.root, findings)
     merged.broken = main is None
     paths = list(_yaml_files(merged, findings))
-    for path in [main, *paths] if main else paths:
+    merged.files += [main, *paths] if main else paths
+    for path in merged.files:
         text = read_text(merged.root, path, findings)
         if text is None:
             merged.broken = True

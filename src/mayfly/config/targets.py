@@ -34,6 +34,7 @@ def with_target(merged: Merged, target: str) -> Merged:
         data=dict(merged.data),
         spots=merged.spots.copy(),
         sql_files=merged.sql_files,
+        files=list(merged.files),
         main=merged.main,
         broken=merged.broken,
         plugins=merged.plugins,

@@ -17,6 +17,7 @@ from mayfly.domain.settings import (
     SyncSettings,
 )
 
+_RECHECK = "recheck_after_seconds"
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
 NOT_PINNED = frozenset(
     (
@@ -79,7 +80,7 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
     told = {p: _consent(model.consent[p], compiled) for p in sorted(filter(None, asked))}
     # A sync of the usual age keeps the fingerprint it had.
     seconds = sync.recheck_after_seconds
-    recheck = {} if seconds == RECHECK_SECONDS else {"recheck_after_seconds": seconds}
+    recheck = {} if seconds == RECHECK_SECONDS else {_RECHECK: seconds}
     text = compiled.query or model.sql
     query = _digest(text) if text else None
     return {
@@ -252,6 +253,20 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Diff
             shown = _shown(before[name], after[name])
             changed.append(Difference(what, column, *shown))
     return changed
+
+
+def stricter(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
+    """What a run under `old` does that `new` does not let it do, in names; nothing where all that
+    it sends is part of what `new` sends, in the same way.
+
+    Columns that were added, and consent that may be older before it is read again, let more out.
+    What cannot be compared, such as another filter or address, counts as stricter.
+    """
+    older = new.get(_RECHECK, RECHECK_SECONDS) >= old.get(_RECHECK, RECHECK_SECONDS)
+    fields = {c["field"] for c in new.get("columns", ())}
+    fields -= {c["field"] for c in old.get("columns", ())}
+    looser = {f"column {name} added" for name in fields} | ({_RECHECK} if older else set())
+    return [d.what for d in differences(old, new) if d.what not in looser]
 
 
 def _shown(old: object, new: object) -> tuple[str | None, str | None]:

@@ -182,6 +182,20 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="mayfly cancel",
+        ends="end of the run; after a crash, deletion of the workspace",
+        cancellations="ids of runs that are to end, ids of who asked, when",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="the event",
+        ends="the first run that begins 30 days after its own, or 1,000 runs later",
+        run_events="events of runs: ids, codes, counts and times",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="mayfly approve --people",
         ends="another list of people; deletion of the workspace",
         approving_people="digest of the list of people who approve",

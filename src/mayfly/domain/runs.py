@@ -121,6 +121,26 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What a run looks for between its batches, as the store has it now.
+
+    Args:
+        cancelled: whether somebody asked this run to end.
+        paused: whether its sync is paused.
+        suppression_version: of the suppression list.
+        approved, rejected: fingerprints of what is approved and rejected; None where nothing is.
+        people: digest of the list of people who approve; empty where there is none.
+    """
+
+    cancelled: bool
+    paused: bool
+    suppression_version: int
+    approved: str | None
+    rejected: str | None
+    people: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outage:
     """A destination that was away when it was last asked.
 

@@ -301,7 +301,8 @@ class Project:
     """A whole project under one target; `warnings` lists what is not enforced.
 
     `spool` is the bucket of sealed batches; None where they wait in the project's own folder.
-    `plugins` has the kinds of sources that are not Mayfly's own, by their `type`.
+    `plugins` has the kinds of sources that are not Mayfly's own, by their `type`; `files` are those
+    that all of it was read from.
     """
 
     root: Path
@@ -318,3 +319,4 @@ class Project:
     syncs: Mapping[str, SyncSettings]
     plugins: Mapping[str, PluginSettings] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    files: tuple[Path, ...] = field(default=(), compare=False)

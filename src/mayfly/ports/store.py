@@ -17,6 +17,7 @@ from mayfly.domain.runs import (
     PendingApproval,
     Rejection,
     RunRecord,
+    Signals,
     WorkspaceRecord,
 )
 
@@ -73,6 +74,15 @@ class Store(Protocol):
         error_code: str | None,
     ) -> None:
         """Record how it ended. Raises IntegrityError `run_unknown`, no such run began."""
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """One run, None where there was none of that id."""
+
+    def cancel(self, run_id: str, *, actor: str, now: datetime) -> bool:
+        """Ask a run to end, until it has ended; whether nobody had asked yet."""
+
+    def signals(self, run_id: str, sync: str, target: str) -> Signals:
+        """What a run looks for between its batches: one statement, for it is asked often."""
 
     def runs(self, limit: int) -> Sequence[RunRecord]:
         """The newest runs, newest first."""

@@ -58,8 +58,8 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
             await acknowledge(run, tally, job.sent, done.outcomes)
         await _note_object(run)
         await _close(run, tally)
-        if refusal is not None:
-            raise refusal
+        if (reason := refusal or tally.stopped) is not None:
+            raise reason
     except TransientError as error:
         tally.held_by(error)
         await _record_left_open(run, tally, error)

@@ -194,11 +194,21 @@ class _Lanes:
         ready = await self._upcoming.next()
         if ready is None:
             return False
-        if self._run.stop.is_set():
+        if await self._ends(ready.sent.info):
             self._tally.status = "cancelled"
             self._upcoming.end()
             return False
         await self._send(ready)
+        return True
+
+    async def _ends(self, info: BatchInfo) -> bool:
+        """Whether that batch, and what comes after it, is not sent."""
+        if self._run.stop.is_set() or self._tally.stopped is not None:
+            return True
+        stop = await call(self._run.look)
+        if stop is None or (info.urgent and not stop.withdrawals):
+            return False
+        self._tally.stopped = stop.reason
         return True
 
     async def _send(self, ready: _Ready) -> None:

@@ -183,6 +183,7 @@ async def _drain(
         if is_stale(run, asked_ms):
             asked_ms = run.now_ms()
             allowed = await call(run.store.allowed, at_present(run), infos, run.worker)
+        await _require_no_stop(run)
         done = tally.rows_done
         end = await _drain_one(run, holding, tally, held, info, allowed, left_open)
         if isinstance(end, Job):
@@ -206,6 +207,15 @@ async def _drain(
             tally.rows_planned -= info.rows
             await settle(run, left_open, info)
             await _purge(run, holding, [held], "delivered")
+
+
+async def _require_no_stop(run: Run) -> None:
+    """Nothing that waits goes by what is stricter now; who cancels a run lets it drain, for what
+    is sealed has a deadline.
+    """
+    stop = await call(run.look)
+    if stop is not None and stop.reason is not None:
+        raise stop.reason
 
 
 async def _send_empty(

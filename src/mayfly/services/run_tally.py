@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mayfly.domain.batch import Operation
-from mayfly.domain.errors import TransientError
+from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.planning.spec import BatchInfo, OpenPlan, Plan, WithdrawalTimes
 from mayfly.services.find_object import ObjectFound
@@ -16,7 +16,8 @@ from mayfly.services.withdrawals import Withdrawals, spread_of
 class RunTally:
     """Counts of one run as it goes; `to_dict` is what `mayfly run` prints.
 
-    `open_run` is the run whose plan is open in the plan store, this one or an earlier.
+    `open_run` is the run whose plan is open in the plan store, this one or an earlier; `stopped`
+    why it sent no further batch, where that was not asked for.
     """
 
     started_ms: int = 0
@@ -45,6 +46,7 @@ class RunTally:
     found: ObjectFound = field(default_factory=ObjectFound)
     withdrawn: dict[int, WithdrawalTimes] = field(default_factory=dict)
     withdrawals: Withdrawals = field(default_factory=Withdrawals)
+    stopped: PolicyError | None = None
     _ages: list[tuple[float, int]] = field(default_factory=list)
 
     def planned(self, plan: Plan) -> None:

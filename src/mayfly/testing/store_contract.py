@@ -21,6 +21,7 @@ from mayfly.domain.runs import (
     Pause,
     PendingApproval,
     Rejection,
+    Signals,
     WorkspaceRecord,
 )
 from mayfly.ports.store import Store
@@ -155,6 +156,9 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "pauses": lambda s: s.pauses("dev"),
     "pause": lambda s: s.pause(pause("a")),
     "resume": lambda s: s.resume("a", "dev"),
+    "run": lambda s: s.run("r1"),
+    "cancel": lambda s: s.cancel("r1", actor="alice", now=NOW),
+    "signals": lambda s: s.signals("r1", "a", "dev"),
     "people": lambda s: s.people(),
     "note_people": lambda s: s.note_people("a" * 64),
     "outages": lambda s: s.outages(),
@@ -298,6 +302,15 @@ class StoreContract:
             finish(store, "r9")
         assert list(store.runs(9)) == []
 
+    def test_a_run_is_found_by_its_id(self, world: StoreWorld) -> None:
+        """And no other."""
+        store = world.made()
+        for run in ("r1", "r2"):
+            start(store, run)
+        found = store.run("r1")
+        assert found is not None
+        assert (found.run_id, found.status, store.run("r3")) == ("r1", "running", None)
+
     def test_runs_come_newest_first(self, world: StoreWorld) -> None:
         """By moment, whatever zone and precision it was told in; no more than asked for."""
         store = world.made()
@@ -414,6 +427,39 @@ class StoreContract:
         assert [store.resume(sync, "dev") for sync in ("a", "a", "c")] == [True, False, False]
         assert list(world.open().pauses("dev")) == [pause("b")]
         assert list(world.open().pauses("prod")) == [other]
+
+    def test_a_run_is_asked_to_end_until_it_has(self, world: StoreWorld) -> None:
+        """It alone; what asks twice adds nothing."""
+        store = world.made()
+        for run in ("r1", "r2"):
+            start(store, run)
+        assert [store.cancel("r1", actor="alice", now=NOW) for _ in range(2)] == [True, False]
+        asked = [world.open().signals(run, "vip", "dev").cancelled for run in ("r1", "r2")]
+        assert asked == [True, False]
+        finish(store, "r1")
+        assert not store.signals("r1", "vip", "dev").cancelled
+
+    def test_signals_are_what_the_other_calls_say(self, world: StoreWorld) -> None:
+        """Of the sync, target and run that are asked for."""
+        store = world.made()
+        nothing = Signals(
+            cancelled=False,
+            paused=False,
+            suppression_version=0,
+            approved=None,
+            rejected=None,
+            people="",
+        )
+        assert store.signals("r1", "vip", "dev") == nothing
+        store.approve(approval("b" * 64))
+        store.reject(rejection("vip"))
+        store.pause(pause("vip"))
+        store.note_people("c" * 64)
+        store.add_suppressions([entry("a")], NOW)
+        listed = replace(nothing, suppression_version=1, people="c" * 64)
+        said = replace(listed, paused=True, approved="b" * 64, rejected="f")
+        assert world.open().signals("r1", "vip", "dev") == said
+        assert world.open().signals("r1", "vip", "prod") == listed
 
     def test_the_list_of_people_is_the_last(self, world: StoreWorld) -> None:
         """There is none at first."""

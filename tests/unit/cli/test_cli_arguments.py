@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mayfly.cli.reference import walk_commands
 
-NAMES = {"destination", "name", "syncs", "sync", "source", "state", "target", "version"}
-"""Of things in the project files, or of a version of a key."""
+NAMES = {"destination", "name", "run", "syncs", "sync", "source", "state", "target", "version"}
+"""Of things in the project files, of a run, or of a version of a key."""
 OTHERS = {
     "accept": "removals=N",
     "grants": "the name of a source",

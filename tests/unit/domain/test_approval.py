@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mayfly.domain.approval import Difference, differences, fingerprint
+from mayfly.domain.approval import Difference, differences, fingerprint, stricter
 
 
 def names(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -98,3 +98,23 @@ def test_a_difference_names_its_model_column() -> None:
         Difference("column C added", "four"),
     ]
     assert differences({"consent": {"column": "ads"}}, {})[0].column == "ads"
+
+
+def test_what_lets_more_out_is_no_stricter() -> None:
+    """Columns that were added, and consent that may be older; their opposites are stricter."""
+    one = {"mode": "append", "columns": [{"field": "A", "rule": None}]}
+    two = {**one, "columns": [*one["columns"], {"field": "B", "rule": None}]}
+    assert stricter(one, two) == []
+    assert stricter(two, one) == ["column B removed"]
+    older, younger = ({**one, "recheck_after_seconds": s} for s in (3_600, 60))
+    assert (stricter(one, older), stricter(younger, one), stricter(younger, older)) == ([], [], [])
+    assert stricter(one, younger) == ["recheck_after_seconds"]
+    assert stricter(older, one) == ["recheck_after_seconds"]
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_what_cannot_be_compared_is_stricter(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Of all that differs only a column that was added is left out."""
+    added = {f"column {c['field']} added" for c in new["columns"]}
+    assert set(stricter(old, new)) == set(names(old, new)) - added
+    assert stricter(old, old) == []

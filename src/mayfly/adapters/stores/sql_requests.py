@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.stores.statements import time_text
-from mayfly.domain.runs import Pause
+from mayfly.domain.runs import Pause, Signals
 
 
 class SqlRequests:
@@ -44,3 +44,20 @@ class SqlRequests:
     def resume(self, sync: str, target: str) -> bool:
         """See `Store.resume`."""
         return self._execute("delete_pause", {"sync": sync, "target": target}) > 0
+
+    def cancel(self, run_id: str, *, actor: str, now: datetime) -> bool:
+        """See `Store.cancel`."""
+        values = {"run_id": run_id, "actor": actor, "asked_at": time_text(now)}
+        return self._execute("insert_cancellation", values) > 0
+
+    def signals(self, run_id: str, sync: str, target: str) -> Signals:
+        """See `Store.signals`."""
+        [row] = self._rows("select_signals", {"run_id": run_id, "sync": sync, "target": target})
+        return Signals(
+            cancelled=row["cancelled"] > 0,
+            paused=row["paused"] > 0,
+            suppression_version=int(row["suppression_version"]),
+            approved=row["approved"],
+            rejected=row["rejected"],
+            people=row["people"] or "",
+        )

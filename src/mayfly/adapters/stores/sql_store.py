@@ -144,12 +144,19 @@ class SqlStore(SqlCredentials, SqlNotes, SqlRequests):
             "ages": json.dumps(dict(ages)),
             "error_code": error_code,
         }
-        if self._execute("update_run", values) == 0:
+        found = self._execute("update_run", values)
+        self._execute("delete_cancellation", {"run_id": run_id})
+        if found == 0:
             raise IntegrityError(
                 "run_unknown",
                 f"The store has no run {run_id} that could be finished.",
                 hint="Its record was lost since the run began; restore the store from your backup.",
             )
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """See `Store.run`."""
+        rows = self._rows("select_run", {"run_id": run_id})
+        return _run(rows[0]) if rows else None
 
     def runs(self, limit: int) -> Sequence[RunRecord]:
         """See `Store.runs`."""

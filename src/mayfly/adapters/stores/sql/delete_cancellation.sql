@@ -1,0 +1,1 @@
+DELETE FROM cancellations WHERE run_id = :run_id
