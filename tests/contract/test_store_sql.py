@@ -218,7 +218,8 @@ def later_release(folder: Path, more: str) -> Path:
     known = sorted(MIGRATIONS.glob("*.sql"))
     for path in known:
         (folder / path.name).write_text(path.read_text("ascii"), "ascii")
-    (folder / f"{len(known) + 1:04}_more.sql").write_text(more, "ascii")
+    newest = int(known[-1].name[:4])
+    (folder / f"{newest + 1:04}_more.sql").write_text(more, "ascii")
     return folder
 
 
