@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,8 @@ from mayfly.adapters.processes import actor_id, is_alive
 from mayfly.bootstrap import App
 from mayfly.domain.settings import SyncSettings
 from mayfly.services.pausing import pause_syncs, resume_syncs
-from mayfly.services.stopping import ask_to_end
+from mayfly.services.run_log import left_out
+from mayfly.services.stopping import ask_to_end, run_of
 
 
 def pause(app: App, syncs: Sequence[SyncSettings], actor: str | None) -> dict[str, Any]:
@@ -45,6 +47,21 @@ def cancel(app: App, run_id: str, actor: str | None) -> dict[str, Any]:
     )
     shown = {"run": run.run_id, "sync": run.sync, "target": run.target}
     return {"schema": "mayfly/cancel/1", "ok": True, **shown}
+
+
+def logs(app: App, run_id: str) -> dict[str, Any]:
+    """See `Project.logs`."""
+    run = run_of(app.store, run_id)
+    events = app.store.events(run_id)
+    return {
+        "schema": "mayfly/logs/1",
+        "ok": True,
+        "run": run.run_id,
+        "sync": run.sync,
+        "target": run.target,
+        "left_out": left_out(events),
+        "events": [json.loads(line) for _, line in events],
+    }
 
 
 def resume(app: App, syncs: Sequence[SyncSettings]) -> dict[str, Any]:

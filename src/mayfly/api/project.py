@@ -226,6 +226,10 @@ class Project:
         """
         return asking.cancel(self.app, run, actor)
 
+    def logs(self, run: str) -> dict[str, Any]:
+        """What a run told as it went: events of ids, codes and counts, for 30 days."""
+        return asking.logs(self.app, run)
+
     def resume(self, *names: str) -> dict[str, Any]:
         """End the pauses of some syncs."""
         with self._act():

@@ -165,6 +165,18 @@ def _tell_start(app: App, sync: SyncSettings, run_id: str, asked: RunRequest) ->
 def _tell_end(app: App, ended: SyncRun) -> None:
     document = ended.to_dict()
     rows = document["rows"]
+    times = document["withdrawal_seconds"]
+    if times["late"]:
+        app.tell(
+            WithdrawalsLate(
+                sync=ended.sync,
+                target=app.project.target,
+                run=ended.run,
+                late=times["late"],
+                waiting=times["waiting"],
+                seconds=times["max"],
+            )
+        )
     app.tell(
         RunEnded(
             sync=ended.sync,
@@ -180,18 +192,6 @@ def _tell_end(app: App, ended: SyncRun) -> None:
             seconds=document["seconds"],
         )
     )
-    times = document["withdrawal_seconds"]
-    if times["late"]:
-        app.tell(
-            WithdrawalsLate(
-                sync=ended.sync,
-                target=app.project.target,
-                run=ended.run,
-                late=times["late"],
-                waiting=times["waiting"],
-                seconds=times["max"],
-            )
-        )
 
 
 def _sleep(app: App, sync: SyncSettings, run_id: str) -> Sleep:

@@ -81,6 +81,7 @@ from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
 from mayfly.services.probe_source import probe_source
+from mayfly.services.run_log import RunLog
 from mayfly.services.settle_list import RecordedList
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
@@ -428,7 +429,7 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
     close_leaks()
     close_logs(*LIBRARIES)
     refuse_key_log(os.environ)
-    tell = event_log(os.environ)
+    told = event_log(os.environ)
     began_ns = time.time_ns()
     project = load_project(root, target=target, ending=ending)
     stamp = stamp_when_read(project.root, project.files, began_ns)
@@ -438,6 +439,7 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
     keyring = open_keyring(project, keys, workspace.workspace_id)
     clock = SystemClock()
     clock.not_before(store.latest_time())
+    tell = RunLog(store=store, now=clock.now, then=told)
     try:
         ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now, tell)
     except EngineError:

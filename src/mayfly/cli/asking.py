@@ -1,4 +1,4 @@
-"""`mayfly pause`, `resume` and `cancel`: what operators ask of syncs and runs."""
+"""`mayfly pause`, `resume`, `cancel` and `logs`: what operators ask of syncs and runs."""
 
 from __future__ import annotations
 
@@ -47,6 +47,23 @@ def cancel(
     print_result(output, document, [line])
 
 
+def logs(
+    run: Annotated[str, typer.Argument(help="Id of a run; `mayfly runs` lists them.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show what a run told as it went: events with ids, codes and counts. Kept for 30 days."""
+    from mayfly.api import load
+    from mayfly.services.run_log import shown
+
+    document = load(project, target=target, ending=True).logs(run)
+    lines = [shown(event) for event in document["events"]]
+    if document["left_out"]:
+        lines.insert(-1, f"{document['left_out']:,} events more were not kept")
+    print_result(output, document, lines or ["No event of that run is kept."])
+
+
 def resume(
     syncs: SyncsArgument = None,
     project: ProjectOption = HERE,
@@ -77,7 +94,12 @@ def _paused_line(sync: Mapping[str, Any]) -> str:
     return f"{sync['sync']}: paused{was} since {sync['since'][:16]} by {sync['actor']}"
 
 
-ASKING: dict[str, Callable[..., None]] = {"pause": pause, "resume": resume, "cancel": cancel}
+ASKING: dict[str, Callable[..., None]] = {
+    "pause": pause,
+    "resume": resume,
+    "cancel": cancel,
+    "logs": logs,
+}
 """Commands by name."""
 
 

@@ -190,7 +190,7 @@ _STORE = (
         Place.STORE,
         RetentionClass.METADATA,
         starts="the event",
-        ends="the first run that begins 30 days after its own, or 1,000 runs later",
+        ends="the next run, 30 days after its own began or once 1,000 later ones have",
         run_events="events of runs: ids, codes, counts and times",
     ),
     *_entries(

@@ -84,6 +84,15 @@ class Store(Protocol):
     def signals(self, run_id: str, sync: str, target: str) -> Signals:
         """What a run looks for between its batches: one statement, for it is asked often."""
 
+    def note_events(self, run_id: str, lines: Mapping[int, str]) -> None:
+        """Keep events of a run by their numbers; what is kept under a number stays."""
+
+    def events(self, run_id: str) -> Sequence[tuple[int, str]]:
+        """Numbers and lines of a run's events, in order."""
+
+    def end_events(self, *, began_before: datetime, runs: int) -> None:
+        """Forget the events of runs that began before, and of all but the newest so many."""
+
     def runs(self, limit: int) -> Sequence[RunRecord]:
         """The newest runs, newest first."""
 

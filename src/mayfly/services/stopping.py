@@ -127,6 +127,16 @@ class StopWatch:
         return stricter_error(f"the approval changed ({'; '.join(changed)})") if changed else None
 
 
+def run_of(store: Store, run_id: str) -> RunRecord:
+    """The run of that id. Raises UsageError `unknown_run`."""
+    run = store.run(run_id)
+    if run is None:
+        raise UsageError(
+            "unknown_run", "There was no run of that id.", hint="`mayfly runs` lists them."
+        )
+    return run
+
+
 def ask_to_end(
     store: Store, run_id: str, *, actor: str, now: datetime, alive: Callable[[str], bool]
 ) -> RunRecord:
@@ -136,11 +146,7 @@ def ask_to_end(
         UsageError: `unknown_run`.
         PolicyError: `run_not_running`, it has ended, or its process is gone.
     """
-    run = store.run(run_id)
-    if run is None:
-        raise UsageError(
-            "unknown_run", f"There was no run {run_id}.", hint="`mayfly runs` lists them."
-        )
+    run = run_of(store, run_id)
     gone = run.status == "running" and run.holder is not None and not alive(run.holder)
     if run.status != "running" or gone:
         raise PolicyError(

@@ -159,6 +159,9 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "run": lambda s: s.run("r1"),
     "cancel": lambda s: s.cancel("r1", actor="alice", now=NOW),
     "signals": lambda s: s.signals("r1", "a", "dev"),
+    "note_events": lambda s: s.note_events("r1", {0: "{}"}),
+    "events": lambda s: s.events("r1"),
+    "end_events": lambda s: s.end_events(began_before=NOW, runs=5),
     "people": lambda s: s.people(),
     "note_people": lambda s: s.note_people("a" * 64),
     "outages": lambda s: s.outages(),
@@ -460,6 +463,19 @@ class StoreContract:
         said = replace(listed, paused=True, approved="b" * 64, rejected="f")
         assert world.open().signals("r1", "vip", "dev") == said
         assert world.open().signals("r1", "vip", "prod") == listed
+
+    def test_events_are_kept_for_a_time_and_a_number_of_runs(self, world: StoreWorld) -> None:
+        """In their order; those of older runs end, and of more than so many."""
+        store = world.made()
+        for day in range(4):
+            start(store, f"r{day}", at=NOW + timedelta(days=day))
+            store.note_events(f"r{day}", {1: "b", 0: "a"})
+        store.note_events("r3", {1: "other", 2: "c"})
+        assert list(world.open().events("r3")) == [(0, "a"), (1, "b"), (2, "c")]
+        store.end_events(began_before=NOW + timedelta(days=1), runs=9)
+        assert [len(store.events(f"r{day}")) for day in range(4)] == [0, 2, 2, 3]
+        store.end_events(began_before=NOW, runs=1)
+        assert [len(store.events(f"r{day}")) for day in range(4)] == [0, 0, 0, 3]
 
     def test_the_list_of_people_is_the_last(self, world: StoreWorld) -> None:
         """There is none at first."""

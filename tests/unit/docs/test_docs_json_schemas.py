@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from dbt_projects import write
 from mayfly.cli.commands import app
 from mayfly.ledger.entry import Entry, EntryType, format_time
+from mayfly.services.events import NAMES
 from mayfly.services.hash_values import hash_lines
 from mayfly.services.report_erasure import erasure_report
 from mayfly.services.report_retention import Period
@@ -153,6 +154,22 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         assert document["ok"], words
     for act in ("add", "remove"):
         check("suppress", call("suppress", act, text=entry))
+
+
+def test_what_is_asked_of_runs_is_described(call: Call) -> None:
+    """What one told, and that one which has ended cannot be ended."""
+    for act in (["init"], ["approve", "--all"], ["run"]):
+        call(*act)
+    [run] = call("runs")["runs"]
+    told = call("logs", run["run"])
+    check("logs", told)
+    assert [e["event"] for e in told["events"]][0::4] == ["run_started", "run_ended"]
+    with pytest.raises(ValidationError):
+        check("logs", told | {"events": [told["events"][0] | {"more": 1}]})
+    schema = json.loads((FOLDER / "logs.schema.json").read_text(encoding="utf-8"))
+    described = schema["anyOf"][0]["properties"]["events"]["items"]["anyOf"]
+    of_runs = {name for kind, name in NAMES.items() if "run" in kind.__dataclass_fields__}
+    assert {d["properties"]["event"]["const"] for d in described} == of_runs
 
 
 @pytest.mark.parametrize("words", [["--from", "2"], ["--entry", "2"]])

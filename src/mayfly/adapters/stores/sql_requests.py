@@ -1,4 +1,4 @@
-"""What operators ask of runs, as the store keeps it."""
+"""What operators ask of runs, and what runs tell, as the store keeps it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ class SqlRequests:
     """See `Store`; mixed into the store, which has the transactions."""
 
     def _execute(self, name: str, values: Mapping[str, Any]) -> int:
+        raise NotImplementedError
+
+    def _execute_all(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         raise NotImplementedError
 
     def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -61,3 +64,22 @@ class SqlRequests:
             rejected=row["rejected"],
             people=row["people"] or "",
         )
+
+    def note_events(self, run_id: str, lines: Mapping[int, str]) -> None:
+        """See `Store.note_events`."""
+        self._execute_all(
+            [
+                ("insert_run_event", {"run_id": run_id, "number": number, "line": line})
+                for number, line in lines.items()
+            ]
+        )
+
+    def events(self, run_id: str) -> Sequence[tuple[int, str]]:
+        """See `Store.events`."""
+        rows = self._rows("select_run_events", {"run_id": run_id})
+        return [(int(row["number"]), row["line"]) for row in rows]
+
+    def end_events(self, *, began_before: datetime, runs: int) -> None:
+        """See `Store.end_events`."""
+        values = {"since": time_text(began_before), "runs": runs}
+        self._execute("delete_old_run_events", values)
