@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.processes import is_alive
-from mayfly.api import asking
+from mayfly.api import adopting, asking
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -21,7 +21,7 @@ from mayfly.api.running import RunRequest, require_approved, run_syncs
 from mayfly.api.trying import tried
 from mayfly.api.uninstalling import uninstalling
 from mayfly.api.waiting import Swept, away, held, pending, remains
-from mayfly.bootstrap import SPECS, App, source_spec, where_state_is
+from mayfly.bootstrap import SPECS, App, source_spec
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import AnchorRecord, RunRecord
 from mayfly.domain.settings import SyncSettings
@@ -34,7 +34,7 @@ from mayfly.ports.source import bytes_scanned
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
 from mayfly.services.check_plan import refuse_constant_consent
-from mayfly.services.compiled_sync import CompiledSync, Refusal, first_refusal
+from mayfly.services.compiled_sync import CompiledSync, Refusal
 from mayfly.services.events import AnchorFailed
 from mayfly.services.events import Swept as SweptEvent
 from mayfly.services.find_object import ObjectFound, find_object, unasked
@@ -386,16 +386,35 @@ class Project:
         """
         with self._act():
             [sync] = self.select([name])
-            compiled = self.app.compile(sync, run="adopt")
-            refused = first_refusal(compiled)
-            if refused is not None:
-                raise refused
-            if compiled.spec is None:
-                raise UsageError("not_compiled", "The sync could not be compiled.")
-            adopted = self.app.states().adopt(
-                compiled.spec, where_state_is(self.app.project, compiled.model.source), state
-            )
+            adopted = adopting.adopt(self.app, sync, state)
         return _states("adopt", [adopted])
+
+    def move_state(self, name: str, *, state: str) -> dict[str, Any]:
+        """Let a state of this installation follow its sync, which has another id or destination.
+
+        Refused where the sync has a state of its own that holds rows.
+        """
+        with self._act():
+            [sync] = self.select([name])
+            moved = adopting.move(self.app, sync, state)
+        return _states("move", [moved])
+
+    def count_as_delivered(self, name: str) -> dict[str, int]:
+        """Rows by what `take_as_delivered` would make of them. Writes nothing."""
+        [sync] = self.select([name])
+        return adopting.countable(self.app, sync).to_dict()
+
+    def take_as_delivered(self, name: str) -> dict[str, Any]:
+        """Take what a sync would send as delivered, because another tool sent it before.
+
+        Nothing leaves. The sync must be approved and its state empty; who has not consented, or is
+        suppressed, is not taken. The next run sends nothing but what changed, and takes back what
+        left.
+        """
+        with self._act():
+            [sync] = self.select([name])
+            taken = adopting.as_delivered(self.app, sync)
+        return _states("adopt", [taken])
 
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
         """Run some syncs, one after the other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from mayfly.cli.options import (
     print_result,
 )
 from mayfly.cli.waiting import tell_act
+
+if TYPE_CHECKING:
+    from mayfly.api import Project
 
 state_app = typer.Typer(help="What the warehouse remembers of each sync.", no_args_is_help=True)
 
@@ -74,12 +77,23 @@ def state_adopt(
         typer.Option("--from", help="Name of a state of another identity, as after a rename."),
     ] = None,
     *,
+    as_delivered: Annotated[
+        bool, typer.Option("--as-delivered", help="Another tool has delivered the model's rows.")
+    ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Go on from a state: the sync's own of another installation, or that of another identity."""
+    """Go on from a state: the sync's own of another installation, or that of another identity.
+
+    Or, with --as-delivered, from what another tool has delivered. Nothing is sent.
+    """
     from mayfly.api import load
 
+    if as_delivered and state is not None:
+        raise typer.BadParameter("--from and --as-delivered exclude each other.")
     loaded = load(project, target=target)
+    if as_delivered:
+        _take(loaded, sync, output, yes=yes)
+        return
     [found] = loaded.state(state or sync)["states"]
     confirm(
         f"Take {found['rows']:,} rows that {found['sync']} ({found['target']}) delivered as being "
@@ -91,6 +105,53 @@ def state_adopt(
     print_result(
         output, document, [f"{sync} goes on from {s['state']}" for s in document["states"]]
     )
+
+
+@state_app.command("move")
+def state_move(
+    sync: Annotated[str, typer.Argument(help="Name of the sync that it follows.")],
+    state: Annotated[
+        str, typer.Option("--from", help="Name of the state, from `mayfly state list`.")
+    ],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    yes: YesOption = False,
+) -> None:
+    """Let a state follow its sync to another id or destination, where that has none."""
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    [found] = loaded.state(state)["states"]
+    confirm(
+        f"Take {found['rows']:,} rows that {found['sync']} ({found['target']}) delivered as being "
+        f"at the destination of {sync}? Only what changed since will be sent.",
+        yes=yes,
+    )
+    document = loaded.move_state(sync, state=state)
+    tell_act(loaded)
+    print_result(
+        output, document, [f"{sync} goes on from {s['state']}" for s in document["states"]]
+    )
+
+
+def _take(loaded: Project, sync: str, output: Output, *, yes: bool) -> None:
+    counts = loaded.count_as_delivered(sync)
+    confirm(
+        f"Take {counts['added']:,} rows of the model as being at the destination of {sync}, just "
+        f"as they are now? {counts['withheld_consent']:,} without consent and "
+        f"{counts['suppressed']:,} on the suppression list are not taken: what is there of them "
+        "you take out yourself. Nothing is sent; later runs send what changes.",
+        yes=yes,
+    )
+    document = loaded.take_as_delivered(sync)
+    tell_act(loaded)
+    lines = [
+        f"{sync}: {s['rows']:,} rows and {s['identifiers']:,} identifiers count as delivered"
+        for s in document["states"]
+    ]
+    print_result(output, document, lines)
 
 
 def _line(state: dict[str, Any]) -> str:

@@ -46,6 +46,9 @@ class EntryType(StrEnum):
     SUPPRESSION = "suppression"  # the suppression list is another: its count and its root
 
 
+AS_DELIVERED = "as_delivered/"
+"""What the reason of `state_adopted` begins with where nothing had been delivered from here: a
+state was made of what another tool had."""
 KEY_DESTROYED = "key_destroyed"
 """Reason of `held`: the batch's data key is destroyed, and its sealed bytes may be there."""
 BYTES_REMOVED = "bytes_removed"

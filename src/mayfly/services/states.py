@@ -151,6 +151,24 @@ class StateKeeper:
         )
         return self._known(source, was)
 
+    def move(self, spec: PlanSpec, source: str, name: str) -> KnownState:
+        """Make a state of this installation that of the sync it has become.
+
+        Raises:
+            UsageError: `nothing_to_move`, it is the sync's already; else as `adopt`.
+            PolicyError: `foreign_state`, another installation owns it; else as `adopt`.
+        """
+        found = self.find(name)
+        if not found.ours:
+            raise PolicyError(
+                "foreign_state",
+                "The state belongs to another installation of Mayfly.",
+                hint="Move it there, or take it over with `mayfly state adopt`.",
+            )
+        if found.info.sid == spec.identity.sid:
+            raise UsageError("nothing_to_move", "The state is that of this sync already.")
+        return self.adopt(spec, source, f"{found.source}/{found.info.sid}")
+
     def record_copies(self, gone: Sequence[StateInfo]) -> None:
         """That the working copies of open plans went with their states. After a crash before it,
         the next sweep finds that they are gone.

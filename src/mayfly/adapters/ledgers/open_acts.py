@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.domain.held import is_exception
-from mayfly.ledger.entry import parse_time
+from mayfly.ledger.entry import AS_DELIVERED, parse_time
 from mayfly.ports.ledger import OpenBatch, OpenCopy, Recipient
 
 # By far the most entries; they open and close nothing. Lines are canonical, texts have no quote.
@@ -73,8 +73,16 @@ class OpenActs:
             case "state_dropped" | "state_adopted":
                 known = entry["sync"], entry["target"]
                 self.recipients = {r for r in self.recipients if (r.sync, r.target) != known}
+                if entry["reason"].startswith(AS_DELIVERED):
+                    # Another tool sent it; from now on it is to be taken back from here.
+                    self.recipients.add(_recipient(entry))
             case "kek_destroyed" if "final_at" in entry:
                 self.destroyed.add(entry["reason"])
+
+
+def _recipient(entry: dict[str, Any]) -> Recipient:
+    known = {key: entry[key] for key in ("sync", "target", "destination")}
+    return Recipient(**known)
 
 
 def _open_copy(entry: dict[str, Any]) -> OpenCopy:
