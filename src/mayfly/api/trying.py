@@ -156,6 +156,7 @@ def _copy(
             anchors={},
             spool=None,
             dbt=None,
+            files=(),
         )
         trial = trial_app(app, project)
         pinned = trial.compile(trial.project.syncs[SYNC], run="test").pinned

@@ -88,6 +88,8 @@ class FilesWatch:
 
     def _settled(self) -> PolicyError | None:
         """What is said of the files once they are whole: somebody may be writing them now."""
+        if not self._app.loaded.files:
+            return None
         for _ in range(_ATTEMPTS):
             try:
                 return self._read()

@@ -302,7 +302,7 @@ class Project:
 
     `spool` is the bucket of sealed batches; None where they wait in the project's own folder.
     `plugins` has the kinds of sources that are not Mayfly's own, by their `type`; `files` are those
-    that all of it was read from.
+    that all of it was read from; none of a project that was made in memory.
     """
 
     root: Path
