@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -22,10 +21,9 @@ from mayfly.domain.errors import (
     PolicyError,
     TransientError,
 )
-from mayfly.ledger.checkpoint import Signer, verify_checkpoint
+from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.ledger.verify import Report, verify_ledger
-from mayfly.ports.ledger import Ledger
 
 SIGNER = Signer.from_seed(workspace="shop", seed=bytes(range(32)))
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,55 +74,6 @@ def verified(path: Path) -> Report:
 def lines(path: Path) -> list[bytes]:
     """The entries' lines."""
     return (path / "entries.jsonl").read_bytes().splitlines()
-
-
-def test_what_is_appended_verifies(path: Path, ledger: FolderLedger, clock: Clock) -> None:
-    """Each append leaves a signed ledger that the stand-alone verifier accepts."""
-    port: Ledger = ledger
-    assert (port.size(), port.last_time()) == (0, None)
-    assert verified(path).ok
-    for number in range(5):
-        clock.now = START + timedelta(minutes=number)
-        port.append([act("created", f"r{number}"), act("dropped", f"r{number}")])
-        report = verified(path)
-        assert (report.ok, report.entries) == (True, 2 * (number + 1))
-    assert (port.size(), port.last_time()) == (10, clock.now)
-    assert [Entry.from_line(line).seq for line in lines(path)] == list(range(10))
-
-
-def test_a_reopened_ledger_goes_on(path: Path, ledger: FolderLedger, clock: Clock) -> None:
-    """Another opening rebuilds tree, size and time, and its entries extend the old ones."""
-    ledger.append(WHOLE_RUN)
-    kept = path.parent / "kept"
-    kept.write_text(ledger.checkpoint())
-    again = FolderLedger(path, SIGNER, clock)
-    assert (again.size(), again.last_time()) == (3, START)
-    again.append([act("refused")])
-    assert ledger.size() == 4
-    report = verify_ledger(path, path / "key.pub", [kept])
-    assert (report.ok, report.anchored, report.entries) == (True, True, 4)
-
-
-def test_what_is_open_is_known_by_every_process(
-    path: Path, ledger: FolderLedger, clock: Clock
-) -> None:
-    """Copies and sealed batches without an end, the oldest first, whoever appended them; the first
-    of two counts.
-    """
-    other = FolderLedger(path, SIGNER, clock)
-    other.append([act("created"), act("held", batch=1), act("held", batch=2)])
-    assert [c.run for c in ledger.open_copies()] == ["r1"]
-    assert [(b.run, b.batch, b.rows) for b in ledger.open_batches()] == [("r1", 1, 1), ("r1", 2, 1)]
-    clock.now += timedelta(hours=1)
-    ledger.append([act("held"), act("held", batch=2), act("purged", batch=1), act("created", "r2")])
-    for each in (ledger, other, FolderLedger(path, SIGNER, clock)):
-        assert [(c.run, c.created_at) for c in each.open_copies()] == [
-            ("r1", START),
-            ("r2", clock.now),
-        ]
-        assert [(b.batch, b.held_at) for b in each.open_batches()] == [(2, START)]
-    other.append([act("expired", batch=2), act("dropped"), act("dropped", "r2")])
-    assert (ledger.open_copies(), ledger.open_batches()) == ([], [])
 
 
 def test_appending_nothing_writes_nothing(path: Path, ledger: FolderLedger) -> None:
@@ -219,23 +168,6 @@ def test_tampered_entries_are_refused_and_kept(
     assert (file.read_bytes(), (path / "checkpoint").read_bytes()) == before
 
 
-def test_another_key_or_forged_checkpoint_is_refused(
-    path: Path, ledger: FolderLedger, clock: Clock
-) -> None:
-    """Neither a ledger of another key nor a checkpoint that ours did not sign is opened."""
-    ledger.append(WHOLE_RUN)
-    other = Signer.from_seed(workspace="shop", seed=bytes(32))
-    with pytest.raises(IntegrityError, match="public key"):
-        FolderLedger(path, other, clock)
-    head = verify_checkpoint(ledger.checkpoint(), SIGNER.verifier_key)
-    for note in (other.checkpoint(head.size, head.root), "", "\xff"):
-        (path / "checkpoint").write_text(note)
-        with pytest.raises(IntegrityError, match="not signed"):
-            FolderLedger(path, SIGNER, clock)
-        with pytest.raises(IntegrityError, match="not signed"):
-            ledger.append([act("refused")])
-
-
 def test_a_ledger_rolled_back_under_us_is_refused(path: Path, ledger: FolderLedger) -> None:
     """An open ledger notices that an older copy was put in its place."""
     ledger.append(WHOLE_RUN)
@@ -287,37 +219,6 @@ def test_an_open_ledger_takes_over_anothers_torn_tail(path: Path, ledger: Folder
     ledger.append([act("refused")])
     report = verified(path)
     assert (report.ok, report.entries) == (True, 4)
-
-
-def test_time_never_goes_back(path: Path, ledger: FolderLedger, clock: Clock) -> None:
-    """Up to 5 s back the last time is repeated; beyond that nothing is recorded."""
-    ledger.append(WHOLE_RUN)
-    clock.now = START - timedelta(seconds=5)
-    ledger.append([act("refused")])
-    assert ledger.last_time() == START
-    clock.now = START - timedelta(seconds=5, microseconds=1)
-    for opened in (ledger, FolderLedger(path, SIGNER, clock)):
-        with pytest.raises(PolicyError, match="clock_backwards"):
-            opened.append([act("refused")])
-    assert ledger.size() == 4
-    assert verified(path).ok
-
-
-def test_a_clock_without_a_zone_is_a_mistake(
-    path: Path, ledger: FolderLedger, clock: Clock
-) -> None:
-    """Naive times are refused; times of other zones are converted."""
-    clock.now = START.replace(tzinfo=None)
-    with pytest.raises(ValueError, match="zone"):
-        ledger.append(WHOLE_RUN)
-    assert ledger.size() == 0
-
-
-def test_an_impossible_entry_records_nothing(path: Path, ledger: FolderLedger) -> None:
-    """An entry that has a place already stops the whole call."""
-    with pytest.raises(ValueError, match="seq and at"):
-        ledger.append([act("created"), act("dropped").placed(seq=0, at=START)])
-    assert (ledger.size(), lines(path)) == (0, [])
 
 
 @pytest.mark.parametrize("failing", ["entries.jsonl", ".checkpoint.new"])
@@ -402,37 +303,6 @@ def test_a_disk_that_is_really_full_records_nothing(path: Path, ledger: FolderLe
     assert done.stdout == "disk_full 3\n"
     assert (path / "entries.jsonl").read_bytes() == before
     assert verified(path).ok
-
-
-def test_nothing_is_proven_of_entries_changed_under_us(path: Path, ledger: FolderLedger) -> None:
-    """A proof signs heads anew: only over entries that the signed head covers as they are."""
-    ledger.append(WHOLE_RUN)
-    whole = path / "entries.jsonl"
-    whole.write_bytes(whole.read_bytes().replace(b'"r1"', b'"r2"', 1))
-    for prove in (lambda: ledger.consistency(1, 2), lambda: ledger.inclusion(1, 2)):
-        with pytest.raises(IntegrityError) as caught:
-            prove()
-        assert caught.value.code == "ledger_inconsistent"
-
-
-def test_threads_and_instances_interleave(path: Path, ledger: FolderLedger, clock: Clock) -> None:
-    """Appends of several threads, on shared and on separate instances, are each whole."""
-    ledgers = [ledger, ledger, FolderLedger(path, SIGNER, clock), FolderLedger(path, SIGNER, clock)]
-
-    def work(number: int) -> None:
-        for turn in range(10):
-            run = f"t{number}-{turn}"
-            ledgers[number].append([act("created", run), act("dropped", run)])
-
-    threads = [Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    report = verified(path)
-    assert (report.ok, report.entries) == (True, 80)
-    runs = [Entry.from_line(line).run for line in lines(path)]
-    assert runs[::2] == runs[1::2]
 
 
 WORKER = """

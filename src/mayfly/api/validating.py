@@ -13,12 +13,15 @@ from mayfly.services.left_behind import HINT, left_behind, said_of
 
 def validate(root: Path, *, target: str) -> list[Problem]:
     """Every problem of the files; where they have none, recipients that no sync goes to any more,
-    by the ledger that lies in the folder. Nothing is connected to.
+    by the ledger that lies in the folder. Nothing is connected to: of a ledger in a shared store
+    `mayfly status` tells.
     """
     problems = validate_project(root, target=target)
     if problems:
         return problems
     project = load_project(root, target=target)
+    if project.store.url != "sqlite":
+        return []
     return [
         Problem(
             file="mayfly.yml",

@@ -19,7 +19,7 @@ from mayfly.adapters.event_log import event_log
 from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider
 from mayfly.adapters.keys.make import key_hosts, make_key_encryption_key
-from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.ledgers.tree import TreeLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
@@ -44,8 +44,8 @@ from mayfly.bootstrap.keeping import (
     LOCAL_STATES,
     anchor_hosts,
     key_provider,
-    ledger_path,
     local_databases,
+    make_ledger,
     open_anchor,
     open_keyring,
     open_ledger,
@@ -62,7 +62,6 @@ from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import ColumnSettings, Project, SyncSettings
 from mayfly.domain.version import VERSION
-from mayfly.ledger.checkpoint import Signer
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.anchor import Anchor
@@ -103,7 +102,7 @@ class App:
     store: SqlStore
     keys: KeyProvider
     keyring: FileKeyring
-    ledger: FolderLedger
+    ledger: TreeLedger
     workspace_id: str
     installation_id: str
     clock: SystemClock = field(default_factory=SystemClock)
@@ -441,7 +440,7 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
     clock.not_before(store.latest_time())
     tell = RunLog(store=store, now=clock.now, then=told)
     try:
-        ledger = open_ledger(project, keyring, workspace.workspace_id, clock.now, tell)
+        ledger = open_ledger(project, store, keyring, workspace.workspace_id, clock.now, tell)
     except EngineError:
         # The ledger is signed with a key; to destroy takes none. The next sweep writes it down.
         _destroy_late(project, keys, workspace.workspace_id, clock)
@@ -507,9 +506,5 @@ def initialise(root: Path, *, target: str = "dev") -> list[str]:
             now=clock.now(),
         )
         made += ["workspace keys", "store"]
-    path = ledger_path(project)
-    if not (path / "checkpoint").exists():
-        signer = Signer.from_seed(workspace=workspace_id, seed=keyring.key("ledger_signing"))
-        FolderLedger.create(path, signer, clock.now)
-        made.append("ledger")
-    return made
+    ledger = make_ledger(project, store, keyring, workspace_id, clock.now)
+    return [*made, ledger] if ledger else made

@@ -20,7 +20,9 @@ from mayfly.adapters.keys.make import (
     check_store,
     make_key_provider,
 )
-from mayfly.adapters.ledgers.folder import FolderLedger
+from mayfly.adapters.ledgers.folder import FolderLedger, folder_ledger
+from mayfly.adapters.ledgers.in_store import StoreLedger, stored_ledger
+from mayfly.adapters.ledgers.tree import TreeLedger
 from mayfly.adapters.planstores.local import LocalDatabases
 from mayfly.adapters.spools.blobs import Blobs
 from mayfly.adapters.spools.folder import FolderBlobs
@@ -107,15 +109,58 @@ def ledger_path(project: Project) -> Path:
 
 def open_ledger(
     project: Project,
+    store: SqlStore,
     keyring: FileKeyring,
     workspace_id: str,
     now: Callable[[], datetime],
     tell: Tell,
-) -> FolderLedger:
-    """The workspace's ledger, which tells of what it takes."""
-    seed = keyring.key("ledger_signing")
-    signer = Signer.from_seed(workspace=workspace_id, seed=seed)
+) -> TreeLedger:
+    """The workspace's ledger, which tells of what it takes: in the store's database where machines
+    share that, else in a folder.
+
+    Raises:
+        PolicyError: `ledger_missing`.
+        EngineError: as opening it.
+    """
+    signer = ledger_signer(keyring, workspace_id)
+    if store.is_shared:
+        return StoreLedger(store, signer, now, told=tell_entries(tell))
     return FolderLedger(ledger_path(project), signer, now, told=tell_entries(tell))
+
+
+def ledger_signer(keyring: FileKeyring, workspace_id: str) -> Signer:
+    """What signs the workspace's checkpoints, wherever the ledger lies."""
+    return Signer.from_seed(workspace=workspace_id, seed=keyring.key("ledger_signing"))
+
+
+def make_ledger(
+    project: Project,
+    store: SqlStore,
+    keyring: FileKeyring,
+    workspace_id: str,
+    now: Callable[[], datetime],
+) -> str:
+    """Make the workspace's ledger where there is none; what was made, empty where it was there.
+
+    A ledger that lies in the folder although the store is shared, as earlier releases kept it, is
+    taken over whole, once it verifies. Its files are left as they are.
+    """
+    path = ledger_path(project)
+    if not store.is_shared:
+        if (path / "checkpoint").exists():
+            return ""
+        FolderLedger.create(path, ledger_signer(keyring, workspace_id), now)
+        return "ledger"
+    if stored_ledger(store) is not None:
+        return ""
+    signer = ledger_signer(keyring, workspace_id)
+    if not (path / "checkpoint").exists():
+        StoreLedger.create(store, signer, now)
+        return "ledger"
+    FolderLedger(path, signer, now)  # finishes what a killed process left there
+    with folder_ledger(path) as taken:
+        StoreLedger.create(store, signer, now, taken=taken)
+    return "ledger, with the entries of .mayfly/ledger"
 
 
 def where_state_is(project: Project, source: str) -> str:

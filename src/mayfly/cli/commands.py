@@ -16,6 +16,7 @@ from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
 from mayfly.cli.keys import keys_app
+from mayfly.cli.ledger import ledger_app
 from mayfly.cli.mapping import map_, try_destination
 from mayfly.cli.options import (
     HERE,
@@ -58,6 +59,7 @@ app = typer.Typer(
 app.add_typer(suppress_app, name="suppress")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
+app.add_typer(ledger_app, name="ledger")
 app.add_typer(report_app, name="report")
 app.add_typer(dbt_app, name="dbt")
 app.add_typer(new_app, name="new")

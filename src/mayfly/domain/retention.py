@@ -128,6 +128,9 @@ _STORE = (
         clock="the latest time that was seen",
         anchors="names of anchors, how many entries each covers, when, codes",
         outages="names of destinations that are away, since when, counts, codes",
+        ledger_entries="ids, counts and times of what was made, delivered and dropped, where the "
+        "store is PostgreSQL",
+        ledger_head="signed root of the ledger, and its public key",
     ),
     *_entries(
         Place.STORE,

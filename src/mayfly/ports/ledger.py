@@ -71,19 +71,20 @@ class KeyTimes:
 class Ledger(Protocol):
     """An append-only record of what was created, delivered and dropped.
 
-    Calls block on the disk and may come from several threads and processes at once; each
-    append is atomic towards the others.
+    Calls block on the disk or the database and may come from several threads, processes and
+    machines at once; each append is atomic towards the others.
     """
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Record entries, in order; when this returns they are durable and signed.
 
         The ledger gives each entry its position and time. Not idempotent: a repeat records
-        again. On an error nothing of the call is recorded.
+        again. On an error nothing of the call is recorded, but where a database was lost as it
+        committed.
 
         Raises:
             PolicyError: `clock_backwards`, the clock stands before the last entry.
-            TransientError: `disk_full`.
+            TransientError: `disk_full`; `store_unavailable`, of a ledger in the store.
             IntegrityError: `ledger_inconsistent`, the record does not match its checkpoint.
         """
         ...

@@ -191,6 +191,14 @@ def test_proofs_and_what_is_said_of_them_are_described(call: Call, words: list[s
     check("verify", call(*asked, "--proof"))
 
 
+def test_an_export_of_the_ledger_is_described(call: Call) -> None:
+    """It says how many entries were written."""
+    call("init")
+    document = call("ledger", "export", "audit")
+    check("ledger", document)
+    assert document == {"schema": "mayfly/ledger/1", "ok": True, "entries": 0}
+
+
 def test_what_goes_wrong_is_described_too(call: Call) -> None:
     """Refusals of a plan and of a run, faults of project files and findings of a scan."""
     call("init")

@@ -13,62 +13,65 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from mayfly.adapters.clock import CLOCK_TOLERANCE
+from mayfly.adapters.ledgers.export import CHECKPOINT, ENTRIES, KEY, StoredLedger
 from mayfly.adapters.ledgers.open_acts import OpenActs
+from mayfly.adapters.ledgers.tree import (
+    Position,
+    Told,
+    TreeLedger,
+    grown,
+    head_of,
+    inconsistent,
+    require_signed,
+)
 from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
-from mayfly.ledger.checkpoint import Checkpoint, ListHead, Signer, verify_checkpoint
-from mayfly.ledger.entry import Entry, EntryType, parse_time
-from mayfly.ledger.merkle import Frontier, leaf_hash, root
-from mayfly.ledger.proof import beyond_ledger, prove_consistency, prove_inclusion
-from mayfly.ports.ledger import KeyTimes, OpenBatch, OpenCopy, Recipient
+from mayfly.ledger.checkpoint import Signer
+from mayfly.ledger.entry import Entry
+from mayfly.ledger.merkle import Frontier
+from mayfly.ports.ledger import Recipient
 from mayfly.services.durable import sync_directory
 
-_ENTRIES, _CHECKPOINT, _KEY, _LOCK = "entries.jsonl", "checkpoint", "key.pub", "lock"
+_LOCK = "lock"
 _NOTE_BYTES_MAX = 16_384
 _CHUNK_BYTES = 1 << 20
-_LISTED = b'"type":"suppression"'
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Position:
-    """What this process knows of the ledger: its tree, its end, its newest time, and how often the
-    suppression list was recorded, with its last head.
-    """
-
-    frontier: Frontier
-    end_bytes: int
-    newest: datetime | None
-    note: str
-    lists: int = 0
-    listed: ListHead | None = None
 
 
 def recipients_in(path: Path) -> Set[Recipient]:
     """As `FolderLedger.recipients`, of a ledger that is only looked at, or is not there."""
     found = OpenActs()
-    if (path / _ENTRIES).exists():
-        for line in _whole_lines(path / _ENTRIES, 0):
+    if (path / ENTRIES).exists():
+        for line in _whole_lines(path / ENTRIES, 0):
             found.take(line)
     return frozenset(found.recipients)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Leaves:
-    """Of the first entries their hashes, one line, and where the suppression list was recorded."""
+@contextmanager
+def folder_ledger(path: Path) -> Iterator[StoredLedger]:
+    """The ledger as it lies in a folder; within, nobody appends to it.
 
-    hashes: list[bytes]
-    line: bytes
-    listed: dict[int, ListHead]
+    Raises:
+        PolicyError: `ledger_missing`.
+        IntegrityError: `ledger_inconsistent`, its entries cannot be read.
+        ConfigError: `ledger_unwritable`.
+    """
+    if not (path / CHECKPOINT).exists():
+        raise _missing()
+    with _lock_of(path):
+        yield StoredLedger(
+            note=_text_in(path / CHECKPOINT),
+            key_line=_text_in(path / KEY),
+            lines=_whole_lines(path / ENTRIES, 0),
+        )
 
 
-class FolderLedger:
+class FolderLedger(TreeLedger):
     """The ledger of one workspace, in a folder readable by its owner only.
 
     Several threads and processes may use one folder; a lock file orders them.
@@ -80,7 +83,7 @@ class FolderLedger:
         signer: Signer,
         clock: Callable[[], datetime],
         *,
-        told: Callable[[Sequence[Entry]], None] | None = None,
+        told: Told | None = None,
     ) -> None:
         """Open a ledger, finish what a killed process left, and check it against its checkpoint.
 
@@ -96,21 +99,14 @@ class FolderLedger:
             TransientError: `disk_full`.
             ConfigError: `ledger_unwritable`.
         """
+        super().__init__(signer, clock, told=told)
         self._path = path
-        self._signer = signer
-        self._clock = clock
-        self._told = told
-        self._open = OpenActs()
-        if not (path / _CHECKPOINT).exists():
-            if _bytes_in(path / _ENTRIES):
-                raise _inconsistent("it has entries and no checkpoint")
-            raise PolicyError(
-                "ledger_missing",
-                "The ledger of this workspace does not exist.",
-                hint="Run `mayfly init`, or restore the ledger's folder from a backup.",
-            )
-        with self._locked():
-            self._position = self._read()
+        if not (path / CHECKPOINT).exists():
+            if _bytes_in(path / ENTRIES):
+                raise inconsistent("it has entries and no checkpoint")
+            raise _missing()
+        with self._locked(write=True):
+            self._position = self._read(Position(frontier=Frontier()))
 
     @classmethod
     def create(cls, path: Path, signer: Signer, clock: Callable[[], datetime]) -> FolderLedger:
@@ -120,298 +116,107 @@ class FolderLedger:
             PolicyError: `ledger_exists`.
             IntegrityError, TransientError, ConfigError: as when opening.
         """
-        if (path / _CHECKPOINT).exists():
+        if (path / CHECKPOINT).exists():
             raise PolicyError("ledger_exists", "There is a ledger already; it is never replaced.")
-        if _bytes_in(path / _ENTRIES):
-            raise _inconsistent("it has entries and no checkpoint")
+        if _bytes_in(path / ENTRIES):
+            raise inconsistent("it has entries and no checkpoint")
         with _translated():
             for missing in reversed([d for d in (path, *path.parents) if not d.exists()]):
                 missing.mkdir(mode=0o700, exist_ok=True)
             path.chmod(0o700)
-            _write_atomically(path / _KEY, signer.verifier_key.to_line() + "\n")
-            for name in (_ENTRIES, _LOCK):
+            _write_atomically(path / KEY, signer.verifier_key.to_line() + "\n")
+            for name in (ENTRIES, _LOCK):
                 os.close(os.open(path / name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            _write_atomically(path / _CHECKPOINT, signer.checkpoint(0, Frontier().root()))
+            _write_atomically(path / CHECKPOINT, signer.checkpoint(0, Frontier().root()))
         return cls(path, signer, clock)
 
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Record entries durably and sign the new head; see the port for promises.
-
-        Raises:
-            ValueError: an entry has a position or time already.
-        """
-        if not entries:
-            return
-        with self._locked():
-            placed = self._placed(entries)
-        if self._told is not None:
-            self._told(placed)
-
-    def settle_list(
-        self,
-        settle: Callable[[int, ListHead | None], Entry | None],
-        settled: Callable[[int], None],
-    ) -> None:
-        """See the port."""
-        placed: Sequence[Entry] = ()
-        with self._locked():
-            position = self._position = self._refreshed(self._position)
-            entry = settle(position.lists, position.listed)
-            if entry is not None:
-                placed = self._placed([entry])
-            settled(self._position.lists)
-        if self._told is not None and placed:
-            self._told(placed)
-
-    def _placed(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries as they were recorded; by whoever holds the lock."""
-        position = self._position = self._refreshed(self._position)
-        at = self._now(position.newest)
-        size = position.frontier.size
-        placed = [e.placed(seq=size + n, at=at) for n, e in enumerate(entries)]
-        self._position = self._written(position, placed, at)
-        return placed
-
-    def entries(self) -> Iterator[Entry]:
-        """See the port."""
-        size = self.size()
+    def _lines(self, *, size: int, end_bytes: int) -> Iterator[bytes]:
+        del size
         with _translated():
-            lines = _whole_lines(self._path / _ENTRIES, 0)
-            yield from (Entry.from_line(line) for line in islice(lines, size))
+            yield from _whole_lines(self._path / ENTRIES, end_bytes)
 
-    def open_copies(self) -> Sequence[OpenCopy]:
-        """See the port. Reads what it has not read before."""
-        return list(self._open_now().copies.values())
-
-    def open_batches(self) -> Sequence[OpenBatch]:
-        """See the port. Reads what it has not read before."""
-        return list(self._open_now().batches.values())
-
-    def open_runs(self, sync: str, target: str) -> Sequence[str]:
-        """See the port."""
-        return [c.run for c in self.open_copies() if (c.sync, c.target) == (sync, target)]
-
-    def recipients(self) -> Set[Recipient]:
-        """Whom something was delivered to that is remembered. Reads what it has not read before."""
-        return frozenset(self._open_now().recipients)
-
-    def key_times(self) -> KeyTimes:
-        """What is on record of versions of the key. Reads what it has not read before."""
-        found = self._open_now()
-        return KeyTimes(since=found.wrapped_since, destroyed=frozenset(found.destroyed))
-
-    def last_time(self) -> datetime | None:
-        """Time of the newest entry in UTC; None where there is none."""
-        return self._current().newest
-
-    def size(self) -> int:
-        """Number of entries."""
-        return self._current().frontier.size
-
-    def checkpoint(self) -> str:
-        """The newest signed checkpoint, to be kept elsewhere."""
-        return self._current().note
-
-    def consistency(self, old_size: int, size: int | None = None) -> dict[str, Any]:
-        """Proof that the ledger of `old_size` entries is the beginning of that of `size`, by
-        default of all there are.
-
-        Raises:
-            UsageError: `beyond_ledger`.
-            IntegrityError: `ledger_inconsistent`.
-        """
-        found = self._leaves(size)
-        return prove_consistency(
-            found.hashes, old_size=old_size, signer=self._signer, listed=found.listed
-        )
-
-    def inclusion(self, index: int, size: int | None = None) -> dict[str, Any]:
-        """Proof that an entry is number `index`, from 0, of the ledger of `size` entries, by
-        default of all there are. Raises as above.
-        """
-        found = self._leaves(size, index)
-        return prove_inclusion(
-            found.hashes,
-            index=index,
-            line=found.line,
-            signer=self._signer,
-            listed=found.listed,
-        )
-
-    def _leaves(self, size: int | None, index: int = 0) -> _Leaves:
-        """Of the first entries; all of it is what was signed."""
-        frontier, wanted = self._current().frontier, b""
-        leaves: list[bytes] = []
-        listed: dict[int, ListHead] = {}
-        for line in islice(_whole_lines(self._path / _ENTRIES, 0), frontier.size):
-            wanted = line if len(leaves) == index else wanted
-            if _LISTED in line:
-                listed[len(leaves)] = _list_head(Entry.from_line(line))
-            leaves.append(leaf_hash(line))
-        if root(leaves) != frontier.root():
-            raise _inconsistent("its entries do not match its checkpoint")
-        if size is not None and not 0 <= size <= len(leaves):
-            raise beyond_ledger("A tree of that size", len(leaves))
-        return _Leaves(hashes=leaves[:size], line=wanted, listed=listed)
-
-    def _open_now(self) -> OpenActs:
-        """What is open, after what was appended since it was last asked."""
-        with _translated(), self._locked():
-            self._position = self._refreshed(self._position)
-            found = self._open.copy()
-            for line in _whole_lines(self._path / _ENTRIES, found.end_bytes):
-                found.take(line)
-            self._open = found
-            return found
-
-    def _current(self) -> _Position:
-        with self._locked():
-            self._position = self._refreshed(self._position)
-            return self._position
-
-    def _now(self, newest: datetime | None) -> datetime:
-        now = self._clock()
-        if now.tzinfo is None:
-            raise ValueError("the ledger's clock needs a zone")
-        now = now.astimezone(UTC)
-        if newest is None or now >= newest:
-            return now
-        if newest - now > CLOCK_TOLERANCE:
-            raise PolicyError(
-                "clock_backwards",
-                f"The clock stands {(newest - now).total_seconds():.0f} s before the ledger's "
-                "last entry.",
-                hint="Set the machine's clock right; the ledger's times never go back.",
-            )
-        return newest
-
-    def _written(self, position: _Position, entries: list[Entry], at: datetime) -> _Position:
+    def _written(self, known: Position, lines: Sequence[bytes], after: Position) -> None:
         """Write entries at the known end and the checkpoint over them; on an error, neither."""
-        frontier, lines = position.frontier.copy(), [entry.to_line() for entry in entries]
-        for line in lines:
-            frontier.append(leaf_hash(line))
-        heads = [_list_head(e) for e in entries if e.type is EntryType.SUPPRESSION]
-        listed = heads[-1] if heads else position.listed
-        note = self._signer.checkpoint(frontier.size, frontier.root(), listed)
         data = b"".join(line + b"\n" for line in lines)
-        with _translated(), _appending(self._path / _ENTRIES) as descriptor:
+        with _translated(), _appending(self._path / ENTRIES) as descriptor:
             try:
                 _write_all(descriptor, data)
                 os.fsync(descriptor)
-                _write_atomically(self._path / _CHECKPOINT, note)
+                _write_atomically(self._path / CHECKPOINT, after.note)
             except OSError:
-                os.ftruncate(descriptor, position.end_bytes)
+                os.ftruncate(descriptor, known.end_bytes)
                 raise
-        return _Position(
-            frontier=frontier,
-            end_bytes=position.end_bytes + len(data),
-            newest=at,
-            note=note,
-            lists=position.lists + len(heads),
-            listed=listed,
-        )
 
-    def _refreshed(self, known: _Position) -> _Position:
-        """The position, after reading what other processes appended."""
-        if _bytes_in(self._path / _ENTRIES) == known.end_bytes and known.note == self._note():
+    def _refreshed(self, known: Position) -> Position:
+        if _bytes_in(self._path / ENTRIES) == known.end_bytes and known.note == self._note():
             return known
         return self._read(known)
 
-    def _read(self, known: _Position | None = None) -> _Position:
-        """Extend the tree from the file, finish its tail, check it against the checkpoint.
-
-        Args:
-            known: where to go on from; None reads from the beginning.
-        """
-        start = known or _Position(frontier=Frontier(), end_bytes=0, newest=None, note="")
-        head, note = self._head()
-        frontier, end, last = start.frontier.copy(), start.end_bytes, b""
-        lists, listed = start.lists, start.listed
-        signed = (frontier.root(), listed) if frontier.size == head.size else None
-        for line in _whole_lines(self._path / _ENTRIES, end):
-            if frontier.size >= head.size:
-                _check_tail(line, frontier.size)
-            if _LISTED in line:
-                lists, listed = lists + 1, _list_head_in(line)
-            frontier.append(leaf_hash(line))
-            if frontier.size == head.size:
-                signed = frontier.root(), listed
-            last, end = line, end + len(line) + 1
-        if signed != (head.root, head.suppression):
-            raise _inconsistent("its entries do not match its checkpoint")
-        newest = _time_of(last) if last else start.newest
-        found = _bytes_in(self._path / _ENTRIES)
-        if found < end:
-            raise _inconsistent("it is shorter than it was")
-        if found > end:
-            _cut(self._path / _ENTRIES, end)
-        if frontier.size > head.size:
-            note = self._signer.checkpoint(frontier.size, frontier.root(), listed)
+    def _read(self, known: Position) -> Position:
+        """Extend the tree from the file, finish its tail, check it against the checkpoint."""
+        note = self._note()
+        head = head_of(self._signer, key_line=_text_in(self._path / KEY), note=note)
+        lines = self._lines(size=known.size, end_bytes=known.end_bytes)
+        signed = grown(known, islice(lines, max(0, head.size - known.size)))
+        require_signed(signed, head)
+        position = replace(grown(signed, _checked(lines, signed.size)), note=note)
+        found = _bytes_in(self._path / ENTRIES)
+        if found < position.end_bytes:
+            raise inconsistent("it is shorter than it was")
+        if found > position.end_bytes:
+            _cut(self._path / ENTRIES, position.end_bytes)
+        if position.size > head.size:
+            root = position.frontier.root()
+            position = replace(
+                position, note=self._signer.checkpoint(position.size, root, position.listed)
+            )
             with _translated():
-                _write_atomically(self._path / _CHECKPOINT, note)
-        return _Position(
-            frontier=frontier,
-            end_bytes=end,
-            newest=newest,
-            note=note,
-            lists=lists,
-            listed=listed,
-        )
-
-    def _head(self) -> tuple[Checkpoint, str]:
-        """The head that the folder's checkpoint states, and its note."""
-        key, note = self._signer.verifier_key, self._note()
-        if _text_in(self._path / _KEY) != key.to_line() + "\n":
-            raise _inconsistent("its public key is not this workspace's")
-        try:
-            return verify_checkpoint(note, key), note
-        except IntegrityError:
-            raise _inconsistent("its checkpoint is not signed by this workspace's key") from None
+                _write_atomically(self._path / CHECKPOINT, position.note)
+        return position
 
     def _note(self) -> str:
-        return _text_in(self._path / _CHECKPOINT)
+        return _text_in(self._path / CHECKPOINT)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Exclude other threads and processes; each holder opens the lock file anew."""
-        with _translated():
-            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self._path / _LOCK, flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    def _locked(self, *, write: bool) -> Iterator[None]:
+        """Exclude other threads and processes, readers too: one may have to finish a tail. Each
+        holder opens the lock file anew.
+        """
+        del write
+        with _lock_of(self._path):
             yield
-        finally:
-            os.close(descriptor)
 
 
-def _list_head(entry: Entry) -> ListHead:
-    """Of an entry that records one."""
-    return ListHead(count=entry.rows, root=bytes.fromhex(entry.reason))
-
-
-def _list_head_in(line: bytes) -> ListHead:
+@contextmanager
+def _lock_of(path: Path) -> Iterator[None]:
+    with _translated():
+        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path / _LOCK, flags, 0o600)
     try:
-        return _list_head(Entry.from_line(line))
-    except IntegrityError:
-        raise _inconsistent("a line of it is not an entry") from None
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
-def _check_tail(line: bytes, seq: int) -> None:
-    """A line that no checkpoint covers yet must be an entry in its place."""
-    try:
-        entry = Entry.from_line(line)
-    except IntegrityError:
-        raise _inconsistent("a line beyond its checkpoint is not an entry") from None
-    if entry.seq != seq:
-        raise _inconsistent("a line beyond its checkpoint is out of order")
+def _missing() -> PolicyError:
+    return PolicyError(
+        "ledger_missing",
+        "The ledger of this workspace does not exist.",
+        hint="Run `mayfly init`, or restore the ledger's folder from a backup.",
+    )
 
 
-def _time_of(line: bytes) -> datetime:
-    try:
-        at = Entry.from_line(line).at
-    except IntegrityError:
-        raise _inconsistent("its last line is not an entry") from None
-    return parse_time(at or "")
+def _checked(lines: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Lines that no checkpoint covers yet: each must be an entry in its place."""
+    for seq, line in enumerate(lines, start=size):
+        try:
+            entry = Entry.from_line(line)
+        except IntegrityError:
+            raise inconsistent("a line beyond its checkpoint is not an entry") from None
+        if entry.seq != seq:
+            raise inconsistent("a line beyond its checkpoint is out of order")
+        yield line
 
 
 def _whole_lines(file: Path, start: int) -> Iterator[bytes]:
@@ -423,7 +228,7 @@ def _whole_lines(file: Path, start: int) -> Iterator[bytes]:
                 if line.endswith(b"\n"):
                     yield line[:-1]
     except OSError:
-        raise _inconsistent("its entries cannot be read") from None
+        raise inconsistent("its entries cannot be read") from None
 
 
 def _cut(file: Path, end: int) -> None:
@@ -511,11 +316,3 @@ def _raise(error: OSError) -> NoReturn:
         f"The ledger's folder cannot be written ({errno.errorcode.get(error.errno or 0, 'EIO')}).",
         hint="Make the folder and its files writable by the user who runs Mayfly, and nobody else.",
     ) from None
-
-
-def _inconsistent(what: str) -> IntegrityError:
-    return IntegrityError(
-        "ledger_inconsistent",
-        f"The ledger does not verify: {what}.",
-        hint="Keep the folder as it is, run `mayfly verify` on it, and restore it from a backup.",
-    )

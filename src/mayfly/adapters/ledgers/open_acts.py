@@ -22,8 +22,11 @@ _RECIPIENT = tuple(
 
 @dataclass(kw_only=True)
 class OpenActs:
-    """What the entries up to a byte left without an end, and of keys; the oldest first."""
+    """What the first entries, which end at a byte, left without an end, and of keys; the oldest
+    first.
+    """
 
+    size: int = 0
     end_bytes: int = 0
     copies: dict[str, OpenCopy] = field(default_factory=dict)
     batches: dict[tuple[str, int], OpenBatch] = field(default_factory=dict)
@@ -34,6 +37,7 @@ class OpenActs:
     def copy(self) -> OpenActs:
         """One that may go on by itself."""
         return OpenActs(
+            size=self.size,
             end_bytes=self.end_bytes,
             copies=dict(self.copies),
             batches=dict(self.batches),
@@ -44,7 +48,7 @@ class OpenActs:
 
     def take(self, line: bytes) -> None:
         """A whole line; of most, which say that something was delivered, no more than to whom."""
-        self.end_bytes += len(line) + 1
+        self.size, self.end_bytes = self.size + 1, self.end_bytes + len(line) + 1
         if _DELIVERED not in line:
             self.note(json.loads(line))
         elif _REMOVED not in line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -254,6 +255,22 @@ class SqlStore(SqlCredentials, SqlNotes, SqlRequests):
         """See `Store.suppression_version`."""
         return int(self._rows("select_suppression_version", {})[0]["version"])
 
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Connection]:
+        """One transaction on this store, for a port whose rows lie in it; it is committed at the
+        end, and rolled back where something is raised within.
+
+        Raises:
+            EngineError: as every call of `Store`.
+        """
+        with self._transaction(write=write) as connection:
+            yield connection
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may have it, too: it is a database server's."""
+        return self._file is None
+
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
         if self._engine is not None:
@@ -351,6 +368,8 @@ class SqlStore(SqlCredentials, SqlNotes, SqlRequests):
                 # SQLite would give its log the file's own rights, which outlive their repair.
                 raise _unwritable()
             self._engine = create_engine(self._url, hide_parameters=True)
+            # Whoever forgets to close it leaves no session open on the server.
+            weakref.finalize(self, self._engine.dispose)
             if self._file is not None:
                 event.listen(self._engine, "connect", _prepare)
                 event.listen(self._engine, "begin", _begin_sqlite)

@@ -1,0 +1,1 @@
+INSERT INTO ledger_entries (seq, line) VALUES (:seq, :line)

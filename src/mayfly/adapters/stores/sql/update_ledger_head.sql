@@ -1,0 +1,1 @@
+UPDATE ledger_head SET note = :note WHERE one = 1

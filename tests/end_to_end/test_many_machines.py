@@ -1,0 +1,141 @@
+"""One workspace on several machines: a PostgreSQL store, keys in a service, one ledger."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from end_to_end.projects import SHOP, TO_LOG, approved, make_people
+from key_services.vault import TOKEN, FakeVault
+from mayfly.api import load
+from mayfly.bootstrap import initialise
+from mayfly.cli.commands import app
+from mayfly.domain.errors import IntegrityError
+
+Machine = Callable[[str], Path]
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
+) -> Iterator[Machine]:
+    """Makes the project's folder on another machine: its files, and five people there."""
+    url = postgres_database.replace("postgresql://", "postgresql+psycopg://", 1)
+    monkeypatch.setenv("STORE", url)
+    monkeypatch.setenv("VAULT_SECRET", TOKEN)
+    with FakeVault() as fake:
+        fake.make_key("shop")
+        keys = (
+            f"keys: {{provider: vault, address: '{fake.address}', key: shop, "
+            "token: env:VAULT_SECRET}\n"
+            "store: {url: env:STORE}\n"
+            f"anchors: {{audit: {{type: folder, path: '{tmp_path / 'audit'}'}}}}\n"
+        )
+        (tmp_path / "audit").mkdir()
+
+        def make(name: str) -> Path:
+            folder = tmp_path / name
+            folder.mkdir()
+            make_people(folder / "shop.duckdb", 5)
+            (folder / "mayfly.yml").write_text(SHOP + keys + TO_LOG, "utf-8")
+            return folder
+
+        yield make
+
+
+def mayfly(*words: str, exit_code: int = 0) -> str:
+    """What a command prints."""
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == exit_code, result.output
+    return result.stdout
+
+
+def verified(folder: Path, *checkpoints: Path) -> dict[str, object]:
+    """What `mayfly verify` says of an export."""
+    kept = [word for path in checkpoints for word in ("--checkpoint", str(path))]
+    words = ["verify", str(folder), "--key", str(folder / "key.pub"), *kept, "--output", "json"]
+    found: dict[str, object] = json.loads(CliRunner().invoke(app, words).stdout)
+    return found
+
+
+def test_runs_of_several_machines_stand_in_one_ledger(machine: Machine, tmp_path: Path) -> None:
+    """Two machines run at the same time; the export verifies offline, and the anchors that each
+    left are all of the one ledger. Nothing of it lies on a machine.
+    """
+    first, second = machine("first"), machine("second")
+    initialise(first)
+    assert initialise(second) == []
+    approved(first)
+    shutil.copy(first / "approvals.lock", second / "approvals.lock")
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda root: load(root).run().syncs[0].status, (first, second)))
+    assert done == ["succeeded", "succeeded"]
+    assert not [p for root in (first, second) for p in (root / ".mayfly").glob("ledger")]
+    mayfly("ledger", "export", str(tmp_path / "export"), "--project", str(second))
+    checkpoints = sorted((tmp_path / "audit").iterdir())
+    assert len(checkpoints) > 1
+    report = verified(tmp_path / "export", *checkpoints)
+    assert (report["ok"], report["anchored"]) == (True, True)
+    assert load(first).app.ledger.size() == report["entries"]
+    assert load(first).report()["anchored"]
+
+
+def test_a_ledger_of_an_earlier_release_is_taken_over(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
+) -> None:
+    """`init` takes the folder's entries into the store, once, and says so; until then nothing runs.
+    What does not verify is refused, and nothing of it is taken.
+    """
+    root = machine("first")
+    with monkeypatch.context() as patch:
+        # As a release did that kept every ledger in the folder.
+        patch.setattr("mayfly.adapters.stores.sql_store.SqlStore.is_shared", False)
+        initialise(root)
+        approved(root).run()
+        size = load(root).app.ledger.size()
+    entries = root / ".mayfly/ledger/entries.jsonl"
+    assert size == len(entries.read_bytes().splitlines()) > 2
+    with pytest.raises(Exception, match="ledger_missing"):
+        load(root)
+    whole = entries.read_bytes()
+    entries.write_bytes(whole.replace(b'"rows":5', b'"rows":4'))
+    with pytest.raises(IntegrityError, match="ledger_inconsistent"):
+        initialise(root)
+    with psycopg.connect(postgres_database) as connection:
+        found = connection.execute("SELECT count(*) FROM ledger_entries").fetchone()
+    assert found == (0,)
+    entries.write_bytes(whole)
+    assert "with the entries of .mayfly/ledger" in mayfly("init", "--project", str(root))
+    assert initialise(root) == []
+    assert load(root).app.ledger.size() == size
+    load(root).run()
+    mayfly("ledger", "export", str(tmp_path / "export"), "--project", str(root))
+    kept = root / ".mayfly/ledger/checkpoint"
+    assert (verified(tmp_path / "export", kept)["anchored"], entries.read_bytes()) == (True, whole)
+
+
+def test_an_export_needs_no_key_and_no_ledger_that_verifies(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
+) -> None:
+    """Evidence is written as it is, where a run is refused; the verifier says what is wrong."""
+    root = machine("first")
+    initialise(root)
+    approved(root)
+    load(root).run()
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE ledger_entries SET line = replace(line, '\"rows\":5', '\"rows\":4')"
+        )
+    with pytest.raises(IntegrityError, match="ledger_inconsistent"):
+        load(root)
+    monkeypatch.delenv("VAULT_SECRET")
+    mayfly("ledger", "export", str(tmp_path / "export"), "--project", str(root))
+    report = verified(tmp_path / "export")
+    assert (report["ok"], report["inconsistent"]) == (False, 1)
