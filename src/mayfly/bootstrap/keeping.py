@@ -21,6 +21,7 @@ from mayfly.adapters.keys.make import (
     make_key_provider,
 )
 from mayfly.adapters.ledgers.folder import FolderLedger, folder_ledger
+from mayfly.adapters.ledgers.form import refuse_newer_ledger
 from mayfly.adapters.ledgers.in_store import StoreLedger, stored_ledger
 from mayfly.adapters.ledgers.tree import TreeLedger
 from mayfly.adapters.planstores.local import LocalDatabases
@@ -125,6 +126,7 @@ def open_ledger(
     signer = ledger_signer(keyring, workspace_id)
     if store.is_shared:
         return StoreLedger(store, signer, now, told=tell_entries(tell))
+    refuse_newer_ledger(ledger_path(project))
     return FolderLedger(ledger_path(project), signer, now, told=tell_entries(tell))
 
 
@@ -181,17 +183,21 @@ def open_spool(
     project: Project, keys: KeyProvider, workspace_id: str, now_ms: Callable[[], int]
 ) -> SealedSpool:
     """Where batches of a workspace and region wait sealed; keys always stay with the project."""
-    folder = project.root / ".mayfly"
     parts = SpoolParts(
-        keys=KeyRows(folder / KEYS_FILE),
+        keys=spool_keys(project),
         blobs=_blobs(project),
-        lock=HoldLock(folder / LOCK_FILE),
+        lock=HoldLock(project.root / ".mayfly" / LOCK_FILE),
         provider=keys,
         # Asked once: for a service it is a request. An older name only means to rewrap once more.
         key_version=cache(lambda: newest_version(keys)),
         now_ms=now_ms,
     )
     return SealedSpool(parts, workspace=workspace_id, region=project.workspace.region or "")
+
+
+def spool_keys(project: Project) -> KeyRows:
+    """The file of keys of the spool, which may not exist yet."""
+    return KeyRows(project.root / ".mayfly" / KEYS_FILE)
 
 
 def _blobs(project: Project) -> Blobs:

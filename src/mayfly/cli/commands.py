@@ -33,6 +33,7 @@ from mayfly.cli.scaffold.new import new_app
 from mayfly.cli.state import state_app
 from mayfly.cli.suppress import suppress_app
 from mayfly.cli.uninstall import uninstall
+from mayfly.cli.upgrade import upgrade
 from mayfly.cli.waiting import (
     away_lines,
     held_lines,
@@ -396,6 +397,7 @@ app.command("test")(try_destination)
 app.command()(sweep)
 app.command()(purge)
 app.command()(uninstall)
+app.command()(upgrade)
 add_asking(app)
 app.command()(prove)
 for command_name, command in WITHOUT_PROJECT.items():

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mayfly.domain.errors import IntegrityError
 
-ORIGIN_PREFIX = "mayfly/ledger/1/"
+VERSION = 1
+ORIGIN_PREFIX = f"mayfly/ledger/{VERSION}/"
 _ED25519 = b"\x01"
 _ORIGIN = re.compile(r"[A-Za-z0-9_.:/=-]{1,128}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")

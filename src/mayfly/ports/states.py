@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,6 +73,9 @@ class States(Protocol):
 
     def all(self) -> Sequence[StateInfo]:
         """Every state there is, also of other installations; none where nothing was ever run."""
+
+    def formats(self) -> Mapping[str, int]:
+        """The form that each state is in, also one that this program does not know."""
 
     def open_plans(self) -> Sequence[LeftPlan]:
         """Every plan that is open, of any installation; no table of a state is counted for it."""

@@ -144,6 +144,8 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("keys", "rotate"),
         ("keys", "rewrap"),
         ("keys", "destroy", "1", "--yes"),
+        ("upgrade", "--check"),
+        ("upgrade",),
         ("state", "list"),
         ("state", "drop", "to_crm", "--yes"),
         ("uninstall", "shop", "--yes"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mayfly.adapters.planstores.local import LocalDatabases, local_spec
@@ -32,6 +32,10 @@ class LocalStates:
     def all(self) -> Sequence[StateInfo]:
         """See `States.all`."""
         return [info for states in self._each() for info in states.all()]
+
+    def formats(self) -> Mapping[str, int]:
+        """See `States.formats`."""
+        return {sid: form for states in self._each() for sid, form in states.formats().items()}
 
     def open_plans(self) -> Sequence[LeftPlan]:
         """See `States.open_plans`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +53,13 @@ class SourceStates:
             if not self._columns(session, "states"):
                 return []
             return [self.info(session, row) for row in self.rows(session)]
+
+    def formats(self) -> Mapping[str, int]:
+        """See `States.formats`."""
+        with self._source.session(write=False) as session:
+            if not self._columns(session, "states"):
+                return {}
+            return {str(row["sid"]): int(row["format"]) for row in self.rows(session)}
 
     def open_plans(self) -> Sequence[LeftPlan]:
         """See `States.open_plans`."""

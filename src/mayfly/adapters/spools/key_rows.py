@@ -28,7 +28,7 @@ from mayfly.services.durable import sync_directory
 from mayfly.services.write_ahead import keep_a_log
 
 _SQL = Path(__file__).parent / "sql"
-_FORM = 1
+FORM = 1
 _PAUSE_SECONDS = 0.01
 _ROOM_BYTES = 1 << 16
 _PRAGMAS = (
@@ -97,6 +97,16 @@ class KeyRows:
         with self._reading() as connection:
             return None if connection is None else _identity(connection, place)
 
+    def form(self) -> int | None:
+        """Which form the file is of, also one that this program does not know; None without one."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            found = connection.execute(_statement("select_spool")).fetchall()
+            if len(found) != 1:
+                raise _damaged()
+            return int(found[0][0])
+
     def create(self, place: str) -> str:
         """Id of the spool, which is in this place from now on; the file is made where it is not
         there. Arguments as above.
@@ -106,7 +116,7 @@ class KeyRows:
             if _is_empty(connection):
                 for statement in _statement("schema").split(";\n"):
                     connection.execute(statement)
-                values = {"form": _FORM, "spool_id": secrets.token_hex(8), "place": place}
+                values = {"form": FORM, "spool_id": secrets.token_hex(8), "place": place}
                 connection.execute(_statement("insert_spool"), values)
             if _identity(connection, place) is None:
                 connection.execute(_statement("move_spool"), {"place": place})
@@ -268,10 +278,10 @@ def _identity(connection: sqlite3.Connection, place: str) -> str | None:
     if len(found) != 1:
         raise _damaged()
     form, spool_id, known = found[0]
-    if form > _FORM:
+    if form > FORM:
         raise ConfigError(
             "spool_newer",
-            f"The spool's file of keys has form {form}; this program knows {_FORM}.",
+            f"The spool's file of keys has form {form}; this program knows {FORM}.",
             hint="Use the release of Mayfly that made it, or a newer one.",
         )
     if known != place:

@@ -271,6 +271,17 @@ class SqlStore(SqlCredentials, SqlNotes, SqlRequests):
         """Whether other machines may have it, too: it is a database server's."""
         return self._file is None
 
+    def versions(self) -> tuple[int, int]:
+        """Of the store, and the newest that this program knows. Nothing is brought up to date.
+
+        Raises:
+            PolicyError: `not_initialised`.
+        """
+        if self._file is not None and not self._file.exists():
+            raise _not_initialised()
+        with self._begin(write=False) as connection:
+            return self._found_version(connection), self._newest
+
     def close(self) -> None:
         """Close the connections; a later call opens new ones."""
         if self._engine is not None:
@@ -316,17 +327,21 @@ class SqlStore(SqlCredentials, SqlNotes, SqlRequests):
 
     def _version(self, connection: Connection) -> int:
         """The store's version, which is one this program knows."""
-        if not inspect(connection).has_table("workspace"):
-            raise _not_initialised()
-        version = connection.execute(_statement("select_schema_version")).scalar()
-        if version is None or version < 1:
-            raise _damaged()
+        version = self._found_version(connection)
         if version > self._newest:
             raise ConfigError(
                 "store_newer",
                 f"The store has schema {version}; this program knows {self._newest}.",
                 hint="Use the release of Mayfly that made it, or a newer one.",
             )
+        return version
+
+    def _found_version(self, connection: Connection) -> int:
+        if not inspect(connection).has_table("workspace"):
+            raise _not_initialised()
+        version = connection.execute(_statement("select_schema_version")).scalar()
+        if version is None or version < 1:
+            raise _damaged()
         return int(version)
 
     def _bring_up_to_date(self) -> None:
