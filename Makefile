@@ -11,7 +11,7 @@ KILLS  ?= 200
 # What stands in for warehouses of others, each in an environment of its own.
 EMULATORS := fakesnow bqemulator databricks googlesql
 # Programs of others that `mayfly bench --rivals` measures beside Mayfly, each in its own environment.
-RIVALS := ingestr
+RIVALS := ingestr drt dlt
 # Which of the slow tests `make soak` plays.
 SLOW   ?= slow
 

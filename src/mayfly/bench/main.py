@@ -17,11 +17,14 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from mayfly.bench import by_hand, projects, rates, rivals
+from mayfly.bench import by_hand, projects, rates
 from mayfly.bench.naive import naive_run
 from mayfly.bench.postgres import VARIABLE, postgres_server
 from mayfly.bench.reading import ROUNDS, reading, sources_here
 from mayfly.bench.requests import requests
+from mayfly.bench.rivals import ingestr, over_http
+from mayfly.bench.rivals.programs import Programs, programs
+from mayfly.bench.rivals.show import show_rivals
 from mayfly.bench.server import ServerProcess
 from mayfly.domain.errors import ConfigError
 
@@ -43,9 +46,13 @@ EXPECTED: dict[str, tuple[str, float]] = {
     "peak_over_tenth": ("at most", 1.2),
     "upsert_over_ingestr": ("at least", 1.0),
     "upsert_again_over_ingestr": ("at least", 1.0),
+    "http_over_drt": ("at least", 5.0),
+    "http_over_dlt": ("at least", 10.0),
+    "http_over_drt_default": ("at least", 5.0),
+    "http_over_dlt_default": ("at least", 10.0),
 }
-"""What each ratio should be. Over the naive loop or ingestr: how many times as fast; else how many
-times the seconds or bytes.
+"""What each ratio should be. Over the naive loop or a program of others: how many times as
+fast; else how many times the seconds or bytes.
 """
 
 RATES: dict[str, tuple[Callable[[int], float], float]] = {
@@ -64,13 +71,13 @@ def run_bench(rows: int, *, with_rivals: bool = False, quiet: bool = False) -> d
         ConfigError: `bench_rivals` before anything is measured, where programs of others or a
             PostgreSQL for them are missing.
     """
-    program = rivals.ingestr_program() if with_rivals else None
+    others = programs() if with_rivals else None
     with (
         tempfile.TemporaryDirectory() as name,
         ServerProcess() as url,
         postgres_server() as dsn,
     ):
-        if program is not None and dsn is None:
+        if others is not None and dsn is None:
             raise ConfigError(
                 "bench_rivals", "--rivals needs a PostgreSQL.", hint=f"Name one in ${VARIABLE}."
             )
@@ -86,9 +93,10 @@ def run_bench(rows: int, *, with_rivals: bool = False, quiet: bool = False) -> d
             with_postgres = _with_postgres(folder, url, dsn, rows)
             ratios |= with_postgres.pop("ratios")
             measured["postgres"] = with_postgres
-            if program is not None:
-                measured["rivals"] = rivals.upserts(program, folder / "rivals", dsn, rows)
-                ratios |= rivals.ratios(measured["rivals"])
+            if others is not None:
+                measured["rivals"] = _rivals(others, folder, url, dsn, rows)
+                ratios |= ingestr.ratios(measured["rivals"])
+                ratios |= over_http.ratios(measured["rivals"]["http"])
         measured["reading"] = reading(sources_here(folder, dsn, min(rows, NAIVE_ROWS_MAX * 5)))
     document = {
         "schema": "mayfly/bench/1",
@@ -202,6 +210,11 @@ def _with_postgres(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any
     }
 
 
+def _rivals(others: Programs, folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any]:
+    sent = over_http.deliveries(others, folder / "http", url, rows)
+    return {**ingestr.upserts(others.ingestr, folder / "rivals", dsn, rows), "http": sent}
+
+
 def _peak(folder: Path, url: str, dsn: str, rows: int) -> dict[str, Any]:
     _execute(dsn, "DROP SCHEMA IF EXISTS _mayfly CASCADE", *projects.postgres_people(rows))
     run, _ = _run(projects.from_postgres(folder, url), projects.TO_HTTP)
@@ -242,7 +255,7 @@ def _show(document: dict[str, Any]) -> None:
         _show_run(console, "PostgreSQL to HTTP", document["postgres"]["whole"])
         _show_run(console, "PostgreSQL, one row in a hundred changed", document["postgres"]["diff"])
     if document["rivals"] is not None:
-        _show_rivals(console, document["rivals"])
+        show_rivals(console, document["rivals"])
     table = Table("ratio", "measured", "expected", "", box=None)
     for found in document["ratios"]:
         if found["ratio"] is not None:
@@ -271,20 +284,6 @@ def _show(document: dict[str, Any]) -> None:
         over = f"{found['over_orjson']:.2f}"
         bodies.add_row(found["destination"], spent, limit, mark, over)
     console.print(bodies)
-
-
-def _show_rivals(console: Console, measured: dict[str, Any]) -> None:
-    console.print(
-        f"PostgreSQL to PostgreSQL, upsert of {measured['rows']:,} rows of {measured['columns']} "
-        f"columns beside ingestr {measured['ingestr_version']}"
-    )
-    table = Table("upsert", "by", "seconds", "CPU s", box=None)
-    for which, title in (("first", "of new rows"), ("again", "of rows that all changed")):
-        for name in ("mayfly", "ingestr"):
-            took = measured[which][name]
-            table.add_row(title, name, f"{took['seconds']:.1f}", f"{took['cpu_seconds']:.1f}")
-    console.print(table)
-    console.print()
 
 
 def _shares(run: dict[str, Any]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,7 @@ from mayfly.bootstrap import initialise
 TO_HTTP = "people_to_meta"
 TO_POSTGRES = "people_to_crm"
 BETWEEN = "people_to_other"
+TO_WEBHOOK = "people_to_own"
 TABLE = "crm_people"
 CHANGE = "UPDATE people SET email = 'n' || email WHERE id % 100 = 0"
 """Another e-mail for one person in a hundred."""
@@ -75,6 +77,20 @@ syncs:
     mapping: {id: id, email: email, phone: phone, first_name: first_name, last_name: last_name,
       zip: zip, city: city, points: points, ads: ads}
 """
+_WEBHOOK = """
+  own: {type: webhook, kind: internal, owner: me, reason: measured, url: "URL",
+    secret: env:MAYFLY_BENCH_SECRET}
+syncs:
+  people_to_own:
+    id: people_to_own
+    model: people
+    destination: own
+    mode: upsert
+    key: [id]
+    purpose: ads
+    mapping: {id: id, email: email, phone: phone, first_name: first_name, last_name: last_name,
+      zip: zip, city: city, points: points}
+"""
 
 
 def from_duckdb(folder: Path, url: str, rows: int, *, memory_limit: str = "2GB") -> Path:
@@ -97,6 +113,16 @@ def to_postgres(folder: Path, rows: int) -> Path:
     _write_duckdb(folder / "shop.duckdb", rows)
     source = _DUCKDB.replace("LIMIT", "2GB")
     return _approved(folder, _PROJECT.replace("SOURCE", source) + _UPSERT)
+
+
+def to_webhook(folder: Path, url: str, rows: int) -> Path:
+    """A DuckDB file and an upsert of all its columns but consent to a webhook; approved."""
+    folder.mkdir()
+    # Of no person, and of a server that verifies nothing.
+    os.environ["MAYFLY_BENCH_SECRET"] = "whsec_" + b64encode(bytes(32)).decode()
+    _write_duckdb(folder / "shop.duckdb", rows)
+    source = _DUCKDB.replace("LIMIT", "2GB")
+    return _approved(folder, _PROJECT.replace("SOURCE", source) + _WEBHOOK.replace("URL", url))
 
 
 def between_postgres(folder: Path) -> Path:

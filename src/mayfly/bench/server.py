@@ -7,16 +7,44 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 import orjson
 
 AUDIENCE_ID = "120200000000000001"
+TAKING = "/take/"
+"""Below it, any name: bodies of rows are taken in, and a GET tells what came."""
 _BODY_MAX = 1 << 26
+
+
+@dataclass
+class _Taken:
+    """What came to one address."""
+
+    requests: int = 0
+    rows: int = 0
+    ids: int = 0
+    points: int = 0
+
+    def take(self, body: Any) -> dict[str, object]:
+        """Add what stands in a body."""
+        rows = body if isinstance(body, list) else [body]
+        if isinstance(body, dict) and "type" in body:
+            rows = body["data"].get("rows", [])  # a ping has none
+        self.requests += 1
+        self.rows += len(rows)
+        self.ids += sum(row["id"] for row in rows)
+        self.points += sum(row["points"] for row in rows)
+        return {}
 
 
 class CountingServer:
     """Answers any `users` call with the number of rows it parsed, and keeps one audience.
+
+    Below `TAKING` it takes rows: a JSON list of them, one alone, or a message of Mayfly's webhook;
+    and tells how many came, in how many requests, and what their `id` and `points` add up to.
 
     `rows` and `requests` tell what came so far.
     """
@@ -25,6 +53,7 @@ class CountingServer:
         self.rows = 0
         self.requests = 0
         self._audiences: list[dict[str, str]] = []
+        self._taken: dict[str, _Taken] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one kept-alive connection to its end."""
@@ -46,6 +75,9 @@ class CountingServer:
 
     def _answer(self, method: str, path: str, body: bytes) -> dict[str, object]:
         self.requests += 1
+        if path.startswith(TAKING):
+            taken = self._taken.setdefault(path, _Taken())
+            return asdict(taken) if method == "GET" else taken.take(orjson.loads(body))
         node = path.rstrip("/").rpartition("/")[2]
         if not path.endswith("/users"):
             if method == "GET":

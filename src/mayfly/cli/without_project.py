@@ -106,15 +106,15 @@ def bench(
     rows: Annotated[int, typer.Option(min=1_000, help="Rows of the large table.")] = 1_000_000,
     *,
     rivals: Annotated[
-        bool, typer.Option("--rivals", help="Beside ingestr, too: `make rivals` installs it.")
+        bool, typer.Option("--rivals", help="Beside drt, dlt and ingestr: `make rivals`.")
     ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Measure Mayfly against a naive loop and the floor, in one run.
 
     PostgreSQL takes part where $MAYFLY_BENCH_POSTGRES names an empty database to fill. With
-    --rivals, Mayfly and ingestr upsert the same table from one database of it to another, one after
-    the other; both must have written what stands in the source.
+    --rivals, Mayfly, drt and dlt send the same rows to one HTTP address, and Mayfly and ingestr
+    upsert the same table from one database to another, each alone; all of it must have come.
     """
     from mayfly.bench.main import run_bench
 

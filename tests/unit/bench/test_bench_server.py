@@ -23,6 +23,19 @@ def test_the_counting_server_confirms_rows() -> None:
             assert reply.json()["num_received"] == rows
 
 
+def test_it_tells_what_rows_came() -> None:
+    """In lists, alone and as messages of the webhook, each address by itself; a ping has none."""
+    rows = [{"id": n, "points": n * 7} for n in range(4)]
+    ping = {"type": "mayfly.ping", "data": {}}
+    message = {"type": "mayfly.rows", "data": {"rows": rows[3:]}}
+    with ServerProcess() as url, httpx.Client(trust_env=False) as client:
+        for body in (rows[:2], rows[2], ping, message):
+            assert client.post(f"{url}/take/one", json=body).json() == {}
+        came = client.get(f"{url}/take/one").json()
+        assert came == {"requests": 4, "rows": 4, "ids": 6, "points": 42}
+        assert client.get(f"{url}/take/other").json()["rows"] == 0
+
+
 def test_a_body_that_is_no_json_is_not_confirmed() -> None:
     """What cannot be parsed gets no answer."""
     with (

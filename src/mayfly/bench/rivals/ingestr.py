@@ -1,17 +1,10 @@
-"""Programs of others that do a part of the same work, measured beside Mayfly: ingestr.
-
-Both upsert one table of a PostgreSQL to another database of the same server, each alone, as a
-command in a process of its own.
-"""
+"""An upsert of one table of a PostgreSQL to another database of the same server, beside ingestr."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
-import resource
-import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,47 +17,15 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from mayfly.bench import projects
-from mayfly.domain.errors import ConfigError
+from mayfly.bench.rivals.programs import INGESTR_VERSION, SETTINGS
+from mayfly.bench.rivals.timing import failed, timed
 
-INGESTR_VERSION = "0.15.9"
 COLUMNS = (*projects.COLUMNS, "ads")
 _INGESTR_TABLE = "ingestr_people"
-_TIMEOUT_SECONDS = 3_600
-_SETTINGS = {
-    # As its documentation and its own benchmarks turn telemetry off; and should it ask anyone all
-    # the same, nothing listens where it would have to pass.
-    "INGESTR_DISABLE_TELEMETRY": "true",
-    "DISABLE_TELEMETRY": "true",
-    "HTTP_PROXY": "http://127.0.0.1:9",
-    "HTTPS_PROXY": "http://127.0.0.1:9",
-}
-
-
-def ingestr_program() -> Path:
-    """Where `make rivals` puts ingestr: beside the environment that this runs in.
-
-    Raises:
-        ConfigError: `bench_rivals`, it is not there or of another version.
-    """
-    path = Path(sys.prefix) / "rivals" / "ingestr" / "bin" / "ingestr"
-    if not path.is_file() or not _version(path).endswith(f" v{INGESTR_VERSION}"):
-        raise ConfigError(
-            "bench_rivals",
-            f"--rivals needs ingestr {INGESTR_VERSION} at {path}.",
-            hint="`make rivals` installs it there; or measure without --rivals.",
-        )
-    return path
-
-
-def _version(program: Path) -> str:
-    asked = [str(program), "--version"]
-    try:
-        done = subprocess.run(
-            asked, env=_SETTINGS, capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
+_HINT = (
+    "Name an empty database of a server on this machine whose role may create databases "
+    "and checkpoint, with `mayfly demo` working; or measure without --rivals."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +47,7 @@ def upserts(program: Path, folder: Path, dsn: str, rows: int) -> dict[str, Any]:
     """Seconds of both for a table that is not there yet, and for one whose every row changed.
 
     Args:
-        program: `ingestr_program()`.
+        program: of `programs()`.
         folder: new; for Mayfly's project.
         dsn: of a PostgreSQL of this machine, to be filled.
         rows: of the table.
@@ -100,7 +61,7 @@ def upserts(program: Path, folder: Path, dsn: str, rows: int) -> dict[str, Any]:
         with _other_database(dsn) as other:
             first, again = _first_and_again(_both(program, folder, dsn, other), dsn, other)
     except psycopg.Error:
-        raise _failed("The PostgreSQL refused a statement") from None
+        raise failed("The PostgreSQL refused a statement", _HINT) from None
     return {
         "ingestr_version": INGESTR_VERSION,
         "rows": rows,
@@ -118,7 +79,7 @@ def _both(program: Path, folder: Path, dsn: str, other: str) -> dict[str, _Upser
     return {
         "ingestr": _Upserting(
             command=_ingestr(program),
-            environment={**_SETTINGS, **uris, "HOME": str(folder)},
+            environment={**SETTINGS, **uris, "HOME": str(folder)},
             table=_INGESTR_TABLE,
         ),
         "mayfly": _Upserting(
@@ -162,36 +123,10 @@ def _measured(name: str, what: _Upserting, dsn: str, other: str) -> dict[str, fl
     # What others wrote is neither cleaned up nor written out on this one's time.
     for each in (dsn, other):
         _execute(each, "VACUUM (ANALYZE)", "CHECKPOINT")
-    took = _timed(name, what)
+    took = timed(name, what.command, what.environment, hint=_HINT)
     if _content(other, what.table) != _content(dsn, "people"):
-        raise _failed(f"What {name} wrote is not what stands in the source")
+        raise failed(f"What {name} wrote is not what stands in the source", _HINT)
     return took
-
-
-def _timed(name: str, what: _Upserting) -> dict[str, float]:
-    """Seconds on the clock, and of CPU of the process and those that it waited for; what the
-    server computes for it is not in the latter.
-    """
-    cpu, started = _cpu_of_children(), time.perf_counter()
-    try:
-        done = subprocess.run(
-            what.command,
-            env=what.environment,
-            capture_output=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise _failed(f"{name} took longer than {_TIMEOUT_SECONDS} seconds") from None
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        raise _failed(f"{name} ended with exit code {done.returncode}")
-    return {"seconds": seconds, "cpu_seconds": _cpu_of_children() - cpu}
-
-
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _content(dsn: str, table: str) -> tuple[Any, ...] | None:
@@ -221,7 +156,7 @@ def _uri(dsn: str) -> str:
     with psycopg.connect(dsn) as connection:
         found = connection.info
         if not is_local(found.host, found.hostaddr):
-            raise _failed("The PostgreSQL is not on this machine")
+            raise failed("The PostgreSQL is not on this machine", _HINT)
         who = f"{quote(found.user, safe='')}:{quote(found.password, safe='')}"
         where = f"host={quote(found.host, safe='')}&port={found.port}"
         return f"postgresql://{who}@/{quote(found.dbname, safe='')}?{where}"
@@ -236,12 +171,3 @@ def _execute(dsn: str, *statements: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
-
-
-def _failed(what: str) -> ConfigError:
-    return ConfigError(
-        "bench_rivals",
-        f"{what}: nothing was measured beside ingestr.",
-        hint="Name an empty database of a server on this machine whose role may create databases "
-        "and checkpoint, with `mayfly demo` working; or measure without --rivals.",
-    )
