@@ -69,6 +69,7 @@ from mayfly.sandbox.server import SandboxServer
 from mayfly.services.deliver import Sender
 from mayfly.services.hold import rows_of
 from mayfly.services.scan_paths import scan_paths
+from mayfly.services.schedules import parse_schedule
 from mayfly.testing.store_contract import create, start
 from presidio_models import person_model
 from spark_scripted import refusing, scripted
@@ -436,6 +437,16 @@ def _entry(ground: Ground) -> object:
     return Entry(
         type=EntryType.REFUSED, workspace="w", sync=f"{MARK}@example.com", run=""
     ).to_line()
+
+
+@case("a schedule", "ValueError", "cronsim")
+def _schedule(ground: Ground) -> object:
+    return parse_schedule(f"* * * * {MARK}")
+
+
+@case("a zone", "ValueError", "tzdata")
+def _zone(ground: Ground) -> object:
+    return parse_schedule(f"* * * * * {MARK}")
 
 
 @case("a file to look into", "unreadable", "fsspec", "duckdb")

@@ -12,6 +12,7 @@ CODES = {
     "bad_mark": "a mark in dbt's files that is none of those known",
     "bad_name": "a name that is not `[a-z][a-z0-9_]{0,62}`",
     "bad_reference": "`env:` without the name of a variable",
+    "bad_schedule": "a schedule that is neither an interval nor cron, or a zone that there is not",
     "bad_ssh_key": "no public SSH key of type `ssh-ed25519`, `ecdsa-sha2-nistp*` or `ssh-rsa`",
     "bad_table": "a table that is not `name` or `schema.name`",
     "bad_text": "text that is empty, on several lines, or of more than 255 characters",

@@ -22,6 +22,8 @@ from pydantic_core import PydanticCustomError, core_schema
 from mayfly.config.secrets import CONNECTION, KINDS, parse_reference
 from mayfly.crypto.sshsig import SignatureError, SshKey
 from mayfly.domain.names import NAME_PATTERN, is_name
+from mayfly.services.schedules import PATTERN as SCHEDULE_PATTERN
+from mayfly.services.schedules import parse_schedule
 
 SANDBOX = "http://127.0.0.1:8765"
 _PASSWORD = re.compile(r"(^|[?&\s;])(ssl)?password\s*=", re.IGNORECASE)
@@ -140,6 +142,14 @@ def _duration(text: str) -> str:
         raise PydanticCustomError("bad_format", "expected a number and s, m or h")
     if seconds_of(text) > 86_400:
         raise PydanticCustomError("bad_format", "expected a day at most")
+    return text
+
+
+def _schedule(text: str) -> str:
+    try:
+        parse_schedule(text)
+    except ValueError:
+        raise PydanticCustomError("bad_schedule", "this is no schedule") from None
     return text
 
 
@@ -291,6 +301,11 @@ Duration = Annotated[
     str,
     AfterValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"}),
+]
+When = Annotated[
+    str,
+    AfterValidator(_schedule),
+    WithJsonSchema({"type": "string", "pattern": f"^{SCHEDULE_PATTERN}$"}),
 ]
 Scalar = Annotated[
     bool | int | str,

@@ -23,6 +23,7 @@ from mayfly.config.fields import (
     SshPublicKey,
     StoreUrl,
     WebhookUrl,
+    When,
 )
 from mayfly.config.keys import KeysFile, LocalKeys
 from mayfly.config.plugins import PluginFile
@@ -248,8 +249,11 @@ class SyncFile(Part):
     )
     purpose: Name | None = Field(default=None, description="Purpose whose consent is asked for.")
     mapping: dict[Line, Line] = Field(min_length=1, description="Destination field: model column.")
-    schedule: Line | None = Field(
-        default=None, description="When to run. Accepted, not enforced by this release."
+    schedule: When | None = Field(
+        default=None,
+        description="When a worker runs it: every N minutes, hours or days; or five fields of cron "
+        "and a zone, UTC without one.",
+        examples=["every 15 minutes", "0 6 * * * Europe/Paris"],
     )
     tags: list[Line] = Field(default=[], description="For selecting syncs.")
     on_outage: Literal["replan", "hold"] | None = Field(

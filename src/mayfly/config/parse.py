@@ -32,6 +32,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
 }
 _REFERENCE_HINT = "Use env:NAME or file:/PATH (vault:, gcp-sm: and aws-sm: are known, too)."
 _HINTS = {
+    "bad_schedule": "Write every 15 minutes, or 0 6 * * * Europe/Paris; 30 days are the longest.",
     "bad_name": NAME_HINT,
     "literal_secret": _REFERENCE_HINT,
     "bad_reference": "Write env:META_TOKEN, for instance.",
@@ -242,6 +243,7 @@ _CUSTOM = {
     "endpoint_refused": "this endpoint is refused",
     "no_transactions": "this engine has no transactions to keep a state by",
     "bad_country": "expected a country code of two capital letters",
+    "bad_schedule": "this is neither an interval nor five fields of cron with a known zone",
     "bad_ssh_key": "expected a public SSH key: ssh-ed25519, ecdsa-sha2-nistp256, -384, -521, or "
     "ssh-rsa of 2048 bits or more",
     "bad_webhook": "expected https://HOST/PATH, or literal loopback, without a query",

@@ -185,6 +185,20 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="a worker's first look at a schedule",
+        ends="end of the schedule; deletion of the workspace",
+        ticks="ids of scheduled syncs, their next runs, counts",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="start of a worker",
+        ends="the start of another one, a day after it ended",
+        workers="names of workers' processes, their region, when they last told of themselves",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="mayfly cancel",
         ends="end of the run; after a crash, deletion of the workspace",
         cancellations="ids of runs that are to end, ids of who asked, when",

@@ -161,6 +161,53 @@ class Outage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ticking:
+    """Where the schedule of one sync is.
+
+    Args:
+        sync, target: ids.
+        schedule: as it was written when the next tick was found.
+        next_at: the next tick, in UTC.
+        version: of this record; 0 where the store has none yet.
+        asked_at: the tick whose run was asked for and has not ended; None where none was.
+        again_at: when a held run is tried again; None where none is held.
+        attempts: how often a worker began the asked run.
+        probes: how often in a row a held run was tried again.
+        dropped: ticks that came while a run went on, ever.
+    """
+
+    sync: str
+    target: str
+    schedule: str
+    next_at: datetime
+    version: int = 0
+    asked_at: datetime | None = None
+    again_at: datetime | None = None
+    attempts: int = 0
+    probes: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerBeat:
+    """A process that runs syncs for others to see.
+
+    Args:
+        executor: its name, which no other process has or will have.
+        region: where it says it is.
+        beat_ms: its last beat, by the store's clock.
+        age_ms: how long ago that was when it was read.
+        ended: it went, or was given up.
+    """
+
+    executor: str
+    region: str
+    beat_ms: int
+    age_ms: int
+    ended: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class AnchorRecord:
     """How far one anchor is.
 

@@ -18,6 +18,8 @@ from mayfly.domain.runs import (
     Rejection,
     RunRecord,
     Signals,
+    Ticking,
+    WorkerBeat,
     WorkspaceRecord,
 )
 
@@ -149,6 +151,31 @@ class Store(Protocol):
 
     def resume(self, sync: str, target: str) -> bool:
         """End a pause; whether there was one."""
+
+    def ticks(self, target: str) -> Sequence[Ticking]:
+        """Where the schedules under a target are, by sync."""
+
+    def change_tick(self, ticking: Ticking) -> bool:
+        """Note where a schedule is; whether it was: false where another process changed it since
+        that version.
+        """
+
+    def end_tick(self, sync: str, target: str) -> None:
+        """Forget a schedule; where there is none nothing is done."""
+
+    def enlist(self, executor: str, region: str) -> None:
+        """Note that a worker begins. Raises ConfigError `store_conflict`, the name is taken."""
+
+    def beat(self, executor: str, *, lease_ms: int) -> bool:
+        """Note that a worker lives; whether it still may: false where it was given up, or its last
+        beat is longer ago than its lease.
+        """
+
+    def workers(self) -> Sequence[WorkerBeat]:
+        """The workers of this store; of those that ended, the ones of the last day at least."""
+
+    def end_worker(self, worker: WorkerBeat) -> bool:
+        """Give a worker up; whether nobody had, and it has not beaten since."""
 
     def people(self) -> str:
         """Digest of the list of people that approvals are held to; empty where there is none."""

@@ -14,6 +14,7 @@ from typing import Any
 
 LIBRARIES = (
     *("adbc_driver_manager", "adbc_driver_postgresql", "asyncssh", "boto3", "botocore", "certifi"),
+    *("cronsim", "dbos", "tzdata"),
     *(
         "cryptography",
         "databricks",

@@ -22,11 +22,14 @@ from mayfly.domain.runs import (
     PendingApproval,
     Rejection,
     Signals,
+    Ticking,
+    WorkerBeat,
     WorkspaceRecord,
 )
 from mayfly.ports.store import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+WORKER = WorkerBeat(executor="here/1/0", region="eu", beat_ms=0, age_ms=0, ended=False)
 _FINISHED = {"delivered": 7, "withheld_consent": 2}
 
 
@@ -108,6 +111,11 @@ def pause(sync: str) -> Pause:
     return Pause(sync=sync, target="dev", actor="alice", since=NOW)
 
 
+def ticking(sync: str) -> Ticking:
+    """A schedule under target `dev` that the store does not know yet."""
+    return Ticking(sync=sync, target="dev", schedule="every 5 minutes", next_at=NOW)
+
+
 def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outage:
     """A destination of target `dev` that is away."""
     return Outage(
@@ -162,6 +170,13 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "note_events": lambda s: s.note_events("r1", {0: "{}"}),
     "events": lambda s: s.events("r1"),
     "end_events": lambda s: s.end_events(began_before=NOW, runs=5),
+    "ticks": lambda s: s.ticks("dev"),
+    "change_tick": lambda s: s.change_tick(ticking("a")),
+    "end_tick": lambda s: s.end_tick("a", "dev"),
+    "enlist": lambda s: s.enlist("here/1/0", "eu"),
+    "beat": lambda s: s.beat("here/1/0", lease_ms=1_000),
+    "workers": lambda s: s.workers(),
+    "end_worker": lambda s: s.end_worker(WORKER),
     "people": lambda s: s.people(),
     "note_people": lambda s: s.note_people("a" * 64),
     "outages": lambda s: s.outages(),
@@ -430,6 +445,54 @@ class StoreContract:
         assert [store.resume(sync, "dev") for sync in ("a", "a", "c")] == [True, False, False]
         assert list(world.open().pauses("dev")) == [pause("b")]
         assert list(world.open().pauses("prod")) == [other]
+
+    def test_a_schedule_is_changed_by_who_has_seen_it_last(self, world: StoreWorld) -> None:
+        """Of two processes that look at once, one asks for the run."""
+        store = world.made()
+        assert [store.change_tick(t) for t in map(ticking, "baa")] == [True, True, False]
+        first, _ = world.open().ticks("dev")
+        assert first == replace(ticking("a"), version=1)
+        asked = replace(
+            first, asked_at=NOW, again_at=NOW, attempts=1, probes=2, dropped=3, schedule="0 6 * * *"
+        )
+        assert [world.open().change_tick(asked), store.change_tick(first)] == [True, False]
+        assert store.ticks("dev")[0] == replace(asked, version=2)
+        assert list(store.ticks("prod")) == []
+        store.end_tick("a", "dev")
+        store.end_tick("c", "dev")
+        assert [t.sync for t in store.ticks("dev")] == ["b"]
+
+    def test_a_worker_lives_while_it_beats(self, world: StoreWorld) -> None:
+        """Who is given up, or was silent for longer than its lease, may not go on."""
+        store = world.made()
+        store.enlist("here/1/0", "eu")
+        assert [store.beat(w, lease_ms=60_000) for w in ("here/1/0", "here/2/0")] == [True, False]
+        [seen] = world.open().workers()
+        assert (seen.executor, seen.region, seen.ended) == ("here/1/0", "eu", False)
+        assert 0 <= seen.age_ms < 60_000
+        assert store.end_worker(replace(seen, beat_ms=seen.beat_ms - 1)) is False
+        assert [world.open().end_worker(seen), store.end_worker(seen)] == [True, False]
+        assert store.workers()[0].ended
+        assert not store.beat("here/1/0", lease_ms=60_000)
+
+    def test_a_lease_that_ran_out_is_not_renewed(self, world: StoreWorld) -> None:
+        """By the store's clock: its holder may have been given up by now."""
+        store = world.made()
+        store.enlist("here/1/0", "eu")
+        world.execute("UPDATE workers SET beat_ms = beat_ms - 60000")
+        assert not store.beat("here/1/0", lease_ms=50_000)
+        assert store.beat("here/1/0", lease_ms=90_000)
+
+    def test_workers_that_ended_are_forgotten_after_a_day(self, world: StoreWorld) -> None:
+        """By the next one that begins; until then runs are told from those that go on."""
+        store = world.made()
+        for name in ("here/1/0", "here/2/0"):
+            store.enlist(name, "eu")
+        for worker in store.workers():
+            store.end_worker(worker)
+        world.execute("UPDATE workers SET beat_ms = beat_ms - 90000000 WHERE executor = 'here/1/0'")
+        store.enlist("here/3/0", "eu")
+        assert [w.executor for w in store.workers()] == ["here/2/0", "here/3/0"]
 
     def test_a_run_is_asked_to_end_until_it_has(self, world: StoreWorld) -> None:
         """It alone; what asks twice adds nothing."""

@@ -67,6 +67,20 @@ FAULTS: Faults = {
         "consent_values",
         "both granted and unknown",
     ),
+    "no schedule": (
+        swap("schedule: every 15 minutes", "schedule: hourly"),
+        34,
+        15,
+        "bad_schedule",
+        "every 15 minutes",
+    ),
+    "a zone that there is not": (
+        swap("schedule: every 15 minutes", "schedule: 0 6 * * * Europe/Pari"),
+        34,
+        15,
+        "bad_schedule",
+        "Europe/Paris",
+    ),
     "no length of time": (
         swap("schedule: every 15 minutes", "recheck_after: 15 minutes"),
         34,

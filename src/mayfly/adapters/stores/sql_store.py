@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mayfly.adapters.stores.sql_credentials import SqlCredentials
 from mayfly.adapters.stores.sql_notes import SqlNotes
 from mayfly.adapters.stores.sql_requests import SqlRequests
+from mayfly.adapters.stores.sql_work import SqlWork
 from mayfly.adapters.stores.statements import statement as _statement
 from mayfly.adapters.stores.statements import time_text as _time
 from mayfly.domain.errors import (
@@ -45,7 +46,7 @@ _SQLITE_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.
 _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
-class SqlStore(SqlCredentials, SqlNotes, SqlRequests):
+class SqlStore(SqlCredentials, SqlNotes, SqlRequests, SqlWork):
     """One workspace's acts.
 
     Args:

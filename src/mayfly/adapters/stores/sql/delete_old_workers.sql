@@ -1,0 +1,1 @@
+DELETE FROM workers WHERE ended = 1 AND beat_ms < :before_ms

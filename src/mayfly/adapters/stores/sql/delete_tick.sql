@@ -1,0 +1,1 @@
+DELETE FROM ticks WHERE sync = :sync AND target = :target

@@ -1,0 +1,1 @@
+SELECT executor, region, beat_ms, ended FROM workers ORDER BY executor
