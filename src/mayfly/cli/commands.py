@@ -15,6 +15,7 @@ from mayfly.cli.asking import add_asking, pause_text
 from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
+from mayfly.cli.importing import import_app
 from mayfly.cli.keys import keys_app
 from mayfly.cli.ledger import ledger_app
 from mayfly.cli.mapping import map_, try_destination
@@ -63,6 +64,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(report_app, name="report")
 app.add_typer(dbt_app, name="dbt")
+app.add_typer(import_app, name="import")
 app.add_typer(new_app, name="new")
 
 

@@ -223,6 +223,20 @@ def names_behind(sql: str, dialect: DialectName) -> NamesBehind:
     return NamesBehind(tables=tables, columns=columns)
 
 
+def output_names(sql: str, dialect: DialectName) -> list[str] | None:
+    """What a query's columns are called, in their order; None where it does not say all (`*`).
+
+    Raises:
+        PolicyError: as `check_model_sql`.
+    """
+    check_model_sql(sql, dialect)
+    query = _single(sql, dialect)
+    names = (
+        [str(made.alias_or_name) for made in query.selects] if isinstance(query, exp.Query) else []
+    )
+    return None if not names or "" in names or "*" in names else names
+
+
 def _single(sql: str, dialect: DialectName) -> exp.Expr:
     try:
         found = [s for s in sqlglot.parse(sql, read=parser_of(dialect)) if s is not None]
