@@ -322,6 +322,68 @@ def test_two_people_approve_by_commands(tmp_path: Path) -> None:
     assert (odd[0], odd[1]["error"]["code"]) == (3, "approval_signature")
 
 
+def test_a_first_list_that_is_replaced_is_told_where_another_is_known(tmp_path: Path) -> None:
+    """Who writes both files makes them agree: a store, or a digest given to CI, knows the list that
+    was accepted; so does either where the files say nothing of two people any more.
+    """
+    root = tmp_path / "shop"
+    alice, bob, mallory = (ssh_person(tmp_path, name) for name in ("alice", "bob", "mallory"))
+    people = f"people: {{alice: ['{alice.public}'], bob: ['{bob.public}']}}"
+    held = SQL.replace("{name: shop}", f"{{name: shop, approvals: two_people, {people}}}")
+    make_project(root, "", text=held)
+    digest = call(root, "approve", "--people", "--all")[1]["people"]["digest"]
+    code, said = call(root, "approve", "--check")
+    assert (code, said["checked"][0]["known"]) == (0, digest)
+    rewritten(root, bob.public, mallory.public)
+    (root / LOCK_FILE).unlink()
+    (root / ".mayfly").rename(tmp_path / "away")
+    initialise(root)
+    assert call(root, "approve", "--people", "--all")[0] == 0
+    (root / ".mayfly").rename(tmp_path / "theirs")
+    code, said = call(root, "approve", "--check")
+    assert (code, said["checked"][0]["known"]) == (0, None)
+    believed = CliRunner().invoke(app, ["approve", "--check", "--project", str(root)]).stdout
+    assert "by the file's own first list: give --known DIGEST" in believed
+    assert call(root, "approve", "--check", "--known", digest)[0] == 3
+    (tmp_path / "away").rename(root / ".mayfly")
+    code, said = call(root, "approve", "--check")
+    assert (code, said["checked"][0]["code"]) == (3, "people_changed")
+    rewritten(root, "approvals: two_people, ", "")
+    (root / LOCK_FILE).unlink()
+    assert call(root, "approve", "--check")[0] == 3
+    (root / ".mayfly").rename(tmp_path / "gone")
+    assert call(root, "approve", "--check")[0] == 0
+    assert call(root, "approve", "--check", "--known", digest)[0] == 3
+
+
+def test_to_reject_takes_no_signature(tmp_path: Path) -> None:
+    """It only makes stricter: one person stops what two have approved, and two let it go again."""
+    root = tmp_path / "shop"
+    alice, bob = (ssh_person(tmp_path, name) for name in ("alice", "bob"))
+    people = f"people: {{alice: ['{alice.public}'], bob: ['{bob.public}']}}"
+    held = SQL.replace("{name: shop}", f"{{name: shop, approvals: two_people, {people}}}")
+    make_project(root, "", text=held)
+    assert call(root, "approve", "--people", "--all")[0] == 0
+    file, signature = tmp_path / "statement", tmp_path / "signature"
+
+    def signed(who: Any, *words: str) -> int:
+        assert call(root, "approve", *words, "--to-sign", str(file))[0] == 0
+        signature.write_text(who.sign(file.read_bytes()), "ascii")
+        return call(root, "approve", *words, "--sign", str(signature))[0]
+
+    def both() -> None:
+        assert signed(alice, "to_crm", "--request") == 0
+        assert signed(bob, "to_crm") == 0
+
+    both()
+    assert load(root).run().exit_code == 0
+    assert call(root, "approve", "to_crm", "--reject")[0] == 0
+    assert refused(root)[0] == "approval_rejected"
+    assert call(root, "approve", "--all")[1]["error"]["code"] == "approval_rejected"
+    both()
+    assert load(root).run().exit_code == 0
+
+
 def test_nothing_is_read_before_the_first_approval(tmp_path: Path) -> None:
     """Of a model whose every row fails to be read nobody notices, until it was approved."""
     make_project(tmp_path, "", text=VIEW)

@@ -55,6 +55,31 @@ ORDERS = """CREATE TABLE orders AS SELECT
 FROM range(6) AS r(i)"""
 
 
+def test_limited_use_is_asked_for_by_what_each_said(
+    tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a purpose of its own, by column: full use for who granted it; a no, nothing said, and an
+    answer that nobody declared are limited.
+    """
+    monkeypatch.setenv("TIKTOK_TOKEN", "t0ken")
+    said = "CASE i WHEN 0 THEN 'yes' WHEN 1 THEN 'no' WHEN 2 THEN 'Yes' END AS said"
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
+        connection.execute(ORDERS.replace(" AS ads\n", f" AS ads, {said}\n"))
+    text = SHOP.replace(
+        "    consent:\n", "    consent:\n      full: {column: said, equals: 'yes'}\n"
+    )
+    text = text.replace("value: total}", "value: total, limited_data_use: consent.full}")
+    text = text.replace("full_use: []", "full_use: [ads]").replace("URL", sandbox.url)
+    (tmp_path / "mayfly.yml").write_text(text, encoding="utf-8")
+    initialise(tmp_path)
+    [done] = approved(tmp_path).run().to_dict()["syncs"]
+    assert (done["status"], done["rows"]["delivered"]) == ("succeeded", 5)
+    events = {e["event_id"]: e for e in sandbox.app.tiktok_events.events["C4A5"].values()}
+    assert {n: e["limited_data_use"] for n, e in events.items()} == {
+        f"order-{n}": n != 0 for n in (0, 1, 2, 3, 5)
+    }
+
+
 def test_orders_go_out_once_and_those_without_consent_never(
     tmp_path: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

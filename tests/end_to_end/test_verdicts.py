@@ -113,6 +113,42 @@ def test_a_source_that_says_so_is_looked_at_for_an_approval_and_never_by_a_run(
     assert looked == ["counts"] * 2
 
 
+def test_a_source_that_says_nothing_is_counted_where_an_approved_sync_drifts(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is read before the first approval, nor by a run, nor where nothing changed; of what
+    became another since, values are counted before it is shown. A source that says `names` is not.
+    """
+    looked = []
+    real = value_classes.classify_rows
+
+    def counted(rows: Any, looks: Any, free_text: Any) -> Any:
+        looked.append(looks)
+        return real(rows, looks, free_text)
+
+    monkeypatch.setattr(value_classes, "classify_rows", counted)
+    _begin(shop)
+    for words in (("approve",), ("approve", "--all"), ("plan",), ("run",), ("approve",)):
+        _call(*words)
+    assert looked == []
+    with duckdb.connect(str(shop / "shop.duckdb")) as con:
+        con.execute("ALTER TABLE people ALTER id TYPE INTEGER")
+    for silent in (", classify: names", ""):
+        (shop / "mayfly.yml").write_text(PROJECT % silent, encoding="utf-8")
+        _call("run")
+        assert looked == []
+        pending = _call("approve")[1]["pending"]
+        if silent:
+            assert looked == []
+    assert looked == ["counts"]
+    assert {p["change"] for p in pending} == {
+        "changed: column id (type)", "changed: column tier (found)",
+    }  # fmt: skip
+    _call("approve")
+    _call("run")
+    assert looked == ["counts"]
+
+
 def test_discovery_tells_names_types_and_where_columns_stand(shop: Path) -> None:
     """And what names suggest: `email` holds none, and no row was read to find that out."""
     _begin(shop)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mayfly.adapters.processes import actor_id
 from mayfly.bootstrap import App
+from mayfly.bootstrap.keeping import store_of
 from mayfly.config.load import load_project
 from mayfly.domain.approval import fingerprint
 from mayfly.domain.errors import UsageError
@@ -122,9 +123,20 @@ def people(app: App, *, accept: bool, request: bool, signature: str | None) -> d
     return _document(people=shown)
 
 
-def check(root: Path, *, target: str = "dev") -> dict[str, Any]:
-    """Whether the signatures in `approvals.lock` hold; needs the project files and nothing else."""
-    found = check_approvals(load_project(root, target=target))
+def check(root: Path, *, target: str = "dev", known: str | None = None) -> dict[str, Any]:
+    """Whether the signatures in `approvals.lock` hold; needs the project files and nothing else.
+
+    Args:
+        root: the project's folder.
+        target: that the project is loaded with.
+        known: digest of a list of people that was accepted before. Where nobody says one, that
+            which this installation's store has, if there is a store.
+    """
+    project = load_project(root, target=target)
+    store = store_of(project) if known is None else None
+    if store is not None and store.exists():
+        known = store.people()
+    found = check_approvals(project, known=known or "")
     document = _document(checked=[one.to_dict() for one in found])
     return document | {"ok": not any(one.code for one in found)}
 

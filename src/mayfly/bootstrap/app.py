@@ -58,6 +58,7 @@ from mayfly.bootstrap.keeping import (
 from mayfly.bootstrap.registry import SPECS
 from mayfly.config.load import load_project
 from mayfly.config.stamp import Stamp, stamp_when_read
+from mayfly.domain.approval import approval_document, fingerprint
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import ColumnSettings, Project, SyncSettings
@@ -143,15 +144,29 @@ class App:
     ) -> CompiledSync:
         """Type and plan one sync; see `compile_sync`.
 
-        For an approval the values of its model are looked at first, where the source says so.
+        For an approval the values of its model are looked at first, where the source says so; where
+        it says nothing, once the sync was approved and is another now.
         """
         sync = self.with_all_columns(sync)
         request = self._request(sync, run, limit=limit, full_refresh=full_refresh)
         setting = request.project.sources[request.source.name].classify
-        if run == APPROVING and (setting in _LOOKS or free_text_models(setting)):
+        looks = setting in _LOOKS or bool(free_text_models(setting))
+        if run == APPROVING and (looks or (setting is None and self._drifted(request))):
             self._look(request)
-        found = value_classes(self.store, self.project.target, sync.model)
-        return compile_sync(replace(request, value_classes=found))
+        return compile_sync(self._with_values(request))
+
+    def _with_values(self, request: CompileRequest) -> CompileRequest:
+        found = value_classes(self.store, self.project.target, request.sync.model)
+        return replace(request, value_classes=found)
+
+    def _drifted(self, request: CompileRequest) -> bool:
+        """Whether a sync that was approved is another now. What never was is not read."""
+        sync, project = request.sync, self.project
+        record = self.store.approval(sync.id, project.target)
+        if record is None or sync.name not in project.syncs:
+            return False
+        pinned = compile_sync(self._with_values(request)).pinned
+        return record.fingerprint != fingerprint(approval_document(project, sync.name, pinned))
 
     def with_all_columns(self, sync: SyncSettings) -> SyncSettings:
         """The sync with every column that its model's policy lets out under its own name, as the

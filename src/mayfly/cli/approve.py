@@ -43,6 +43,12 @@ def approve(
     check: Annotated[
         bool, typer.Option("--check", help="Verify approvals.lock alone, as CI does.")
     ] = False,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIGEST", help="With --check: of a list of people that was accepted before."
+        ),
+    ] = None,
     to_sign: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is to be signed, and no more.")
     ] = None,
@@ -56,8 +62,10 @@ def approve(
     names = tuple(syncs or ())
     if check:
         _check(names or everything or reject or request or people or to_sign or sign)
-        _show_check(project, target, output)
+        _show_check(project, target, output, known)
         return
+    if known is not None:
+        raise typer.BadParameter("--known goes with --check.")
     _refuse_odd(names, everything=everything, reject=reject, people=people)
     if ((everything or reject) and (request or to_sign or sign)) or (to_sign and sign):
         raise typer.BadParameter("--all, --reject, --to-sign and --sign exclude each other.")
@@ -92,13 +100,17 @@ def _check(others: object) -> None:
         raise typer.BadParameter("--check takes no sync, and nothing else is done with it.")
 
 
-def _show_check(project: Path, target: str, output: Output) -> None:
+_BELIEVED = ", by the file's own first list: give --known DIGEST of one that was accepted"
+
+
+def _show_check(project: Path, target: str, output: Output, known: str | None) -> None:
     from mayfly.api.approving import check
 
-    document = check(project, target=target)
+    document = check(project, target=target, known=known)
     lines = [
         f"{c['sync'] or 'people'} {c['target'] or ''}: {c['code'] or 'holds'}"
         + (f", asked for by {c['author']}, approved by {c['actor']}" if c["author"] else "")
+        + ("" if c["sync"] or c["known"] else _BELIEVED)
         for c in document["checked"]
     ]
     _print(output, document, lines or ["There is nothing to check."])

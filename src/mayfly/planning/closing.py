@@ -238,6 +238,30 @@ class ClosingSql:
         ]
 
 
+def doubted_removals(spec: PlanSpec, sql: SqlDialect, names: Names, drop: str) -> list[str]:
+    """Statements that mark what removals may take out, and are sent beside an open plan.
+
+    Args:
+        spec: of the state.
+        sql: its dialect.
+        names: of its tables.
+        drop: table of the removals.
+    """
+    state, pairs = names.of("state"), names.of("pairs")
+    if not spec.by_identifier:
+        return [
+            sql.update_matched(
+                state, {"redo": "TRUE"}, [(f"{drop} d", same_key(spec, TARGET, "d"))]
+            )
+        ]
+    same = f"p.perhaps AND NOT p.stale AND {same_key(spec, TARGET, 'p')}"
+    taken = _identified_by(f"SELECT field, digest FROM {drop}")
+    return [
+        sql.update_matched(pairs, {"perhaps": "TRUE"}, [taken]),
+        sql.update_matched(state, {"redo": "TRUE"}, [(f"{pairs} p", same)]),
+    ]
+
+
 def _identified_by(query: str) -> tuple[str, str]:
     """FROM item and condition for pairs whose field and digest a query of these two gives."""
     return f"({query}) k", f"k.field = {TARGET}.field AND k.digest = {TARGET}.digest"

@@ -71,6 +71,24 @@ class PlanStore(Protocol):
     def create(self, spec: PlanSpec, worker: PlanWorker, *, check: Callable[[Plan], None]) -> Plan:
         """Make and number a plan. `check` may raise to refuse it; then nothing was written."""
 
+    def withdrawals(
+        self,
+        spec: PlanSpec,
+        worker: PlanWorker,
+        *,
+        check: Callable[[Plan], None],
+        inspect: Callable[[Batch], None],
+    ) -> Plan:
+        """Removals of who withdrew or is suppressed, beside a plan that is open, which stays as it
+        is. What they take out is marked as perhaps delivered.
+
+        Args:
+            spec: of withdrawals only.
+            worker: what needs a key.
+            check: may raise to refuse them; then nothing was marked.
+            inspect: sees every batch.
+        """
+
     def read(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
     ) -> list[Batch]:

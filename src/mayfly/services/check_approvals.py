@@ -22,6 +22,8 @@ class Checked:
         fingerprint: that was approved; of the list its digest.
         author, actor: who signed; empty where the line names nobody.
         code: what is wrong; empty where nothing is.
+        known: of the list of people, the digest of an accepted one that it follows from; empty
+            where nobody said one, so that the file's own first list was believed.
     """
 
     sync: str | None
@@ -30,6 +32,7 @@ class Checked:
     author: str = ""
     actor: str = ""
     code: str = ""
+    known: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As `mayfly approve --check --output json` prints it."""
@@ -40,30 +43,37 @@ class Checked:
             "author": self.author or None,
             "actor": self.actor or None,
             "code": self.code or None,
+            "known": self.known or None,
         }
 
 
-def check_approvals(project: Project) -> list[Checked]:
+def check_approvals(project: Project, *, known: str = "") -> list[Checked]:
     """Every approval in the lock file under any target, and the list of people.
 
     That a fingerprint is of the sync as it is only a run can tell, which asks the source.
+
+    Args:
+        project: with its lock file.
+        known: digest of a list of people that was accepted before; empty where there is none.
 
     Raises:
         ConfigError: `approvals_lock_unreadable`.
     """
     lock = read_lock_file(project.root)
-    found = [_people(project, lock.people)] if needs_two(project) or lock.people else []
+    asked = bool(known or lock.people) or needs_two(project)
+    found = [_people(project, lock.people, known)] if asked else []
     for (sync, target), locked in sorted(lock.syncs.items(), key=lambda item: item[0]):
         if locked.fingerprint:
             found.append(_sync(replace(project, target=target), sync, locked))
     return found
 
 
-def _people(project: Project, lines: list[PeopleLine]) -> Checked:
+def _people(project: Project, lines: list[PeopleLine], known: str) -> Checked:
     now = fingerprint(people_document(project))
-    first = next((line.digest for line in lines if not line.before), "")
-    known = leads(project, lines, first, now) if first else False
-    return Checked(sync=None, target=None, fingerprint=now, code="" if known else "people_changed")
+    start = known or next((line.digest for line in lines if not line.before), "")
+    follows = bool(start) and leads(project, lines, start, now)
+    code = "" if follows else "people_changed"
+    return Checked(sync=None, target=None, fingerprint=now, code=code, known=known)
 
 
 def _sync(project: Project, sync: str, locked: Locked) -> Checked:

@@ -30,6 +30,7 @@ from mayfly.services.deliver_plan import Job, acknowledge, deliver_one
 from mayfly.services.doubt import head_of, is_applied, settle
 from mayfly.services.run import Holding, Run, at_present, call, followed, is_stale
 from mayfly.services.run_tally import RunTally
+from mayfly.services.withdraw_first import withdraw_first
 
 _POSITION = "mayfly position"  # no destination field has a blank in its name
 
@@ -134,7 +135,8 @@ def rows_of(content: bytes) -> tuple[pa.Table, pa.Array]:
 
 
 async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
-    """Send what waits of a plan that an earlier run left open, and purge it.
+    """Send what waits of a plan that an earlier run left open, and purge it. Before that, who
+    withdrew meanwhile is taken out.
 
     Nothing goes where mapping or rules are others now: what still holds is planned anew. So is what
     the gate refuses: it holds back nobody's withdrawal.
@@ -153,9 +155,11 @@ async def drain(run: Run, tally: RunTally, left_open: OpenPlan) -> None:
     await _purge(run, holding, answered, "delivered")
     open_ones = [(h, info) for h, info in todo if not info.acknowledged]
     if open_ones and run.options.refusal is not None:
+        await withdraw_first(run, tally, left_open)
         raise run.options.refusal
     if open_ones and left_open.versions == run.spec.versions:
         try:
+            await withdraw_first(run, tally, left_open)
             await _drain(run, holding, tally, left_open, open_ones)
         except PolicyError as error:
             if error.code != "withheld_threshold":

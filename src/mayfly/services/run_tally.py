@@ -17,7 +17,8 @@ class RunTally:
     """Counts of one run as it goes; `to_dict` is what `mayfly run` prints.
 
     `open_run` is the run whose plan is open in the plan store, this one or an earlier; `stopped`
-    why it sent no further batch, where that was not asked for.
+    why it sent no further batch, where that was not asked for. `taken_first` are removals before
+    anything went that an earlier run had sealed; they are taken out and counted again.
     """
 
     started_ms: int = 0
@@ -29,6 +30,7 @@ class RunTally:
     unconfirmed: int = 0
     rejected: int = 0
     removed: int = 0
+    taken_first: int = 0
     deferred: int = 0
     withheld_guard: int = 0
     withheld_consent: int = 0

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from mayfly.domain.errors import EngineError, TransientError
+from mayfly.domain.errors import EngineError, PolicyError, TransientError
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.spec import (
     PlanSpec,
@@ -62,6 +62,7 @@ class Attempt:
         seed: of the order in which batches are sent.
         concurrency: how many of them are on their way at the same time.
         holds: whether what a destination that is away does not take waits sealed.
+        refusal: why nothing but withdrawals may go.
 
     Attributes:
         holding: whether it took the lease, and has not given it back.
@@ -80,6 +81,7 @@ class Attempt:
     seed: int = 0
     concurrency: int = 1
     holds: bool = False
+    refusal: PolicyError | None = None
     dead: bool = False
     holding: bool = False
     in_flight: set[int] = field(default_factory=set)
@@ -180,6 +182,7 @@ class Attempt:
             (code == "fenced" and self.overtaken)
             or (code == "in_doubt" and self.in_doubt is None and not self.markers)
             or (code == "mass_change" and not self.accept_removals)
+            or (self.refusal is not None and code == self.refusal.code)
         )
         if code == "mass_change":
             # What an earlier run has sealed goes before a plan is made. Of those who withdrew a
@@ -227,7 +230,11 @@ class Attempt:
             now_ms=lambda: world.now_ms,
             holder=self.holder,
             alive=lambda _: False,
-            options=RunOptions(in_doubt=self.in_doubt, accept_removals=self.accept_removals),
+            options=RunOptions(
+                in_doubt=self.in_doubt,
+                accept_removals=self.accept_removals,
+                refusal=self.refusal,
+            ),
             sleep=self._no_sleep,
             guard_rows=self.guard_rows,
             concurrency=self.concurrency,

@@ -108,6 +108,16 @@ class WatchedStore:
         random.Random(self._attempt.seed).shuffle(batches)
         return replace(plan, batches=tuple(batches))
 
+    def withdrawals(self, spec: PlanSpec, worker: PlanWorker, **kwargs: Any) -> Plan:
+        """See `PlanStore.withdrawals`."""
+        self._attempt.step("before withdrawals")
+        plan = self._store.withdrawals(spec, worker, **kwargs)
+        assert not self._attempt.overtaken, "an overtaken process wrote"
+        # Each is sent within the lease that this has renewed.
+        self._attempt.in_flight |= {b.number for b in plan.batches}
+        self._attempt.step("after withdrawals")
+        return plan
+
     def _check_unchanged(self, spec: PlanSpec, worker: PlanWorker, counts: PlanCounts) -> None:
         """A refused plan leaves nothing behind: whoever plans next finds the same."""
         store = self._attempt.world.store(spec.identity)

@@ -14,6 +14,7 @@ NAMES = {"destination", "name", "run", "syncs", "sync", "source", "state", "targ
 OTHERS = {
     "accept": "removals=N",
     "grants": "the name of a source",
+    "known": "a digest of a list of people",
     "paths": "files, folders, or tables of a source",
     "marker": "a text that was planted to be found",
     "wait": "a duration",

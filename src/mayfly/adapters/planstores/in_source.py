@@ -25,7 +25,7 @@ from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch
 from mayfly.domain.errors import IntegrityError
 from mayfly.domain.outcomes import Outcomes
-from mayfly.planning.closing import ClosingSql
+from mayfly.planning.closing import ClosingSql, doubted_removals
 from mayfly.planning.names import STATE_TABLES, Names
 from mayfly.planning.scan import ScanFlags
 from mayfly.planning.spec import (
@@ -243,6 +243,34 @@ class SourcePlanStore:
             if session.execute(self._line.change(opened, fence=self._fence)) != 1:
                 raise _fenced_out()
             return plan
+
+    def withdrawals(
+        self,
+        spec: PlanSpec,
+        worker: PlanWorker,
+        *,
+        check: Callable[[Plan], None],
+        inspect: Callable[[Batch], None],
+    ) -> Plan:
+        """See `PlanStore.withdrawals`: planned in temporary tables."""
+
+        def take(session: SqlSession, flags: ScanFlags) -> Plan:
+            names = replace(self._names, temporary=True)
+            place = PlanPlace(session=session, sql=self._sql, spec=spec, names=names)
+            plan = PlanMaker(place, flags).make(worker)
+            check(plan)
+            inspect_batches(place, plan, worker, inspect)
+            if plan.batches:
+                for statement in doubted_removals(spec, self._sql, names, names.of("drop")):
+                    session.execute(statement)
+            return plan
+
+        return self.beside(spec, take)
+
+    def beside(self, spec: PlanSpec, make: Callable[[SqlSession, ScanFlags], Plan]) -> Plan:
+        """What `make` does beside the open plan, in one transaction of the holder."""
+        with self._fenced(makes_tables=True) as (session, row):
+            return make(session, self._flags(session, row, spec))
 
     def _drop_left(self, session: SqlSession, spec: PlanSpec) -> None:
         """Drop working copies of plans that are closed, or were never opened."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local_copy import LocalCopy
 from mayfly.adapters.planstores.local_digests import LocalDigests
+from mayfly.adapters.planstores.local_doubt import doubt_removals
 from mayfly.adapters.planstores.local_held import allowed_rows
 from mayfly.adapters.planstores.local_rows import SealedRows
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
@@ -234,6 +235,29 @@ class LocalPlanStore:
             # Whoever took over may have a plan of its own there.
             self._rows.end()
             raise
+
+    def withdrawals(
+        self,
+        spec: PlanSpec,
+        worker: PlanWorker,
+        *,
+        check: Callable[[Plan], None],
+        inspect: Callable[[Batch], None],
+    ) -> Plan:
+        """See `PlanStore.withdrawals`."""
+
+        def take(local: SqlSession, flags: ScanFlags) -> Plan:
+            state = LocalState(session=local, names=self._names)
+            with self._source.session(write=False) as session:
+                place, digests = self._place(session, spec), self._digests()
+                recognition = Recognition(place, digests, state)
+                plan = _planned(place, worker, flags, recognition, state)
+                check(plan)
+                inspect_batches(place, plan, worker, inspect)
+                doubt_removals(place, digests, state, local_spec(spec), plan)
+                return plan
+
+        return self._inner.beside(local_spec(spec), take)
 
     def read(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
