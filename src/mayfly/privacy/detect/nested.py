@@ -16,6 +16,8 @@ WITHHELD = "(withheld)"
 """In the place of a key that is itself personal."""
 _PATHS_MAX = 500
 _DEPTH_MAX = 12
+_KEYS_MAX = 10_000
+_BEGINS = ("[", "{")
 
 
 def is_json(values: Values) -> bool:
@@ -33,14 +35,69 @@ def paths_of(values: Iterator[Any]) -> tuple[dict[str, pl.Series], int]:
     Args:
         values: dicts, lists and what stands in them; JSON texts are read.
     """
-    found: dict[str, list[str]] = {}
-    withheld = 0
+    walk = _Walk()
     for value in values:
-        for path, leaf, personal in _leaves(value, "", 0):
-            withheld += personal
-            if path in found or len(found) < _PATHS_MAX:
-                found.setdefault(path, []).append(leaf)
-    return {path: pl.Series(texts, dtype=pl.String) for path, texts in found.items()}, withheld
+        walk.into(value, "", 0)
+    texts = {path: pl.Series(found, dtype=pl.String) for path, found in walk.found.items()}
+    return texts, walk.withheld
+
+
+class _Walk:
+    """Texts by path, as they are met. What a key is, is found out once for each path: rows of one
+    column have the same few keys.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[str]] = {}
+        self.withheld = 0
+        self._below: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    def into(self, value: Any, path: str, depth: int) -> None:
+        """Take a value and what stands in it."""
+        if isinstance(value, str):
+            inner = _loads(value) if value[:1] in _BEGINS else None
+            if inner is None:
+                self._take(path, value)
+                return
+            value = inner
+        if isinstance(value, dict):
+            if depth < _DEPTH_MAX:
+                self._keys(value, path, depth + 1)
+                return
+        elif isinstance(value, list | tuple) and depth < _DEPTH_MAX:
+            below = f"{path}[]"
+            for item in value:
+                self.into(item, below, depth + 1)
+            return
+        elif isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if value is not None and not isinstance(value, bool):
+            self._take(path, str(value))
+
+    def _keys(self, items: dict[Any, Any], path: str, depth: int) -> None:
+        for key, item in items.items():
+            name = str(key)
+            known = self._below.get((path, name))
+            below, personal = self._look(path, name) if known is None else known
+            if personal:
+                self.withheld += 1
+                self._take(below, name)
+            self.into(item, below, depth)
+
+    def _look(self, path: str, name: str) -> tuple[str, bool]:
+        """The path below a key, and whether that is personal."""
+        personal = bool(classes_in(name))
+        found = _joined(path, WITHHELD if personal else name), personal
+        if len(self._below) < _KEYS_MAX:
+            self._below[path, name] = found
+        return found
+
+    def _take(self, path: str, text: str) -> None:
+        texts = self.found.get(path)
+        if texts is not None:
+            texts.append(text)
+        elif len(self.found) < _PATHS_MAX:
+            self.found[path] = [text]
 
 
 def _loads(text: str) -> Any:
@@ -56,27 +113,6 @@ def parsed(texts: pl.Series) -> Iterator[Any]:
     for text in texts.to_list():
         loaded = _loads(text)
         yield text if loaded is None else loaded
-
-
-def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, bool]]:
-    """Path, text, and whether the path has a key that is personal."""
-    if isinstance(value, str) and value[:1] in "[{":
-        inner = _loads(value)
-        value = value if inner is None else inner
-    if isinstance(value, dict) and depth < _DEPTH_MAX:
-        for key, item in value.items():
-            name = str(key)
-            personal = bool(classes_in(name))
-            if personal:
-                yield _joined(path, WITHHELD), name, True
-            yield from _leaves(item, _joined(path, WITHHELD if personal else name), depth + 1)
-    elif isinstance(value, list | tuple) and depth < _DEPTH_MAX:
-        for item in value:
-            yield from _leaves(item, f"{path}[]", depth + 1)
-    elif isinstance(value, bytes):
-        yield path, value.decode("utf-8", "replace"), False
-    elif value is not None and not isinstance(value, bool):
-        yield path, str(value), False
 
 
 def _joined(path: str, key: str) -> str:
