@@ -46,6 +46,8 @@ EXPECTED: dict[str, tuple[str, float]] = {
     "peak_over_tenth": ("at most", 1.2),
     "upsert_over_ingestr": ("at least", 1.0),
     "upsert_again_over_ingestr": ("at least", 1.0),
+    "csv_upsert_over_ingestr": ("at least", 1.0),
+    "csv_upsert_again_over_ingestr": ("at least", 1.0),
     "http_over_drt": ("at least", 5.0),
     "http_over_dlt": ("at least", 10.0),
     "http_over_drt_default": ("at least", 5.0),

@@ -134,6 +134,15 @@ def between_postgres(folder: Path) -> Path:
     return _approved(folder, project + _BETWEEN)
 
 
+def from_csv(folder: Path, data: str) -> Path:
+    """An upsert of all columns of `people.csv` in that folder of the project to the PostgreSQL at
+    $MAYFLY_BENCH_OTHER_DSN; approved.
+    """
+    source = f"{{type: files, path: {data}}}"
+    project = _PROJECT.replace("SOURCE", source).replace("points: {}", "points: {}, ads: {}")
+    return _approved(folder, project + _BETWEEN)
+
+
 def postgres_people(rows: int) -> list[str]:
     """Statements that make the table of people in PostgreSQL."""
     return [

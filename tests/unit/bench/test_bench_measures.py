@@ -12,7 +12,13 @@ from mayfly.bench import main, postgres, requests
 from mayfly.bench.rivals import over_http
 from mayfly.domain.errors import ConfigError
 
-RIVALS = ("upsert_over_ingestr", "upsert_again_over_ingestr", *over_http.RATIOS)
+RIVALS = (
+    "upsert_over_ingestr",
+    "upsert_again_over_ingestr",
+    "csv_upsert_over_ingestr",
+    "csv_upsert_again_over_ingestr",
+    *over_http.RATIOS,
+)
 SCHEMA = Path(__file__).parents[3] / "docs/reference/json/bench.schema.json"
 
 
@@ -28,7 +34,7 @@ def test_every_part_is_measured(
     Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(document)
     assert [found["name"] for found in document["ratios"]] == list(main.EXPECTED)
     beside = {found["name"]: found["ratio"] for found in document["ratios"]}
-    assert [beside.pop(name) for name in RIVALS] == [None] * 6
+    assert [beside.pop(name) for name in RIVALS] == [None] * len(RIVALS)
     assert document["rivals"] is None
     assert all(ratio > 0 for ratio in beside.values())
     assert [found["name"] for found in document["rates"]] == list(main.RATES)

@@ -1,4 +1,6 @@
-"""An upsert of one table of a PostgreSQL to another database of the same server, beside ingestr."""
+"""An upsert of one table to a PostgreSQL, beside ingestr: of another database of the same server,
+and of a CSV file.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import ipaddress
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +61,13 @@ def upserts(program: Path, folder: Path, dsn: str, rows: int) -> dict[str, Any]:
     try:
         _execute(dsn, "DROP SCHEMA IF EXISTS _mayfly CASCADE", *projects.postgres_people(rows))
         with _other_database(dsn) as other:
-            first, again = _first_and_again(_both(program, folder, dsn, other), dsn, other)
+            folder.mkdir()
+            tables = _both(program, folder / "tables", dsn, other)
+            first, again = _first_and_again(tables, dsn, other, lambda: None)
+        with _other_database(dsn) as other:
+            file = folder / "files" / "data" / "people.csv"
+            files = _both_from_csv(program, folder / "files", dsn, other, file)
+            from_csv = _first_and_again(files, dsn, other, lambda: _write_csv(dsn, file))
     except psycopg.Error:
         raise failed("The PostgreSQL refused a statement", _HINT) from None
     return {
@@ -68,6 +76,8 @@ def upserts(program: Path, folder: Path, dsn: str, rows: int) -> dict[str, Any]:
         "columns": len(COLUMNS),
         "first": first,
         "again": again,
+        "csv_first": from_csv[0],
+        "csv_again": from_csv[1],
     }
 
 
@@ -75,11 +85,37 @@ def _both(program: Path, folder: Path, dsn: str, other: str) -> dict[str, _Upser
     os.environ["MAYFLY_BENCH_DSN"] = dsn
     os.environ["MAYFLY_BENCH_OTHER_DSN"] = other
     uris = {"SOURCE_URI": _uri(dsn), "DESTINATION_URI": _uri(other)}
-    project = projects.between_postgres(folder)
+    return _commands(program, projects.between_postgres(folder), uris, "public.people")
+
+
+def _both_from_csv(
+    program: Path, folder: Path, dsn: str, other: str, file: Path
+) -> dict[str, _Upserting]:
+    os.environ["MAYFLY_BENCH_OTHER_DSN"] = other
+    file.parent.mkdir(parents=True)
+    _write_csv(dsn, file)
+    uris = {"SOURCE_URI": f"csv://{file}", "DESTINATION_URI": _uri(other)}
+    return _commands(program, projects.from_csv(folder, file.parent.name), uris, "people")
+
+
+def _write_csv(dsn: str, file: Path) -> None:
+    """The table as it is now."""
+    query = f"COPY (SELECT {', '.join(COLUMNS)} FROM people) TO STDOUT (FORMAT csv, HEADER)"
+    with (
+        psycopg.connect(dsn) as connection,
+        connection.cursor().copy(query.encode()) as copy,
+        file.open("wb") as out,
+    ):
+        out.writelines(copy)
+
+
+def _commands(
+    program: Path, project: Path, uris: Mapping[str, str], table: str
+) -> dict[str, _Upserting]:
     return {
         "ingestr": _Upserting(
-            command=_ingestr(program),
-            environment={**SETTINGS, **uris, "HOME": str(folder)},
+            command=_ingestr(program, table),
+            environment={**SETTINGS, **uris, "HOME": str(project)},
             table=_INGESTR_TABLE,
         ),
         "mayfly": _Upserting(
@@ -89,10 +125,12 @@ def _both(program: Path, folder: Path, dsn: str, other: str) -> dict[str, _Upser
 
 
 def _first_and_again(
-    both: dict[str, _Upserting], dsn: str, other: str
+    both: dict[str, _Upserting], dsn: str, other: str, changed: Callable[[], None]
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """Args: `changed` is called once every row of the table is another."""
     first = {name: _measured(name, each, dsn, other) for name, each in both.items()}
     _execute(dsn, projects.CHANGE_ALL)
+    changed()
     # In the other order: what came before warms or burdens the server.
     again = {name: _measured(name, both[name], dsn, other) for name in reversed(both)}
     return first, again
@@ -100,16 +138,21 @@ def _first_and_again(
 
 def ratios(measured: Mapping[str, Any]) -> dict[str, float]:
     """How many times as fast as ingestr Mayfly was, by the name of the ratio."""
-    names = {"upsert_over_ingestr": "first", "upsert_again_over_ingestr": "again"}
+    names = {
+        "upsert_over_ingestr": "first",
+        "upsert_again_over_ingestr": "again",
+        "csv_upsert_over_ingestr": "csv_first",
+        "csv_upsert_again_over_ingestr": "csv_again",
+    }
     return {
         name: measured[which]["ingestr"]["seconds"] / measured[which]["mayfly"]["seconds"]
         for name, which in names.items()
     }
 
 
-def _ingestr(program: Path) -> list[str]:
+def _ingestr(program: Path, table: str) -> list[str]:
     """Source and destination are in its environment: a list of processes shows arguments."""
-    tables = ["--source-table", "public.people", "--dest-table", f"public.{_INGESTR_TABLE}"]
+    tables = ["--source-table", table, "--dest-table", f"public.{_INGESTR_TABLE}"]
     how = ["--incremental-strategy", "merge", "--primary-key", "id"]
     return [str(program), "ingest", *tables, *how, "--yes", "--progress", "log"]
 

@@ -17,6 +17,12 @@ _BY = {
     "drt_default": "drt, one row a request (its default)",
     "dlt_default": "dlt, ten rows a request (its default)",
 }
+_UPSERTS = {
+    "first": "from PostgreSQL, of new rows",
+    "again": "from PostgreSQL, of rows that all changed",
+    "csv_first": "from a CSV file, of new rows",
+    "csv_again": "from a CSV file, of rows that all changed",
+}
 
 
 def show_rivals(console: Console, measured: Mapping[str, Any]) -> None:
@@ -41,11 +47,11 @@ def _show_http(console: Console, measured: Mapping[str, Any]) -> None:
 
 def _show_upserts(console: Console, measured: Mapping[str, Any]) -> None:
     console.print(
-        f"PostgreSQL to PostgreSQL, upsert of {measured['rows']:,} rows of {measured['columns']} "
+        f"Upsert to PostgreSQL of {measured['rows']:,} rows of {measured['columns']} "
         f"columns beside ingestr {measured['ingestr_version']}"
     )
     table = Table("upsert", "by", "seconds", "CPU s", box=None)
-    for which, title in (("first", "of new rows"), ("again", "of rows that all changed")):
+    for which, title in _UPSERTS.items():
         for name in ("mayfly", "ingestr"):
             took = measured[which][name]
             table.add_row(title, name, f"{took['seconds']:.1f}", f"{took['cpu_seconds']:.1f}")
