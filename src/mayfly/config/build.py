@@ -17,6 +17,7 @@ from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
 from mayfly.config.parse import Parsed
+from mayfly.config.residency import placement
 from mayfly.config.secrets import parse_reference
 from mayfly.config.source_models import AnySource, ClassifyFile
 from mayfly.domain import settings as s
@@ -63,6 +64,7 @@ def build(
     if head is None:
         raise ValueError("a faulty project cannot be built")
     workspace, residency = head.workspace, head.workspace.residency
+    where = placement(residency.provider, residency.geography, residency.region)
     return s.Project(
         root=merged.root,
         workspace=s.Workspace(
@@ -70,9 +72,9 @@ def build(
             approvals=workspace.approvals,
             people={name: tuple(keys) for name, keys in workspace.people.items()},
             plan=workspace.plan,
-            provider=residency.provider,
-            geography=residency.geography,
-            region=residency.region,
+            provider=where.provider,
+            geography=where.geography,
+            region=where.region,
         ),
         keys=_keys(head.keys),
         store=s.StoreSettings(url=head.store.url),
@@ -287,17 +289,7 @@ def _endpoint(d: DestinationPart) -> str | None:
 
 def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
     """What is accepted and has no effect yet."""
-    head = parsed.complete
-    paths: list[tuple[str, ...]] = []
-    if head is not None:
-        if head.workspace.plan is not None:
-            paths.append(("workspace", "plan"))
-        # The spool's bucket must be in geography and region: `residency.py`.
-        in_folder = isinstance(head.spool, FolderSpool)
-        for key in ("provider", "geography", "region") if in_folder else ("provider",):
-            if getattr(head.workspace.residency, key) is not None:
-                paths.append(("workspace", "residency", key))
-    paths += [
+    paths: list[tuple[str, ...]] = [
         ("sources", n, "classify")
         for n, x in parsed.sources.items()
         if not isinstance(getattr(x, "classify", None), str | ClassifyFile | None)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mayfly.config import models as m
-from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket, SpoolFile
+from mayfly.config.buckets import GcsAnchor, GcsBucket, S3Anchor, S3Bucket
 from mayfly.config.destinations import AnyDestination
 from mayfly.config.destinations.base import DestinationPart, Owned
 from mayfly.config.fields import login_keys
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
 from mayfly.config.parse import Parsed
-from mayfly.config.residency import expected_region
+from mayfly.config.placement import check_placement
 from mayfly.config.secrets import CONNECTION
 from mayfly.domain.names import is_name
 
@@ -42,7 +43,9 @@ class Checker:
             for name, anchor in self._parsed.complete.anchors.items():
                 self._anchor(name, anchor)
             self._people(self._parsed.complete.workspace)
-            self._spool(self._parsed.complete.spool, self._parsed.complete.workspace.residency)
+            if isinstance(self._parsed.complete.spool, S3Bucket | GcsBucket):
+                self._bucket(self._parsed.complete.spool, "spool")
+            check_placement(self._parsed.complete, self._spots, self._findings, os.environ)
         self._ids()
 
     def _reference(self, section: str, name: str, *path: str) -> None:
@@ -150,19 +153,6 @@ class Checker:
         elif Path(path).expanduser().resolve().is_relative_to(self._merged.root.resolve()):
             message = f"{label}: expected a folder outside the project, which somebody else keeps"
             self._findings.add(spot, "anchor_inside", message)
-
-    def _spool(self, spool: SpoolFile, residency: m.Residency) -> None:
-        if isinstance(spool, FolderSpool):
-            return
-        self._bucket(spool, "spool")
-        expected = expected_region(
-            spool.region, geography=residency.geography, own=residency.region
-        )
-        if expected:
-            message = f"spool.region: expected a bucket in {shown(expected)}, as the workspace is"
-            hint = "Sealed rows stay where the workspace is; say where under workspace.residency."
-            spot = self._spots.value("spool", "region")
-            self._findings.add(spot, "region_elsewhere", message, hint)
 
     def _bucket(self, bucket: S3Bucket | GcsBucket, *at: str) -> None:
         """Credentials are given whole, and once."""

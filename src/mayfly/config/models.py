@@ -29,6 +29,8 @@ from mayfly.config.keys import KeysFile, LocalKeys
 from mayfly.config.plugins import PluginFile
 from mayfly.config.source_models import SourceFile
 from mayfly.domain.classes import ColumnClass
+from mayfly.domain.places import Geography, Provider
+from mayfly.domain.plans import Plan
 from mayfly.domain.settings import TOLD
 
 
@@ -37,19 +39,24 @@ def _empty(value: object) -> object:
 
 
 class Residency(Part):
-    """Where the workspace's data may be.
+    """Where the workspace is, and with it its keys and its spool.
 
-    A spool's bucket must be there; else accepted, not enforced by this release.
+    What its plan or the installation does not have is refused, and never replaced.
     """
 
-    provider: Line | None = Field(default=None, description="Cloud provider.", examples=["gcp"])
-    geography: Line | None = Field(
+    provider: Provider | None = Field(
         default=None,
-        description="Geography; of a spool's bucket, `eu` by default.",
-        examples=["eu"],
+        description="Whose machines run it: Google Cloud, AWS or one's own. By default the "
+        "region's, else `gcp`.",
+        examples=["gcp"],
+    )
+    geography: Geography | None = Field(
+        default=None, description="By default the region's, else `eu`.", examples=["eu"]
     )
     region: Line | None = Field(
-        default=None, description="Region of the workers; keys are bound to it."
+        default=None,
+        description="Region of the workers, as the provider calls it; keys are bound to it.",
+        examples=["europe-west1"],
     )
 
 
@@ -57,8 +64,10 @@ class WorkspaceFile(Part):
     """Whose project this is."""
 
     name: Name = Field(description="Name of the workspace.", examples=["shop"])
-    plan: Line | None = Field(
-        default=None, description="Plan. Accepted, not enforced by this release."
+    plan: Plan | None = Field(
+        default=None,
+        description="What of `residency` may be chosen; without it everything.",
+        examples=["business"],
     )
     approvals: Literal["one", "two_people"] = Field(
         default="one",

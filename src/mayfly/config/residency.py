@@ -1,38 +1,124 @@
-"""Whether a bucket is where the workspace's data may be."""
+"""Where a workspace is placed, and whether its parts are there."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-_AWS = re.compile(r"[a-z]{2}(-[a-z]+){1,3}-[0-9]+")
-_GOOGLE = re.compile(r"[a-z]+-[a-z]+[0-9]+|eu|us|asia|(eur|nam)[0-9]+")
-# Regions whose names begin with `eu` lie in London and Zurich, too, and so do pairs of regions.
-_EU = frozenset(
-    "eu-west-1 eu-west-3 eu-central-1 eu-north-1 eu-south-1 eu-south-2 "
-    "eu eur4 europe-central2 europe-north1 europe-north2 europe-southwest1 europe-west1 "
-    "europe-west3 europe-west4 europe-west8 europe-west9 europe-west10 europe-west12".split()
+from mayfly.domain.places import (
+    DEFAULT_GEOGRAPHY,
+    DEFAULT_PROVIDER,
+    GEOGRAPHIES,
+    REGIONS,
+    regions_in,
 )
-_US = re.compile(r"us-(gov-)?(east|west)-[0-9]|us-(central|east|south|west)[0-9]+|us|nam[0-9]+")
-DEFAULT_GEOGRAPHY = "eu"
+from mayfly.domain.plans import PLANS, Plan, plans_with
+
+REGIONS_VARIABLE = "MAYFLY_REGIONS"
+"""Names the regions that an installation has, with commas; without it any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where a workspace is; `region` is None where its geography alone is said."""
+
+    provider: str
+    geography: str
+    region: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misplaced:
+    """What cannot be had: the key it is about, a code, and what can be had instead."""
+
+    key: str
+    code: str
+    message: str
+    hint: str
+
+
+def placement(provider: str | None, geography: str | None, region: str | None) -> Placement:
+    """What the project files say; a region says of which cloud and geography it is."""
+    known = REGIONS.get(region or "")
+    return Placement(
+        provider=provider or (known.provider if known else DEFAULT_PROVIDER),
+        geography=geography or (known.geography if known else DEFAULT_GEOGRAPHY),
+        region=region,
+    )
+
+
+def misplaced(
+    where: Placement, plan: Plan | None, environ: Mapping[str, str]
+) -> Iterator[Misplaced]:
+    """Why a workspace cannot be there: by its plan, by what the clouds have, by what is installed.
+
+    Without a plan the installation is the workspace's own, and everything may be chosen.
+    """
+    if plan is not None:
+        yield from _beyond_plan(where, plan)
+    if where.provider != "own":
+        yield from _nowhere(where)
+    yield from _not_installed(where, environ)
+
+
+def _beyond_plan(where: Placement, plan: Plan) -> Iterator[Misplaced]:
+    usual = placement(None, None, None)
+    for key in ("provider", "geography", "region"):
+        if getattr(PLANS[plan], key) or getattr(where, key) == getattr(usual, key):
+            continue
+        had = getattr(usual, key) or f"any of {where.geography}: leave `region` out"
+        yield Misplaced(
+            key=key,
+            code="placement_not_in_plan",
+            message=f"plan {plan} does not choose the {key}",
+            hint=f"It has: {had}. Plans that choose it: {', '.join(plans_with(key))}.",
+        )
+
+
+def _nowhere(where: Placement) -> Iterator[Misplaced]:
+    cloud = {g for g in GEOGRAPHIES if regions_in(where.provider, g)}
+    if where.geography not in cloud:
+        yield Misplaced(
+            key="geography",
+            code="placement_unavailable",
+            message=f"{where.provider} has no region in {where.geography}",
+            hint=f"It has some in: {', '.join(sorted(cloud))}.",
+        )
+    there = regions_in(where.provider, where.geography)
+    if where.region is not None and where.region not in there and there:
+        yield Misplaced(
+            key="region",
+            code="placement_unavailable",
+            message=f"expected a region of {where.provider} in {where.geography}",
+            hint=f"Allowed: {', '.join(there)}; with `provider: own` any name.",
+        )
+
+
+def _not_installed(where: Placement, environ: Mapping[str, str]) -> Iterator[Misplaced]:
+    text = environ.get(REGIONS_VARIABLE, "")
+    has = sorted(name.strip() for name in text.split(",") if name.strip())
+    there = set(regions_in(where.provider, where.geography))
+    wanted = {where.region} if where.region is not None else there
+    if has and not wanted & set(has):
+        yield Misplaced(
+            key="region" if where.region is not None else "geography",
+            code="placement_unavailable",
+            message="this installation is not there",
+            hint=f"It has: {', '.join(has)} (${REGIONS_VARIABLE}).",
+        )
 
 
 def expected_region(region: str, *, geography: str | None, own: str | None) -> str:
-    """Where a bucket should be instead; empty where it is right.
+    """Where a bucket or key should be instead; empty where it is right.
 
     Args:
-        region: of the bucket.
+        region: of the bucket or key.
         geography: of the workspace; the European Union where it has none.
-        own: region of the workspace's workers. A bucket of the same cloud is in that very region;
-            of one of another cloud, or of a worker in none, the geography decides.
+        own: region of the workspace's workers. What is of the same cloud is in that very region;
+            of another cloud, or where the worker is in none, the geography decides.
     """
-    if own is not None and _cloud(own) == _cloud(region):
-        return "" if own == region else own
-    where = (geography or DEFAULT_GEOGRAPHY).lower()
-    is_there = {"eu": region in _EU, "us": _US.fullmatch(region) is not None}
-    return "" if is_there.get(where, False) else where
-
-
-def _cloud(region: str) -> str:
-    if _AWS.fullmatch(region):
-        return "aws"
-    return "google" if _GOOGLE.fullmatch(region) else ""
+    here, mine = REGIONS.get(region), REGIONS.get(own or "")
+    if here and mine and here.provider == mine.provider:
+        return "" if own == region else mine.name
+    where = geography or DEFAULT_GEOGRAPHY
+    return "" if here is not None and here.geography == where.lower() else where

@@ -13,7 +13,7 @@ from mayfly.config.load import load_project, project_schema
 from mayfly.domain.settings import KeysSettings, SecretRef
 
 LOCAL = "keys: {provider: local}"
-KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
+KEY = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"
 PKCS11 = "keys: {provider: pkcs11, module: /a.so, token: t, key_label: k, pin: env:PIN}"
 VAULT = "keys: {provider: vault, address: 'https://v.example.com:8200', key: k, token: file:/t}"
 GOOD = {

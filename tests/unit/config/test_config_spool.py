@@ -228,15 +228,3 @@ def test_a_bucket_is_where_the_workspace_is(
 ) -> None:
     """Its region where both are of one cloud, else its geography; the European Union by default."""
     assert expected_region(region, geography=geography, own=own) == expected
-
-
-def test_what_is_acted_on_is_not_said_to_be_unused(tmp_path: Path) -> None:
-    """Geography and region decide about the bucket."""
-
-    def told(text: str) -> set[str]:
-        (tmp_path / "mayfly.yml").write_text(text, "utf-8")
-        return {w.message.split()[0] for w in load_project(tmp_path).warnings}
-
-    assert "workspace.residency.geography" in told(EXAMPLE)
-    assert "workspace.residency.geography" not in told(EXAMPLE + f"{S3}}}\n")
-    assert "workspace.residency.provider" in told(EXAMPLE + f"{S3}}}\n")
