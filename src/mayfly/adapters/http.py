@@ -55,7 +55,7 @@ class HttpxClient:
         # Their lines hold addresses and headers.
         close_logs("httpx", "httpcore")
         self._client = httpx.AsyncClient(
-            verify=_tls(),
+            verify=tls(),
             trust_env=False,
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -200,7 +200,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """TLS 1.2 or later with verified certificates; see `HttpxClient` for what is refused."""
     refuse_key_log(os.environ)
     return _verifying()
 

@@ -12,6 +12,7 @@ from mayfly.adapters.clock import SystemClock
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.host import HostFacts, read_host
 from mayfly.adapters.keys.make import key_hosts
+from mayfly.api.alerts import ALERT_CODES, alert_findings
 from mayfly.api.findings import Finding, finding, require_source
 from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.project import Project
@@ -35,6 +36,7 @@ WARNINGS = (
     "unanchored",
     "unattended",
     "compiled_not_run",
+    *ALERT_CODES,
     *BUCKET_CODES,
     *HOST_CODES,
 )
@@ -67,6 +69,7 @@ def examine(
     found += _overdue(app)
     found += _unattended(app)
     found += _anchors(app)
+    found += alert_findings(app)
     found += bucket_findings(app.project)
     return [*found, *host_findings(host())]
 

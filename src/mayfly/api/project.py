@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.processes import is_alive
-from mayfly.api import adopting, asking
+from mayfly.api import adopting, alerts, asking
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -39,6 +39,7 @@ from mayfly.services.events import AnchorFailed
 from mayfly.services.events import Swept as SweptEvent
 from mayfly.services.find_object import ObjectFound, find_object, unasked
 from mayfly.services.left_behind import left_behind
+from mayfly.services.over_target import waiting_over_target
 from mayfly.services.report_erasure import beyond_cap, erasure_report
 from mayfly.services.report_retention import Period, over_anything, retention_report
 from mayfly.services.states import KnownState
@@ -429,9 +430,12 @@ class Project:
         """Around whatever writes: what is past its deadline is ended first, no fault of the act
         keeps that back; and the ledger's new head leaves this machine.
         """
-        self._begin()
-        yield
-        self._publish()
+        try:
+            self._begin()
+            yield
+            self._publish()
+        finally:
+            self.app.flush()
 
     def _begin(self) -> None:
         app = self.app
@@ -466,6 +470,7 @@ class Project:
         swept = self._sweep()
         self._keep_epoch()
         self._publish()
+        self.app.flush()
         return swept.to_dict("sweep")
 
     def _sweep(self) -> Swept:
@@ -473,9 +478,17 @@ class Project:
         swept = Swept.of(*self.app.waiting().sweep())
         if swept.ended or swept.left:
             self.app.tell(SweptEvent(ended=len(swept.ended), left=len(swept.left)))
+        self._tell_over_target()
         self.app.connections.vault.sweep()
         self._expire_approvals()
         return swept
+
+    def _tell_over_target(self) -> None:
+        app, ledger = self.app, self.app.ledger
+        names = {sync.id: name for name, sync in app.project.syncs.items()}
+        copies, batches = ledger.open_copies(), ledger.open_batches()
+        for event in waiting_over_target(copies, batches, names, app.clock.now()):
+            app.tell(event)
 
     def _expire_approvals(self) -> None:
         app = self.app
@@ -495,6 +508,14 @@ class Project:
             syncs = [sync.id for sync in self.select(names)]
             purged = Swept.of(*self.app.waiting().purge(syncs, self.app.project.target))
         return purged.to_dict("purge")
+
+    def alerts(self) -> dict[str, Any]:
+        """Channels for alerts, and alerts that have not cleared."""
+        return alerts.listed(self.app)
+
+    def try_alerts(self, *names: str) -> dict[str, Any]:
+        """Send a test alert to some channels, or to all."""
+        return alerts.tried(self.app, names)
 
     def overdue(self) -> int:
         """How many working copies and sealed batches are past their cap, by the ledger's word."""

@@ -21,6 +21,7 @@ from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import RunEnded, RunStarted, Waiting, WithdrawalsLate
+from mayfly.services.over_target import rows_over_target
 from mayfly.services.pausing import pause_of, refusal_of_pause
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
@@ -177,6 +178,9 @@ def _tell_end(app: App, ended: SyncRun) -> None:
                 seconds=times["max"],
             )
         )
+    oldest = document["age_at_purge_seconds"]["max"]
+    for event in rows_over_target(ended.sync, app.project.target, ended.run, oldest):
+        app.tell(event)
     app.tell(
         RunEnded(
             sync=ended.sync,
@@ -190,6 +194,13 @@ def _tell_end(app: App, ended: SyncRun) -> None:
             rejected=rows["rejected"],
             held=rows["held"],
             seconds=document["seconds"],
+            unconfirmed=rows["unconfirmed"],
+            deferred=rows["deferred"],
+            removed=rows["removed"],
+            suppressed=rows["suppressed"],
+            withheld_consent=rows["withheld_consent"],
+            withheld_guard=rows["withheld_guard"],
+            clear_values=ended.tally.clear_values,
         )
     )
 

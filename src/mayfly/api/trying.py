@@ -154,6 +154,8 @@ def _copy(
                 )
             },
             anchors={},
+            alerts={},
+            telemetry=None,
             spool=None,
             dbt=None,
             files=(),

@@ -28,6 +28,7 @@ from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import close_leaks, is_alive, refuse_key_log
 from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.adapters.stores.sql_store import SqlStore
+from mayfly.bootstrap.alerts import open_alerting
 from mayfly.bootstrap.connections import Connections, token_hosts
 from mayfly.bootstrap.connectors import (
     address,
@@ -73,6 +74,7 @@ from mayfly.ports.source import Source
 from mayfly.ports.states import States
 from mayfly.privacy.closed_logs import LIBRARIES, close_logs
 from mayfly.privacy.rules.probe import RuleUse
+from mayfly.services.alerting import Alerting
 from mayfly.services.anchor import Anchoring
 from mayfly.services.classify_table import free_text_models, looks_of, rows_of_query
 from mayfly.services.compile_sync import compile_sync, every_column, model_query, state_identity
@@ -109,6 +111,8 @@ class App:
     clock: SystemClock = field(default_factory=SystemClock)
     sleep: Sleep = asyncio.sleep
     tell: Tell = ignore
+    told: Tell = ignore
+    alerting: Alerting | None = None
     stamp: Stamp | None = None
     _sources: dict[str, Source] = field(default_factory=dict)
     _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
@@ -124,6 +128,11 @@ class App:
         )
         self.loaded = self.project
         self.connections = Connections(project=self.project, vault=vault, clock=self.clock)
+
+    def flush(self) -> None:
+        """Wait, for some seconds at most, until what operators are to know is told."""
+        if self.alerting is not None:
+            self.alerting.flush()
 
     def source(self, name: str) -> Source:
         """The source of that name. What reads files is one for as long as the project is open: its
@@ -453,12 +462,14 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
     keyring = open_keyring(project, keys, workspace.workspace_id)
     clock = SystemClock()
     clock.not_before(store.latest_time())
-    tell = RunLog(store=store, now=clock.now, then=told)
+    log = RunLog(store=store, now=clock.now, then=told)
+    tell = alerting = open_alerting(project, store, clock.now, log)
     try:
         ledger = open_ledger(project, store, keyring, workspace.workspace_id, clock.now, tell)
-    except EngineError:
+    except EngineError as error:
         # The ledger is signed with a key; to destroy takes none. The next sweep writes it down.
         _destroy_late(project, keys, workspace.workspace_id, clock)
+        alerting.not_opened(error.code)
         raise
     clock.not_before(ledger.last_time())
     return App(
@@ -471,6 +482,8 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
         installation_id=workspace.installation_id,
         clock=clock,
         tell=tell,
+        told=told,
+        alerting=alerting,
         stamp=stamp,
     )
 

@@ -17,7 +17,6 @@ from mayfly.bootstrap.app import App
 from mayfly.bootstrap.connections import Connections
 from mayfly.domain.settings import Project
 from mayfly.planning.sql.dialect import quote
-from mayfly.services.run_log import RunLog
 
 TABLE = "people"
 
@@ -31,9 +30,16 @@ def trial_app(app: App, project: Project) -> App:
         installation_id=app.installation_id,
         now=app.clock.now(),
     )
-    # Its run is none of the workspace's, and has no log there.
-    tell = app.tell.then if isinstance(app.tell, RunLog) else app.tell
-    made = replace(app, project=project, store=store, tell=tell, _sources={}, _probed={})
+    # Its run is none of the workspace's: it has no log there, and nobody is told of it.
+    made = replace(
+        app,
+        project=project,
+        store=store,
+        tell=app.told,
+        alerting=None,
+        _sources={},
+        _probed={},
+    )
     made.connections = Connections(project=project, vault=app.connections.vault, clock=app.clock)
     return made
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mayfly.cli.alerts import alerts_app
 from mayfly.cli.approve import approve
 from mayfly.cli.asking import add_asking, pause_text
 from mayfly.cli.classify import classify
@@ -59,6 +60,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(suppress_app, name="suppress")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from mayfly.config import models as m
+from mayfly.config.alerts import AlertFile, MailAlert, is_elsewhere, mail_faults
 from mayfly.config.buckets import GcsAnchor, GcsBucket, S3Anchor, S3Bucket
 from mayfly.config.destinations import AnyDestination
 from mayfly.config.destinations.base import DestinationPart, Owned
@@ -42,6 +43,11 @@ class Checker:
         if self._parsed.complete is not None:
             for name, anchor in self._parsed.complete.anchors.items():
                 self._anchor(name, anchor)
+            for name, alert in self._parsed.complete.alerts.items():
+                self._alert(name, alert)
+            otlp = self._parsed.complete.telemetry.otlp
+            if otlp is not None:
+                self._receiver(otlp.region, "telemetry", "otlp", "region")
             self._people(self._parsed.complete.workspace)
             if isinstance(self._parsed.complete.spool, S3Bucket | GcsBucket):
                 self._bucket(self._parsed.complete.spool, "spool")
@@ -144,6 +150,20 @@ class Checker:
             self._anchor_folder(name, anchor.path)
         if isinstance(anchor, S3Anchor | GcsAnchor):
             self._bucket(anchor, *at)
+
+    def _alert(self, name: str, alert: AlertFile) -> None:
+        self._receiver(alert.region, "alerts", name, "region")
+        for key, code, expected in mail_faults(alert) if isinstance(alert, MailAlert) else ():
+            spot = self._spots.value("alerts", name, key)
+            self._findings.add(spot, code, f"alerts.{name}.{key}: {expected}")
+
+    def _receiver(self, region: str | None, *at: str) -> None:
+        """Ids and counts stay in the workspace's geography, too, as far as it is declared."""
+        complete = self._parsed.complete
+        residency = complete.workspace.residency if complete else m.Residency()
+        if is_elsewhere(region, geography=residency.geography, region=residency.region):
+            message = f"{'.'.join(at)}: expected a receiver in the workspace's geography"
+            self._findings.add(self._spots.value(*at), "region_elsewhere", message)
 
     def _anchor_folder(self, name: str, path: str) -> None:
         spot, label = self._spots.value("anchors", name, "path"), f"anchors.{name}.path"

@@ -14,7 +14,10 @@ from mayfly.config.yaml_tree import read_tree
 from mayfly.domain.settings import PluginSettings
 
 SECTIONS = ("sources", "models", "destinations", "syncs")
-MAIN_ONLY = ("workspace", "keys", "store", "spool", "dbt", "anchors", "plugins", "targets")
+MAIN_ONLY = (
+    *("workspace", "keys", "store", "spool", "dbt", "anchors", "alerts", "telemetry"),
+    *("plugins", "targets"),
+)
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000
 FOLDERS_MAX = 10

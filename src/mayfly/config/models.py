@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from mayfly.config.alerts import AlertFile, TelemetryFile
 from mayfly.config.buckets import FolderSpool, GcsAnchor, S3Anchor, SpoolFile
 from mayfly.config.destinations import DestinationFile
 from mayfly.config.fields import (
@@ -340,6 +341,12 @@ class ProjectFile(Part):
     dbt: DbtFile | None = Field(default=None, description="The dbt project that builds the models.")
     anchors: dict[Name, AnchorFile] = Field(
         default={}, description="Where checkpoints of the ledger are kept, out of our hands."
+    )
+    alerts: dict[Name, AlertFile] = Field(
+        default={}, description="Who is told of runs that fail or wait, and of what is wrong."
+    )
+    telemetry: TelemetryFile = Field(
+        default_factory=TelemetryFile, description="Traces and metrics; off by default."
     )
     plugins: list[PluginFile] = Field(
         default=[], description="Distributions whose kinds of sources may be loaded."

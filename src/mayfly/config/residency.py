@@ -122,3 +122,12 @@ def expected_region(region: str, *, geography: str | None, own: str | None) -> s
         return "" if own == region else mine.name
     where = geography or DEFAULT_GEOGRAPHY
     return "" if here is not None and here.geography == where.lower() else where
+
+
+def geography_of(place: str | None) -> str | None:
+    """Of a geography or a cloud's region; None of what is neither."""
+    name = (place or "").lower()
+    if name in GEOGRAPHIES:
+        return name
+    known = REGIONS.get(name)
+    return known.geography if known else None

@@ -213,6 +213,13 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="the alert",
+        ends="a run that clears it; deletion of the workspace",
+        alerts="names of channels, kinds and subjects of alerts, when each was told, codes",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="mayfly approve --people",
         ends="another list of people; deletion of the workspace",
         approving_people="digest of the list of people who approve",

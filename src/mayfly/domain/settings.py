@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mayfly.domain.alerts import AlertKind
 from mayfly.domain.consent import Spelling
 
 
@@ -297,6 +298,37 @@ class AnchorSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlertSettings:
+    """A channel for alerts; what its type does not have is None or empty.
+
+    `url` is an address, or of Slack a reference to one; `secret` what signs or logs in.
+    """
+
+    name: str
+    type: Literal["webhook", "mail", "slack"]
+    kinds: frozenset[AlertKind]
+    again_after_seconds: int
+    region: str | None = None
+    url: str = ""
+    secret: SecretRef | None = None
+    host: str = ""
+    port: int = 0
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    sender: str = ""
+    to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtlpSettings:
+    """Where traces and metrics go; headers are secrets."""
+
+    endpoint: str
+    region: str | None = None
+    headers: Mapping[str, SecretRef] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Project:
     """A whole project under one target; `warnings` lists what is not enforced.
 
@@ -310,6 +342,8 @@ class Project:
     keys: KeysSettings
     store: StoreSettings
     anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)
+    alerts: Mapping[str, AlertSettings] = field(default_factory=dict)
+    telemetry: OtlpSettings | None = None
     spool: BucketSettings | None = None
     dbt: DbtSettings | None = None
     target: str

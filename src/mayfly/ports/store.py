@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from mayfly.domain.alerts import Alert, OpenAlert
 from mayfly.domain.runs import (
     AnchorRecord,
     ApprovalRecord,
@@ -191,6 +192,29 @@ class Store(Protocol):
 
     def end_outage(self, destination: str, target: str) -> None:
         """A destination has answered; where nothing was noted nothing is done."""
+
+    def alerts(self) -> Sequence[OpenAlert]:
+        """Alerts that channels were told of, or should have been, and that have not cleared."""
+
+    def claim_alert(
+        self,
+        channel: str,
+        alert: Alert,
+        *,
+        now: datetime,
+        told_before: datetime,
+        sending_before: datetime,
+    ) -> bool:
+        """Take it on to tell a channel of an alert, until `note_alert`; of several callers one
+        does. False where the channel was told later than `told_before`, or another began to tell
+        it after `sending_before` and has not noted an end.
+        """
+
+    def note_alert(self, channel: str, alert: Alert, *, failure: str) -> None:
+        """Note why a channel could not be told; empty where it was."""
+
+    def end_alert(self, channel: str, alert: Alert) -> bool:
+        """An alert has cleared; whether the channel had been told of it."""
 
     def add_suppressions(
         self,

@@ -44,6 +44,13 @@ class RunEnded:
     rejected: int
     held: int
     seconds: float
+    unconfirmed: int = 0
+    deferred: int = 0
+    removed: int = 0
+    suppressed: int = 0
+    withheld_consent: int = 0
+    withheld_guard: int = 0
+    clear_values: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +108,39 @@ class WithdrawalsLate:
     seconds: float
 
 
-Event = RunStarted | RunEnded | Recorded | Waiting | Swept | AnchorFailed | WithdrawalsLate
+@dataclass(frozen=True, kw_only=True)
+class OverTarget:
+    """Something stays, or stayed, longer than its target: `what` is `rows`, `sealed` or `copy`, and
+    `seconds` its age.
+    """
+
+    sync: str
+    target: str
+    run: str
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertFailed:
+    """A channel for alerts did not take one."""
+
+    channel: str
+    kind: str
+    code: str
+
+
+Event = (
+    RunStarted
+    | RunEnded
+    | Recorded
+    | Waiting
+    | Swept
+    | AnchorFailed
+    | WithdrawalsLate
+    | OverTarget
+    | AlertFailed
+)
 Tell = Callable[[Event], None]
 NAMES: dict[type[Event], str] = {
     RunStarted: "run_started",
@@ -111,6 +150,8 @@ NAMES: dict[type[Event], str] = {
     Swept: "swept",
     AnchorFailed: "anchor_failed",
     WithdrawalsLate: "withdrawals_late",
+    OverTarget: "over_target",
+    AlertFailed: "alert_failed",
 }
 """The events there are, by the name they are told under."""
 

@@ -33,6 +33,7 @@ class RunTally:
     taken_first: int = 0
     deferred: int = 0
     withheld_guard: int = 0
+    clear_values: int = 0
     withheld_consent: int = 0
     suppressed: int = 0
     recovered: int = 0
@@ -79,6 +80,7 @@ class RunTally:
         self.rejected += outcomes.count(OutcomeCode.REJECTED)
         self.withheld_guard += outcomes.count(OutcomeCode.WITHHELD)
         self.deferred += outcomes.count(OutcomeCode.DEFERRED)
+        self.clear_values += sum(r.code == "clear_value" for r in outcomes.reasons.values())
         self.rows_done += info.rows
         self.batches += 1
         self._ages.append((seconds, info.rows))

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from mayfly.domain.alerts import Alert, AlertKind
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, PolicyError
 from mayfly.domain.runs import (
     AnchorRecord,
@@ -141,8 +142,15 @@ def verdict(column: str, cls: str = "email", *, model: str = "people") -> Column
     )
 
 
+_ALERT = Alert(kind=AlertKind.FAILED, subject="vip", target="dev")
 _CALLS: dict[str, Callable[[Store], object]] = {
     "workspace": lambda s: s.workspace(),
+    "alerts": lambda s: s.alerts(),
+    "claim_alert": lambda s: s.claim_alert(
+        "ops", _ALERT, now=NOW, told_before=NOW, sending_before=NOW
+    ),
+    "note_alert": lambda s: s.note_alert("ops", _ALERT, failure=""),
+    "end_alert": lambda s: s.end_alert("ops", _ALERT),
     "start_run": lambda s: start(s, "r1"),
     "finish_run": lambda s: finish(s, "r1"),
     "runs": lambda s: s.runs(5),
@@ -625,3 +633,43 @@ class StoreContract:
             assert sum(pool.map(add, range(16))) == 16
         assert world.open().suppression_counts() == {"email": 16}
         assert world.open().suppression_version() == 16
+
+    def test_an_alert_is_claimed_by_one(self, world: StoreWorld) -> None:
+        """Of several callers at once; what was noted as told is not claimed before its time."""
+        world.made()
+        alert = Alert(kind=AlertKind.FAILED, subject="s", target="dev")
+        later, before = NOW + timedelta(hours=2), NOW - timedelta(hours=1)
+
+        def claim(now: datetime, told: datetime, sending: datetime) -> bool:
+            return world.open().claim_alert(
+                "ops", alert, now=now, told_before=told, sending_before=sending
+            )
+
+        with ThreadPoolExecutor(4) as pool:
+            claims = list(pool.map(lambda _: claim(NOW, before, before), range(4)))
+        assert sorted(claims) == [False, False, False, True]
+        store = world.open()
+        assert claim(later, NOW, NOW)  # who claimed it first was not heard of again
+        store.note_alert("ops", alert, failure="")
+        assert not claim(later, NOW, later)
+        assert claim(later, later, before)
+        store.note_alert("ops", alert, failure="alert_away")
+        assert claim(later, before, before)
+        [kept] = store.alerts()
+        assert (kept.since, kept.told_at, kept.failure) == (NOW, later, "sending")
+
+    def test_an_alert_ends_once(self, world: StoreWorld) -> None:
+        """And its end is to be told where it was told itself."""
+        store = world.made()
+        alert = Alert(kind=AlertKind.HELD, subject="s", target="dev")
+        known = {"now": NOW, "told_before": NOW, "sending_before": NOW}
+        assert not store.end_alert("ops", alert)
+        store.claim_alert("ops", alert, **known)
+        store.note_alert("ops", alert, failure="")
+        assert not store.end_alert("other", alert)
+        assert store.end_alert("ops", alert)
+        assert not store.end_alert("ops", alert)
+        store.claim_alert("ops", alert, **known)
+        store.note_alert("ops", alert, failure="alert_away")
+        assert not store.end_alert("ops", alert)
+        assert store.alerts() == []

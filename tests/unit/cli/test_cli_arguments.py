@@ -9,7 +9,18 @@ from pathlib import Path
 
 from mayfly.cli.reference import walk_commands
 
-NAMES = {"destination", "name", "run", "syncs", "sync", "source", "state", "target", "version"}
+NAMES = {
+    "channels",
+    "destination",
+    "name",
+    "run",
+    "syncs",
+    "sync",
+    "source",
+    "state",
+    "target",
+    "version",
+}
 """Of things in the project files, of a run, or of a version of a key."""
 OTHERS = {
     "accept": "removals=N",
