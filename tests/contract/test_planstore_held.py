@@ -15,6 +15,7 @@ from contract.plan_machine import CASES, DAY_MS, EMAILS, OF_WORLD, SOAK, apply
 from contract.plan_stores import MakeWarehouse, duckdb_file
 from marks import IN_A_SOAK
 from mayfly.domain.batch import SyncMode
+from mayfly.services.stopping import Stop, stricter_error
 from mayfly.testing.plan_driver import Attempt, Step
 from mayfly.testing.plan_world import World
 
@@ -98,6 +99,29 @@ def _ways(step: Step) -> Sequence[dict[Step, Event]]:
 def make(request: pytest.FixtureRequest) -> MakeWarehouse:
     """A maker of empty warehouses with a plan store, in the source and beside it."""
     return any_maker_of(request)
+
+
+def test_nothing_that_waits_goes_by_what_is_stricter(make: MakeWarehouse) -> None:
+    """It stays sealed, as it was; what was only cancelled drains, for its deadline goes on."""
+    more: dict[str, Any] = {"markers": True, "holds": True}
+    with make() as warehouse:
+        world = World(warehouse=warehouse, mode=SyncMode.AUDIENCE)
+        world.people = {1: (EMAILS[0], "c0"), 2: (EMAILS[1], "c1")}
+        world.edited()
+        Attempt(world=world, events={("after acquire", 1): _leave}, **more).go()
+        spool = world.spool()
+        assert spool is not None
+        sealed = spool.held()
+        world.destination.be_back()
+        run = Attempt(world=world, look=lambda: Stop(stricter_error("a column")), **more).go()
+        assert getattr(run.error, "code", None) == "configuration_stricter"
+        assert spool.held() == sealed
+        assert len(sealed) > 0
+        assert "before write" not in {name for name, _ in run.steps}
+        run = Attempt(world=world, look=Stop, **more).go()
+        assert run.error is None
+        assert spool.held() == []
+        check(world, more)
 
 
 @pytest.mark.parametrize(("mode", "more"), CASES)

@@ -26,6 +26,7 @@ from mayfly.services.advance_run import advance
 from mayfly.services.check_plan import GUARD_ROWS
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
+from mayfly.services.stopping import Look, never
 from mayfly.testing.plan_ports import (
     WatchedDestination,
     WatchedLedger,
@@ -63,6 +64,7 @@ class Attempt:
         concurrency: how many of them are on their way at the same time.
         holds: whether what a destination that is away does not take waits sealed.
         refusal: why nothing but withdrawals may go.
+        look: for what ends the run, before each batch.
 
     Attributes:
         holding: whether it took the lease, and has not given it back.
@@ -82,6 +84,7 @@ class Attempt:
     concurrency: int = 1
     holds: bool = False
     refusal: PolicyError | None = None
+    look: Look = never
     dead: bool = False
     holding: bool = False
     in_flight: set[int] = field(default_factory=set)
@@ -239,6 +242,7 @@ class Attempt:
             guard_rows=self.guard_rows,
             concurrency=self.concurrency,
             holding=self._holding(),
+            look=self.look,
         )
 
     def _holding(self) -> Holding | None:
