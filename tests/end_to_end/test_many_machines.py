@@ -4,22 +4,55 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Protocol
 
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import SHOP, TO_LOG, approved, make_people
+from end_to_end.projects import SHOP, TO_LOG, approved, get, make_people
 from key_services.vault import TOKEN, FakeVault
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
 from mayfly.domain.errors import IntegrityError
+from mayfly.domain.limits import SLICE_SECONDS, burst
+from mayfly.sandbox.app import SandboxApp
+from mayfly.sandbox.server import LoopbackServer
 
-Machine = Callable[[str], Path]
+
+class Machine(Protocol):
+    """Makes the project's folder on another machine."""
+
+    def __call__(self, name: str, *, syncs: str = TO_LOG, rows: int = 5) -> Path:
+        """Its files, and so many people there."""
+
+
+TO_META = """
+destinations:
+  meta:
+    type: meta_ads
+    account_id: "123"
+    access_token: "env:META_TOKEN"
+    endpoint: "URL"
+    limits: {requests_per_minute: 600, concurrency: 1}
+syncs:
+  SYNC:
+    id: SYNC
+    model: people
+    destination: meta
+    mode: audience
+    audience: SYNC
+    purpose: ads
+    mapping: {EMAIL: email}
+    batch_rows: 10
+"""
 
 
 @pytest.fixture
@@ -40,11 +73,11 @@ def machine(
         )
         (tmp_path / "audit").mkdir()
 
-        def make(name: str) -> Path:
+        def make(name: str, *, syncs: str = TO_LOG, rows: int = 5) -> Path:
             folder = tmp_path / name
             folder.mkdir()
-            make_people(folder / "shop.duckdb", 5)
-            (folder / "mayfly.yml").write_text(SHOP + keys + TO_LOG, "utf-8")
+            make_people(folder / "shop.duckdb", rows)
+            (folder / "mayfly.yml").write_text(SHOP + keys + syncs, "utf-8")
             return folder
 
         yield make
@@ -139,3 +172,61 @@ def test_an_export_needs_no_key_and_no_ledger_that_verifies(
     mayfly("ledger", "export", str(tmp_path / "export"), "--project", str(root))
     report = verified(tmp_path / "export")
     assert (report["ok"], report["inconsistent"]) == (False, 1)
+
+
+class Watching:
+    """The sandbox, with the moments of all requests and how many were there at the same time."""
+
+    def __init__(self) -> None:
+        self.app = SandboxApp()
+        self.at: list[float] = []
+        self.now = self.most = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        self.at.append(time.monotonic())
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.now -= 1
+
+
+@pytest.mark.slow
+def test_workers_of_two_machines_keep_to_one_accounts_limits(machine: Machine) -> None:
+    """Two processes on two machines send to one account as fast as they may: in no stretch of time
+    did it get more requests than its limit lets through, and never two at the same time.
+    """
+    watching = Watching()
+    with LoopbackServer(watching) as server:
+        roots = [
+            machine(name, syncs=TO_META.replace("URL", server.url).replace("SYNC", name), rows=300)
+            for name in ("first", "second")
+        ]
+        for root in roots:
+            initialise(root)
+            approved(root)
+        watching.at.clear()
+        watching.most = 0
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "mayfly", "run", "--project", str(root)],
+                stdout=subprocess.DEVNULL,
+            )
+            for root in roots
+        ]
+        assert [process.wait(timeout=120) for process in processes] == [0, 0]
+        members = {a["name"]: a for a in get(f"{server.url}/_sandbox/audiences")}
+    assert set(members) == {"first", "second"}
+    assert watching.most == 1
+    at, full = watching.at[:-1], burst(600)
+    assert len(at) > 60
+    rate = (600 - full + 1) / 60
+    for first, start in enumerate(at):
+        for last in range(first, len(at)):
+            # A slice may be used two seconds after it was drawn.
+            stretch = at[last] - start + SLICE_SECONDS
+            assert last - first + 1 <= full + rate * stretch + 1
+    # Without the limit they take a fraction of that.
+    assert at[-1] - at[0] > (len(at) - full) / rate - SLICE_SECONDS

@@ -306,6 +306,7 @@ def _advance(
     progress, worker = asked.progress, app.worker(compiled)
     watch = watch_of(app, compiled, worker, run_id, started)
     kind = SPECS[app.project.destinations[sync.destination].type]
+    gate = app.gate(sync)
     with app.destination(compiled) as make:
 
         async def main() -> None:
@@ -346,6 +347,7 @@ def _advance(
                     circuit=circuit,
                     elsewhere=app.waiting().elsewhere,
                     look=watch.look,
+                    rows=None if gate is None else gate.rows,
                 )
                 await advance(run, tally)
             finally:

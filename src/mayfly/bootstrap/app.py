@@ -27,10 +27,12 @@ from mayfly.adapters.planstores.schema import SourceSchema
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import close_leaks, is_alive, refuse_key_log
 from mayfly.adapters.spools.spool import SealedSpool
+from mayfly.adapters.stores.sql_limits import SqlLimits
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.bootstrap.alerts import open_alerting
 from mayfly.bootstrap.connections import Connections, token_hosts
 from mayfly.bootstrap.connectors import (
+    account_digest,
     address,
     destination_hosts,
     dialect_of,
@@ -82,6 +84,7 @@ from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
+from mayfly.services.limited import AccountGate
 from mayfly.services.probe_source import probe_source
 from mayfly.services.run_log import RunLog
 from mayfly.services.settle_list import RecordedList
@@ -433,7 +436,16 @@ class App:
             hosts = destination_hosts(opened) | source_hosts(self.project, source)
         hosts |= token_hosts(settings) | key_hosts(self.project.keys) | spool_hosts(self.project)
         with allow_hosts(hosts):
-            yield lambda: make_destination(self.project, opened, context, sync)
+            gate = self.gate(sync)
+            yield lambda: make_destination(self.project, opened, context, sync, gate)
+
+    def gate(self, sync: SyncSettings) -> AccountGate | None:
+        """What keeps a sync to the limits of its destination's account; None where it has none."""
+        settings = self.project.destinations[sync.destination]
+        if settings.limits is None:
+            return None
+        limits, account = SqlLimits(self.store), account_digest(settings)
+        return AccountGate(limits=limits, account=account, of=settings.limits, sleep=self.sleep)
 
 
 def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:

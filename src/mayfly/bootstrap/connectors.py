@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 from mayfly.adapters.http import HttpxClient
+from mayfly.adapters.limited_http import LimitedHttpClient
 from mayfly.bootstrap.guarded_source import GuardedSource
 from mayfly.bootstrap.registry import CONNECTORS, SOURCES
 from mayfly.config.plugins import load_plugin
@@ -22,9 +25,11 @@ from mayfly.domain.settings import (
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.connector import DestinationRequest, HostsRequest
 from mayfly.ports.destination import Destination, DestinationContext
+from mayfly.ports.http import HttpClient
 from mayfly.ports.source import Dialect, Source
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec, require_accepted
 from mayfly.services.compiled_sync import Refusal
+from mayfly.services.limited import AccountGate
 
 
 def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...]:
@@ -32,6 +37,14 @@ def address(settings: DestinationSettings, sync: SyncSettings) -> tuple[str, ...
     options = settings.options
     parts = [str(options.get(key, "")) for key in CONNECTORS[settings.type].address]
     return (settings.endpoint or "", *parts, sync.audience or sync.table or "")
+
+
+def account_digest(settings: DestinationSettings) -> str:
+    """What tells one account from another, without naming it: all syncs to it have the same."""
+    options = settings.options
+    parts = [str(options.get(key, "")) for key in CONNECTORS[settings.type].address]
+    named = json.dumps([settings.type, settings.endpoint or "", *parts])
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def refusals(settings: DestinationSettings, sync: SyncSettings) -> tuple[Refusal, ...]:
@@ -123,8 +136,9 @@ def make_destination(
     settings: DestinationSettings,
     context: DestinationContext,
     sync: SyncSettings,
+    gate: AccountGate | None = None,
 ) -> Destination:
-    """A connector, on the running loop."""
+    """A connector, on the running loop; its requests pass the gate where there is one."""
     rooted = settings
     if "path" in settings.options:
         path = project.root / str(settings.options["path"])
@@ -135,6 +149,11 @@ def make_destination(
             sync=sync,
             context=context,
             reveal=_secret,
-            connect=lambda: HttpxClient(destination_hosts(settings)),
+            connect=lambda: _client(settings, gate),
         )
     )
+
+
+def _client(settings: DestinationSettings, gate: AccountGate | None) -> HttpClient:
+    client = HttpxClient(destination_hosts(settings))
+    return client if gate is None else LimitedHttpClient(client, gate)

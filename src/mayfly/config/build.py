@@ -22,6 +22,7 @@ from mayfly.config.residency import placement
 from mayfly.config.secrets import parse_reference
 from mayfly.config.source_models import AnySource, ClassifyFile
 from mayfly.domain import settings as s
+from mayfly.domain.limits import AccountLimits
 
 
 def read_sql_files(merged: Merged, parsed: Parsed, findings: Findings) -> dict[str, str]:
@@ -258,7 +259,7 @@ def _column(name: str, column: m.ColumnFile, mark: Mark) -> s.ColumnSettings:
     return s.ColumnSettings(name=name, **(column.model_dump() | own))
 
 
-_COMMON = ("type", "kind", "owner", "reason", "endpoint")
+_COMMON = ("type", "kind", "owner", "reason", "endpoint", "limits")
 
 
 def _destination(root: Path, name: str, d: DestinationPart) -> s.DestinationSettings:
@@ -279,6 +280,7 @@ def _destination(root: Path, name: str, d: DestinationPart) -> s.DestinationSett
         reason=owned.reason if owned else None,
         endpoint=_endpoint(d),
         options=options,
+        limits=AccountLimits(**given["limits"]) if "limits" in given else None,
     )
 
 

@@ -19,7 +19,7 @@ from mayfly.config import fields as f
 from mayfly.config import models as m
 from mayfly.config.alerts import OtlpFile, TelemetryFile
 from mayfly.config.codes import CODES
-from mayfly.config.destinations.base import DestinationPart
+from mayfly.config.destinations.base import DestinationPart, LimitsPart
 from mayfly.config.parse import variants
 from mayfly.config.plugins import PluginFile
 from mayfly.config.schema import project_schema
@@ -101,6 +101,7 @@ def reference_page() -> str:
         parts.append(_section(f"`destinations.NAME`, type `{tag}`", model))
         for key, (title, inner) in _inner(model).items():
             parts.append(_section(f"`destinations.NAME.{key}.{title}`", inner))
+    parts.append(_section("`destinations.NAME.limits`", LimitsPart))
     parts.append(_section("`syncs.NAME`", m.SyncFile))
     lines = ["## Codes of problems", "", "| Code | Found |", "|---|---|"]
     lines += [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]

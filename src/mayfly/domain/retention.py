@@ -128,9 +128,17 @@ _STORE = (
         clock="the latest time that was seen",
         anchors="names of anchors, how many entries each covers, when, codes",
         outages="names of destinations that are away, since when, counts, codes",
+        limits="digests of destinations' accounts, how much of their limits is free, when",
         ledger_entries="ids, counts and times of what was made, delivered and dropped, where the "
         "store is PostgreSQL",
         ledger_head="signed root of the ledger, and its public key",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="beginning of a request",
+        ends="its end; the next request to the account, two minutes after a process died",
+        limit_places="digests of destinations' accounts, random ids of requests, until when",
     ),
     *_entries(
         Place.STORE,

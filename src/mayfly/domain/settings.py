@@ -9,6 +9,7 @@ from typing import Literal
 
 from mayfly.domain.alerts import AlertKind
 from mayfly.domain.consent import Spelling
+from mayfly.domain.limits import AccountLimits
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -240,6 +241,7 @@ class DestinationSettings:
     reason: str | None = None
     endpoint: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    limits: AccountLimits | None = None
 
 
 RECHECK_SECONDS = 900

@@ -65,6 +65,7 @@ class Sender:
         circuit: judges whether the destination is away.
         repeatable: whether a batch may be sent again after an attempt without an answer; not for
             appends where the destination keeps no marker of batches.
+        rows: waits until so many rows may go, by the limits of the account.
     """
 
     destination: Destination
@@ -76,6 +77,7 @@ class Sender:
     taken: set[_Kind] = field(default_factory=set)
     alone: dict[_Kind, int] = field(default_factory=dict)
     circuit: Circuit = field(default_factory=Circuit)
+    rows: Callable[[int], Awaitable[None]] | None = None
 
     async def send(self, batch: ProtectedBatch) -> Done | Submitted | Refused:
         """The destination's answer for every row, or for the batch as a whole.
@@ -110,6 +112,8 @@ class Sender:
     async def _attempts(self, batch: ProtectedBatch) -> Done | Submitted:
         if not isinstance(batch, ProtectedBatch):
             raise IntegrityError("not_through_the_gate", "A batch did not pass the gate.")
+        if self.rows is not None:
+            await self.rows(len(batch))
         progress = Progress(rows=len(batch))
         attempts_max = self.attempts_max if self.repeatable else 1
         answer = await self._asked(attempts_max, self.destination.write, batch, progress)

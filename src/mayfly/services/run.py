@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
@@ -80,6 +80,7 @@ class Run:
         look: for what ends the run, before each batch.
         guard_rows: fewer rows taken back or sent again are never a mass change.
         recheck_after_ms: consent that was read so long ago is read again before it is acted on.
+        rows: see `Sender`.
     """
 
     spec: PlanSpec
@@ -106,6 +107,7 @@ class Run:
     circuit: Circuit = field(default_factory=Circuit)
     elsewhere: Callable[[], Collection[str] | None] = tuple
     look: Look = never
+    rows: Callable[[int], Awaitable[None]] | None = None
 
 
 def at_present(run: Run) -> PlanSpec:
@@ -127,6 +129,7 @@ def sender_of(run: Run) -> Sender:
             circuit=run.circuit,
             splittable=run.spec.mode is not SyncMode.APPEND,
             repeatable=run.spec.mode is not SyncMode.APPEND or run.repeatable,
+            rows=run.rows,
         )
     return run.sender
 

@@ -42,6 +42,36 @@ class DestinationPart(Part):
     together: ClassVar[tuple[str, ...]] = ()
 
 
+class LimitsPart(Part):
+    """What all workers together may do at one account of the destination."""
+
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="In any 60 seconds.", examples=[600]
+    )
+    rows_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="Counted as their batches begin.",
+        examples=[100_000],
+    )
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000,
+        description="Requests on their way at the same time.",
+        examples=[4],
+    )
+
+
+class Limited(DestinationPart):
+    """What every destination declares that is called over HTTP."""
+
+    limits: LimitsPart | None = Field(
+        default=None, description="Of the account, shared by all workers of this store."
+    )
+
+
 class Owned(DestinationPart):
     """What every destination declares that can be your own."""
 
@@ -55,7 +85,7 @@ class Owned(DestinationPart):
     reason: Line | None = Field(default=None, description="Why it is internal.")
 
 
-class AdPlatform(DestinationPart):
+class AdPlatform(Limited):
     """Base of the ad platforms, which are never your own."""
 
     type: str = Field(description="Kind of destination.")

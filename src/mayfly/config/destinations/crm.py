@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mayfly.config.destinations.base import Owned, app_id, app_secret, own_endpoint
+from mayfly.config.destinations.base import Limited, Owned, app_id, app_secret, own_endpoint
 from mayfly.config.fields import (
     ApiVersion,
     Digits,
@@ -45,7 +45,7 @@ class HubspotSubscription(Part):
     )
 
 
-class HubspotDestination(Owned):
+class HubspotDestination(Owned, Limited):
     """Records and static lists of a HubSpot account."""
 
     modes = ("upsert", "mirror", "audience")
@@ -105,7 +105,7 @@ class SalesforceConsent(Part):
     )
 
 
-class SalesforceDestination(Owned):
+class SalesforceDestination(Owned, Limited):
     """Records of an object in a Salesforce organisation, by an external id."""
 
     modes = ("upsert", "mirror")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mayfly.config.destinations.base import Owned, own_endpoint
+from mayfly.config.destinations.base import Limited, Owned, own_endpoint
 from mayfly.config.fields import (
     Digits,
     Line,
@@ -22,7 +22,7 @@ from mayfly.config.fields import (
 ZENDESK = "https://SUBDOMAIN.zendesk.com"
 
 
-class ZendeskDestination(Owned):
+class ZendeskDestination(Owned, Limited):
     """Users of a Zendesk account."""
 
     modes = ("upsert", "mirror", "audience")
@@ -62,7 +62,7 @@ class BrazeSubscription(Part):
     )
 
 
-class BrazeDestination(Owned):
+class BrazeDestination(Owned, Limited):
     """People of a Braze workspace, by their external id."""
 
     modes = ("upsert", "mirror")
@@ -113,7 +113,7 @@ class IntercomSubscription(Part):
     id: Digits = Field(description="Of the type, quoted.", examples=["91"])
 
 
-class IntercomDestination(Owned):
+class IntercomDestination(Owned, Limited):
     """Contacts of an Intercom workspace."""
 
     modes = ("upsert", "mirror", "audience")

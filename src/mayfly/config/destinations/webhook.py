@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from mayfly.config.destinations.base import Owned
+from mayfly.config.destinations.base import Limited, Owned
 from mayfly.config.fields import Reference, WebhookUrl
 
 
-class WebhookDestination(Owned):
+class WebhookDestination(Owned, Limited):
     """An address of your own that is sent signed messages, after Standard Webhooks."""
 
     modes = ("upsert", "mirror", "append")

@@ -1,0 +1,1 @@
+DELETE FROM limit_places WHERE account = :account AND until <= :now

@@ -1,0 +1,1 @@
+UPDATE limits SET tokens = tokens WHERE account = :account AND name = :name RETURNING tokens, at
