@@ -25,6 +25,7 @@ from mayfly.services.over_target import rows_over_target
 from mayfly.services.pausing import pause_of, refusal_of_pause
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
+from mayfly.services.withdraw_unapproved import may_withdraw
 
 Progress = Callable[[str, int, int], None]
 _SLICE_SECONDS = 0.5
@@ -250,17 +251,24 @@ def _remembered(app: App, sync: SyncSettings, *, dry: bool) -> Iterator[Circuit]
             app.store.note_outage(found)
 
 
-def _require_approved(app: App, compiled: CompiledSync, *, dry: bool) -> None:
-    """What is missing is noted, so that its 30 days begin once."""
+def _require_approved(app: App, compiled: CompiledSync, *, dry: bool) -> PolicyError | None:
+    """What is missing is noted, so that its 30 days begin once.
+
+    Returns:
+        What is missing, where who withdrew may be taken out all the same.
+    """
     name, pinned = compiled.sync.name, compiled.pinned
     try:
         require_approved(app, compiled, note=not dry)
     except PolicyError as error:
         if not dry and error.code != "approval_rejected":
             approvals.note_pending(app.project, app.store, name, pinned, app.clock.now())
-        raise
+        if dry or not may_withdraw(app.project, app.store, compiled, error):
+            raise
+        return error
     if not dry:
         app.store.end_pending_approval(compiled.sync.id, app.project.target)
+    return None
 
 
 def _settled_list(app: App, *, dry: bool) -> PolicyError | None:
@@ -298,8 +306,9 @@ def _advance(
     refused = first_refusal(compiled)
     if refused is not None:
         raise refused
-    _require_approved(app, compiled, dry=asked.dry_run)
-    refusal = _only_withdrawals(app, sync, dry=asked.dry_run)
+    refusal = _require_approved(app, compiled, dry=asked.dry_run)
+    # The list is settled in any case.
+    refusal = _only_withdrawals(app, sync, dry=asked.dry_run) or refusal
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
