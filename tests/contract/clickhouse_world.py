@@ -120,6 +120,7 @@ def clickhouse_world(server: ClickHouse, database: str) -> SourceWorld:
         writable=False,
         sql=ClickhouseDialect(),
         make=partial(make_table, server, database),
+        owner=partial(server.query, database=database),
         odd_names=(*ODD_NAMES, "Id", "id", "ID", "é" * 64, "new\nline"),
         odd_tables=('o"dd', "two words.é'; --", "Upper", "upper", "tick`\\"),
         types=CLICKHOUSE_TYPES,

@@ -222,7 +222,7 @@ def clickhouse_people(clickhouse: ClickHouse) -> SourceWorld:
     return clickhouse_world(clickhouse, database)
 
 
-class TestClickhouse(SourceContract):
+class TestClickhouse(ViewContract):
     """ClickHouse's own engine."""
 
     @pytest.fixture

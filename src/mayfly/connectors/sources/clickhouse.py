@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +18,7 @@ from mayfly.connectors.sources.clickhouse_types import column, readable, unfit
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 from mayfly.planning.sql.clickhouse import ClickhouseDialect, literal, quote
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 OLDEST_VERSION = (25, 8)
@@ -132,6 +132,23 @@ class ClickhouseSource:
             TableInfo(schema=schema, name=name, columns=tuple(column(r["c"], r["k"]) for r in rows))
             for (schema, name), rows in groupby(found, lambda row: (row["s"], row["t"]))
         ]
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`: of what the role may see. Every name within has its database."""
+        with self.session(write=False) as session:
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: ClickhouseSession, schema: str | None, view: str) -> ViewText | None:
+        base = self._access.database if schema is None else schema
+        rows = session.table(
+            "SELECT database AS s, as_select AS d FROM system.tables "
+            f"WHERE database = {literal(base)} AND name = {literal(view)} "
+            "AND endsWith(engine, 'View')"
+        ).to_pylist()
+        return ViewText(schema=rows[0]["s"], sql=rows[0]["d"] or None) if rows else None
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`: the database, and the right to make temporary tables."""
