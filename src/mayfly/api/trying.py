@@ -155,7 +155,6 @@ def _copy(
             },
             anchors={},
             alerts={},
-            telemetry=None,
             spool=None,
             dbt=None,
             files=(),

@@ -12,6 +12,8 @@ from typing import Any
 
 import typer
 
+from mayfly.cli.error_codes import troubleshooting_page
+from mayfly.cli.stored import stored_page
 from mayfly.ports.connector import Connector, ConnectorPage
 from mayfly.ports.destination import DestinationSpec
 from mayfly.privacy.gate import Form
@@ -161,6 +163,8 @@ def write_pages(folder: Path) -> None:
     """Write all pages into a folder."""
     (folder / "commands.md").write_text(commands_page(), encoding="utf-8")
     (folder / "destinations.md").write_text(destinations_page(), encoding="utf-8")
+    (folder / "troubleshooting.md").write_text(troubleshooting_page(), encoding="utf-8")
+    (folder / "what-we-store.md").write_text(stored_page(), encoding="utf-8")
     (folder / "destinations").mkdir(exist_ok=True)
     for name, text in connector_pages():
         (folder / "destinations" / name).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The shapes of channels for alerts, and of telemetry, in the project files."""
+"""The shapes of channels for alerts in the project files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from mayfly.domain.alerts import AlertKind
 MailAddress = Annotated[
     str, Formed("[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 ]
-HeaderName = Annotated[str, Formed("[A-Za-z][A-Za-z0-9-]{0,63}")]
 Kind = Literal[
     "failed",
     "held",
@@ -98,30 +97,6 @@ class SlackAlert(AlertPart):
 AlertFile = Annotated[WebhookAlert | MailAlert | SlackAlert, Field(discriminator="type")]
 
 
-class OtlpFile(Part):
-    """A receiver of OpenTelemetry, over HTTP."""
-
-    endpoint: WebhookUrl = Field(
-        description="Its address, to which `/v1/traces` and `/v1/metrics` are added.",
-        examples=["https://otlp.example.com/otlp"],
-    )
-    headers: dict[HeaderName, Reference] = Field(
-        default={}, description="Headers by name, each a reference to a secret."
-    )
-    region: Line | None = Field(
-        default=None,
-        description="Where the receiver is. Refused where it is another geography than the "
-        "workspace's.",
-        examples=["eu"],
-    )
-
-
-class TelemetryFile(Part):
-    """Traces and metrics of runs: ids, codes, counts and times."""
-
-    otlp: OtlpFile | None = Field(default=None, description="Where they go; nowhere by default.")
-
-
 def alert_settings(name: str, file: AlertFile) -> s.AlertSettings:
     """A channel as the layers above read it."""
     common = s.AlertSettings(
@@ -147,18 +122,6 @@ def alert_settings(name: str, file: AlertFile) -> s.AlertSettings:
                 sender=file.sender,
                 to=tuple(file.to),
             )
-
-
-def telemetry_settings(file: TelemetryFile) -> s.OtlpSettings | None:
-    """Where telemetry goes, None where it goes nowhere."""
-    if file.otlp is None:
-        return None
-    headers = {name: parse_reference(text) for name, text in file.otlp.headers.items()}
-    return s.OtlpSettings(
-        endpoint=file.otlp.endpoint.rstrip("/"),
-        region=file.otlp.region,
-        headers={name: found for name, found in headers.items() if found is not None},
-    )
 
 
 def is_elsewhere(declared: str | None, *, geography: str | None, region: str | None) -> bool:

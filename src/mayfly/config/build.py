@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from mayfly.config import models as m
-from mayfly.config.alerts import alert_settings, telemetry_settings
+from mayfly.config.alerts import alert_settings
 from mayfly.config.buckets import FolderSpool, GcsAnchor, GcsBucket, S3Anchor, S3Bucket
 from mayfly.config.dbt import Found
 from mayfly.config.dbt_marks import Mark, stricter_class
@@ -82,7 +82,6 @@ def build(
         store=s.StoreSettings(url=head.store.url),
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         alerts={n: alert_settings(n, a) for n, a in head.alerts.items()},
-        telemetry=telemetry_settings(head.telemetry),
         spool=None if isinstance(head.spool, FolderSpool) else _bucket(head.spool),
         dbt=None if head.dbt is None else s.DbtSettings(owner=head.dbt.owner, read=dbt.read),
         target=target,

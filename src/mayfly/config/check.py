@@ -45,9 +45,6 @@ class Checker:
                 self._anchor(name, anchor)
             for name, alert in self._parsed.complete.alerts.items():
                 self._alert(name, alert)
-            otlp = self._parsed.complete.telemetry.otlp
-            if otlp is not None:
-                self._receiver(otlp.region, "telemetry", "otlp", "region")
             self._people(self._parsed.complete.workspace)
             if isinstance(self._parsed.complete.spool, S3Bucket | GcsBucket):
                 self._bucket(self._parsed.complete.spool, "spool")

@@ -15,7 +15,7 @@ from mayfly.domain.settings import PluginSettings
 
 SECTIONS = ("sources", "models", "destinations", "syncs")
 MAIN_ONLY = (
-    *("workspace", "keys", "store", "spool", "dbt", "anchors", "alerts", "telemetry"),
+    *("workspace", "keys", "store", "spool", "dbt", "anchors", "alerts"),
     *("plugins", "targets"),
 )
 BYTES_MAX = 1_000_000

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mayfly.config.alerts import AlertFile, TelemetryFile
+from mayfly.config.alerts import AlertFile
 from mayfly.config.buckets import FolderSpool, GcsAnchor, S3Anchor, SpoolFile
 from mayfly.config.destinations import DestinationFile
 from mayfly.config.fields import (
@@ -344,9 +344,6 @@ class ProjectFile(Part):
     )
     alerts: dict[Name, AlertFile] = Field(
         default={}, description="Who is told of runs that fail or wait, and of what is wrong."
-    )
-    telemetry: TelemetryFile = Field(
-        default_factory=TelemetryFile, description="Traces and metrics; off by default."
     )
     plugins: list[PluginFile] = Field(
         default=[], description="Distributions whose kinds of sources may be loaded."

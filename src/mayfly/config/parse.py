@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mayfly.config import models as m
-from mayfly.config.alerts import AlertFile, OtlpFile, TelemetryFile
+from mayfly.config.alerts import AlertFile
 from mayfly.config.buckets import SpoolFile
 from mayfly.config.codes import CODES
 from mayfly.config.destinations import DestinationFile
@@ -341,10 +341,6 @@ def model_at(path: Path, merged: Merged) -> type[Part] | None:
             return m.WorkspaceFile
         case ("workspace", "residency"):
             return m.Residency
-        case ("telemetry",):
-            return TelemetryFile
-        case ("telemetry", "otlp"):
-            return OtlpFile
         case ("store",) | ("targets", _, "store"):
             return m.StoreFile
         case ("targets", _):

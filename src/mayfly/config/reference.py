@@ -17,7 +17,6 @@ from pydantic.fields import FieldInfo
 
 from mayfly.config import fields as f
 from mayfly.config import models as m
-from mayfly.config.alerts import OtlpFile, TelemetryFile
 from mayfly.config.codes import CODES
 from mayfly.config.destinations.base import DestinationPart, LimitsPart
 from mayfly.config.parse import variants
@@ -86,8 +85,6 @@ def reference_page() -> str:
         parts.append(_section(f"`anchors.NAME`, type `{tag}`", model))
     for tag, model in variants("alerts").items():
         parts.append(_section(f"`alerts.NAME`, type `{tag}`", model))
-    parts.append(_section("`telemetry`", TelemetryFile))
-    parts.append(_section("`telemetry.otlp`", OtlpFile))
     parts.append(_section("Members of `plugins`", PluginFile))
     parts.append(_section("`targets.NAME`", m.TargetFile))
     for tag, model in variants("sources").items():

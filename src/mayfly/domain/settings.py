@@ -322,15 +322,6 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OtlpSettings:
-    """Where traces and metrics go; headers are secrets."""
-
-    endpoint: str
-    region: str | None = None
-    headers: Mapping[str, SecretRef] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Project:
     """A whole project under one target; `warnings` lists what is not enforced.
 
@@ -345,7 +336,6 @@ class Project:
     store: StoreSettings
     anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)
     alerts: Mapping[str, AlertSettings] = field(default_factory=dict)
-    telemetry: OtlpSettings | None = None
     spool: BucketSettings | None = None
     dbt: DbtSettings | None = None
     target: str
