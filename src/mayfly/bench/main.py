@@ -17,7 +17,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from mayfly.bench import by_hand, projects, rates
+from mayfly.bench import by_hand, projects, rates, scale
 from mayfly.bench.naive import naive_run
 from mayfly.bench.postgres import VARIABLE, postgres_server
 from mayfly.bench.reading import ROUNDS, reading, sources_here
@@ -52,6 +52,8 @@ EXPECTED: dict[str, tuple[str, float]] = {
     "http_over_dlt": ("at least", 10.0),
     "http_over_drt_default": ("at least", 5.0),
     "http_over_dlt_default": ("at least", 10.0),
+    "cpu_of_a_row_largest_over_smallest": ("at most", 1.2),
+    "four_workers_over_one": ("at least", 1.7),
 }
 """What each ratio should be. Over the naive loop or a program of others: how many times as
 fast; else how many times the seconds or bytes.
@@ -66,7 +68,9 @@ RATES: dict[str, tuple[Callable[[int], float], float]] = {
 """How many a second, and at least how many there should be. Figures of this machine."""
 
 
-def run_bench(rows: int, *, with_rivals: bool = False, quiet: bool = False) -> dict[str, Any]:
+def run_bench(
+    rows: int, *, with_rivals: bool = False, with_scale: bool = False, quiet: bool = False
+) -> dict[str, Any]:
     """Measure and, unless quiet, print; all figures of this run on this machine.
 
     Raises:
@@ -99,6 +103,9 @@ def run_bench(rows: int, *, with_rivals: bool = False, quiet: bool = False) -> d
                 measured["rivals"] = _rivals(others, folder, url, dsn, rows)
                 ratios |= ingestr.ratios(measured["rivals"])
                 ratios |= over_http.ratios(measured["rivals"]["http"])
+        if with_scale:
+            measured["scale"] = scale.scale(folder / "scale", url, rows, _run_alone)
+            ratios |= scale.ratios(measured["scale"])
         measured["reading"] = reading(sources_here(folder, dsn, min(rows, NAIVE_ROWS_MAX * 5)))
     document = {
         "schema": "mayfly/bench/1",
@@ -106,6 +113,7 @@ def run_bench(rows: int, *, with_rivals: bool = False, quiet: bool = False) -> d
         "rows": rows,
         "postgres": None,
         "rivals": None,
+        "scale": None,
         **measured,
         "ratios": [_judged(name, ratios.get(name)) for name in EXPECTED],
         "rates": [_rate(name, rows) for name in RATES],
@@ -242,6 +250,10 @@ def _run(folder: Path, sync: str) -> tuple[dict[str, Any], list[tuple[str, str]]
     return found, found.pop("statements")
 
 
+def _run_alone(folder: Path, sync: str) -> dict[str, Any]:
+    return _run(folder, sync)[0]
+
+
 def _planning_seconds(run: dict[str, Any]) -> float:
     return float(sum(run["stages"][call] for call in by_hand.PLANNING))
 
@@ -258,6 +270,8 @@ def _show(document: dict[str, Any]) -> None:
         _show_run(console, "PostgreSQL, one row in a hundred changed", document["postgres"]["diff"])
     if document["rivals"] is not None:
         show_rivals(console, document["rivals"])
+    if document["scale"] is not None:
+        scale.show(console, document["scale"])
     table = Table("ratio", "measured", "expected", "", box=None)
     for found in document["ratios"]:
         if found["ratio"] is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import duckdb
+from ruamel.yaml import YAML
 
 from mayfly.api import load
 from mayfly.bootstrap import initialise
@@ -123,6 +126,31 @@ def to_webhook(folder: Path, url: str, rows: int) -> Path:
     _write_duckdb(folder / "shop.duckdb", rows)
     source = _DUCKDB.replace("LIMIT", "2GB")
     return _approved(folder, _PROJECT.replace("SOURCE", source) + _WEBHOOK.replace("URL", url))
+
+
+def side_by_side(folder: Path, url: str, rows: int, count: int) -> Path:
+    """As many DuckDB files, each with a sync to an address of its own, `url` and its number;
+    approved. The syncs are `side_by_side_names(count)`.
+    """
+    folder.mkdir()
+    os.environ["MAYFLY_BENCH_SECRET"] = "whsec_" + b64encode(bytes(32)).decode()
+    whole: dict[str, Any] = {"version": 1, "workspace": {"name": "bench"}}
+    for number, name in enumerate(side_by_side_names(count)):
+        _write_duckdb(folder / f"{name}.duckdb", rows)
+        source = _DUCKDB.replace("shop.duckdb", f"{name}.duckdb").replace("LIMIT", "1GB")
+        text = _PROJECT.replace("SOURCE", source) + _WEBHOOK.replace("URL", f"{url}{number}")
+        one = YAML(typ="safe").load(text)
+        one["models"]["people"]["source"] = name
+        one["syncs"][TO_WEBHOOK] |= {"id": name, "model": name, "destination": name}
+        for section in ("sources", "models", "destinations", "syncs"):
+            [entry] = one[section].values()
+            whole.setdefault(section, {})[name] = entry
+    return _approved(folder, json.dumps(whole))
+
+
+def side_by_side_names(count: int) -> list[str]:
+    """Of the syncs of `side_by_side`."""
+    return [f"people{number}" for number in range(count)]
 
 
 def between_postgres(folder: Path) -> Path:

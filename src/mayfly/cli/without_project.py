@@ -108,6 +108,9 @@ def bench(
     rivals: Annotated[
         bool, typer.Option("--rivals", help="Beside drt, dlt and ingestr: `make rivals`.")
     ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="A tenth and ten times the rows, and four workers, too.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Measure Mayfly against a naive loop and the floor, in one run.
@@ -115,10 +118,13 @@ def bench(
     PostgreSQL takes part where $MAYFLY_BENCH_POSTGRES names an empty database to fill. With
     --rivals, Mayfly, drt and dlt send the same rows to one HTTP address, and Mayfly and ingestr
     upsert the same table from one database to another, each alone; all of it must have come.
+
+    With --scale, CPU for each row of a table of a tenth, once and ten times the rows, and the time
+    of four syncs by one process and by four at the same time.
     """
     from mayfly.bench.main import run_bench
 
-    document = run_bench(rows, with_rivals=rivals, quiet=output is Output.JSON)
+    document = run_bench(rows, with_rivals=rivals, with_scale=scale, quiet=output is Output.JSON)
     if output is Output.JSON:
         print_result(output, document, [])
 

@@ -138,8 +138,8 @@ def test_rows_that_did_not_come_have_no_figure(
     with ServerProcess() as url:
         with pytest.raises(ConfigError, match="What drt sent is not what stands in the source"):
             over_http.deliveries(found, tmp_path / "http", url, 1_500)
-        assert over_http._taken(f"{url}/take/mayfly") == over_http._expected(1_500)
-        assert over_http._taken(f"{url}/take/drt") == (0, 0, 0)
+        assert over_http.taken(f"{url}/take/mayfly") == over_http._expected(1_500)
+        assert over_http.taken(f"{url}/take/drt") == (0, 0, 0)
     written = (tmp_path / "http/drt/syncs/people.yml").read_text(encoding="utf-8")
     assert f"url: {url}/take/drt" in written
     assert "max_records_per_request: 1000" in written

@@ -136,7 +136,7 @@ def _measured(name: str, what: _Sending, folder: Path, url: str) -> dict[str, fl
     theirs = {**SETTINGS, "HOME": str(folder), "PATH": os.defpath}
     environment = dict(os.environ) if name == "mayfly" else theirs
     took = timed(name, command, environment, hint=_HINT, folder=folder)
-    if _taken(address) != _expected(what.rows):
+    if taken(address) != _expected(what.rows):
         raise failed(f"What {name} sent is not what stands in the source", _HINT)
     return {"rows": what.rows, **took}
 
@@ -147,7 +147,8 @@ def _expected(rows: int) -> tuple[int, int, int]:
     return rows, ids, ids * 7
 
 
-def _taken(address: str) -> tuple[int, int, int]:
+def taken(address: str) -> tuple[int, int, int]:
+    """Rows that came to an address, and what their ids and points add up to."""
     with build_opener(ProxyHandler({})).open(address, timeout=60) as reply:
         found = json.load(reply)
     return found["rows"], found["ids"], found["points"]
