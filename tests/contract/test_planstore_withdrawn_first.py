@@ -95,6 +95,7 @@ def test_who_agrees_again_is_sent_again(warehouse: MakeWarehouse, mode: SyncMode
         settled(world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["after withdrawals", "after write", "after open"])
 def test_a_crash_among_them_is_made_good(step: str) -> None:
     """Who withdrew is out in the end, also if they agree and withdraw again."""

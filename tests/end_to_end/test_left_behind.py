@@ -58,6 +58,7 @@ def test_every_command_names_a_recipient_that_is_left(
     assert call(root, "run")[1]["left_behind"] == []
 
 
+@pytest.mark.slow
 def test_who_empties_the_sync_first_leaves_nobody(tmp_path: Path, sandbox: SandboxServer) -> None:
     """The way that the hint names: no row, a run, the state, the files."""
     root = make_project(tmp_path, sandbox.url, rows=5)

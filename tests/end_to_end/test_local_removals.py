@@ -120,6 +120,7 @@ def test_a_run_of_a_part_takes_nobody_back(folder: Shop, sandbox: SandboxServer)
         assert ended(folder.opened(), sync) == ("succeeded", 0, 2)
 
 
+@pytest.mark.slow
 def test_the_key_of_a_row_is_kept_as_long_as_it_is_there(
     folder: Shop, sandbox: SandboxServer
 ) -> None:
@@ -137,6 +138,7 @@ def test_the_key_of_a_row_is_kept_as_long_as_it_is_there(
     assert in_state(folder, keys) == [(False, False), (True, False), (True, False)]
 
 
+@pytest.mark.slow
 def test_a_sync_that_becomes_a_mirror_learns_the_keys(folder: Shop, sandbox: SandboxServer) -> None:
     """Of rows that are in the model still; it is refused while one has left that it cannot name."""
     folder.write([*PEOPLE, (4, "zoe@example.com", "Lille", True)])
@@ -155,6 +157,7 @@ def test_a_sync_that_becomes_a_mirror_learns_the_keys(folder: Shop, sandbox: San
     assert table(folder, "people") == [PEOPLE[0][:3]]
 
 
+@pytest.mark.slow
 def test_a_changed_mapping_forgets_no_key(folder: Shop, sandbox: SandboxServer) -> None:
     """Rows that are looked at again, and leave as they were, can still be taken back."""
     folder.write(PEOPLE)

@@ -277,6 +277,7 @@ def test_rows_beyond_the_memory_limit_are_refused(odd: Odd) -> None:
     assert sorted(p.name for p in odd.root.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_wide_rows_go_in_batches_that_fit(odd: Odd) -> None:
     """Two hundred megabytes, of which no more than a third is read at once."""
     odd.settings = {"memory_limit": "1GB"} if odd.source == "duckdb" else {}

@@ -59,7 +59,14 @@ def _run(project: Project) -> dict[str, dict[str, int]]:
     return {s["sync"]: s["rows"] for s in syncs}
 
 
-@pytest.mark.parametrize(("state", "wal"), [("source", False), ("source", True), ("local", False)])
+@pytest.mark.parametrize(
+    ("state", "wal"),
+    [
+        ("source", False),
+        pytest.param("source", True, marks=pytest.mark.slow),
+        pytest.param("local", False, marks=pytest.mark.slow),
+    ],
+)
 def test_sqlite_to_meta_and_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, wal: bool
 ) -> None:

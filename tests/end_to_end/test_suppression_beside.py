@@ -41,7 +41,7 @@ def rows(project: Project) -> dict[str, Any]:
     return {s["sync"]: s["rows"] for s in project.run().to_dict()["syncs"]}
 
 
-@pytest.mark.parametrize("listed_first", [True, False])
+@pytest.mark.parametrize("listed_first", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_an_unmapped_address_counts_as_it_is_now(
     tmp_path: Path, sandbox: SandboxServer, text: Callable[[str], str], listed_first: bool
 ) -> None:

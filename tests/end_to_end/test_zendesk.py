@@ -77,6 +77,7 @@ def test_users_come_and_go(tmp_path: Path, sandbox: SandboxServer) -> None:
     assert b"p3@example.com" not in kept
 
 
+@pytest.mark.slow
 def test_a_checkbox_is_an_audience(tmp_path: Path, sandbox: SandboxServer) -> None:
     """Who leaves stays a user; `mayfly test` takes back whom it checked."""
     root = make_project(tmp_path, sandbox.url, rows=3, text=SHOP)
