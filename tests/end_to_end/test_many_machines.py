@@ -19,12 +19,13 @@ from typer.testing import CliRunner
 from end_to_end.projects import SHOP, TO_LOG, approved, get, make_people
 from key_services.vault import TOKEN, FakeVault
 from mayfly.api import load
+from mayfly.api.examine import WARNINGS, examine
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
 from mayfly.domain.errors import IntegrityError
 from mayfly.domain.limits import SLICE_SECONDS, burst
 from mayfly.sandbox.app import SandboxApp
-from mayfly.sandbox.server import LoopbackServer
+from mayfly.sandbox.server import LoopbackServer, SandboxServer
 
 
 class Machine(Protocol):
@@ -172,6 +173,28 @@ def test_an_export_needs_no_key_and_no_ledger_that_verifies(
     mayfly("ledger", "export", str(tmp_path / "export"), "--project", str(root))
     report = verified(tmp_path / "export")
     assert (report["ok"], report["inconsistent"]) == (False, 1)
+
+
+def test_doctor_names_what_lies_on_one_machine(machine: Machine, sandbox: SandboxServer) -> None:
+    """A local state and sealed batches, each by its syncs; where there is neither it says nothing,
+    and it keeps no run from going.
+    """
+    root = machine("first", syncs=TO_META.replace("URL", sandbox.url).replace("SYNC", "vip"))
+    initialise(root)
+
+    def found() -> list[str]:
+        problems = examine(root, target="dev")
+        return [p["message"] for p in problems if p["code"] == "one_machine"]
+
+    assert found() == []
+    main = root / "mayfly.yml"
+    text = main.read_text()
+    text = text.replace("path: shop.duckdb", "path: shop.duckdb, state: local")
+    main.write_text(text + "    on_outage: hold\n")
+    state, sealed = found()
+    assert ("vip" in state, ".mayfly/state" in state) == (True, True)
+    assert ("vip" in sealed, ".mayfly/spool" in sealed) == (True, True)
+    assert "one_machine" in WARNINGS
 
 
 class Watching:

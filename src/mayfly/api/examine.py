@@ -15,6 +15,7 @@ from mayfly.adapters.keys.make import key_hosts
 from mayfly.api.alerts import ALERT_CODES, alert_findings
 from mayfly.api.findings import Finding, finding, require_source
 from mayfly.api.host import HOST_CODES, host_findings
+from mayfly.api.machines import MACHINE_CODES, machine_findings
 from mayfly.api.project import Project
 from mayfly.api.spool_bucket import BUCKET_CODES, bucket_findings
 from mayfly.bootstrap import App, open_app, open_source, source_hosts, source_spec
@@ -39,6 +40,7 @@ WARNINGS = (
     *ALERT_CODES,
     *BUCKET_CODES,
     *HOST_CODES,
+    *MACHINE_CODES,
 )
 """Codes of findings that keep no run from succeeding."""
 
@@ -71,6 +73,7 @@ def examine(
     found += _anchors(app)
     found += alert_findings(app)
     found += bucket_findings(app.project)
+    found += machine_findings(app)
     return [*found, *host_findings(host())]
 
 
