@@ -25,6 +25,7 @@ from mayfly.bootstrap import SPECS, App, source_spec
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import AnchorRecord, RunRecord
 from mayfly.domain.settings import SyncSettings
+from mayfly.ledger.checkpoint import parse_checkpoint
 from mayfly.ledger.entry import EntryType
 from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.destination import Destination
@@ -453,12 +454,15 @@ class Project:
 
     def _publish(self) -> None:
         app = self.app
-        if app.project.anchors and app.ledger.size():
+        if not app.project.anchors:
+            return
+        # Size and note of one moment: another process may append between two questions.
+        note = app.ledger.checkpoint()
+        size = parse_checkpoint(note).size
+        if size:
             self.unanchored = [
                 record
-                for record in app.anchoring().publish(
-                    app.ledger.checkpoint(), size=app.ledger.size(), now=app.clock.now()
-                )
+                for record in app.anchoring().publish(note, size=size, now=app.clock.now())
                 if record.code
             ]
             for record in self.unanchored:
