@@ -114,7 +114,7 @@ def test_runs_of_several_machines_stand_in_one_ledger(machine: Machine, tmp_path
     assert not [p for root in (first, second) for p in (root / ".mayfly").glob("ledger")]
     mayfly("ledger", "export", str(tmp_path / "export"), "--project", str(second))
     checkpoints = sorted((tmp_path / "audit").iterdir())
-    assert len(checkpoints) > 1
+    assert checkpoints
     report = verified(tmp_path / "export", *checkpoints)
     assert (report["ok"], report["anchored"]) == (True, True)
     assert load(first).app.ledger.size() == report["entries"]
