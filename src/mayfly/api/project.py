@@ -44,6 +44,7 @@ from mayfly.services.over_target import waiting_over_target
 from mayfly.services.report_erasure import beyond_cap, erasure_report
 from mayfly.services.report_retention import Period, over_anything, retention_report
 from mayfly.services.states import KnownState
+from mayfly.services.transfers import transfers_to
 
 
 class Project:
@@ -188,6 +189,9 @@ class Project:
             "kind": "external" if external else "internal",
             "processor": spec.processor.legal_name if spec.processor else settings.owner,
             "country": ", ".join(sorted(spec.processor.countries)) if spec.processor else None,
+            "transfers": [
+                t.to_dict() for t in transfers_to(self.app.project.workspace, spec, settings)
+            ],
             "endpoint": settings.endpoint,
         }
 

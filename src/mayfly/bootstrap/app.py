@@ -91,6 +91,7 @@ from mayfly.services.settle_list import RecordedList
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
+from mayfly.services.transfers import transfer_refusals, transfers_to
 from mayfly.services.uninstall import Uninstaller
 from mayfly.services.value_classes import look_at, value_classes
 from mayfly.services.waiting import WaitingRoom
@@ -212,12 +213,15 @@ class App:
     ) -> CompileRequest:
         source = self.source(self.project.models[sync.model].source)
         settings = self.project.destinations[sync.destination]
+        workspace, spec = self.project.workspace, SPECS[settings.type]
+        transfers = transfers_to(workspace, spec, settings)
+        carried = transfer_refusals(workspace, transfers, self.clock.now().date())
         return CompileRequest(
             project=self.project,
             sync=sync,
             source=source,
             dialect=self.dialect(source),
-            destination=SPECS[settings.type],
+            destination=spec,
             address=address(settings, sync),
             run=run,
             differing=lambda uses: self._differing(source, uses),
@@ -227,7 +231,8 @@ class App:
             full_refresh=full_refresh,
             renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
             now_ms=self.clock.now_ms(),
-            refusals=refusals(settings, sync),
+            refusals=(*refusals(settings, sync), *carried),
+            transfers=transfers,
         )
 
     def _look(self, request: CompileRequest) -> None:

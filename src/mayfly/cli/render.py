@@ -117,6 +117,9 @@ def _bill(to: Console, sync: SyncPlan) -> None:
         f"purpose: {document['purpose'] or 'none bound'}"
     )
     to.print(f"{where['kind']}: {where['processor'] or 'no owner named'}{country}")
+    for transfer in where["transfers"]:
+        by = transfer["mechanism"] or "not allowed"
+        _say(to, f"transfer to {transfer['country']}: {by}")
     _consent(to, document["consent"], counted=sync.counts is not None)
     table = _table("column", "class", "rule", "changed in", "leaves as")
     for c in document["columns"]:

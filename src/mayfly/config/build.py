@@ -23,6 +23,7 @@ from mayfly.config.secrets import parse_reference
 from mayfly.config.source_models import AnySource, ClassifyFile
 from mayfly.domain import settings as s
 from mayfly.domain.limits import AccountLimits
+from mayfly.domain.transfers import Transfer
 
 
 def read_sql_files(merged: Merged, parsed: Parsed, findings: Findings) -> dict[str, str]:
@@ -77,6 +78,10 @@ def build(
             provider=where.provider,
             geography=where.geography,
             region=where.region,
+            transfers={
+                country: Transfer(country=country, **x.model_dump())
+                for country, x in residency.transfers.items()
+            },
         ),
         keys=_keys(head.keys),
         store=s.StoreSettings(url=head.store.url),

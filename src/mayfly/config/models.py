@@ -33,10 +33,27 @@ from mayfly.domain.classes import ColumnClass
 from mayfly.domain.places import Geography, Provider
 from mayfly.domain.plans import Plan
 from mayfly.domain.settings import TOLD
+from mayfly.domain.transfers import Mechanism
 
 
 def _empty(value: object) -> object:
     return {} if value is None else value
+
+
+class TransferFile(Part):
+    """A country outside of the workspace's law that recipients may be in: the controller's word."""
+
+    mechanism: Mechanism = Field(
+        description="What carries it: `adequacy`, the Data Privacy Framework (`dpf`), standard "
+        "contractual clauses (`scc`), for the UK `idta`, or `none_required` where the law of the "
+        "workspace asks for none.",
+        examples=["dpf"],
+    )
+    assessment: Line | None = Field(
+        default=None,
+        description="Name of the assessment that was made of it.",
+        examples=["TIA-2026-04"],
+    )
 
 
 class Residency(Part):
@@ -58,6 +75,10 @@ class Residency(Part):
         default=None,
         description="Region of the workers, as the provider calls it; keys are bound to it.",
         examples=["europe-west1"],
+    )
+    transfers: dict[Country, TransferFile] = Field(
+        default={},
+        description="Countries outside of the geography, by code, that recipients may be in.",
     )
 
 

@@ -341,6 +341,8 @@ def model_at(path: Path, merged: Merged) -> type[Part] | None:
             return m.WorkspaceFile
         case ("workspace", "residency"):
             return m.Residency
+        case ("workspace", "residency", "transfers", _):
+            return m.TransferFile
         case ("store",) | ("targets", _, "store"):
             return m.StoreFile
         case ("targets", _):

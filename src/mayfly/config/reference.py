@@ -75,6 +75,7 @@ def reference_page() -> str:
     parts.append(_section("The project", m.ProjectFile))
     parts.append(_section("`workspace`", m.WorkspaceFile))
     parts.append(_section("`workspace.residency`", m.Residency))
+    parts.append(_section("`workspace.residency.transfers.COUNTRY`", m.TransferFile))
     for tag, model in variants("keys").items():
         parts.append(_section(f"`keys`, provider `{tag}`", model))
     parts.append(_section("`store`", m.StoreFile))

@@ -48,6 +48,7 @@ class Compiled:
         where: the filter of the model's rows in canonical form; None where it has none.
         found: model column to a class that was found and is stricter than what is declared.
         rules: destination field to the version of its rule, where that is not the first.
+        transfers: countries outside of the workspace's law that data reaches, with mechanisms.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
@@ -57,10 +58,11 @@ class Compiled:
     where: str | None = None
     found: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, int] = field(default_factory=dict)
+    transfers: Sequence[Mapping[str, str | None]] = ()
 
     def as_before(self) -> Compiled | None:
         """As approvals of earlier releases pinned it; None where there is what they did not see."""
-        unseen = self.views or self.where or self.found or self.rules
+        unseen = self.views or self.where or self.found or self.rules or self.transfers
         return None if unseen else Compiled(types=self.types)
 
 
@@ -111,6 +113,7 @@ def approval_document(project: Project, sync_name: str, compiled: Compiled) -> d
         "outside_repertoire": sync.outside_repertoire,
         **recheck,
         **({"told": told} if told else {}),
+        **({"transfers": [dict(t) for t in compiled.transfers]} if compiled.transfers else {}),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from mayfly.domain.alerts import AlertKind
 from mayfly.domain.consent import Spelling
 from mayfly.domain.limits import AccountLimits
+from mayfly.domain.transfers import Transfer
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -55,7 +56,8 @@ class Problem:
 class Workspace:
     """Whose project this is, who approves, and where its data may be.
 
-    `people` has by name the public SSH keys of who approves, each as its type and its bytes.
+    `people` has by name the public SSH keys of who approves, each as its type and its bytes;
+    `transfers` by country those that are allowed.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Workspace:
     provider: str | None = None
     geography: str | None = None
     region: str | None = None
+    transfers: Mapping[str, Transfer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,6 +143,7 @@ class _Compiler:
             where=self._where(),
             found=self.found.classes,
             rules={n: r.version for n, r in self.found.rules.items() if r.version != 1},
+            transfers=[transfer.to_dict() for transfer in self.r.transfers],
         )
 
     def run(self) -> CompiledSync:

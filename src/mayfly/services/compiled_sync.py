@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mayfly.domain.approval import Compiled
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import ModelSettings, Project, SyncSettings
+from mayfly.domain.transfers import Transfer
 from mayfly.planning.spec import PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.destination import DestinationContext, DestinationSpec
@@ -79,8 +80,7 @@ class CompileRequest:
     `suppression_forms` by which versions of the canonical forms entries of the list were made.
     `value_classes` has by model column the class that its values were found to have, where they
     were looked at. `renew_before_ms` and `now_ms` are as in `PlanSpec`; `refusals` are those of
-    the destination's
-    connector.
+    the destination's connector and of `transfers`, which are what sending there is.
     """
 
     project: Project
@@ -99,6 +99,7 @@ class CompileRequest:
     renew_before_ms: int | None = None
     now_ms: int = 0
     refusals: Sequence[Refusal] = ()
+    transfers: Sequence[Transfer] = ()
 
 
 def first_refusal(compiled: CompiledSync) -> EngineError | None:

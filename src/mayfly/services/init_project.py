@@ -15,7 +15,10 @@ _FIRST_BELOW = f"# yaml-language-server: $schema=../{SCHEMA_FILE}\n"
 
 _DEMO = {
     "mayfly.yml": """version: 1
-workspace: {name: shop}
+workspace:
+  name: shop
+  residency:
+    transfers: {US: {mechanism: dpf}}   # Meta has what it gets in Ireland and the United States
 keys: {provider: local}
 store: {url: sqlite}
 targets:
