@@ -31,12 +31,13 @@ from mayfly.ports.destination import Destination, Progress
 
 async def smuggle(destination: Destination, batch: Batch) -> None:
     await destination.write(batch, Progress(rows=1))
+    await destination.erase(batch)
 """
 
 
 @pytest.mark.slow
 def test_the_type_checker_sees_it(tmp_path: Path) -> None:
-    """A batch that did not pass the gate is no argument of `write`."""
+    """A batch that did not pass the gate is no argument of `write`, nor of `erase`."""
     file = tmp_path / "smuggle.py"
     file.write_text(PLANTED)
     done = subprocess.run(
@@ -56,7 +57,7 @@ def test_the_type_checker_sees_it(tmp_path: Path) -> None:
         cwd=ROOT,
     )
     assert done.returncode == 1
-    assert 'expected "ProtectedBatch"' in done.stdout
+    assert done.stdout.count('expected "ProtectedBatch"') == 2
 
 
 def test_the_import_contract_names_the_seal() -> None:
@@ -87,8 +88,9 @@ def test_the_run_time_check_sees_it() -> None:
         forms={"EMAIL": Form.DIGEST},
     )
     sender = Sender(destination=FakeDestination(FakeWorld(), context))
-    with pytest.raises(IntegrityError, match="not_through_the_gate"):
-        asyncio.run(sender.send(batch))
+    for way in (sender.send, sender.erase):
+        with pytest.raises(IntegrityError, match="not_through_the_gate"):
+            asyncio.run(way(batch))
 
 
 def field(shape: str, form: Form = Form.CLEAR, **more: object) -> GatePolicy:

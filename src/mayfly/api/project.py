@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from mayfly.adapters.processes import is_alive
-from mayfly.api import adopting, alerts, asking
+from mayfly.api import adopting, alerts, asking, erasing
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -22,6 +22,7 @@ from mayfly.api.trying import tried
 from mayfly.api.uninstalling import uninstalling
 from mayfly.api.waiting import Swept, away, held, pending, remains
 from mayfly.bootstrap import SPECS, App, source_spec
+from mayfly.domain.erasures import Extension, Regulation, RequestKind
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
 from mayfly.domain.runs import AnchorRecord, RunRecord
 from mayfly.domain.settings import SyncSettings
@@ -316,6 +317,41 @@ class Project:
             changed = suppressions.change(store, act, entries, self.app.clock.now())
             return changed if recorded.settle_if_current() else {**changed, "up_to_date": False}
 
+    def erase(
+        self,
+        content: bytes,
+        *,
+        kind: RequestKind = RequestKind.ERASURE,
+        regulation: Regulation = Regulation.GDPR,
+    ) -> dict[str, Any]:
+        """Suppress one person, and take the person out of every place that Mayfly reaches.
+
+        Args:
+            content: see `mayfly.services.erasure_requests.asked_of`.
+            kind: objection and restriction suppress alone.
+            regulation: whose time limit holds.
+        """
+        with self._act():
+            return erasing.erase(self.app, content, kind, regulation)
+
+    def resume_erasures(self) -> dict[str, Any]:
+        """Go on with every open request of this target."""
+        with self._act():
+            return erasing.resume(self.app)
+
+    def extend_erasure(self, request: str, why: Extension) -> dict[str, Any]:
+        """Make the time limit of a request longer, once, and say why."""
+        with self._act():
+            return erasing.extend(self.app, request, why)
+
+    def erasures(self) -> dict[str, Any]:
+        """Every request, in ids, times and counts."""
+        return erasing.listed(self.app)
+
+    def erasure(self, request: str) -> dict[str, Any]:
+        """One request, with every destination and what is out of reach."""
+        return erasing.shown(self.app, request)
+
     def runs(self, limit: int = 20) -> dict[str, Any]:
         """Past runs, newest first."""
         found = [
@@ -427,6 +463,8 @@ class Project:
         asked = request or RunRequest()
         before = (lambda: None) if asked.dry_run else self._begin
         with nullcontext() if asked.dry_run else self._act():
+            if not asked.dry_run:
+                erasing.resume(self.app)
             done = run_syncs(self.app, self.select(names), asked, before=before)
         return RunResult(syncs=tuple(done), left_behind=self._left_behind())
 

@@ -10,6 +10,7 @@ from mayfly.bootstrap.connectors import (
 )
 from mayfly.bootstrap.keeping import reveal, spool_hosts, where_state_is
 from mayfly.bootstrap.registry import CONNECTORS, SPECS
+from mayfly.bootstrap.subjects import subjects_of
 
 __all__ = [
     "CONNECTORS",
@@ -24,5 +25,6 @@ __all__ = [
     "source_request",
     "source_spec",
     "spool_hosts",
+    "subjects_of",
     "where_state_is",
 ]

@@ -16,6 +16,7 @@ from mayfly.cli.asking import add_asking, pause_text
 from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
+from mayfly.cli.erase import erase_app
 from mayfly.cli.importing import import_app
 from mayfly.cli.keys import keys_app
 from mayfly.cli.ledger import ledger_app
@@ -61,6 +62,7 @@ app = typer.Typer(
 )
 app.add_typer(suppress_app, name="suppress")
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(erase_app, name="erase")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")

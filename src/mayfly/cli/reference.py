@@ -29,6 +29,8 @@ def walk_commands(group: Any = None, prefix: str = "mayfly") -> Iterator[tuple[s
         group = typer.main.get_command(app)
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{prefix} {name}", command
             yield from walk_commands(command, f"{prefix} {name}")
         else:
             yield f"{prefix} {name}", command

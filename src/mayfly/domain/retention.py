@@ -234,6 +234,21 @@ _STORE = (
     ),
     *_entries(
         Place.STORE,
+        RetentionClass.METADATA,
+        starts="mayfly erase",
+        ends="deletion of the workspace",
+        erasures="ids, kinds and time limits of requests for a person, and when they ended",
+        erasure_steps="ids of syncs, names of destinations, how far each is with a request",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.KEPT_BY_NEED,
+        starts="mayfly erase",
+        ends="the end of the request",
+        erasure_identifiers="keyed digests of the person of an open request",
+    ),
+    *_entries(
+        Place.STORE,
         RetentionClass.KEPT_BY_NEED,
         starts="mayfly suppress add",
         ends="mayfly suppress remove; deletion of the workspace",

@@ -43,6 +43,7 @@ class EntryType(StrEnum):
     EXPIRED = "expired"  # it was, undelivered, when its time was over
     REWRAPPED = "rewrapped"  # keys that wait are about to be wrapped under another version
     KEK_DESTROYED = "kek_destroyed"  # a version of the key encryption key was
+    ERASURE = "erasure"  # how far a destination is with the erasure of a person, or its end
     SUPPRESSION = "suppression"  # the suppression list is another: its count and its root
 
 

@@ -80,6 +80,8 @@ class DestinationSpec:
         hosts: host names it may connect to; empty where the host comes from the configuration.
         processor: None where the customer says who answers for it (databases, files).
         erasure: what it can forget.
+        confirms_erasure: whether what it accepts of `erase` is its word for that very person, and
+            not for a request or a count.
         batch_marker: True where each batch leaves its number in the destination's own
             transaction, so that a repeat is a no-op and `applied` can answer.
         repeatable: True where a batch that is sent again is known by its id and not applied twice,
@@ -98,6 +100,7 @@ class DestinationSpec:
     hosts: frozenset[str]
     processor: Processor | None
     erasure: Erasure
+    confirms_erasure: bool = False
     batch_marker: bool = False
     repeatable: bool = False
     always_external: bool = False

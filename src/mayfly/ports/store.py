@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
 
 from mayfly.domain.alerts import Alert, OpenAlert
+from mayfly.domain.erasures import ErasureRequest, ErasureStep
 from mayfly.domain.runs import (
     AnchorRecord,
     ApprovalRecord,
@@ -215,6 +216,26 @@ class Store(Protocol):
 
     def end_alert(self, channel: str, alert: Alert) -> bool:
         """An alert has cleared; whether the channel had been told of it."""
+
+    def erasures(self) -> Sequence[ErasureRequest]:
+        """Every request for a person, by when it was received."""
+
+    def add_erasure(self, request: ErasureRequest, digests: Collection[bytes]) -> None:
+        """Record a request with the person's keyed digests; one of that id stays as it is, and
+        has these digests, too.
+        """
+
+    def change_erasure(self, request: ErasureRequest) -> None:
+        """Note its time limit and its end; with its end its digests are deleted."""
+
+    def erasure_digests(self, request: str) -> Sequence[bytes]:
+        """Keyed digests of the person of an open request."""
+
+    def erasure_steps(self, request: str) -> Sequence[ErasureStep]:
+        """How far each destination is with it, by sync."""
+
+    def note_erasure_step(self, request: str, step: ErasureStep) -> None:
+        """Note how far one is; it replaces what was noted of that sync."""
 
     def add_suppressions(
         self,

@@ -121,6 +121,18 @@ class Sender:
             self.taken.add(_kind(batch))
         return answer
 
+    async def erase(self, batch: ProtectedBatch) -> Done:
+        """What came of asking the destination to forget people; a job is followed to its end.
+
+        Raises:
+            TransientError: the destination stays away.
+            ContractError, ConfigError: it cannot, or refused.
+        """
+        if not isinstance(batch, ProtectedBatch):
+            raise IntegrityError("not_through_the_gate", "A batch did not pass the gate.")
+        answer = await self._asked(self.attempts_max, self.destination.erase, batch)
+        return await self.wait(answer, keep=_nothing) if isinstance(answer, Submitted) else answer
+
     async def locate(self, known: str | None) -> str | None:
         """See `Locating.locate`; None where the destination has no such object at all.
 
@@ -287,6 +299,11 @@ class Sender:
                     await self.sleep(pause)
                     waited += pause
         raise TransientError("job_pending", "The destination has not finished a submitted batch.")
+
+
+async def _nothing(seconds: float) -> None:
+    """No plan waits while a person is erased."""
+    del seconds
 
 
 def _may_be_rows(error: ContractError) -> bool:

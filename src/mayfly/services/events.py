@@ -95,6 +95,14 @@ class AnchorFailed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ErasureDue:
+    """A request for a person is open and due soon, or overdue: then `days_left` is below 0."""
+
+    request: str
+    days_left: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class WithdrawalsLate:
     """So many withdrawals were not answered for within a day; of those that were, `seconds` is the
     longest.
@@ -137,6 +145,7 @@ Event = (
     | Waiting
     | Swept
     | AnchorFailed
+    | ErasureDue
     | WithdrawalsLate
     | OverTarget
     | AlertFailed
@@ -149,6 +158,7 @@ NAMES: dict[type[Event], str] = {
     Waiting: "waiting",
     Swept: "swept",
     AnchorFailed: "anchor_failed",
+    ErasureDue: "erasure_due",
     WithdrawalsLate: "withdrawals_late",
     OverTarget: "over_target",
     AlertFailed: "alert_failed",

@@ -13,6 +13,13 @@ import pyarrow as pa
 import pytest
 
 from mayfly.domain.alerts import Alert, AlertKind
+from mayfly.domain.erasures import (
+    ErasureRequest,
+    ErasureStep,
+    Regulation,
+    RequestKind,
+    StepStatus,
+)
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, PolicyError
 from mayfly.domain.runs import (
     AnchorRecord,
@@ -143,6 +150,25 @@ def verdict(column: str, cls: str = "email", *, model: str = "people") -> Column
 
 
 _ALERT = Alert(kind=AlertKind.FAILED, subject="vip", target="dev")
+
+
+def erasure(request: str) -> ErasureRequest:
+    """A request of that id."""
+    return ErasureRequest(
+        request=request,
+        target="dev",
+        kind=RequestKind.ERASURE,
+        regulation=Regulation.GDPR,
+        received_at=NOW,
+        due_at=NOW + timedelta(days=30),
+    )
+
+
+def erasure_step(sync: str, status: StepStatus = StepStatus.REQUESTED) -> ErasureStep:
+    """A request's part of that sync."""
+    return ErasureStep(sync=sync, destination="meta", status=status, rows=1, changed_at=NOW)
+
+
 _CALLS: dict[str, Callable[[Store], object]] = {
     "workspace": lambda s: s.workspace(),
     "alerts": lambda s: s.alerts(),
@@ -172,6 +198,12 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "pauses": lambda s: s.pauses("dev"),
     "pause": lambda s: s.pause(pause("a")),
     "resume": lambda s: s.resume("a", "dev"),
+    "erasures": lambda s: s.erasures(),
+    "add_erasure": lambda s: s.add_erasure(erasure("e1"), [b"d" * 32]),
+    "change_erasure": lambda s: s.change_erasure(erasure("e1")),
+    "erasure_digests": lambda s: s.erasure_digests("e1"),
+    "erasure_steps": lambda s: s.erasure_steps("e1"),
+    "note_erasure_step": lambda s: s.note_erasure_step("e1", erasure_step("a")),
     "run": lambda s: s.run("r1"),
     "cancel": lambda s: s.cancel("r1", actor="alice", now=NOW),
     "signals": lambda s: s.signals("r1", "a", "dev"),
@@ -439,6 +471,25 @@ class StoreContract:
         for sync in ("a", "c"):
             store.end_rejection(sync, "dev")
         assert list(world.open().rejections()) == [rejection("b")]
+
+    def test_an_erasure_keeps_its_digests_until_it_ends(self, world: StoreWorld) -> None:
+        """Each step is the last that was noted; who asks again changes nothing but the digests."""
+        store, ended = world.made(), replace(erasure("e1"), ended_at=NOW)
+        assert list(store.erasures()) == []
+        store.add_erasure(erasure("e1"), [b"a" * 32])
+        store.add_erasure(replace(erasure("e1"), target="prod"), [b"a" * 32, b"b" * 32])
+        store.add_erasure(erasure("e2"), [b"c" * 32])
+        assert list(world.open().erasures()) == [erasure("e1"), erasure("e2")]
+        assert list(world.open().erasure_digests("e1")) == [b"a" * 32, b"b" * 32]
+        kept = replace(erasure_step("a", StepStatus.ACCEPTED), forgotten=True, code="x")
+        for step in (erasure_step("b"), erasure_step("a"), kept):
+            store.note_erasure_step("e1", step)
+        assert list(world.open().erasure_steps("e1")) == [kept, erasure_step("b")]
+        assert list(world.open().erasure_steps("e2")) == []
+        store.change_erasure(ended)
+        assert list(world.open().erasures()) == [ended, erasure("e2")]
+        assert list(world.open().erasure_digests("e1")) == []
+        assert list(world.open().erasure_digests("e2")) == [b"c" * 32]
 
     def test_a_pause_is_the_first_until_it_ends(self, world: StoreWorld) -> None:
         """Of each sync and target; who pauses again, or ends what nobody began, changes nothing."""

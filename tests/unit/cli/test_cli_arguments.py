@@ -13,6 +13,7 @@ NAMES = {
     "channels",
     "destination",
     "name",
+    "request",
     "run",
     "syncs",
     "sync",
@@ -21,7 +22,7 @@ NAMES = {
     "target",
     "version",
 }
-"""Of things in the project files, of a run, or of a version of a key."""
+"""Of things in the project files, of a run, of a request, or of a version of a key."""
 OTHERS = {
     "accept": "removals=N",
     "grants": "the name of a source",

@@ -156,6 +156,11 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         assert document["ok"], words
     for act in ("add", "remove"):
         check("suppress", call("suppress", act, text=entry))
+    erased = call("erase", text=entry)
+    assert erased["status"] == "completed"
+    for document in (erased, call("erase", "list"), call("erase", "show", erased["request"])):
+        check("erase", document)
+        assert document["ok"]
 
 
 def test_what_is_asked_of_runs_is_described(call: Call) -> None:

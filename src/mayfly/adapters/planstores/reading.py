@@ -155,7 +155,7 @@ def outgoing_fields(spec: PlanSpec, batches: Sequence[BatchInfo]) -> Sequence[Pl
         return spec.fields
     if spec.by_identifier:
         return [f for f in spec.fields if f.name == batches[0].identifier]
-    return _key_fields(spec)
+    return key_fields(spec)
 
 
 def assemble(
@@ -195,7 +195,7 @@ def _added_query(
     else:
         made = {f"f{i}": internal_value(sql, f) for i, f in enumerate(spec.fields)}
         if compared:
-            made |= _identifiers_now(sql, spec)
+            made |= identifiers_now(sql, spec)
         columns = [f"m.{name} AS {name}" for name in made]
         model = granted_model(spec, sql, [f"{value} AS {name}" for name, value in made.items()])
     return (
@@ -204,7 +204,7 @@ def _added_query(
     )
 
 
-def _identifiers_now(sql: SqlDialect, spec: PlanSpec) -> dict[str, str]:
+def identifiers_now(sql: SqlDialect, spec: PlanSpec) -> dict[str, str]:
     """Of each column of suppression its canonical digest (s), the text of what only the worker can
     hash (x), and that row's country (y), over the model's columns.
     """
@@ -246,7 +246,7 @@ def internal_value(sql: SqlDialect, field: PlanField) -> str:
     return field.read_sql or sql.quote(field.column)
 
 
-def _key_fields(spec: PlanSpec) -> tuple[PlanField, ...]:
+def key_fields(spec: PlanSpec) -> tuple[PlanField, ...]:
     """The destination fields that carry the primary key."""
     keys = {k.name for k in spec.keys}
     return tuple(f for f in spec.fields if f.column in keys)
@@ -255,6 +255,12 @@ def _key_fields(spec: PlanSpec) -> tuple[PlanField, ...]:
 def _removed_query(
     sql: SqlDialect, spec: PlanSpec, names: Names, fields: Sequence[PlanField], span: str
 ) -> str:
+    columns = removed_columns(sql, spec, fields)
+    return f"SELECT q.batch, q.pos, {', '.join(columns)} FROM {names.of('drop')} q WHERE {span}"
+
+
+def removed_columns(sql: SqlDialect, spec: PlanSpec, fields: Sequence[PlanField]) -> list[str]:
+    """Fields that carry the primary key as f0, f1 …, over key columns of `q`."""
     positions = {k.name: i for i, k in enumerate(spec.keys)}
     columns = []
     for i, field in enumerate(fields):
@@ -264,7 +270,7 @@ def _removed_query(
         elif field.read_sql:
             key = field.read_sql.replace(sql.quote(field.column), key)
         columns.append(f"{key} AS f{i}")
-    return f"SELECT q.batch, q.pos, {', '.join(columns)} FROM {names.of('drop')} q WHERE {span}"
+    return columns
 
 
 def _batch(

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mayfly.adapters.stores.sql_alerts import SqlAlerts
 from mayfly.adapters.stores.sql_credentials import SqlCredentials
+from mayfly.adapters.stores.sql_erasures import SqlErasures
 from mayfly.adapters.stores.sql_notes import SqlNotes
 from mayfly.adapters.stores.sql_requests import SqlRequests
 from mayfly.adapters.stores.sql_work import SqlWork
@@ -47,7 +48,7 @@ _SQLITE_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.
 _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
-class SqlStore(SqlAlerts, SqlCredentials, SqlNotes, SqlRequests, SqlWork):
+class SqlStore(SqlAlerts, SqlCredentials, SqlErasures, SqlNotes, SqlRequests, SqlWork):
     """One workspace's acts.
 
     Args:

@@ -48,6 +48,7 @@ def table_spec(name: str) -> DestinationSpec:
         hosts=frozenset(),
         processor=None,
         erasure=Erasure.BY_KEY,
+        confirms_erasure=True,
         batch_marker=True,
     )
 

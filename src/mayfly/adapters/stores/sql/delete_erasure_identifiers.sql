@@ -1,0 +1,1 @@
+DELETE FROM erasure_identifiers WHERE request = :request

@@ -1,0 +1,1 @@
+SELECT digest FROM erasure_identifiers WHERE request = :request ORDER BY digest

@@ -1,0 +1,2 @@
+UPDATE erasures SET due_at = :due_at, extension = :extension, ended_at = :ended_at
+WHERE request = :request

@@ -1,0 +1,46 @@
+"""Places that no erasure reaches from here, and until when, or who, if anyone, must act there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from mayfly.domain.settings import Project
+
+# The longest that each engine keeps deleted rows, whatever is configured there.
+_TIME_TRAVEL_DAYS: Mapping[str, int] = {
+    "snowflake": 90 + 7,  # time travel, then fail-safe
+    "bigquery": 7 + 7,  # time travel, then fail-safe
+}
+
+
+def out_of_reach(project: Project, now: datetime, states: Sequence[str]) -> list[dict[str, Any]]:
+    """Each with what it is, where, who must act (None: nobody can, or need), and when it ends.
+
+    Args:
+        project: as it is configured.
+        now: counts from then.
+        states: names of states that no sync of the target works on.
+    """
+    found = []
+    for name, source in project.sources.items():
+        days = _TIME_TRAVEL_DAYS.get(source.type)
+        if days is not None:
+            found.append(_place("time_travel", name, None, now + timedelta(days=days)))
+        if source.state == "source":
+            found.append(_place("backups", name, "whoever keeps backups of the source", None))
+    found.append(_place("backups", "store", "whoever keeps backups of the store", None))
+    found += [
+        _place("state", name, "whoever runs its target or installation", None) for name in states
+    ]
+    return found
+
+
+def _place(what: str, where: str, who: str | None, ends: datetime | None) -> dict[str, Any]:
+    return {
+        "what": what,
+        "where": where,
+        "who_must_act": who,
+        "ends_at": ends.isoformat() if ends else None,
+    }
