@@ -35,6 +35,7 @@ from contract.key_fixtures import only_these_credentials
 from end_to_end.projects import SHOP, TO_LOG, approved, make_project
 from key_services.worlds import aws_kms, gcp_kms, vault
 from leak_watch import MARK, Told, watched
+from mayfly.adapters.engine.durable import DurableEngine
 from mayfly.adapters.free_text import PresidioFreeText
 from mayfly.adapters.http import HttpxClient
 from mayfly.adapters.keys.pkcs11 import Pkcs11Service
@@ -61,6 +62,7 @@ from mayfly.crypto.aead import new_key, seal, unseal
 from mayfly.domain.errors import EngineError, TransientError
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.model_sql import check_model_sql
+from mayfly.ports.engine import AskedRun
 from mayfly.ports.http import HttpReply
 from mayfly.privacy.detect import classify_table
 from mayfly.privacy.rules import worker_digest
@@ -90,6 +92,7 @@ EXTRAS = (
         "s3",
         "salesforce",
         "sandbox",
+        "serve",
         "sftp",
         "snowflake",
         "spark",
@@ -437,6 +440,23 @@ def _entry(ground: Ground) -> object:
     return Entry(
         type=EntryType.REFUSED, workspace="w", sync=f"{MARK}@example.com", run=""
     ).to_line()
+
+
+@case("the journal", "not_an_id", "dbos")
+def _journal(ground: Ground) -> object:
+    def act(run: str, sync: str) -> str:
+        raise ValueError(MARK)
+
+    engine = DurableEngine(
+        url="sqlite", folder=ground.folder, region="", executor="h/1/0", act=act, poll_seconds=0.1
+    )
+    engine.start()
+    try:
+        engine.enqueue(AskedRun(id="dev:a:1", sync="a"))
+        engine.enqueue(AskedRun(id="dev:a:2", sync=f"{MARK} {MARK}"))
+    finally:
+        engine.stop(wait_seconds=10)
+    return None
 
 
 @case("a schedule", "ValueError", "cronsim")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mayfly.adapters.processes import holder_name, is_alive
+from mayfly.adapters.processes import holder_name
 from mayfly.api.running import new_run_id, require_approved
 from mayfly.bootstrap import App, where_state_is
 from mayfly.domain.errors import UsageError
@@ -48,7 +48,7 @@ def as_delivered(app: App, sync: SyncSettings) -> KnownState:
             entry=app.entry(compiled, run),
             now_ms=app.clock.now_ms,
             holder=holder_name(),
-            alive=is_alive,
+            alive=app.alive,
             withheld_share_max=compiled.sync.withheld_threshold,
         )
     )

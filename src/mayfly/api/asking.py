@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mayfly.adapters.processes import actor_id, is_alive
+from mayfly.adapters.processes import actor_id
 from mayfly.bootstrap import App
 from mayfly.domain.settings import SyncSettings
 from mayfly.services.pausing import pause_syncs, resume_syncs
@@ -43,7 +43,7 @@ def cancel(app: App, run_id: str, actor: str | None) -> dict[str, Any]:
         run_id,
         actor=actor or actor_id(os.environ),
         now=app.clock.now(),
-        alive=is_alive,
+        alive=app.alive,
     )
     shown = {"run": run.run_id, "sync": run.sync, "target": run.target}
     return {"schema": "mayfly/cancel/1", "ok": True, **shown}

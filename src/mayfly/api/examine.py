@@ -30,12 +30,14 @@ from mayfly.services.compiled_sync import CompiledSync, first_refusal
 
 CLOCK_TOLERANCE_SECONDS = 60
 UNATTENDED = timedelta(hours=24)
+SILENT_MS = 120_000
 WARNINGS = (
     "not_enforced",
     "hashed_in_worker",
     "keys_not_hsm",
     "unanchored",
     "unattended",
+    "no_worker",
     "compiled_not_run",
     *ALERT_CODES,
     *BUCKET_CODES,
@@ -70,6 +72,7 @@ def examine(
     found += _syncs(app)
     found += _overdue(app)
     found += _unattended(app)
+    found += _scheduled(app)
     found += _anchors(app)
     found += alert_findings(app)
     found += bucket_findings(app.project)
@@ -108,6 +111,22 @@ def _unattended(app: App) -> list[Finding]:
             f"Working copies or sealed batches wait, and since {last:%Y-%m-%d %H:%M} UTC no "
             "command ran that would end them at their deadline.",
             "Let cron run `mayfly sweep` every hour.",
+        )
+    ]
+
+
+def _scheduled(app: App) -> list[Finding]:
+    """A schedule is kept by a worker: where none is, nothing runs."""
+    names = [s.name for s in app.project.syncs.values() if s.schedule is not None]
+    living = [w for w in app.store.workers() if not w.ended and w.age_ms < SILENT_MS]
+    if not names or living:
+        return []
+    return [
+        finding(
+            "no_worker",
+            f"Syncs have a schedule ({', '.join(names)}), and no worker has told of itself lately.",
+            "Start `mayfly serve --worker-only`, or `mayfly worker`; or run them by another "
+            "scheduler.",
         )
     ]
 

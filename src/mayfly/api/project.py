@@ -10,7 +10,6 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mayfly.adapters.processes import is_alive
 from mayfly.api import adopting, alerts, asking, erasing
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
@@ -24,7 +23,7 @@ from mayfly.api.waiting import Swept, away, held, pending, remains
 from mayfly.bootstrap import SPECS, App, source_spec
 from mayfly.domain.erasures import Extension, Regulation, RequestKind
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
-from mayfly.domain.runs import AnchorRecord, RunRecord
+from mayfly.domain.runs import AnchorRecord, Pause, RunRecord, Ticking
 from mayfly.domain.settings import SyncSettings
 from mayfly.ledger.checkpoint import parse_checkpoint
 from mayfly.ledger.entry import EntryType
@@ -44,6 +43,7 @@ from mayfly.services.left_behind import left_behind
 from mayfly.services.over_target import waiting_over_target
 from mayfly.services.report_erasure import beyond_cap, erasure_report
 from mayfly.services.report_retention import Period, over_anything, retention_report
+from mayfly.services.schedule_runs import is_interrupted
 from mayfly.services.states import KnownState
 from mayfly.services.transfers import transfers_to
 
@@ -360,7 +360,7 @@ class Project:
                 "sync": r.sync,
                 "target": r.target,
                 "mode": r.mode,
-                "status": _status(r),
+                "status": self._status(r),
                 "started_at": r.started_at.isoformat(),
                 "finished_at": r.finished_at.isoformat() if r.finished_at else None,
                 "rows": dict(r.counts or {}),
@@ -615,10 +615,15 @@ class Project:
             **found,
         }
 
+    def _status(self, run: RunRecord) -> str:
+        """As recorded; a run whose process ended without a word was interrupted."""
+        return "interrupted" if is_interrupted(run, self.app.alive) else run.status
+
     def status(self) -> dict[str, Any]:
         """Last run of each sync, and what waits, by class."""
         syncs, target, store = [], self.app.project.target, self.app.store
         waits, pauses = approvals.paused(store), {p.sync: p for p in store.pauses(target)}
+        ticks = {t.sync: t for t in store.ticks(target)}
         for name, sync in self.app.project.syncs.items():
             pause = pauses.get(sync.id)
             last = self.app.store.last_run(name, target)
@@ -626,8 +631,9 @@ class Project:
                 {
                     "sync": name,
                     "last_run": last.run_id if last else None,
-                    "status": _status(last) if last else None,
-                    "next_run": None,
+                    "status": self._status(last) if last else None,
+                    "next_run": _next_run(sync, ticks.get(sync.id), pause),
+                    "dropped": ticks[sync.id].dropped if sync.id in ticks else 0,
                     "paused": pause is not None or (sync.id, target) in waits,
                     "pause": {"actor": pause.actor, "since": pause.since.isoformat()}
                     if pause
@@ -658,7 +664,8 @@ def _matches(pattern: str, name: str, sync: SyncSettings) -> bool:
     return fnmatch.fnmatchcase(name, pattern)
 
 
-def _status(run: RunRecord) -> str:
-    """As recorded; a run whose process ended without a word was interrupted."""
-    ended = run.status == "running" and run.holder is not None and not is_alive(run.holder)
-    return "interrupted" if ended else run.status
+def _next_run(sync: SyncSettings, known: Ticking | None, pause: Pause | None) -> str | None:
+    """When a worker asks for one: no tick of a paused sync does."""
+    if sync.schedule is None or known is None or pause is not None:
+        return None
+    return (known.asked_at or known.again_at or known.next_at).isoformat()

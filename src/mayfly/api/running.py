@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from mayfly.adapters.processes import holder_name, is_alive
+from mayfly.adapters.processes import holder_name
 from mayfly.api.results import SyncRun
 from mayfly.api.watching import watch_of
 from mayfly.bootstrap import SPECS, App
@@ -333,7 +333,7 @@ def _advance(
                     entry=app.entry(compiled, run_id),
                     now_ms=app.clock.now_ms,
                     holder=holder_name(),
-                    alive=is_alive,
+                    alive=app.alive,
                     options=RunOptions(
                         dry=asked.dry_run,
                         accept_removals=asked.accept_removals,

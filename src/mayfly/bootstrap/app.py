@@ -85,6 +85,7 @@ from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
 from mayfly.services.limited import AccountGate
+from mayfly.services.living import alive_by_beats
 from mayfly.services.probe_source import probe_source
 from mayfly.services.run_log import RunLog
 from mayfly.services.settle_list import RecordedList
@@ -130,6 +131,7 @@ class App:
             region=self.project.workspace.region or "",
             now=self.clock.now,
         )
+        self.alive = alive_by_beats(self.store, is_alive)
         self.loaded = self.project
         self.connections = Connections(project=self.project, vault=vault, clock=self.clock)
 
@@ -300,7 +302,7 @@ class App:
             entry=self.workspace_entry,
             owner=self.installation_id,
             now_ms=self.clock.now_ms,
-            alive=is_alive,
+            alive=self.alive,
         )
 
     def uninstaller(self, name: str) -> Uninstaller:

@@ -89,6 +89,12 @@ def pause_text(sync: Mapping[str, Any]) -> str:
     return f"; paused since {pause['since'][:16]} by {pause['actor']}" if pause else ""
 
 
+def next_text(sync: Mapping[str, Any]) -> str:
+    """What `mayfly status` says of a sync that a worker runs."""
+    at = f"; next run {sync['next_run'][:16]} UTC" if sync["next_run"] else ""
+    return at + (f", {sync['dropped']} ticks dropped" if at and sync["dropped"] else "")
+
+
 def _paused_line(sync: Mapping[str, Any]) -> str:
     was = "" if sync["changed"] else " already"
     return f"{sync['sync']}: paused{was} since {sync['since'][:16]} by {sync['actor']}"

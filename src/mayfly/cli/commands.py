@@ -12,7 +12,7 @@ import typer
 
 from mayfly.cli.alerts import alerts_app
 from mayfly.cli.approve import approve
-from mayfly.cli.asking import add_asking, pause_text
+from mayfly.cli.asking import add_asking, next_text, pause_text
 from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
@@ -33,6 +33,7 @@ from mayfly.cli.options import (
 from mayfly.cli.options import print_result as _print
 from mayfly.cli.report import prove, report_app
 from mayfly.cli.scaffold.new import new_app
+from mayfly.cli.serve import serve, worker
 from mayfly.cli.state import state_app
 from mayfly.cli.suppress import suppress_app
 from mayfly.cli.uninstall import uninstall
@@ -325,7 +326,9 @@ def status(
     loaded = load(project, target=target)
     document = loaded.status()
     lines = [
-        f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip() + pause_text(s)
+        f"{s['sync']}: {s['status'] or 'never run'}  {s['last_run'] or ''}".rstrip()
+        + next_text(s)
+        + pause_text(s)
         for s in document["syncs"]
     ]
     lines += [*away_lines(document["away"]), *pending_lines(document["pending"])]
@@ -405,6 +408,8 @@ app.command()(purge)
 app.command()(uninstall)
 app.command()(upgrade)
 add_asking(app)
+app.command()(serve)
+app.command()(worker)
 app.command()(prove)
 for command_name, command in WITHOUT_PROJECT.items():
     app.command(command_name)(command)

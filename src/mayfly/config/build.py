@@ -303,7 +303,6 @@ def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
         for n, x in parsed.sources.items()
         if not isinstance(getattr(x, "classify", None), str | ClassifyFile | None)
     ]
-    paths += [("syncs", n, "schedule") for n, x in parsed.syncs.items() if x.schedule]
     for path in paths:
         spot = merged.spots.key(*path)
         yield s.Problem(
@@ -312,8 +311,5 @@ def _warnings(merged: Merged, parsed: Parsed) -> Iterator[s.Problem]:
             column=spot.column,
             code="not_enforced",
             message=f"{'.'.join(path)} is accepted, but this release does not act on it",
-            hint=_HINTS.get(path[-1], "Do not rely on it yet."),
+            hint="Do not rely on it yet.",
         )
-
-
-_HINTS = {"schedule": "Start `mayfly run` from your own scheduler."}

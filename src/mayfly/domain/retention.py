@@ -497,6 +497,12 @@ _FILES = (
         _WITH_WORKSPACE,
     ),
     _file(".mayfly/ledger/lock", RetentionClass.METADATA, "nothing", _WITH_WORKSPACE),
+    _file(
+        ".mayfly/journal.sqlite*",
+        RetentionClass.METADATA,
+        "ids of runs that were asked for, and of who does them",
+        "the end of the run; it may be deleted at any time",
+    ),
     _file(".mayfly/keys.lock", RetentionClass.METADATA, "nothing", _WITH_WORKSPACE),
     _file(
         ".mayfly/ledger/.*.new",

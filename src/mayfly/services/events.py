@@ -138,6 +138,48 @@ class AlertFailed:
     code: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerStarted:
+    """A process does scheduled runs from now on; `region` is empty where it says none."""
+
+    executor: str
+    region: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStopped:
+    """It ended as it was asked to, or by what `code` says."""
+
+    executor: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerGivenUp:
+    """Another worker was silent for so long that what it had begun is others' now."""
+
+    executor: str
+    silent_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickDropped:
+    """A scheduled run was due while one went on; `dropped` counts all of its sync, ever."""
+
+    sync: str
+    target: str
+    dropped: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunGivenUp:
+    """So many workers ended over an asked run that it waits for the next tick."""
+
+    sync: str
+    target: str
+    attempts: int
+
+
 Event = (
     RunStarted
     | RunEnded
@@ -149,6 +191,11 @@ Event = (
     | WithdrawalsLate
     | OverTarget
     | AlertFailed
+    | WorkerStarted
+    | WorkerStopped
+    | WorkerGivenUp
+    | TickDropped
+    | RunGivenUp
 )
 Tell = Callable[[Event], None]
 NAMES: dict[type[Event], str] = {
@@ -162,6 +209,11 @@ NAMES: dict[type[Event], str] = {
     WithdrawalsLate: "withdrawals_late",
     OverTarget: "over_target",
     AlertFailed: "alert_failed",
+    WorkerStarted: "worker_started",
+    WorkerStopped: "worker_stopped",
+    WorkerGivenUp: "worker_given_up",
+    TickDropped: "tick_dropped",
+    RunGivenUp: "run_given_up",
 }
 """The events there are, by the name they are told under."""
 

@@ -9,7 +9,7 @@ from mayfly.domain.runs import Ticking
 from mayfly.services.circuit import probe_seconds
 from mayfly.services.schedules import parse_schedule
 
-ATTEMPTS_MAX = 5
+ATTEMPTS_MAX = 10
 """So many workers may die over one asked run; it is not given to another then."""
 
 
@@ -82,6 +82,11 @@ def _gone_on(known: Ticking, seen: Seen, now: datetime) -> Ticking:
 def begun(known: Ticking) -> Ticking:
     """An asked run was given to a worker once more."""
     return replace(known, attempts=known.attempts + 1)
+
+
+def put_back(known: Ticking) -> Ticking:
+    """A worker that was asked to stop leaves the run to another: that is no attempt."""
+    return replace(known, attempts=max(known.attempts - 1, 0))
 
 
 def ended(known: Ticking) -> Ticking:

@@ -30,6 +30,7 @@ OTHERS = {
     "paths": "files, folders, or tables of a source",
     "marker": "a text that was planted to be found",
     "wait": "a duration",
+    "region": "a region of the machine",
 }
 PLAIN = (bool, int, datetime, Path, list[Path])
 SECRET = re.compile(r"token|secret|password|dsn|pin|credential|email|phone|identifier")

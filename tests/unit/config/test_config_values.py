@@ -169,7 +169,6 @@ def test_what_is_not_enforced_is_listed(tmp_path: Path) -> None:
     found = [(w.line, w.column, w.code, w.message.split(" ")[0]) for w in project.warnings]
     assert found == [
         (7, 43, "not_enforced", "sources.shop.classify"),
-        (34, 5, "not_enforced", "syncs.vip_to_meta.schedule"),
     ]
 
 
