@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mayfly.adapters.processes import holder_name, is_alive
+from mayfly.adapters.processes import holder_name
 from mayfly.bootstrap import SPECS, App, subjects_of, where_state_is
 from mayfly.domain.erasures import (
     ErasureRequest,
@@ -224,7 +224,7 @@ def _eraser(app: App, sync: SyncSettings, request: str) -> Eraser | None:
         destination=partial(app.destination, compiled),
         sleep=app.sleep,
         holder=holder_name(),
-        alive=is_alive,
+        alive=app.alive,
         now_ms=app.clock.now_ms,
         now=app.clock.now,
     )
