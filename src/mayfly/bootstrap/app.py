@@ -89,6 +89,7 @@ from mayfly.services.living import alive_by_beats
 from mayfly.services.probe_source import probe_source
 from mayfly.services.run_log import RunLog
 from mayfly.services.settle_list import RecordedList
+from mayfly.services.shared_keys import shared_key
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
@@ -379,12 +380,8 @@ class App:
         """What needs a key."""
         scope = compiled.sync.destination
 
-        def pseudonym_key() -> bytes:
-            self.keyring.ensure("pseudonym", scope)
-            return self.keyring.key("pseudonym", scope)
-
         return SyncWorker(
-            pseudonym_key=pseudonym_key,
+            pseudonym_key=lambda: shared_key(self.keyring, self.store, "pseudonym", scope),
             suppression_key=lambda: self.keyring.key("suppression"),
             suppressed_entries=self.store.suppression_digests(),
             rules=compiled.rules,

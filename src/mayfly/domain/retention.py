@@ -235,6 +235,13 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="the first use of a key",
+        ends="deletion of the workspace",
+        key_marks="purposes and destinations of keys, and a mark that tells one key from another",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="mayfly erase",
         ends="deletion of the workspace",
         erasures="ids, kinds and time limits of requests for a person, and when they ended",

@@ -185,6 +185,12 @@ class Store(Protocol):
     def note_people(self, digest: str) -> None:
         """Hold approvals to another list from now on."""
 
+    def key_mark(self, purpose: str, scope: str) -> str | None:
+        """The mark of the key that the workspace has for a purpose and scope; None before any."""
+
+    def note_key_mark(self, purpose: str, scope: str, mark: str) -> str:
+        """Note the mark of a key, where none is; the one that stands then."""
+
     def outages(self) -> Sequence[Outage]:
         """Destinations that were away when they were last asked."""
 

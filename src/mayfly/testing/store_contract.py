@@ -204,6 +204,8 @@ _CALLS: dict[str, Callable[[Store], object]] = {
     "erasure_digests": lambda s: s.erasure_digests("e1"),
     "erasure_steps": lambda s: s.erasure_steps("e1"),
     "note_erasure_step": lambda s: s.note_erasure_step("e1", erasure_step("a")),
+    "key_mark": lambda s: s.key_mark("pseudonym", "crm"),
+    "note_key_mark": lambda s: s.note_key_mark("pseudonym", "crm", "m1"),
     "run": lambda s: s.run("r1"),
     "cancel": lambda s: s.cancel("r1", actor="alice", now=NOW),
     "signals": lambda s: s.signals("r1", "a", "dev"),
@@ -490,6 +492,15 @@ class StoreContract:
         assert list(world.open().erasures()) == [ended, erasure("e2")]
         assert list(world.open().erasure_digests("e1")) == []
         assert list(world.open().erasure_digests("e2")) == [b"c" * 32]
+
+    def test_the_mark_of_a_key_is_the_first(self, world: StoreWorld) -> None:
+        """Of each purpose and scope: who notes another is told of the one that stands."""
+        store = world.made()
+        assert store.key_mark("pseudonym", "crm") is None
+        assert store.note_key_mark("pseudonym", "crm", "m1") == "m1"
+        assert world.open().note_key_mark("pseudonym", "crm", "m2") == "m1"
+        assert world.open().note_key_mark("pseudonym", "ads", "m2") == "m2"
+        assert store.key_mark("pseudonym", "crm") == "m1"
 
     def test_a_pause_is_the_first_until_it_ends(self, world: StoreWorld) -> None:
         """Of each sync and target; who pauses again, or ends what nobody began, changes nothing."""

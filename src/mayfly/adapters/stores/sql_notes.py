@@ -171,6 +171,16 @@ class SqlNotes:
         """See `Store.note_people`."""
         self._execute("upsert_people", {"digest": digest})
 
+    def key_mark(self, purpose: str, scope: str) -> str | None:
+        """See `Store.key_mark`."""
+        rows = self._rows("select_key_mark", {"purpose": purpose, "scope": scope})
+        return str(rows[0]["mark"]) if rows else None
+
+    def note_key_mark(self, purpose: str, scope: str, mark: str) -> str:
+        """See `Store.note_key_mark`."""
+        self._execute("insert_key_mark", {"purpose": purpose, "scope": scope, "mark": mark})
+        return self.key_mark(purpose, scope) or mark
+
 
 def _or_none(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

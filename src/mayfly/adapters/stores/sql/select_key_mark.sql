@@ -1,0 +1,1 @@
+SELECT mark FROM key_marks WHERE purpose = :purpose AND scope = :scope
