@@ -16,6 +16,7 @@ from mayfly.cli.commands import app
 from mayfly.cli.entry import main
 from mayfly.domain.settings import DestinationSettings, Project, SyncSettings
 from mayfly.ports.destination import Destination, DestinationContext
+from mayfly.services.limited import AccountGate
 from mayfly.testing.fake_destination import FakeDestination, FakeWorld
 
 FILES = SHOP + TO_LOG
@@ -39,6 +40,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_outage: str) -> Fake
         settings: DestinationSettings,
         context: DestinationContext,
         sync: SyncSettings,
+        gate: AccountGate | None,
     ) -> Destination:
         return FakeDestination(world, context)
 

@@ -15,6 +15,7 @@ from mayfly.domain.settings import DestinationSettings, SyncSettings
 from mayfly.domain.settings import Project as Settings
 from mayfly.ports.destination import Destination, DestinationContext, Done, JobRef, Pending
 from mayfly.privacy.gate import ProtectedBatch
+from mayfly.services.limited import AccountGate
 from mayfly.testing.fake_destination import FakeDestination, FakeWorld
 
 ROWS = 3_000
@@ -63,6 +64,7 @@ def project(
         settings: DestinationSettings,
         context: DestinationContext,
         sync: SyncSettings,
+        gate: AccountGate | None,
     ) -> Destination:
         made = Watched(world, context, asynchronous=True, batch_marker=True)
         made.held, made.others = held, others
@@ -110,6 +112,7 @@ def test_rows_that_a_job_was_not_given_have_their_outcome(
         settings: DestinationSettings,
         context: DestinationContext,
         sync: SyncSettings,
+        gate: AccountGate | None,
     ) -> Destination:
         return FakeDestination(world, context, asynchronous=True, batch_marker=True)
 

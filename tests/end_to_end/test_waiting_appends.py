@@ -152,7 +152,9 @@ def test_who_was_left_out_of_an_attempt_goes_with_the_next_plan_only(
     """Consent was withdrawn at the first one, and given again before the second."""
     world = FakeWorld()
 
-    def make(_project: Any, _settings: Any, context: Any, _sync: Any) -> FakeDestination:
+    def make(
+        _project: Any, _settings: Any, context: Any, _sync: Any, _gate: Any
+    ) -> FakeDestination:
         return FakeDestination(world, context, batch_marker=True)
 
     monkeypatch.setattr(wiring, "make_destination", make)
@@ -198,7 +200,9 @@ def no_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorld:
     """A destination that cannot tell what it has, and whose first answer got lost."""
     world = FakeWorld()
 
-    def make(_project: Any, _settings: Any, context: Any, _sync: Any) -> FakeDestination:
+    def make(
+        _project: Any, _settings: Any, context: Any, _sync: Any, _gate: Any
+    ) -> FakeDestination:
         return FakeDestination(world, context)
 
     monkeypatch.setattr(wiring, "make_destination", make)

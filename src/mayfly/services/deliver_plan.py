@@ -205,7 +205,8 @@ class _Lanes:
         """Whether that batch, and what comes after it, is not sent."""
         if self._run.stop.is_set() or self._tally.stopped is not None:
             return True
-        stop = await call(self._run.look)
+        look = self._run.look
+        stop = await call(look) if look is not None else None
         if stop is None or (info.urgent and not stop.withdrawals):
             return False
         self._tally.stopped = stop.reason

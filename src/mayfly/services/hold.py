@@ -217,7 +217,7 @@ async def _require_no_stop(run: Run) -> None:
     """Nothing that waits goes by what is stricter now; who cancels a run lets it drain, for what
     is sealed has a deadline.
     """
-    stop = await call(run.look)
+    stop = await call(run.look) if run.look is not None else None
     if stop is not None and stop.reason is not None:
         raise stop.reason
 

@@ -19,7 +19,7 @@ from mayfly.privacy.gate.gate import GatePolicy
 from mayfly.services.check_plan import GUARD_ROWS
 from mayfly.services.circuit import Circuit
 from mayfly.services.deliver import Sender, Sleep
-from mayfly.services.stopping import Look, never
+from mayfly.services.stopping import Look
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Run:
         holding: where batches may wait sealed; None where they may not.
         circuit: what is known of the destination from earlier runs.
         elsewhere: runs whose plans are open in any state; None where not every source tells.
-        look: for what ends the run, before each batch.
+        look: for what ends the run, before each batch; None where nobody does.
         guard_rows: fewer rows taken back or sent again are never a mass change.
         recheck_after_ms: consent that was read so long ago is read again before it is acted on.
         rows: see `Sender`.
@@ -106,7 +106,7 @@ class Run:
     holding: Holding | None = None
     circuit: Circuit = field(default_factory=Circuit)
     elsewhere: Callable[[], Collection[str] | None] = tuple
-    look: Look = never
+    look: Look | None = None
     rows: Callable[[int], Awaitable[None]] | None = None
 
 

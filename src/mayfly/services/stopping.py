@@ -40,11 +40,6 @@ Look = Callable[[], Stop | None]
 """Called before each batch, perhaps on several threads at once."""
 
 
-def never() -> Stop | None:
-    """Nothing ends the run."""
-    return None
-
-
 def stricter_error(what: str) -> PolicyError:
     """What a run ends with; `what` says in names alone what has become stricter."""
     return PolicyError(

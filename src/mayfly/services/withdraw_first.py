@@ -54,7 +54,7 @@ async def withdraw_first(run: Run, tally: RunTally, left_open: OpenPlan) -> None
 
 async def _take_out(run: Run, tally: RunTally, batch: Batch, of_run: str, past: int) -> None:
     read_ms = run.now_ms()
-    stop = await call(run.look)
+    stop = await call(run.look) if run.look is not None else None
     if stop is not None and stop.withdrawals:
         if stop.reason is not None:
             raise stop.reason

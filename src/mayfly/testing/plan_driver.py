@@ -26,7 +26,7 @@ from mayfly.services.advance_run import advance
 from mayfly.services.check_plan import GUARD_ROWS
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
-from mayfly.services.stopping import Look, never
+from mayfly.services.stopping import Look
 from mayfly.testing.plan_ports import (
     WatchedDestination,
     WatchedLedger,
@@ -84,7 +84,7 @@ class Attempt:
     concurrency: int = 1
     holds: bool = False
     refusal: PolicyError | None = None
-    look: Look = never
+    look: Look | None = None
     dead: bool = False
     holding: bool = False
     in_flight: set[int] = field(default_factory=set)
