@@ -87,8 +87,7 @@ def sent_again(sendings: Sequence[Sending], *, lanes: int) -> tuple[int, int]:
     """How many people were sent again after an answer, and how many of those without excuse.
 
     An answer that the process had no time to keep is one: at its end each lane had one at most, of
-    those that came last. Another is who withdrew: they are taken out before what waits goes, and by
-    the plan after it once more.
+    those that came last.
     """
     answered = [s for s in sendings if s.answered]
     seen: dict[tuple[str, str], int] = {}
@@ -101,10 +100,7 @@ def sent_again(sendings: Sequence[Sending], *, lanes: int) -> tuple[int, int]:
                 continue
             again += 1
             later = sum(s.turn == answered[before].turn for s in answered[before + 1 :])
-            first = answered[before]
-            if person[0] == "DELETE" and sending.turn == first.turn and first is not sending:
-                continue
-            unexcused += sending.turn == first.turn or later >= lanes
+            unexcused += sending.turn == answered[before].turn or later >= lanes
     return again, unexcused
 
 

@@ -66,7 +66,7 @@ def test_they_are_taken_out_before_it_goes(warehouse: MakeWarehouse, mode: SyncM
         assert world.destination.requests[0][0] is Operation.REMOVE
         assert (there(world, 1), there(world, 2), waiting(world)) == (False, True, 0)
         assert run.tally is not None
-        assert run.tally.taken_first == (2 if mode is SyncMode.AUDIENCE else 1)
+        assert run.tally.removed == (2 if mode is SyncMode.AUDIENCE else 1)
         settled(world)
 
 

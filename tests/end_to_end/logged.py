@@ -88,8 +88,7 @@ class Told:
     Args:
         keys: all of the workspace.
         outside: how many values outside the repertoire its plans counted. Each is read for the
-            plan that only shows, and for the run after it; and once more before what waits goes,
-            by the look for who withdrew.
+            plan that only shows, and for the run after it.
     """
 
     keys: Sequence[bytes]
@@ -123,7 +122,7 @@ def play(root: Path, source: str, sandbox: SandboxServer, change: Callable[[], N
     second = _outside(project)
     [changed] = project.run().to_dict()["syncs"]
     assert (changed["status"], changed["rows"]["delivered"]) == ("succeeded", 1)
-    return Told(_keys(project.app.keyring), (first + second) * 2 + first)
+    return Told(_keys(project.app.keyring), (first + second) * 2)
 
 
 def _outside(project: Project) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
-from mayfly.planning.columns import canonical_columns, key_list, same_key
+from mayfly.planning.columns import canonical_columns, key_list, key_names, same_key
 from mayfly.planning.names import WORKING_COPIES, Names
 from mayfly.planning.numbering import OUT, differs, identifiers, same_pair, still_held
 from mayfly.planning.spec import PlanSpec, RowClass
@@ -260,6 +260,35 @@ def doubted_removals(spec: PlanSpec, sql: SqlDialect, names: Names, drop: str) -
         sql.update_matched(pairs, {"perhaps": "TRUE"}, [taken]),
         sql.update_matched(state, {"redo": "TRUE"}, [(f"{pairs} p", same)]),
     ]
+
+
+def settled_removals(spec: PlanSpec, sql: SqlDialect, names: Names, taken: str) -> list[str]:
+    """Statements that note what such removals have taken out: nothing takes it out again. Who held
+    it is not as it was delivered any more, and is sent anew if it is ever wanted.
+
+    Args:
+        spec: of the state.
+        sql: its dialect.
+        names: of its tables.
+        taken: FROM item of the removals, still without its alias.
+    """
+    state, pairs, absent = names.of("state"), names.of("pairs"), {"present": "FALSE"}
+    if not spec.by_identifier:
+        return [sql.update_matched(state, absent, [(f"{taken} d", same_key(spec, TARGET, "d"))])]
+    keys = ", ".join(f"p.{k} AS {k}" for k in key_names(spec))
+    same = "k.field = p.field AND k.digest = p.digest"
+    held = f"(SELECT {keys} FROM {pairs} p JOIN {taken} k ON {same}) h"
+    return [
+        sql.update_matched(state, absent, [(held, same_key(spec, "h", TARGET))]),
+        sql.delete_matched(pairs, [_identified_by(f"SELECT field, digest FROM {taken} t")]),
+    ]
+
+
+def delivered_total(sql: SqlDialect, names: Names) -> str:
+    """How much of a state a removal could take out: present rows, and delivered pairs."""
+    rows = f"(SELECT count(*) FROM {names.of('state')} WHERE present)"
+    total = f"{rows} + (SELECT count(*) FROM {names.of('pairs')})"
+    return f"SELECT {sql.cast(total, sql.bigint)} AS n"
 
 
 def _identified_by(query: str) -> tuple[str, str]:

@@ -89,6 +89,11 @@ class PlanStore(Protocol):
             inspect: sees every batch.
         """
 
+    def taken_out(self, spec: PlanSpec, batch: int) -> None:
+        """A batch of the last `withdrawals` of this store was taken out, whole: nothing takes that
+        out again.
+        """
+
     def read(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
     ) -> list[Batch]:

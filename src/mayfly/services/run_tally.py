@@ -17,8 +17,7 @@ class RunTally:
     """Counts of one run as it goes; `to_dict` is what `mayfly run` prints.
 
     `open_run` is the run whose plan is open in the plan store, this one or an earlier; `stopped`
-    why it sent no further batch, where that was not asked for. `taken_first` are removals before
-    anything went that an earlier run had sealed; they are taken out and counted again.
+    why it sent no further batch, where that was not asked for.
     """
 
     started_ms: int = 0
@@ -30,7 +29,6 @@ class RunTally:
     unconfirmed: int = 0
     rejected: int = 0
     removed: int = 0
-    taken_first: int = 0
     deferred: int = 0
     withheld_guard: int = 0
     clear_values: int = 0
@@ -64,8 +62,8 @@ class RunTally:
 
     def waits(self, plan: OpenPlan) -> None:
         """Take what an earlier run's plan has not delivered: this one has not come to it."""
-        if not self.rows_planned:
-            self.rows_planned = sum(b.rows for b in plan.batches if not b.acknowledged)
+        if self.rows_planned == self.rows_done:
+            self.rows_planned += sum(b.rows for b in plan.batches if not b.acknowledged)
 
     def acknowledged(self, info: BatchInfo, outcomes: Outcomes, *, seconds: float) -> None:
         """Take the outcomes of one batch; `seconds` is how long its rows were held here."""

@@ -1,7 +1,8 @@
 """Who withdrew is taken out before anything goes that an earlier run has sealed.
 
-The plan that run left open stays as it is until all of it went, so what is taken out here is marked
-as perhaps there: the next plan takes it out once more, or sends it anew to who agreed again.
+The plan that run left open stays as it is until all of it went. What is taken out here is marked as
+perhaps there, and as gone once the answer came: after a crash in between the next plan takes it out
+once more, or sends it anew to who agreed again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import partial
 from mayfly.domain.batch import Batch
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.ledger.entry import EntryType
-from mayfly.planning.spec import OpenPlan
+from mayfly.planning.spec import BatchInfo, OpenPlan
 from mayfly.ports.destination import Submitted
 from mayfly.privacy.gate import ProtectedBatch
 from mayfly.privacy.gate.gate import pass_gate
@@ -40,19 +41,22 @@ async def withdraw_first(run: Run, tally: RunTally, left_open: OpenPlan) -> None
     # What is sent here has a name of its own: the plan of this run numbers its batches anew.
     spec = replace(at_present(run), only_withdrawals=True, run=f"{run.spec.run}.first")
     batches: list[Batch] = []
-    await call(
+    plan = await call(
         run.store.withdrawals,
         spec,
         run.worker,
         check=partial(check_plan, spec=spec, accept_removals=0),
         inspect=batches.append,
     )
+    tally.withdrawn = dict(plan.withdrawn)
     past = 1 + max((b.number for b in left_open.batches), default=-1)
-    while batches:
-        await _take_out(run, tally, batches.pop(0), left_open.run, past)
+    for info in plan.batches:
+        await _take_out(run, tally, info, batches.pop(0), left_open.run, past)
 
 
-async def _take_out(run: Run, tally: RunTally, batch: Batch, of_run: str, past: int) -> None:
+async def _take_out(
+    run: Run, tally: RunTally, info: BatchInfo, batch: Batch, of_run: str, past: int
+) -> None:
     read_ms = run.now_ms()
     stop = await call(run.look) if run.look is not None else None
     if stop is not None and stop.withdrawals:
@@ -66,13 +70,18 @@ async def _take_out(run: Run, tally: RunTally, batch: Batch, of_run: str, past: 
     await call(run.store.keep, 0.0)
     outcomes = await _answer(run, gated.batch)
     taken = outcomes.count(OutcomeCode.ACCEPTED) + outcomes.count(OutcomeCode.UNCONFIRMED)
-    tally.taken_first += taken
+    age_ms = run.now_ms() - read_ms
+    if taken == info.rows:
+        await call(run.store.taken_out, run.spec, info.number)
+        tally.rows_planned += info.rows
+        tally.acknowledged(info, outcomes, seconds=age_ms / 1000)
+        tally.taken_out(info, outcomes, now_ms=run.now_ms())
     entry = run.entry(
         EntryType.DELIVERED,
         run=of_run,
         rows=taken,
         batch=past + batch.head.number,
-        age_ms=run.now_ms() - read_ms,
+        age_ms=age_ms,
         operation=batch.head.operation.value,
     )
     await call(run.ledger.append, [entry])

@@ -118,6 +118,10 @@ class WatchedStore:
         self._attempt.step("after withdrawals")
         return plan
 
+    def taken_out(self, spec: PlanSpec, batch: int) -> None:
+        """See `PlanStore.taken_out`."""
+        self._written(self._store.taken_out, spec, batch)
+
     def _check_unchanged(self, spec: PlanSpec, worker: PlanWorker, counts: PlanCounts) -> None:
         """A refused plan leaves nothing behind: whoever plans next finds the same."""
         store = self._attempt.world.store(spec.identity)

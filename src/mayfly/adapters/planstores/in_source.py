@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mayfly.adapters.planstores import journal, tables
 from mayfly.adapters.planstores.closing_plan import close_open_plan, drop_copies, left_copies
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import allowed_positions, inspect_batches, read_batches
+from mayfly.adapters.planstores.recognition import key_texts, keys_of_texts
 from mayfly.adapters.planstores.registry import (
     StateLine,
     number,
@@ -25,7 +27,12 @@ from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch
 from mayfly.domain.errors import IntegrityError
 from mayfly.domain.outcomes import Outcomes
-from mayfly.planning.closing import ClosingSql, doubted_removals
+from mayfly.planning.closing import (
+    ClosingSql,
+    delivered_total,
+    doubted_removals,
+    settled_removals,
+)
 from mayfly.planning.names import STATE_TABLES, Names
 from mayfly.planning.scan import ScanFlags
 from mayfly.planning.spec import (
@@ -33,6 +40,7 @@ from mayfly.planning.spec import (
     CloseReport,
     OpenPlan,
     Plan,
+    PlanCounts,
     PlanSpec,
     PlanWorker,
     StateIdentity,
@@ -43,6 +51,8 @@ from mayfly.ports.source import Source, SqlSession
 _ALL = frozenset(STATE_TABLES)
 # What is remembered of an object that is gone; which rows were rejected holds for the next one.
 _FORGOTTEN = ("state", "pairs")
+TAKEN = "mf_taken"
+"""Loaded removals that were sent beside an open plan."""
 
 
 class SourcePlanStore:
@@ -73,6 +83,7 @@ class SourcePlanStore:
         self._names = Names(sql=sql, schema=schema, sid=identity.sid)
         self._line = StateLine(sql, self._names, owner)
         self._fence: int | None = None
+        self._taken: pa.Table | None = None
         self._writing = threading.RLock()
 
     # -- counting -------------------------------------------------------------------------------
@@ -255,6 +266,8 @@ class SourcePlanStore:
         """See `PlanStore.withdrawals`: planned in temporary tables."""
 
         def take(session: SqlSession, flags: ScanFlags) -> Plan:
+            if not number(session, delivered_total(self._sql, self._names)):
+                return Plan(counts=PlanCounts())
             names = replace(self._names, temporary=True)
             place = PlanPlace(session=session, sql=self._sql, spec=spec, names=names)
             plan = PlanMaker(place, flags).make(worker)
@@ -263,9 +276,31 @@ class SourcePlanStore:
             if plan.batches:
                 for statement in doubted_removals(spec, self._sql, names, names.of("drop")):
                     session.execute(statement)
+                what = ["field", "digest"] if spec.by_identifier else key_texts(spec, self._sql)
+                drop = names.of("drop")
+                self._taken = session.table(f"SELECT batch, {', '.join(what)} FROM {drop}")
             return plan
 
         return self.beside(spec, take)
+
+    def taken_out(self, spec: PlanSpec, batch: int) -> None:
+        """See `PlanStore.taken_out`."""
+        rows = f"(SELECT {keys_of_texts(spec, self._sql)} FROM {TAKEN})"
+        self.settle_removals(
+            spec, of_batch(self._taken, batch), TAKEN if spec.by_identifier else rows
+        )
+
+    def settle_removals(self, spec: PlanSpec, rows: pa.Table, taken: str) -> None:
+        """Note that rows, which are loaded as `TAKEN`, were taken out.
+
+        Args:
+            spec: of the state.
+            rows: `field` and `digest`, or the primary key.
+            taken: FROM item of them, as the state has them.
+        """
+        with self._fenced(taken=rows) as (session, _):
+            for statement in settled_removals(spec, self._sql, self._names, taken):
+                session.execute(statement)
 
     def beside(self, spec: PlanSpec, make: Callable[[SqlSession, ScanFlags], Plan]) -> Plan:
         """What `make` does beside the open plan, in one transaction of the holder."""
@@ -397,6 +432,7 @@ class SourcePlanStore:
         makes_tables: bool = False,
         batch: int = 0,
         codes: Outcomes | None = None,
+        taken: pa.Table | None = None,
         idle_ms: int = 0,
     ) -> Iterator[tuple[SqlSession, Mapping[str, Any]]]:
         """One transaction of the lease's holder, with the state's line; renews the lease, which
@@ -408,6 +444,7 @@ class SourcePlanStore:
             makes_tables: inside; then it is no transaction where an engine has none that undo it.
             batch: of `codes`.
             codes: loaded before it begins, for `journal.insert_codes`.
+            taken: loaded before it begins, as `TAKEN`.
             idle_ms: for which nothing will be written.
         """
         if self._fence is None:
@@ -416,6 +453,8 @@ class SourcePlanStore:
         with self._writing, self._source.session(write=True) as session:
             if codes is not None:
                 journal.load_codes(session, batch, codes)
+            if taken is not None:
+                session.load(TAKEN, taken)
             self._line.renew(session, self._fence, self._clock_ms, begins=is_whole, idle_ms=idle_ms)
             yield session, self._require_fence(session)
             if is_whole:
@@ -441,6 +480,14 @@ class SourcePlanStore:
             rejected=rejected > 0,
             suppression_changed=row["suppression"] != spec.suppression_version,
         )
+
+
+def of_batch(taken: pa.Table | None, batch: int) -> pa.Table:
+    """What a batch of removals takes out, by whatever names it."""
+    if taken is None:
+        raise IntegrityError("no_removals", "No removal was planned beside the open plan.")
+    numbers = taken.column("batch").cast(pa.int64())
+    return taken.filter(pc.equal(numbers, batch)).drop_columns(["batch"])
 
 
 def _speaks_of_another(known: str | None, object_id: str | None) -> bool:

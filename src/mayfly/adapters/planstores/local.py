@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.adapters.planstores.in_source import TAKEN, SourcePlanStore, of_batch
 from mayfly.adapters.planstores.local_copy import LocalCopy
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.local_doubt import doubt_removals
@@ -40,6 +40,7 @@ from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch, Operation, SyncMode
 from mayfly.domain.errors import PolicyError
 from mayfly.domain.outcomes import Outcomes
+from mayfly.planning.closing import delivered_total
 from mayfly.planning.names import STATE_TABLES, Names
 from mayfly.planning.scan import ScanFlags
 from mayfly.planning.spec import (
@@ -48,6 +49,7 @@ from mayfly.planning.spec import (
     KeyColumn,
     OpenPlan,
     Plan,
+    PlanCounts,
     PlanSpec,
     PlanWorker,
     StateIdentity,
@@ -140,6 +142,7 @@ class LocalPlanStore:
             self._database, DuckdbDialect(), identity, owner=owner, clock_ms=clock_ms
         )
         self._rows = SealedRows(databases.rows(identity.sid), identity.sid)
+        self._taken: pa.Table | None = None
         self._key = key
         self._holds = holds
 
@@ -248,16 +251,22 @@ class LocalPlanStore:
 
         def take(local: SqlSession, flags: ScanFlags) -> Plan:
             state = LocalState(session=local, names=self._names)
+            if not state.number(delivered_total(DuckdbDialect(), self._names)):
+                return Plan(counts=PlanCounts())
             with self._source.session(write=False) as session:
                 place, digests = self._place(session, spec), self._digests()
                 recognition = Recognition(place, digests, state)
                 plan = _planned(place, worker, flags, recognition, state)
                 check(plan)
                 inspect_batches(place, plan, worker, inspect)
-                doubt_removals(place, digests, state, local_spec(spec), plan)
+                self._taken = doubt_removals(place, digests, state, local_spec(spec), plan)
                 return plan
 
         return self._inner.beside(local_spec(spec), take)
+
+    def taken_out(self, spec: PlanSpec, batch: int) -> None:
+        """See `PlanStore.taken_out`."""
+        self._inner.settle_removals(local_spec(spec), of_batch(self._taken, batch), TAKEN)
 
     def read(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
