@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date
+from typing import get_args
 
 from mayfly.domain.places import DEFAULT_GEOGRAPHY, REGIONS
 from mayfly.domain.settings import DestinationSettings, Workspace
-from mayfly.domain.transfers import Transfer, transfers, why_not
+from mayfly.domain.transfers import Mechanism, Transfer, transfers, why_not
 from mayfly.ports.destination import DestinationSpec
 from mayfly.services.compiled_sync import Refusal
 
@@ -43,8 +44,9 @@ def transfer_refusals(
         if transfer.mechanism is None:
             text = (
                 f"The recipient is in {transfer.country}, too, and the workspace in {geography} "
-                "allows no transfer there. Allow it with its mechanism under "
-                f"`workspace.residency.transfers.{transfer.country}`, or send elsewhere."
+                "allows no transfer there. Send elsewhere, or name in mayfly.yml what carries it "
+                f"({', '.join(get_args(Mechanism))}): `workspace: {{residency: {{transfers: "
+                f"{{{transfer.country}: {{mechanism: …}}}}}}}}`."
             )
             refusals.append(Refusal(code="transfer_not_allowed", column=None, message=text))
             continue

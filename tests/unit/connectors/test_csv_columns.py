@@ -121,3 +121,15 @@ def test_a_file_that_cannot_be_read_is_refused_with_a_code(tmp_path: Path) -> No
     with pytest.raises(EngineError) as refused:
         _rows(tmp_path)
     assert "marked" not in str(refused.value)
+
+
+def test_a_file_that_goes_away_is_refused_with_a_code(tmp_path: Path) -> None:
+    """Also where it goes between the look at the folder and the look at the file."""
+    path = tmp_path / "people.csv"
+    path.write_text("code\n1\n")
+    source = FilesSource("exports", tmp_path)
+    with source.session(write=False) as session:
+        path.unlink()
+        with pytest.raises(EngineError) as refused:
+            session.table("SELECT code FROM people")
+    assert str(tmp_path) not in str(refused.value)

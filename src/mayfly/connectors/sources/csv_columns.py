@@ -38,15 +38,14 @@ class CsvColumns:
             found: the call that finds them itself: returned for a file that cannot be read this
                 way, of which the engine then tells why.
         """
-        stat = path.stat()
-        version = (stat.st_mtime_ns, stat.st_size)
-        known = self._known.get(path)
-        if known is None or known[0] != version:
-            try:
-                known = version, _typed(connection, path)
-            except duckdb.Error:
-                return found
-            self._known[path] = known
+        try:
+            stat = path.stat()
+            version = (stat.st_mtime_ns, stat.st_size)
+            known = self._known.get(path)
+            if known is None or known[0] != version:
+                known = self._known[path] = version, _typed(connection, path)
+        except (OSError, duckdb.Error):
+            return found
         return known[1]
 
 
