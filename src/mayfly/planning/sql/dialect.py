@@ -63,6 +63,9 @@ class SqlDialect(ABC):
     """Whether columns that a query does not name cost it nothing."""
     rewrites = False
     """Whether to change some rows of a table costs as much as to write all of it anew."""
+    updates_by_join = False
+    """Whether rows are better changed by a join with what they match than by a subquery that looks
+    at the changed row: of one that matches more than once all values are the same."""
     page_rows = 200_000
     """How many rows of a table are read at a time where each time all of it may be looked at."""
     ordinal = "n"
@@ -378,6 +381,10 @@ class SqlDialect(ABC):
             matches: FROM item with its alias, and which of its rows.
             where: beside that.
         """
+        if self.updates_by_join:
+            conditions = [c for c in (where, *(on for _, on in matches)) if c]
+            source = ", ".join(item for item, _ in matches)
+            return self.update(table, changes, " AND ".join(conditions), source=source)
         conditions = [*([where] if where else []), *(_exists(*match) for match in matches)]
         return self.update(table, changes, " AND ".join(conditions))
 

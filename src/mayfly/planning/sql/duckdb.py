@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -15,6 +15,8 @@ class DuckdbDialect(SqlDialect):
     blob = "BLOB"
     text = "VARCHAR"
     columnar = True
+    # A subquery that looks at the changed row is worked out for all of them first.
+    updates_by_join = True
     # A column of row numbers would be made by one thread, and all that is computed beside it.
     ordinal = "rowid"
 
@@ -81,20 +83,6 @@ class DuckdbDialect(SqlDialect):
     def from_ms(self, number_sql: str) -> str:
         """`to_timestamp` takes seconds."""
         return f"to_timestamp({number_sql} / 1000.0)"
-
-    def update_matched(
-        self,
-        table: str,
-        changes: Mapping[str, str],
-        matches: Sequence[tuple[str, str]],
-        where: str | None = None,
-    ) -> str:
-        """By a join: a subquery that looks at the changed row is worked out for all of them first.
-        A row that matches more than once gets one of equal values.
-        """
-        conditions = [c for c in (where, *(on for _, on in matches)) if c]
-        source = ", ".join(item for item, _ in matches)
-        return self.update(table, changes, " AND ".join(conditions), source=source)
 
     def div(self, left: str, right: int) -> str:
         """`/` would be float division."""

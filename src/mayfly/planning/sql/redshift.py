@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -39,6 +39,8 @@ class RedshiftDialect(SqlDialect):
     integer = "INTEGER"
     bigint = "BIGINT"
     columnar = True
+    # Few forms of a subquery that looks at the changed row are supported.
+    updates_by_join = True
     probes_rows = True
 
     # -- values ---------------------------------------------------------------------------------
@@ -188,20 +190,6 @@ class RedshiftDialect(SqlDialect):
     def delete(self, table: str, where: str = "TRUE") -> str:
         """The table has no other name there than its own, without its schema."""
         return f"DELETE FROM {table} WHERE {_of_itself(table, where)}"
-
-    def update_matched(
-        self,
-        table: str,
-        changes: Mapping[str, str],
-        matches: Sequence[tuple[str, str]],
-        where: str | None = None,
-    ) -> str:
-        """By a join: few forms of a subquery that looks at the changed row are supported. A row
-        that matches more than once gets one of equal values.
-        """
-        conditions = [c for c in (where, *(on for _, on in matches)) if c]
-        source = ", ".join(item for item, _ in matches)
-        return self.update(table, changes, " AND ".join(conditions), source=source)
 
     def delete_matched(self, table: str, matches: Sequence[tuple[str, str]]) -> str:
         """By a join."""

@@ -58,6 +58,7 @@ class SnowflakeDialect(SqlDialect):
     """
 
     blob = "BINARY"
+    updates_by_join = True
     text = "VARCHAR"
     boolean = "BOOLEAN"
     # Each wide enough for what other engines call so; see `snowflake_types`.
@@ -177,18 +178,6 @@ class SnowflakeDialect(SqlDialect):
             f"ON {TARGET}.{key} = mf_s.{key} WHEN NOT MATCHED THEN INSERT ({', '.join(values)}) "
             f"VALUES ({', '.join(f'mf_s.{column}' for column in values)})"
         )
-
-    def update_matched(
-        self,
-        table: str,
-        changes: Mapping[str, str],
-        matches: Sequence[tuple[str, str]],
-        where: str | None = None,
-    ) -> str:
-        """A row that matches more than once gets one of equal values."""
-        conditions = [c for c in (where, *(on for _, on in matches)) if c]
-        source = ", ".join(item for item, _ in matches)
-        return self.update(table, changes, " AND ".join(conditions), source=source)
 
     def delete_matched(self, table: str, matches: Sequence[tuple[str, str]]) -> str:
         """By a join."""
