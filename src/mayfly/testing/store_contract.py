@@ -2,181 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from mayfly.domain.alerts import Alert, AlertKind
-from mayfly.domain.erasures import (
-    ErasureRequest,
-    ErasureStep,
-    Regulation,
-    RequestKind,
-    StepStatus,
-)
 from mayfly.domain.errors import ConfigError, EngineError, IntegrityError, PolicyError
 from mayfly.domain.runs import (
     AnchorRecord,
-    ApprovalRecord,
-    ColumnVerdict,
-    Outage,
-    Pause,
-    PendingApproval,
-    Rejection,
-    Signals,
-    Ticking,
-    WorkerBeat,
     WorkspaceRecord,
 )
 from mayfly.ports.store import Store
-
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-WORKER = WorkerBeat(executor="here/1/0", region="eu", beat_ms=0, age_ms=0, ended=False)
-_FINISHED = {"delivered": 7, "withheld_consent": 2}
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoreWorld:
-    """A place without a store.
-
-    Args:
-        open: a new `Store` of that place, as another process would open it.
-        execute: run one statement on the database behind the store's back.
-    """
-
-    open: Callable[[], Store]
-    execute: Callable[[str], None]
-
-    def made(self) -> Store:
-        """The store, created."""
-        store = self.open()
-        create(store)
-        return store
-
-
-def create(store: Store) -> None:
-    """Create it as `shop-1`."""
-    store.create(workspace_id="shop-1", name="shop", installation_id="installation", now=NOW)
-
-
-def entry(text: str, kind: str = "email") -> tuple[str, bytes]:
-    """An entry of the suppression list."""
-    return kind, hashlib.sha256(text.encode()).digest()
-
-
-def approval(mark: str = "a" * 64, sync: str = "vip", target: str = "dev") -> ApprovalRecord:
-    """An approval with this fingerprint."""
-    return ApprovalRecord(
-        sync=sync,
-        target=target,
-        fingerprint=mark,
-        document={"columns": [{"field": "EMAIL", "minimum": None}], "key": ["é"]},
-        actor="operator",
-        self_approved=True,
-        at=NOW,
-    )
-
-
-def start(store: Store, run: str, *, sync: str = "vip", at: datetime = NOW) -> None:
-    """Start a run of target `dev`."""
-    store.start_run(
-        run_id=run, sync=sync, target="dev", mode="audience", started_at=at, holder="here/1/0"
-    )
-
-
-def finish(store: Store, run: str, *, error: str | None = None) -> None:
-    """Finish a run one minute after `NOW`."""
-    store.finish_run(
-        run_id=run,
-        status="failed" if error else "succeeded",
-        finished_at=NOW + timedelta(minutes=1),
-        counts=_FINISHED,
-        batches=3,
-        seconds=1.5,
-        ages={"p50": 0.1, "p95": 0.2, "max": 0.3},
-        error_code=error,
-    )
-
-
-def pending(sync: str, fingerprint: str = "f", *, at: datetime = NOW) -> PendingApproval:
-    """A sync of target `dev` that waits for approval."""
-    return PendingApproval(sync=sync, target="dev", fingerprint=fingerprint, since=at)
-
-
-def rejection(sync: str) -> Rejection:
-    """A sync of target `dev` that was rejected."""
-    return Rejection(sync=sync, target="dev", fingerprint="f", actor="alice", at=NOW)
-
-
-def pause(sync: str) -> Pause:
-    """A sync of target `dev` that somebody paused."""
-    return Pause(sync=sync, target="dev", actor="alice", since=NOW)
-
-
-def ticking(sync: str) -> Ticking:
-    """A schedule under target `dev` that the store does not know yet."""
-    return Ticking(sync=sync, target="dev", schedule="every 5 minutes", next_at=NOW)
-
-
-def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outage:
-    """A destination of target `dev` that is away."""
-    return Outage(
-        destination=destination,
-        target="dev",
-        since=NOW,
-        failures=failures,
-        code="http_503",
-        asked_again_at=NOW + timedelta(hours=1) if pause else None,
-    )
-
-
-def verdict(column: str, cls: str = "email", *, model: str = "people") -> ColumnVerdict:
-    """What a column of target `dev` was found to be."""
-    return ColumnVerdict(
-        target="dev",
-        model=model,
-        column=column,
-        cls=cls,
-        counts={"values": 2000, "email": 1},
-        basis="b" * 64,
-        at=NOW,
-    )
-
-
-_ALERT = Alert(kind=AlertKind.FAILED, subject="vip", target="dev")
-
-
-def erasure(request: str) -> ErasureRequest:
-    """A request of that id."""
-    return ErasureRequest(
-        request=request,
-        target="dev",
-        kind=RequestKind.ERASURE,
-        regulation=Regulation.GDPR,
-        received_at=NOW,
-        due_at=NOW + timedelta(days=30),
-    )
-
-
-def erasure_step(sync: str, status: StepStatus = StepStatus.REQUESTED) -> ErasureStep:
-    """A request's part of that sync."""
-    return ErasureStep(sync=sync, destination="meta", status=status, rows=1, changed_at=NOW)
-
+from mayfly.testing.store_operations import StoreOperations
+from mayfly.testing.store_world import (
+    ALERT,
+    FINISHED,
+    NOW,
+    WORKER,
+    StoreWorld,
+    approval,
+    create,
+    entry,
+    erasure,
+    erasure_step,
+    finish,
+    outage,
+    pause,
+    pending,
+    rejection,
+    start,
+    ticking,
+    verdict,
+)
 
 _CALLS: dict[str, Callable[[Store], object]] = {
     "workspace": lambda s: s.workspace(),
     "alerts": lambda s: s.alerts(),
     "claim_alert": lambda s: s.claim_alert(
-        "ops", _ALERT, now=NOW, told_before=NOW, sending_before=NOW
+        "ops", ALERT, now=NOW, told_before=NOW, sending_before=NOW
     ),
-    "note_alert": lambda s: s.note_alert("ops", _ALERT, failure=""),
-    "end_alert": lambda s: s.end_alert("ops", _ALERT),
+    "note_alert": lambda s: s.note_alert("ops", ALERT, failure=""),
+    "end_alert": lambda s: s.end_alert("ops", ALERT),
     "start_run": lambda s: start(s, "r1"),
     "finish_run": lambda s: finish(s, "r1"),
     "runs": lambda s: s.runs(5),
@@ -248,7 +118,7 @@ def _codes(store: Store) -> dict[str, str]:
     return found
 
 
-class StoreContract:
+class StoreContract(StoreOperations):
     """The tests. Each gets a place without a store."""
 
     @pytest.fixture
@@ -342,7 +212,7 @@ class StoreContract:
         assert (ended.run_id, ended.mode, ended.status) == ("r1", "audience", "failed")
         assert ended.started_at == NOW
         assert ended.finished_at == NOW + timedelta(minutes=1)
-        assert (ended.counts, ended.batches, ended.seconds) == (_FINISHED, 3, 1.5)
+        assert (ended.counts, ended.batches, ended.seconds) == (FINISHED, 3, 1.5)
         assert ended.ages == {"p50": 0.1, "p95": 0.2, "max": 0.3}
         assert ended.error_code == "source_away"
 
@@ -474,142 +344,6 @@ class StoreContract:
             store.end_rejection(sync, "dev")
         assert list(world.open().rejections()) == [rejection("b")]
 
-    def test_an_erasure_keeps_its_digests_until_it_ends(self, world: StoreWorld) -> None:
-        """Each step is the last that was noted; who asks again changes nothing but the digests."""
-        store, ended = world.made(), replace(erasure("e1"), ended_at=NOW)
-        assert list(store.erasures()) == []
-        store.add_erasure(erasure("e1"), [b"a" * 32])
-        store.add_erasure(replace(erasure("e1"), target="prod"), [b"a" * 32, b"b" * 32])
-        store.add_erasure(erasure("e2"), [b"c" * 32])
-        assert list(world.open().erasures()) == [erasure("e1"), erasure("e2")]
-        assert list(world.open().erasure_digests("e1")) == [b"a" * 32, b"b" * 32]
-        kept = replace(erasure_step("a", StepStatus.ACCEPTED), forgotten=True, code="x")
-        for step in (erasure_step("b"), erasure_step("a"), kept):
-            store.note_erasure_step("e1", step)
-        assert list(world.open().erasure_steps("e1")) == [kept, erasure_step("b")]
-        assert list(world.open().erasure_steps("e2")) == []
-        store.change_erasure(ended)
-        assert list(world.open().erasures()) == [ended, erasure("e2")]
-        assert list(world.open().erasure_digests("e1")) == []
-        assert list(world.open().erasure_digests("e2")) == [b"c" * 32]
-
-    def test_the_mark_of_a_key_is_the_first(self, world: StoreWorld) -> None:
-        """Of each purpose and scope: who notes another is told of the one that stands."""
-        store = world.made()
-        assert store.key_mark("pseudonym", "crm") is None
-        assert store.note_key_mark("pseudonym", "crm", "m1") == "m1"
-        assert world.open().note_key_mark("pseudonym", "crm", "m2") == "m1"
-        assert world.open().note_key_mark("pseudonym", "ads", "m2") == "m2"
-        assert store.key_mark("pseudonym", "crm") == "m1"
-
-    def test_a_pause_is_the_first_until_it_ends(self, world: StoreWorld) -> None:
-        """Of each sync and target; who pauses again, or ends what nobody began, changes nothing."""
-        store, later = world.made(), NOW + timedelta(days=1)
-        assert list(store.pauses("dev")) == []
-        again = replace(pause("a"), actor="bob", since=later)
-        other = replace(pause("a"), target="prod")
-        assert [store.pause(p) for p in (pause("b"), pause("a"), again, other)] == [
-            *(True, True, False, True)
-        ]
-        assert list(world.open().pauses("dev")) == [pause("a"), pause("b")]
-        assert [store.resume(sync, "dev") for sync in ("a", "a", "c")] == [True, False, False]
-        assert list(world.open().pauses("dev")) == [pause("b")]
-        assert list(world.open().pauses("prod")) == [other]
-
-    def test_a_schedule_is_changed_by_who_has_seen_it_last(self, world: StoreWorld) -> None:
-        """Of two processes that look at once, one asks for the run."""
-        store = world.made()
-        assert [store.change_tick(t) for t in map(ticking, "baa")] == [True, True, False]
-        first, _ = world.open().ticks("dev")
-        assert first == replace(ticking("a"), version=1)
-        asked = replace(
-            first, asked_at=NOW, again_at=NOW, attempts=1, probes=2, dropped=3, schedule="0 6 * * *"
-        )
-        assert [world.open().change_tick(asked), store.change_tick(first)] == [True, False]
-        assert store.ticks("dev")[0] == replace(asked, version=2)
-        assert list(store.ticks("prod")) == []
-        store.end_tick("a", "dev")
-        store.end_tick("c", "dev")
-        assert [t.sync for t in store.ticks("dev")] == ["b"]
-
-    def test_a_worker_lives_while_it_beats(self, world: StoreWorld) -> None:
-        """Who is given up, or was silent for longer than its lease, may not go on."""
-        store = world.made()
-        store.enlist("here/1/0", "eu")
-        assert [store.beat(w, lease_ms=60_000) for w in ("here/1/0", "here/2/0")] == [True, False]
-        [seen] = world.open().workers()
-        assert (seen.executor, seen.region, seen.ended) == ("here/1/0", "eu", False)
-        assert 0 <= seen.age_ms < 60_000
-        assert store.end_worker(replace(seen, beat_ms=seen.beat_ms - 1)) is False
-        assert [world.open().end_worker(seen), store.end_worker(seen)] == [True, False]
-        assert store.workers()[0].ended
-        assert not store.beat("here/1/0", lease_ms=60_000)
-
-    def test_a_lease_that_ran_out_is_not_renewed(self, world: StoreWorld) -> None:
-        """By the store's clock: its holder may have been given up by now."""
-        store = world.made()
-        store.enlist("here/1/0", "eu")
-        world.execute("UPDATE workers SET beat_ms = beat_ms - 60000")
-        assert not store.beat("here/1/0", lease_ms=50_000)
-        assert store.beat("here/1/0", lease_ms=90_000)
-
-    def test_workers_that_ended_are_forgotten_after_a_day(self, world: StoreWorld) -> None:
-        """By the next one that begins; until then runs are told from those that go on."""
-        store = world.made()
-        for name in ("here/1/0", "here/2/0"):
-            store.enlist(name, "eu")
-        for worker in store.workers():
-            store.end_worker(worker)
-        world.execute("UPDATE workers SET beat_ms = beat_ms - 90000000 WHERE executor = 'here/1/0'")
-        store.enlist("here/3/0", "eu")
-        assert [w.executor for w in store.workers()] == ["here/2/0", "here/3/0"]
-
-    def test_a_run_is_asked_to_end_until_it_has(self, world: StoreWorld) -> None:
-        """It alone; what asks twice adds nothing."""
-        store = world.made()
-        for run in ("r1", "r2"):
-            start(store, run)
-        assert [store.cancel("r1", actor="alice", now=NOW) for _ in range(2)] == [True, False]
-        asked = [world.open().signals(run, "vip", "dev").cancelled for run in ("r1", "r2")]
-        assert asked == [True, False]
-        finish(store, "r1")
-        assert not store.signals("r1", "vip", "dev").cancelled
-
-    def test_signals_are_what_the_other_calls_say(self, world: StoreWorld) -> None:
-        """Of the sync, target and run that are asked for."""
-        store = world.made()
-        nothing = Signals(
-            cancelled=False,
-            paused=False,
-            suppression_version=0,
-            approved=None,
-            rejected=None,
-            people="",
-        )
-        assert store.signals("r1", "vip", "dev") == nothing
-        store.approve(approval("b" * 64))
-        store.reject(rejection("vip"))
-        store.pause(pause("vip"))
-        store.note_people("c" * 64)
-        store.add_suppressions([entry("a")], NOW)
-        listed = replace(nothing, suppression_version=1, people="c" * 64)
-        said = replace(listed, paused=True, approved="b" * 64, rejected="f")
-        assert world.open().signals("r1", "vip", "dev") == said
-        assert world.open().signals("r1", "vip", "prod") == listed
-
-    def test_events_are_kept_for_a_time_and_a_number_of_runs(self, world: StoreWorld) -> None:
-        """In their order; those of older runs end, and of more than so many."""
-        store = world.made()
-        for day in range(4):
-            start(store, f"r{day}", at=NOW + timedelta(days=day))
-            store.note_events(f"r{day}", {1: "b", 0: "a"})
-        store.note_events("r3", {1: "other", 2: "c"})
-        assert list(world.open().events("r3")) == [(0, "a"), (1, "b"), (2, "c")]
-        store.end_events(began_before=NOW + timedelta(days=1), runs=9)
-        assert [len(store.events(f"r{day}")) for day in range(4)] == [0, 2, 2, 3]
-        store.end_events(began_before=NOW, runs=1)
-        assert [len(store.events(f"r{day}")) for day in range(4)] == [0, 0, 0, 3]
-
     def test_the_list_of_people_is_the_last(self, world: StoreWorld) -> None:
         """There is none at first."""
         store = world.made()
@@ -695,43 +429,3 @@ class StoreContract:
             assert sum(pool.map(add, range(16))) == 16
         assert world.open().suppression_counts() == {"email": 16}
         assert world.open().suppression_version() == 16
-
-    def test_an_alert_is_claimed_by_one(self, world: StoreWorld) -> None:
-        """Of several callers at once; what was noted as told is not claimed before its time."""
-        world.made()
-        alert = Alert(kind=AlertKind.FAILED, subject="s", target="dev")
-        later, before = NOW + timedelta(hours=2), NOW - timedelta(hours=1)
-
-        def claim(now: datetime, told: datetime, sending: datetime) -> bool:
-            return world.open().claim_alert(
-                "ops", alert, now=now, told_before=told, sending_before=sending
-            )
-
-        with ThreadPoolExecutor(4) as pool:
-            claims = list(pool.map(lambda _: claim(NOW, before, before), range(4)))
-        assert sorted(claims) == [False, False, False, True]
-        store = world.open()
-        assert claim(later, NOW, NOW)  # who claimed it first was not heard of again
-        store.note_alert("ops", alert, failure="")
-        assert not claim(later, NOW, later)
-        assert claim(later, later, before)
-        store.note_alert("ops", alert, failure="alert_away")
-        assert claim(later, before, before)
-        [kept] = store.alerts()
-        assert (kept.since, kept.told_at, kept.failure) == (NOW, later, "sending")
-
-    def test_an_alert_ends_once(self, world: StoreWorld) -> None:
-        """And its end is to be told where it was told itself."""
-        store = world.made()
-        alert = Alert(kind=AlertKind.HELD, subject="s", target="dev")
-        known = {"now": NOW, "told_before": NOW, "sending_before": NOW}
-        assert not store.end_alert("ops", alert)
-        store.claim_alert("ops", alert, **known)
-        store.note_alert("ops", alert, failure="")
-        assert not store.end_alert("other", alert)
-        assert store.end_alert("ops", alert)
-        assert not store.end_alert("ops", alert)
-        store.claim_alert("ops", alert, **known)
-        store.note_alert("ops", alert, failure="alert_away")
-        assert not store.end_alert("ops", alert)
-        assert store.alerts() == []

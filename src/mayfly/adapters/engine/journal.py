@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
+from mayfly.adapters.private_file import make_private
 from mayfly.domain.errors import ConfigError
 from mayfly.services.write_ahead import keep_a_log
 
@@ -51,7 +51,7 @@ def open_journal(url: str, folder: Path, executor: str) -> Engine:
             hide_parameters=True,
         )
     file = folder / FILE
-    _make_private(file)
+    _make_file(file)
     engine = create_engine(f"sqlite:///{file}", hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     return engine
@@ -77,14 +77,9 @@ def _prepare(connection: sqlite3.Connection, record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _make_private(file: Path) -> None:
-    """The file is there with its mode before anything is written to it."""
+def _make_file(file: Path) -> None:
     try:
-        descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
+        make_private(file)
     except OSError as error:
         raise ConfigError(
             "store_unwritable",

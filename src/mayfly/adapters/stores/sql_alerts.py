@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from mayfly.adapters.stores.statements import time_text
+from mayfly.adapters.stores.statements import Statements, time_text
 from mayfly.domain.alerts import Alert, OpenAlert
 
 
-class SqlAlerts:
+class SqlAlerts(Statements):
     """See `Store`; mixed into the store, which has the transactions."""
-
-    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
-        raise NotImplementedError
-
-    def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def alerts(self) -> Sequence[OpenAlert]:
         """See `Store.alerts`."""

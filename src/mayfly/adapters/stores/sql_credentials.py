@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from mayfly.adapters.stores.statements import statement, time_text
+from mayfly.adapters.stores.statements import Statements, statement, time_text
 from mayfly.domain.credentials import ConnectionKey, ConnectionState, SealedCredential
 from mayfly.domain.errors import IntegrityError, TransientError
 
@@ -66,11 +66,8 @@ class SqlLockedConnection:
         return self._connection.execute(statement(name), dict(values)).rowcount
 
 
-class SqlCredentials:
+class SqlCredentials(Statements):
     """See `CredentialStore`; mixed into the store, which has the transactions."""
-
-    def _transaction(self, *, write: bool) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
 
     @contextmanager
     def lock_connection(self, key: ConnectionKey) -> Iterator[SqlLockedConnection]:

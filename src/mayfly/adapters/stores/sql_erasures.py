@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mayfly.adapters.stores.statements import time_text
+from mayfly.adapters.stores.statements import Statements, time_text
 from mayfly.domain.erasures import (
     ErasureRequest,
     ErasureStep,
@@ -16,17 +16,8 @@ from mayfly.domain.erasures import (
 )
 
 
-class SqlErasures:
+class SqlErasures(Statements):
     """See `Store`; mixed into the store, which has the transactions."""
-
-    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
-        raise NotImplementedError
-
-    def _execute_all(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        raise NotImplementedError
-
-    def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def erasures(self) -> Sequence[ErasureRequest]:
         """See `Store.erasures`."""

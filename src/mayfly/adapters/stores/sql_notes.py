@@ -7,21 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mayfly.adapters.stores.statements import time_text
+from mayfly.adapters.stores.statements import Statements, time_text
 from mayfly.domain.runs import AnchorRecord, ColumnVerdict, Outage, PendingApproval, Rejection
 
 
-class SqlNotes:
+class SqlNotes(Statements):
     """See `Store`; mixed into the store, which has the transactions."""
-
-    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
-        raise NotImplementedError
-
-    def _execute_all(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        raise NotImplementedError
-
-    def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def anchors(self) -> Sequence[AnchorRecord]:
         """See `Store.anchors`."""

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from mayfly.adapters.stores.statements import time_text
+from mayfly.adapters.stores.statements import Statements, time_text
 from mayfly.domain.runs import Pause, Signals
 
 
-class SqlRequests:
+class SqlRequests(Statements):
     """See `Store`; mixed into the store, which has the transactions."""
-
-    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
-        raise NotImplementedError
-
-    def _execute_all(self, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        raise NotImplementedError
-
-    def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def pauses(self, target: str) -> Sequence[Pause]:
         """See `Store.pauses`."""

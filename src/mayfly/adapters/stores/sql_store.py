@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import IntegrityError as DuplicateError
 from sqlalchemy.exc import SQLAlchemyError
 
+from mayfly.adapters.private_file import make_private
 from mayfly.adapters.stores.sql_alerts import SqlAlerts
 from mayfly.adapters.stores.sql_credentials import SqlCredentials
 from mayfly.adapters.stores.sql_erasures import SqlErasures
@@ -398,11 +399,7 @@ class SqlStore(SqlAlerts, SqlCredentials, SqlErasures, SqlNotes, SqlRequests, Sq
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._folder.chmod(0o700)
-            descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            try:
-                os.fchmod(descriptor, 0o600)
-            finally:
-                os.close(descriptor)
+            make_private(file)
         except OSError as error:
             raise ConfigError(
                 "store_unwritable",

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
-from mayfly.adapters.stores.statements import statement, time_text
+from mayfly.adapters.stores.statements import Statements, statement, time_text
 from mayfly.domain.runs import Ticking, WorkerBeat
 
 _KEPT_MS = 24 * 3_600_000
 
 
-class SqlWork:
+class SqlWork(Statements):
     """See `Store`; mixed into the store, which has the transactions."""
-
-    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
-        raise NotImplementedError
-
-    def _rows(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        raise NotImplementedError
-
-    def _transaction(self, *, write: bool) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
 
     def ticks(self, target: str) -> Sequence[Ticking]:
         """See `Store.ticks`."""
