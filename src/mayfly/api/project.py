@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,37 +14,28 @@ from mayfly.api.approving import approve, people, people_to_sign, reject, to_sig
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.mapping import proposed
-from mayfly.api.results import PlanResult, RunResult, SyncPlan, key_refusals, refusal_of
-from mayfly.api.running import RunRequest, require_approved, run_syncs
+from mayfly.api.planning import planned
+from mayfly.api.results import PlanResult, RunResult
+from mayfly.api.running import RunRequest, run_syncs
+from mayfly.api.sweeping import sweep
 from mayfly.api.trying import tried
 from mayfly.api.uninstalling import uninstalling
 from mayfly.api.waiting import Swept, away, held, pending, remains
-from mayfly.bootstrap import SPECS, App, source_spec
+from mayfly.bootstrap import App
 from mayfly.domain.erasures import Extension, Regulation, RequestKind
-from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError
+from mayfly.domain.errors import EngineError, UsageError
 from mayfly.domain.runs import AnchorRecord, Pause, RunRecord, Ticking
 from mayfly.domain.settings import SyncSettings
 from mayfly.ledger.checkpoint import parse_checkpoint
-from mayfly.ledger.entry import EntryType
-from mayfly.planning.spec import PlanCounts, SampleCell
-from mayfly.ports.destination import Destination
 from mayfly.ports.ledger import Recipient
-from mayfly.ports.planstore import PlanStore
-from mayfly.ports.source import bytes_scanned
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
-from mayfly.services.check_plan import refuse_constant_consent
-from mayfly.services.compiled_sync import CompiledSync, Refusal
 from mayfly.services.events import AnchorFailed
-from mayfly.services.events import Swept as SweptEvent
-from mayfly.services.find_object import ObjectFound, find_object, unasked
 from mayfly.services.left_behind import left_behind
-from mayfly.services.over_target import waiting_over_target
 from mayfly.services.report_erasure import beyond_cap, erasure_report
 from mayfly.services.report_retention import Period, over_anything, retention_report
 from mayfly.services.schedule_runs import is_interrupted
 from mayfly.services.states import KnownState
-from mayfly.services.transfers import transfers_to
 
 
 class Project:
@@ -90,111 +80,11 @@ class Project:
             sample: rows of each sync that go out to show masked, at most. Results hold them beside
                 `to_dict()`, never in it.
         """
-        plans = tuple(self._plan(sync, sample) for sync in self.select(names))
+        plans = tuple(planned(self.app, sync, sample) for sync in self.select(names))
         return PlanResult(syncs=plans, left_behind=self._left_behind())
 
     def _left_behind(self) -> tuple[Recipient, ...]:
         return tuple(left_behind(self.app.ledger.recipients(), self.app.project))
-
-    def _plan(self, sync: SyncSettings, sample: int) -> SyncPlan:
-        compiled = self.app.compile(sync, run="plan")
-        refusals = list(compiled.refusals)
-        counts: PlanCounts | None = None
-        rows: tuple[tuple[SampleCell, ...], ...] = ()
-        found = ObjectFound()
-        scanned = None
-        if not refusals and compiled.spec is not None:
-            scanned = bytes_scanned(self.app.source(compiled.model.source), compiled.spec.model_sql)
-            try:
-                require_approved(self.app, compiled)
-                self.app.recorded_list().require_current()
-            except EngineError as error:
-                refusals.append(refusal_of(error))
-            first = self.app.store.approval(sync.id, self.app.project.target) is None
-            store = self.app.plan_store(compiled)
-            # An address that nobody approved is not asked: the question carries the token.
-            if not refusals:
-                try:
-                    found = self._find_object(compiled, store)
-                except EngineError as error:
-                    refusals.append(refusal_of(error))
-            if not first:
-                # Before the first approval no row is read.
-                counts, rows = self._counted(compiled, store, found, sample, refusals)
-        return SyncPlan(
-            compiled=compiled,
-            destination=self._destination(sync),
-            counts=counts,
-            refusals=tuple(refusals),
-            found=found,
-            sample=rows,
-            bytes_scanned=scanned,
-            never_asked=source_spec(self.app.project, compiled.model.source).never_asked,
-        )
-
-    def _counted(
-        self,
-        compiled: CompiledSync,
-        store: PlanStore,
-        found: ObjectFound,
-        sample: int,
-        refusals: list[Refusal],
-    ) -> tuple[PlanCounts | None, tuple[tuple[SampleCell, ...], ...]]:
-        if compiled.spec is None:
-            return None, ()
-        counts: PlanCounts | None = None
-        rows: tuple[tuple[SampleCell, ...], ...] = ()
-        try:
-            plan = store.count(
-                compiled.spec,
-                self.app.worker(compiled),
-                forgotten=found.forgotten > 0,
-                sampled=sample,
-            )
-            counts, rows = plan.counts, plan.sample
-            refusals += key_refusals(counts)
-            refuse_constant_consent(counts, compiled.spec)
-        except PolicyError as error:
-            refusals.append(refusal_of(error))
-        return counts, rows
-
-    def _find_object(self, compiled: CompiledSync, store: PlanStore) -> ObjectFound:
-        """See `find_object`; where a secret is not at hand, nobody is asked."""
-        settings = self.app.project.destinations[compiled.sync.destination]
-        if not SPECS[settings.type].locates:
-            return ObjectFound()
-
-        async def ask(destination: Destination) -> ObjectFound:
-            try:
-                return await find_object(store, destination)
-            finally:
-                await destination.close()
-
-        async def main() -> ObjectFound:
-            try:
-                destination = make()
-            except ConfigError as error:
-                return unasked(error)
-            return await ask(destination)
-
-        with self.app.destination(compiled) as make:
-            return asyncio.run(main())
-
-    def _destination(self, sync: SyncSettings) -> dict[str, Any]:
-        settings = self.app.project.destinations[sync.destination]
-        spec = SPECS[settings.type]
-        external = spec.always_external or settings.kind != "internal"
-        return {
-            "name": settings.name,
-            "platform": settings.type,
-            "kind": "external" if external else "internal",
-            "processor": spec.processor.legal_name if spec.processor else settings.owner,
-            "country": ", ".join(sorted(spec.processor.countries)) if spec.processor else None,
-            "transfers": [
-                t.to_dict() for t in transfers_to(self.app.project.workspace, spec, settings)
-            ],
-            "endpoint": settings.endpoint,
-        }
 
     def approve(
         self,
@@ -482,7 +372,7 @@ class Project:
 
     def _begin(self) -> None:
         app = self.app
-        self.swept = self.swept + self._sweep()
+        self.swept = self.swept + sweep(self.app)
         app.require_clock()
         app.store.note_time(app.clock.now())
         self._keep_epoch()
@@ -513,40 +403,11 @@ class Project:
     def sweep(self) -> dict[str, Any]:
         """End what is past its deadline, whatever the clock and the destinations say."""
         self.app.store.note_time(self.app.clock.now())
-        swept = self._sweep()
+        swept = sweep(self.app)
         self._keep_epoch()
         self._publish()
         self.app.flush()
         return swept.to_dict("sweep")
-
-    def _sweep(self) -> Swept:
-        """Rows first: nothing that goes wrong with the rest keeps them."""
-        swept = Swept.of(*self.app.waiting().sweep())
-        if swept.ended or swept.left:
-            self.app.tell(SweptEvent(ended=len(swept.ended), left=len(swept.left)))
-        self._tell_over_target()
-        self.app.connections.vault.sweep()
-        self._expire_approvals()
-        return swept
-
-    def _tell_over_target(self) -> None:
-        app, ledger = self.app, self.app.ledger
-        names = {sync.id: name for name, sync in app.project.syncs.items()}
-        copies, batches = ledger.open_copies(), ledger.open_batches()
-        for event in waiting_over_target(copies, batches, names, app.clock.now()):
-            app.tell(event)
-
-    def _expire_approvals(self) -> None:
-        app = self.app
-        expired = approvals.expire_pending(app.store, app.clock.now())
-        entries = [
-            app.workspace_entry(
-                EntryType.REFUSED, sync=p.sync, target=p.target, run="", reason="approval_expired"
-            )
-            for p in expired
-        ]
-        if entries:
-            app.ledger.append(entries)
 
     def purge(self, *names: str) -> dict[str, Any]:
         """End what waits of some syncs, now; what was not answered is not delivered."""
