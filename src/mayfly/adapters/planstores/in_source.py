@@ -83,7 +83,7 @@ class SourcePlanStore:
         self._names = Names(sql=sql, schema=schema, sid=identity.sid)
         self._line = StateLine(sql, self._names, owner)
         self._fence: int | None = None
-        self._taken: pa.Table | None = None
+        self._taken: dict[int, pa.Table] = {}
         self._writing = threading.RLock()
 
     # -- counting -------------------------------------------------------------------------------
@@ -278,7 +278,8 @@ class SourcePlanStore:
                     session.execute(statement)
                 what = ["field", "digest"] if spec.by_identifier else key_texts(spec, self._sql)
                 drop = names.of("drop")
-                self._taken = session.table(f"SELECT batch, {', '.join(what)} FROM {drop}")
+                found = session.table(f"SELECT batch, {', '.join(what)} FROM {drop}")
+                self._taken = by_batch(found, plan.batches)
             return plan
 
         return self.beside(spec, take)
@@ -286,9 +287,8 @@ class SourcePlanStore:
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """See `PlanStore.taken_out`."""
         rows = f"(SELECT {keys_of_texts(spec, self._sql)} FROM {TAKEN})"
-        self.settle_removals(
-            spec, of_batch(self._taken, batch), TAKEN if spec.by_identifier else rows
-        )
+        taken = TAKEN if spec.by_identifier else rows
+        self.settle_removals(spec, self._taken.pop(batch), taken)
 
     def settle_removals(self, spec: PlanSpec, rows: pa.Table, taken: str) -> None:
         """Note that rows, which are loaded as `TAKEN`, were taken out.
@@ -482,12 +482,11 @@ class SourcePlanStore:
         )
 
 
-def of_batch(taken: pa.Table | None, batch: int) -> pa.Table:
-    """What a batch of removals takes out, by whatever names it."""
-    if taken is None:
-        raise IntegrityError("no_removals", "No removal was planned beside the open plan.")
+def by_batch(taken: pa.Table, batches: Sequence[BatchInfo]) -> dict[int, pa.Table]:
+    """What each batch of removals takes out, by whatever names it: let go with its answer."""
     numbers = taken.column("batch").cast(pa.int64())
-    return taken.filter(pc.equal(numbers, batch)).drop_columns(["batch"])
+    rows = taken.drop_columns(["batch"])
+    return {b.number: rows.filter(pc.equal(numbers, b.number)) for b in batches}
 
 
 def _speaks_of_another(known: str | None, object_id: str | None) -> bool:

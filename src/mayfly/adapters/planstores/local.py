@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mayfly.adapters.planstores.in_source import TAKEN, SourcePlanStore, of_batch
+from mayfly.adapters.planstores.in_source import TAKEN, SourcePlanStore, by_batch
 from mayfly.adapters.planstores.local_copy import LocalCopy
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.local_doubt import doubt_removals
@@ -142,7 +142,7 @@ class LocalPlanStore:
             self._database, DuckdbDialect(), identity, owner=owner, clock_ms=clock_ms
         )
         self._rows = SealedRows(databases.rows(identity.sid), identity.sid)
-        self._taken: pa.Table | None = None
+        self._taken: dict[int, pa.Table] = {}
         self._key = key
         self._holds = holds
 
@@ -259,14 +259,15 @@ class LocalPlanStore:
                 plan = _planned(place, worker, flags, recognition, state)
                 check(plan)
                 inspect_batches(place, plan, worker, inspect)
-                self._taken = doubt_removals(place, digests, state, local_spec(spec), plan)
+                taken = doubt_removals(place, digests, state, local_spec(spec), plan)
+                self._taken = {} if taken is None else by_batch(taken, plan.batches)
                 return plan
 
         return self._inner.beside(local_spec(spec), take)
 
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """See `PlanStore.taken_out`."""
-        self._inner.settle_removals(local_spec(spec), of_batch(self._taken, batch), TAKEN)
+        self._inner.settle_removals(local_spec(spec), self._taken.pop(batch), TAKEN)
 
     def read(
         self, spec: PlanSpec, batches: Sequence[BatchInfo], worker: PlanWorker, *, of: int
