@@ -18,6 +18,7 @@ from mayfly.config.files import Merged, read_text
 from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
 from mayfly.config.parse import Parsed
+from mayfly.config.parties import party_of, responsibility_of
 from mayfly.config.residency import placement
 from mayfly.config.secrets import parse_reference
 from mayfly.config.source_models import AnySource, ClassifyFile
@@ -83,6 +84,8 @@ def build(
                 for country, x in residency.transfers.items()
             },
         ),
+        organisation=party_of(head.organisation),
+        controller=party_of(head.controller),
         keys=_keys(head.keys),
         store=s.StoreSettings(url=head.store.url),
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
@@ -263,7 +266,7 @@ def _column(name: str, column: m.ColumnFile, mark: Mark) -> s.ColumnSettings:
     return s.ColumnSettings(name=name, **(column.model_dump() | own))
 
 
-_COMMON = ("type", "kind", "owner", "reason", "endpoint", "limits")
+_COMMON = ("type", "kind", "owner", "reason", "endpoint", "limits", "responsibility")
 
 
 def _destination(root: Path, name: str, d: DestinationPart) -> s.DestinationSettings:
@@ -285,6 +288,7 @@ def _destination(root: Path, name: str, d: DestinationPart) -> s.DestinationSett
         endpoint=_endpoint(d),
         options=options,
         limits=AccountLimits(**given["limits"]) if "limits" in given else None,
+        responsibility=responsibility_of(d.responsibility),
     )
 
 

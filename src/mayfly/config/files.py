@@ -16,7 +16,7 @@ from mayfly.domain.settings import PluginSettings
 SECTIONS = ("sources", "models", "destinations", "syncs")
 MAIN_ONLY = (
     *("workspace", "keys", "store", "spool", "dbt", "anchors", "alerts"),
-    *("plugins", "targets"),
+    *("plugins", "targets", "organisation", "controller"),
 )
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000

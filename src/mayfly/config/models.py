@@ -27,6 +27,7 @@ from mayfly.config.fields import (
     When,
 )
 from mayfly.config.keys import KeysFile, LocalKeys
+from mayfly.config.parties import ControllerFile, OrganisationFile
 from mayfly.config.plugins import PluginFile
 from mayfly.config.source_models import SourceFile
 from mayfly.domain.classes import ColumnClass
@@ -354,6 +355,12 @@ class ProjectFile(Part):
 
     version: Literal[1] = Field(description="Version of this format.")
     workspace: WorkspaceFile = Field(description="Whose project this is.")
+    organisation: OrganisationFile | None = Field(
+        default=None, description="Who runs Mayfly: the processor."
+    )
+    controller: ControllerFile | None = Field(
+        default=None, description="Whom it acts for, where that is somebody else."
+    )
     keys: KeysFile = Field(default_factory=LocalKeys, description="Who holds the keys.")
     store: StoreFile = Field(default_factory=StoreFile, description="Where acts are stored.")
     spool: SpoolFile = Field(

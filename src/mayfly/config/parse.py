@@ -16,10 +16,17 @@ from mayfly.config.alerts import AlertFile
 from mayfly.config.buckets import SpoolFile
 from mayfly.config.codes import CODES
 from mayfly.config.destinations import DestinationFile
+from mayfly.config.destinations.base import LimitsPart
 from mayfly.config.fields import Part
 from mayfly.config.files import SECTIONS, Merged
 from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
 from mayfly.config.keys import KeysFile
+from mayfly.config.parties import (
+    ControllerFile,
+    OrganisationFile,
+    ResponsibilityFile,
+    TermsFile,
+)
 from mayfly.config.plugins import PluginFile, offering
 from mayfly.config.source_models import AnySource, SourceFile
 from mayfly.domain.names import is_name
@@ -232,6 +239,7 @@ _FORMS = {
     "bucket": "Write its name alone: 3 to 63 small letters, digits, dots, dashes and underscores.",
     "prefix": "Write mayfly/shop, for instance, without a slash at its ends.",
     "key_id": "Write an id, an ARN, or alias/NAME.",
+    "on": "Write a day as YYYY-MM-DD.",
     "key_name": "Write projects/P/locations/L/keyRings/R/cryptoKeys/K.",
 }
 _CUSTOM = {
@@ -332,8 +340,21 @@ def keys_at(path: Path, merged: Merged) -> list[str]:
     return keys_of(model) if model else [tag_key(path)]
 
 
+# By section and what follows the name within it.
+_PARTS: Mapping[Path, type[Part]] = {
+    ("organisation",): OrganisationFile,
+    ("controller",): ControllerFile,
+    ("destinations", "limits"): LimitsPart,
+    ("destinations", "responsibility"): ResponsibilityFile,
+    ("destinations", "responsibility", "terms"): TermsFile,
+}
+
+
 def model_at(path: Path, merged: Merged) -> type[Part] | None:
     """The part that stands at a place; None where its `type` does not tell."""
+    known = _PARTS.get((*path[:1], *path[2:]))
+    if known is not None:
+        return known
     match path:
         case ():
             return m.ProjectFile

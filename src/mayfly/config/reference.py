@@ -20,6 +20,12 @@ from mayfly.config import models as m
 from mayfly.config.codes import CODES
 from mayfly.config.destinations.base import DestinationPart, LimitsPart
 from mayfly.config.parse import variants
+from mayfly.config.parties import (
+    ControllerFile,
+    OrganisationFile,
+    ResponsibilityFile,
+    TermsFile,
+)
 from mayfly.config.plugins import PluginFile
 from mayfly.config.schema import project_schema
 from mayfly.config.source_models import ClassifyFile
@@ -76,6 +82,8 @@ def reference_page() -> str:
     parts.append(_section("`workspace`", m.WorkspaceFile))
     parts.append(_section("`workspace.residency`", m.Residency))
     parts.append(_section("`workspace.residency.transfers.COUNTRY`", m.TransferFile))
+    parts.append(_section("`organisation`", OrganisationFile))
+    parts.append(_section("`controller`", ControllerFile))
     for tag, model in variants("keys").items():
         parts.append(_section(f"`keys`, provider `{tag}`", model))
     parts.append(_section("`store`", m.StoreFile))
@@ -100,6 +108,8 @@ def reference_page() -> str:
         for key, (title, inner) in _inner(model).items():
             parts.append(_section(f"`destinations.NAME.{key}.{title}`", inner))
     parts.append(_section("`destinations.NAME.limits`", LimitsPart))
+    parts.append(_section("`destinations.NAME.responsibility`", ResponsibilityFile))
+    parts.append(_section("`destinations.NAME.responsibility.terms`", TermsFile))
     parts.append(_section("`syncs.NAME`", m.SyncFile))
     lines = ["## Codes of problems", "", "| Code | Found |", "|---|---|"]
     lines += [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]

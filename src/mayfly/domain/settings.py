@@ -10,6 +10,7 @@ from typing import Literal
 from mayfly.domain.alerts import AlertKind
 from mayfly.domain.consent import Spelling
 from mayfly.domain.limits import AccountLimits
+from mayfly.domain.parties import Party, Responsibility
 from mayfly.domain.transfers import Transfer
 
 
@@ -245,6 +246,7 @@ class DestinationSettings:
     endpoint: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     limits: AccountLimits | None = None
+    responsibility: Responsibility | None = None
 
 
 RECHECK_SECONDS = 900
@@ -328,6 +330,8 @@ class AlertSettings:
 class Project:
     """A whole project under one target; `warnings` lists what is not enforced.
 
+    `organisation` is who processes, `controller` whom for; None where nobody says.
+
     `spool` is the bucket of sealed batches; None where they wait in the project's own folder.
     `plugins` has the kinds of sources that are not Mayfly's own, by their `type`; `files` are those
     that all of it was read from; none of a project that was made in memory.
@@ -335,6 +339,8 @@ class Project:
 
     root: Path
     workspace: Workspace
+    organisation: Party | None = None
+    controller: Party | None = None
     keys: KeysSettings
     store: StoreSettings
     anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from mayfly.config.fields import Line, Part
+from mayfly.config.parties import ResponsibilityFile
 
 Mode = Literal["upsert", "mirror", "append", "audience"]
 SyncKey = Literal["audience", "table", "key"]
@@ -40,6 +41,10 @@ class DestinationPart(Part):
     vendor: ClassVar[str | None] = None
     inner: ClassVar[Mapping[str, tuple[str, type[Part]]]] = {}
     together: ClassVar[tuple[str, ...]] = ()
+
+    responsibility: ResponsibilityFile | None = Field(
+        default=None, description="Who answers for what is sent there, for records and pages."
+    )
 
 
 class LimitsPart(Part):
