@@ -60,7 +60,7 @@ FAULTS: Faults = {
     "a key of an organisation that there is not": (
         add("controller: {name: Shop, dpos: d@example.com}\n"),
         35,
-        25,
+        26,
         "unknown_key",
         "Did you mean dpo?",
     ),
