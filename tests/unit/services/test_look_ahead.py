@@ -10,7 +10,7 @@ import pytest
 
 from contract.local_stores import parquet_folder
 from contract.plan_machine import EMAILS
-from contract.plan_stores import duckdb_file
+from contract.plan_stores import duckdb_file, postgres
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import ContractError, TransientError
 from mayfly.services import deliver_plan
@@ -106,13 +106,18 @@ def test_two_batches_are_on_their_way_at_once(monkeypatch: pytest.MonkeyPatch) -
         assert most == 2
 
 
-def test_of_a_source_that_is_only_read_batches_are_read_together(
-    monkeypatch: pytest.MonkeyPatch,
+def test_where_each_reading_looks_at_everything_batches_are_read_together(
+    monkeypatch: pytest.MonkeyPatch, postgres_database: str
 ) -> None:
-    """Each reading of a CSV file reads all of it: four batches take one reading, not four."""
+    """Of a CSV file and of a warehouse without indexes: four batches take one reading, not four."""
     monkeypatch.setattr(deliver_plan, "READ_ROWS", 3)
+    stores = {
+        "in a file that finds rows": duckdb_file,
+        "beside a folder": parquet_folder,
+        "in a warehouse": partial(postgres, postgres_database),
+    }
     readings = {}
-    for name, store in (("in the source", duckdb_file), ("beside it", parquet_folder)):
+    for name, store in stores.items():
         with store() as made:
             world = World(warehouse=made, mode=SyncMode.AUDIENCE)
             world.people = {n: (f"p{n}@example.com", "c0") for n in range(12)}
@@ -121,7 +126,7 @@ def test_of_a_source_that_is_only_read_batches_are_read_together(
             assert run.error is None
             world.check_truth()
             readings[name] = [step for step, _ in run.steps].count("before read")
-    assert readings == {"in the source": 4, "beside it": 1}
+    assert readings == {"in a file that finds rows": 4, "beside a folder": 1, "in a warehouse": 1}
 
 
 @pytest.mark.parametrize("code", ["destination_away", "refused"])

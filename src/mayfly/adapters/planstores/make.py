@@ -172,6 +172,7 @@ class PlanMaker:
             counts=self._counts(outside),
             batches=self._batches(past),
             row_bytes=row_bytes,
+            reads_at_once=self._sql.reads_at_once,
             withdrawn=self._withdrawal_times(past),
         )
         if self._spec.only_withdrawals and not self._names.temporary:

@@ -66,6 +66,10 @@ class SqlDialect(ABC):
     updates_by_join = False
     """Whether rows are better changed by a join with what they match than by a subquery that looks
     at the changed row: of one that matches more than once all values are the same."""
+    reads_at_once = 4
+    """How many times the usual number of rows are read together: each reading of batches looks at
+    all of plan and model, and a warehouse bills for it. 1 where an index finds the rows of a
+    batch, or looking at all of them costs little."""
     page_rows = 200_000
     """How many rows of a table are read at a time where each time all of it may be looked at."""
     ordinal = "n"

@@ -15,6 +15,7 @@ class DuckdbDialect(SqlDialect):
     blob = "BLOB"
     text = "VARCHAR"
     columnar = True
+    reads_at_once = 1
     # A subquery that looks at the changed row is worked out for all of them first.
     updates_by_join = True
     # A column of row numbers would be made by one thread, and all that is computed beside it.

@@ -28,6 +28,7 @@ class MysqlDialect(SqlDialect):
     text = "longtext"
     short_text = "varchar(255)"
     transactional_ddl = False
+    reads_at_once = 1
     # A derived table with a limit is worked out by itself.
     fence = f" LIMIT {_ALL_ROWS}"
 

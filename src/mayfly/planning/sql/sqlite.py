@@ -48,6 +48,7 @@ class SqliteDialect(SqlDialect):
 
     blob = "BLOB"
     text = "TEXT"
+    reads_at_once = 1
     has_times = False
     # A column of row numbers would have to be searched for.
     ordinal = "rowid"
