@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mayfly.api import adopting, alerts, asking, erasing
+from mayfly.api import adopting, alerts, asking, erasing, processors
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -423,6 +423,14 @@ class Project:
     def try_alerts(self, *names: str) -> dict[str, Any]:
         """Send a test alert to some channels, or to all."""
         return alerts.tried(self.app, names)
+
+    def processors(self) -> dict[str, Any]:
+        """The register of sub-processors, and the recipients that the customer chose."""
+        return processors.listed(self.app)
+
+    def processor(self, name: str) -> dict[str, Any]:
+        """One entry of the register."""
+        return processors.shown(self.app, name)
 
     def overdue(self) -> int:
         """How many working copies and sealed batches are past their cap, by the ledger's word."""

@@ -31,6 +31,7 @@ from mayfly.cli.options import (
     WaitOption,
 )
 from mayfly.cli.options import print_result as _print
+from mayfly.cli.processors import processors_app
 from mayfly.cli.report import prove, report_app
 from mayfly.cli.scaffold.new import new_app
 from mayfly.cli.serve import serve, worker
@@ -68,6 +69,7 @@ app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(report_app, name="report")
+app.add_typer(processors_app, name="processors")
 app.add_typer(dbt_app, name="dbt")
 app.add_typer(import_app, name="import")
 app.add_typer(new_app, name="new")

@@ -19,6 +19,7 @@ from mayfly.config.findings import Findings, Spot
 from mayfly.config.keys import KeysFile
 from mayfly.config.parse import Parsed
 from mayfly.config.parties import party_of, responsibility_of
+from mayfly.config.processors import processor_of, register_settings
 from mayfly.config.residency import placement
 from mayfly.config.secrets import parse_reference
 from mayfly.config.source_models import AnySource, ClassifyFile
@@ -83,6 +84,7 @@ def build(
                 country: Transfer(country=country, **x.model_dump())
                 for country, x in residency.transfers.items()
             },
+            ai=workspace.ai,
         ),
         organisation=party_of(head.organisation),
         controller=party_of(head.controller),
@@ -108,6 +110,8 @@ def build(
             )
             for n, x in parsed.syncs.items()
         },
+        processors={n: processor_of(n, x) for n, x in parsed.processors.items()},
+        register=register_settings(head.processing),
         plugins={t: plugin for t, (plugin, _) in merged.plugins.items()},
         warnings=tuple(_warnings(merged, parsed)),
         files=tuple(merged.files),

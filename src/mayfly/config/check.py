@@ -15,6 +15,8 @@ from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
 from mayfly.config.parse import Parsed
 from mayfly.config.placement import check_placement
+from mayfly.config.processors import check_processors
+from mayfly.config.residency import placement
 from mayfly.config.secrets import CONNECTION
 from mayfly.domain.names import is_name
 
@@ -49,6 +51,7 @@ class Checker:
             if isinstance(self._parsed.complete.spool, S3Bucket | GcsBucket):
                 self._bucket(self._parsed.complete.spool, "spool")
             check_placement(self._parsed.complete, self._spots, self._findings, os.environ)
+            self._register(self._parsed.complete)
         self._ids()
 
     def _reference(self, section: str, name: str, *path: str) -> None:
@@ -121,6 +124,23 @@ class Checker:
         if twice:
             message = f"{label}.table: a state stands in both granted and unknown"
             self._findings.add(self._spots.key(*at, "unknown"), "consent_values", message)
+
+    def _register(self, project: m.ProjectFile) -> None:
+        residency = project.workspace.residency
+        where = placement(residency.provider, residency.geography, residency.region)
+        check_processors(
+            self._parsed.processors,
+            project.processing,
+            where.geography,
+            self._spots,
+            self._findings,
+        )
+        mail = project.processing.mail
+        channel = project.alerts.get(mail or "")
+        if mail is not None and not isinstance(channel, MailAlert):
+            message = "processing.mail: expected a channel of type mail under alerts"
+            spot = self._spots.value("processing", "mail")
+            self._findings.add(spot, "unknown_channel", message)
 
     def _people(self, workspace: m.WorkspaceFile) -> None:
         """Two people are two keys: who has another's key could answer himself."""

@@ -13,10 +13,10 @@ from mayfly.config.findings import MAIN_FILE, Findings, Spot, Spots, shown
 from mayfly.config.yaml_tree import read_tree
 from mayfly.domain.settings import PluginSettings
 
-SECTIONS = ("sources", "models", "destinations", "syncs")
+SECTIONS = ("sources", "models", "destinations", "syncs", "processors")
 MAIN_ONLY = (
     *("workspace", "keys", "store", "spool", "dbt", "anchors", "alerts"),
-    *("plugins", "targets", "organisation", "controller"),
+    *("plugins", "targets", "organisation", "controller", "processing"),
 )
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000
@@ -153,7 +153,7 @@ def _main_file(root: Path, findings: Findings) -> Path | None:
 
 
 def _yaml_files(merged: Merged, findings: Findings) -> Iterator[Path]:
-    """The YAML files below the four folders, in the order of their names."""
+    """The YAML files below the folders of sections, in the order of their names."""
     count = 0
     for section in SECTIONS:
         for path in _walk(merged.root, merged.root / section, findings):

@@ -29,10 +29,12 @@ from mayfly.config.fields import (
 from mayfly.config.keys import KeysFile, LocalKeys
 from mayfly.config.parties import ControllerFile, OrganisationFile
 from mayfly.config.plugins import PluginFile
+from mayfly.config.processors import ProcessorFile, RegisterFile
 from mayfly.config.source_models import SourceFile
 from mayfly.domain.classes import ColumnClass
 from mayfly.domain.places import Geography, Provider
 from mayfly.domain.plans import Plan
+from mayfly.domain.processors import AiSwitch
 from mayfly.domain.settings import TOLD
 from mayfly.domain.transfers import Mechanism
 
@@ -102,6 +104,11 @@ class WorkspaceFile(Part):
         "of which comments are left out.",
     )
     residency: Residency = Field(default_factory=Residency, description="Where its data may be.")
+    ai: AiSwitch = Field(
+        default="off",
+        description="Which sub-processors of AI may be engaged: none, those of the European "
+        "Economic Area (`eu`), or any (`global`), which an approver signs in an EU placement.",
+    )
 
 
 class StoreFile(Part):
@@ -386,3 +393,9 @@ class ProjectFile(Part):
         default={}, description="Systems rows are sent to."
     )
     syncs: dict[Name, SyncFile] = Field(default={}, description="What is sent where.")
+    processing: RegisterFile = Field(
+        default_factory=RegisterFile, description="What the workspace asks of its register."
+    )
+    processors: dict[Name, ProcessorFile] = Field(
+        default={}, description="The register of sub-processors."
+    )

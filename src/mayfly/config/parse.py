@@ -28,6 +28,13 @@ from mayfly.config.parties import (
     TermsFile,
 )
 from mayfly.config.plugins import PluginFile, offering
+from mayfly.config.processors import (
+    DpaFile,
+    ProcessorFile,
+    RegisterFile,
+    SecurityFile,
+    TransferTermsFile,
+)
 from mayfly.config.source_models import AnySource, SourceFile
 from mayfly.domain.names import is_name
 
@@ -37,6 +44,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "models": TypeAdapter(m.ModelFile),
     "destinations": TypeAdapter(DestinationFile),
     "syncs": TypeAdapter(m.SyncFile),
+    "processors": TypeAdapter(ProcessorFile),
 }
 _REFERENCE_HINT = "Use env:NAME or file:/PATH (vault:, gcp-sm: and aws-sm: are known, too)."
 _HINTS = {
@@ -75,6 +83,7 @@ class Parsed:
     models: dict[str, m.ModelFile] = field(default_factory=dict)
     destinations: dict[str, DestinationFile] = field(default_factory=dict)
     syncs: dict[str, m.SyncFile] = field(default_factory=dict)
+    processors: dict[str, ProcessorFile] = field(default_factory=dict)
 
 
 def parse(merged: Merged, findings: Findings) -> Parsed:
@@ -239,7 +248,10 @@ _FORMS = {
     "bucket": "Write its name alone: 3 to 63 small letters, digits, dots, dashes and underscores.",
     "prefix": "Write mayfly/shop, for instance, without a slash at its ends.",
     "key_id": "Write an id, an ARN, or alias/NAME.",
-    "on": "Write a day as YYYY-MM-DD.",
+    **dict.fromkeys(
+        "on announced effective objection_deadline retired signed expires date next_due".split(),
+        "Write a day as YYYY-MM-DD.",
+    ),
     "key_name": "Write projects/P/locations/L/keyRings/R/cryptoKeys/K.",
 }
 _CUSTOM = {
@@ -347,6 +359,11 @@ _PARTS: Mapping[Path, type[Part]] = {
     ("destinations", "limits"): LimitsPart,
     ("destinations", "responsibility"): ResponsibilityFile,
     ("destinations", "responsibility", "terms"): TermsFile,
+    ("processing",): RegisterFile,
+    ("processors",): ProcessorFile,
+    ("processors", "dpa"): DpaFile,
+    ("processors", "security"): SecurityFile,
+    ("processors", "transfer"): TransferTermsFile,
 }
 
 

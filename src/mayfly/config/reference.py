@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from mayfly.config import fields as f
 from mayfly.config import models as m
+from mayfly.config import processors as p
 from mayfly.config.codes import CODES
 from mayfly.config.destinations.base import DestinationPart, LimitsPart
 from mayfly.config.parse import variants
@@ -56,6 +57,8 @@ _WORDS: dict[object, str] = {
     f.AwsKey: "text",
     f.GcpKey: "text",
     f.PathPart: "text",
+    p.HostPattern: "host",
+    p.Category: "category",
     f.AbsolutePath: "path",
     str: "text",
     int: "whole number",
@@ -111,6 +114,11 @@ def reference_page() -> str:
     parts.append(_section("`destinations.NAME.responsibility`", ResponsibilityFile))
     parts.append(_section("`destinations.NAME.responsibility.terms`", TermsFile))
     parts.append(_section("`syncs.NAME`", m.SyncFile))
+    parts.append(_section("`processing`", p.RegisterFile))
+    parts.append(_section("`processors.NAME`", p.ProcessorFile))
+    parts.append(_section("`processors.NAME.dpa`", p.DpaFile))
+    parts.append(_section("`processors.NAME.security`", p.SecurityFile))
+    parts.append(_section("`processors.NAME.transfer`", p.TransferTermsFile))
     lines = ["## Codes of problems", "", "| Code | Found |", "|---|---|"]
     lines += [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]
     parts.append("\n".join(lines) + "\n")

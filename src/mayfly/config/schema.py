@@ -46,7 +46,7 @@ def project_schema(sources: Any = None) -> dict[str, Any]:
     schema["anyOf"] = [
         {"title": "mayfly.yml", "required": ["version", "workspace"]},
         {
-            "title": "a file under sources/, models/, destinations/ or syncs/",
+            "title": "a file under sources/, models/, destinations/, syncs/ or processors/",
             "properties": dict.fromkeys(MAIN_ONLY, False),
         },
     ]

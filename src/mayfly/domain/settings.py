@@ -11,6 +11,7 @@ from mayfly.domain.alerts import AlertKind
 from mayfly.domain.consent import Spelling
 from mayfly.domain.limits import AccountLimits
 from mayfly.domain.parties import Party, Responsibility
+from mayfly.domain.processors import AiSwitch, Processor, RegisterSettings
 from mayfly.domain.transfers import Transfer
 
 
@@ -69,6 +70,7 @@ class Workspace:
     geography: str | None = None
     region: str | None = None
     transfers: Mapping[str, Transfer] = field(default_factory=dict)
+    ai: AiSwitch = "off"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,8 +335,9 @@ class Project:
     `organisation` is who processes, `controller` whom for; None where nobody says.
 
     `spool` is the bucket of sealed batches; None where they wait in the project's own folder.
-    `plugins` has the kinds of sources that are not Mayfly's own, by their `type`; `files` are those
-    that all of it was read from; none of a project that was made in memory.
+    `processors` is the register of sub-processors. `plugins` has the kinds of sources
+    that are not Mayfly's own, by their `type`; `files` are those that all of it was read from; none
+    of a project that was made in memory.
     """
 
     root: Path
@@ -352,6 +355,8 @@ class Project:
     models: Mapping[str, ModelSettings]
     destinations: Mapping[str, DestinationSettings]
     syncs: Mapping[str, SyncSettings]
+    processors: Mapping[str, Processor] = field(default_factory=dict)
+    register: RegisterSettings = field(default_factory=RegisterSettings)
     plugins: Mapping[str, PluginSettings] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
     files: tuple[Path, ...] = field(default=(), compare=False)

@@ -138,6 +138,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("scan", "mayfly.yml"),
         ("verify", ".mayfly/ledger", "--key", ".mayfly/ledger/key.pub"),
         ("suppress", "list"),
+        ("processors", "list"),
         ("report", "retention"),
         ("report", "erasure"),
         ("keys", "versions"),
