@@ -78,7 +78,7 @@ lock:
 
 # Statements for engines that nobody could ask are text that a person approves: read the diff.
 approved: $(VENV)/dev.stamp
-	MAYFLY_APPROVE=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/unit/privacy/test_rules_compiled.py tests/contract/test_planstore_translated.py tests/integration/test_sql_counts.py
+	MAYFLY_APPROVE=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/unit/privacy/test_rules_compiled.py tests/contract/test_planstore_translated.py tests/integration/test_sql_counts.py tests/integration/test_sources_databricks.py tests/integration/test_sources_redshift.py
 
 clean:
 	rm -rf $(VENV) demo-project dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

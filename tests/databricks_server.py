@@ -8,6 +8,7 @@ Databricks works: its statements are translated.
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 import sysconfig
@@ -126,6 +127,10 @@ class Warehouse:
         self._sessions.clear()
         self.results.clear()
 
+    def as_owner(self, statement: str) -> None:
+        """Run a statement of the tables' owner."""
+        self._base.cursor().execute(statement)
+
     # -- messages -------------------------------------------------------------------------------
 
     def OpenSession(self, req: Any) -> Any:  # noqa: N802
@@ -215,6 +220,8 @@ class Warehouse:
     def _run(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
         if sql.startswith("DESCRIBE QUERY "):
             return self._described(connection, sql.removeprefix("DESCRIBE QUERY "))
+        if sql.startswith("DESCRIBE TABLE EXTENDED "):
+            return self._table(connection, sql)
         for path in _FILE.findall(sql):
             content = self._stage.files[path][0]
             connection.register(Path(path).stem, pq.read_table(io.BytesIO(content)))
@@ -233,6 +240,26 @@ class Warehouse:
         rows = [{"col_name": f.name, "data_type": type_name(f.type)} for f in schema]
         kinds = pa.schema([("col_name", pa.string()), ("data_type", pa.string())])
         return pa.Table.from_pylist(rows, schema=kinds).to_reader()
+
+    def _table(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+        """What Databricks' documentation says of the answer for a view."""
+        named = re.findall(r"`([^`]+)`", sql)[-1]
+        [found] = connection.execute(
+            "SELECT (SELECT v.sql FROM duckdb_views() v WHERE v.view_name = i.table_name), "
+            "(SELECT list(c.column_name ORDER BY c.ordinal_position) FROM "
+            "information_schema.columns c WHERE c.table_name = i.table_name) "
+            "FROM information_schema.tables i WHERE i.table_name = ?",
+            [named],
+        ).fetchall() or [(None, None)]
+        if found[1] is None:
+            raise duckdb.CatalogException(f"Table with name {named} does not exist")
+        told: dict[str, object] = {"type": "MANAGED" if found[0] is None else "VIEW"}
+        told["columns"] = [{"name": name} for name in found[1]]
+        if found[0] is not None:
+            told["view_text"] = found[0].partition(" AS ")[2].replace('"', "`").rstrip(";")
+            told["view_catalog_and_namespace"] = "shop.main"
+            told["view_query_output_columns"] = found[1]
+        return pa.table({"json_metadata": [json.dumps(told)]}).to_reader()
 
     def _columns(self, connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
         return connection.sql(

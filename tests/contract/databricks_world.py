@@ -46,6 +46,7 @@ def databricks_world(server: Databricks) -> SourceWorld:
         writable=False,
         sql=DatabricksDialect(),
         make=partial(make_table, server),
+        owner=server.warehouse.as_owner,
         odd_names=("two words", "select", "naïve 名前", "it's", "UPPER", "x" * 63, "tick`", *OWN),
         odd_tables=("select", "two-words"),
         cutter=partial(cutter, server),

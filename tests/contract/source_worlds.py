@@ -184,6 +184,7 @@ def redshift_world(dsn: str) -> SourceWorld:
         writable=False,
         sql=RedshiftDialect(),
         make=partial(make_table, dsn),
+        owner=partial(as_owner, dsn),
         odd_names=(*ODD_NAMES, "Id", "id", "ID"),
         odd_tables=('o"dd', "two words.é'; --", "select", "Upper", "upper"),
         cutter=partial(cutter, dsn),
@@ -249,6 +250,11 @@ def make_snowflake(source: SnowflakeSource, name: str, rows: pa.Table) -> None:
         session.execute(f"INSERT INTO {table} VALUES ({values})")
 
 
+def _as_snowflake_owner(source: SnowflakeSource, statement: str) -> None:
+    with source.session(write=True) as session:
+        session.execute(statement)
+
+
 def snowflake_world(source: SnowflakeSource) -> SourceWorld:
     """An emulator of Snowflake with the people in schema public."""
     with source.session(write=True) as session:
@@ -261,6 +267,7 @@ def snowflake_world(source: SnowflakeSource) -> SourceWorld:
         writable=True,
         sql=SnowflakeDialect(),
         make=partial(make_snowflake, source),
+        owner=partial(_as_snowflake_owner, source),
         types=SNOWFLAKE_TYPES,
     )
 
@@ -285,6 +292,7 @@ def bigquery_world(emulator: Emulator, dataset: str) -> SourceWorld:
         writable=True,
         sql=BigqueryDialect(),
         make=partial(make_bigquery_table, emulator, dataset),
+        owner=partial(emulator.run, dataset=dataset),
         odd_names=("two words", "select", "naïve 名前", "it's", "UPPER", "x" * 63, *own),
         odd_tables=("select", "UPPER", "two-words", "y" * 63),
         types=BIGQUERY_TYPES,

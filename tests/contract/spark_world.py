@@ -67,6 +67,7 @@ def spark_world(server: SparkServer, schema: str) -> SourceWorld:
         writable=False,
         sql=SparkDialect(),
         make=partial(make_table, server, schema),
+        owner=partial(server.sql, f"USE {schema}"),
         odd_tables=("select", "n2_9"),
         counts_changes=False,
         types=SPARK_TYPES,

@@ -146,7 +146,7 @@ class TestPostgres(ViewContract):
         return postgres_world(server_dsn)
 
 
-class TestRedshift(SourceContract):
+class TestRedshift(ViewContract):
     """The protocol of a Redshift, on a real PostgreSQL."""
 
     @pytest.fixture
@@ -164,7 +164,7 @@ def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]
         yield made
 
 
-class TestDatabricks(SourceContract):
+class TestDatabricks(ViewContract):
     """Databricks' connector, and a stand-in behind it."""
 
     @pytest.fixture
@@ -205,7 +205,7 @@ def snowflake(fakesnow: Fakesnow) -> SourceWorld:
     return snowflake_world(fakesnow.source())
 
 
-class TestSnowflake(SourceContract):
+class TestSnowflake(ViewContract):
     """An emulator of Snowflake: its protocol and syntax, not its functions."""
 
     @pytest.fixture
@@ -244,7 +244,7 @@ def people_dataset(bigquery_emulator: Emulator) -> Iterator[tuple[Emulator, str]
     bigquery_emulator.drop(name)
 
 
-class TestBigquery(SourceContract):
+class TestBigquery(ViewContract):
     """The emulator of BigQuery."""
 
     @pytest.fixture
@@ -260,7 +260,7 @@ def spark_people(spark_session: SparkServer) -> tuple[SparkServer, str]:
 
 
 @pytest.mark.slow
-class TestSpark(SourceContract):
+class TestSpark(ViewContract):
     """A real Spark, through Spark Connect."""
 
     @pytest.fixture

@@ -228,3 +228,23 @@ def test_without_a_turn_two_would_write_it(shop: Shop) -> None:
             session.commit()
         found = first.table("SELECT count(*) AS n FROM people WHERE id = 77").to_pylist()
     assert found == [{"n": 2}]
+
+
+def test_views_of_other_names_and_kept_results_are_told(shop: Shop) -> None:
+    """What a view calls its columns is part of it; of a kept result only that it is a view is known
+    here, and what is not there is none.
+    """
+    shop.emulator.run(
+        "CREATE VIEW renamed (a, b) AS SELECT id, id + 1 AS n FROM people",
+        "CREATE MATERIALIZED VIEW kept AS SELECT id, count(*) AS n FROM people GROUP BY id",
+        dataset=shop.dataset,
+    )
+    other = f"{PROJECT}.{shop.dataset}"
+    names = [(None, "renamed"), (other, "renamed"), (None, "kept"), ("no_such", "v"), (None, "p_*")]
+    found = shop.source().views(names)
+    assert list(found) == names[:3]
+    assert {str(found[name].sql).partition(" AS ")[0] for name in names[:2]} == {
+        "CREATE VIEW `view` (`a`, `b`)"
+    }
+    assert [found[name].schema for name in names[:3]] == [shop.dataset, other, shop.dataset]
+    assert found[None, "kept"].sql is None

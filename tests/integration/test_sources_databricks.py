@@ -7,6 +7,7 @@ import time
 import pyarrow as pa
 import pytest
 
+from approved import check_approved
 from databricks_server import VOLUME, Databricks
 from mayfly.connectors.sources.databricks_connect import PINNED
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
@@ -147,3 +148,12 @@ def test_no_transaction_is_begun(databricks_standin: Databricks) -> None:
         pytest.raises(ContractError, match="no_transactions"),
     ):
         session.begin()
+
+
+def test_what_is_asked_of_a_view_is_approved(databricks_standin: Databricks) -> None:
+    """Text that a person has read."""
+    source = databricks_standin.source()
+    source.views([(None, "seen"), ("other.crm", "it's")])
+    check_approved(
+        "databricks-views.sql", "".join(f"{s};\n" for s in databricks_standin.warehouse.said)
+    )

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from approved import check_approved
 from contract.source_worlds import Dsn, as_owner
 from mayfly.connectors.sources.redshift import RedshiftSource
 from mayfly.domain.errors import ConfigError, ContractError, TransientError
-from mayfly.ports.source import ColumnInfo
+from mayfly.ports.source import ColumnInfo, ViewText
 
 TYPES = {
     "a": ("true", "bool", "bool", True),
@@ -225,3 +226,20 @@ def test_a_table_that_may_not_be_described_hides_no_other(
     assert found["people"][1] == ColumnInfo(
         name="email", sql_type="varchar", arrow_type=pa.string()
     )
+
+
+def test_what_is_asked_of_a_view_is_approved(
+    source: RedshiftSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text that a person has read."""
+    said: list[str] = []
+    run = psycopg.Cursor.execute
+
+    def noted(self: psycopg.Cursor, query: bytes, *given: Any, **named: Any) -> object:
+        said.append(bytes(query).decode())
+        return run(self, query, *given, **named)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
+    asked = [(None, "seen"), ("crm", "it's"), ("other.crm", "people")]
+    assert source.views(asked) == {asked[2]: ViewText(schema="other.crm", sql=None)}
+    check_approved("redshift-views.sql", "".join(f"{sql};\n" for sql in said))

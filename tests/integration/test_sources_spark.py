@@ -222,3 +222,10 @@ def test_many_rows_are_loaded_and_kept(spark_session: SparkServer) -> None:
         asked = "count(*) AS c, count(DISTINCT d) AS d, sum(n) AS s"
         found = session.table(f"SELECT {asked} FROM mf_load").to_pylist()
     assert found == [{"c": 150_000, "d": 150_000, "s": sum(range(150_000))}]
+
+
+def test_a_table_of_another_catalog_is_no_view(spark_session: SparkServer) -> None:
+    """Such a catalog describes what it has in another form."""
+    spark_session.sql("CREATE TABLE IF NOT EXISTS side.APP.people (id INT, name STRING)")
+    source = spark_session.source()
+    assert source.views([("side.APP", "people"), ("side.APP", "gone"), ("gone.a", "b")]) == {}

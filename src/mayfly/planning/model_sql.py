@@ -18,6 +18,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from mayfly.domain.errors import PolicyError
 from mayfly.planning.model_dialects import FORBIDDEN_THERE, TABLE_FUNCTIONS_THERE, parser_of
 from mayfly.planning.sql.dialect import DialectName
+from mayfly.planning.sql.snowflake import exchanged
 from mayfly.privacy.closed_logs import close_logs
 
 # The parser logs statements it does not know, with the values in them.
@@ -70,6 +71,7 @@ _NAMES = {
     "ts_debug", "ts_parse", "ts_token_type", "xmlparse", "crosstab", "connectby", "dblink",
 }  # fmt: skip
 _FOLDS_SMALL = ("postgres", "redshift")
+_HAS_CATALOGS = ("bigquery", "databricks", "redshift", "snowflake", "spark")
 _CATALOGS = ("information_schema", "pg_catalog", "pg_toast", "pg_temp", "system", "temp")
 _CATALOG_TABLES = ("pg_", "duckdb_", "sqlite_", "pragma_", "dbstat", "fts5vocab", "bytecode")
 _FILE_LIKE = re.compile(
@@ -153,7 +155,20 @@ def parsed(sql: str, dialect: DialectName) -> exp.Expr:
         for name in query.find_all(exp.Identifier):
             if not name.args.get("quoted"):
                 name.set("this", name.name.lower())
+    if dialect == "snowflake":
+        for name in query.find_all(exp.Identifier):
+            name.set("this", exchanged(name.name if name.args.get("quoted") else name.name.upper()))
+    if dialect in _HAS_CATALOGS:
+        for table in query.find_all(exp.Table):
+            _name_catalog(table)
     return query
+
+
+def _name_catalog(table: exp.Table) -> None:
+    """A schema of another catalog is one of its own: it is called by both their names."""
+    if table.catalog and table.db:
+        table.set("db", exp.to_identifier(f"{table.catalog}.{table.db}", quoted=True))
+        table.set("catalog", None)
 
 
 def parsed_view(sql: str, dialect: DialectName) -> tuple[exp.Expr, tuple[str, ...]] | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from mayfly.connectors.sources.snowflake import SnowflakeSource
 from mayfly.connectors.sources.snowflake_connect import PINNED, SnowflakeAccess, driver
 from mayfly.connectors.sources.snowflake_errors import from_number, not_connected
 from mayfly.connectors.sources.snowflake_session import SnowflakeSession
 from mayfly.connectors.sources.snowflake_types import arrow_type, readable, type_name, unfit
 from mayfly.domain.errors import ConfigError, ContractError, EngineError, TransientError
 from mayfly.planning.sql.snowflake import SnowflakeDialect, exchanged, literal, quote
-from mayfly.ports.source import ColumnInfo
+from mayfly.ports.source import ColumnInfo, ViewText
 
 
 class _Secret:
@@ -295,3 +297,41 @@ def test_what_is_finer_than_a_microsecond_is_told() -> None:
     column = ColumnInfo(name="c", sql_type=kind, arrow_type=arrow_type(kind))
     assert unfit(column) == 'MOD(DATE_PART(NANOSECOND, "C"), 1000) <> 0'
     assert readable(column).startswith("CASE WHEN NOT (MOD(")
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([], None),
+        ([None], ViewText(schema="public", sql=None)),
+        (
+            ["CREATE VIEW v AS SELECT 1", None],
+            ViewText(schema="public", sql="CREATE VIEW v AS SELECT 1"),
+        ),
+    ],
+)
+def test_a_secure_view_of_another_role_is_one_without_a_text(
+    monkeypatch: pytest.MonkeyPatch, rows: list[str | None], found: ViewText | None
+) -> None:
+    """Snowflake lists it, and shows its owner alone what it is made of."""
+    source, said = SnowflakeSource("shop", _access()), []
+
+    def table(self: SnowflakeSession, sql: str) -> pa.Table:
+        said.append(sql)
+        return pa.table({"d": pa.array(rows, pa.string())})
+
+    monkeypatch.setattr(SnowflakeSession, "table", table)
+    monkeypatch.setattr(SnowflakeAccess, "connect", lambda self, name: _Closed())
+    told = source.views([(None, "seen")])
+    assert told == ({} if found is None else {(None, "seen"): found})
+    assert "table_schema = 'PUBLIC' AND table_name = 'SEEN'" in said[0]
+    said.clear()
+    source.views([("crm.Sales", "Seen")])
+    assert len(said) == (1 if rows else 2)
+    assert "table_schema = 'crm.Sales' AND table_name = 'Seen'" in said[0]
+    assert rows or "FROM \"CRM\".information_schema.views WHERE table_schema = 'Sales'" in said[1]
+
+
+class _Closed:
+    def close(self) -> None:
+        """Nothing is open."""

@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.model_sql import check_model_sql, names_behind
+from mayfly.planning.lineage import TableName, tables_in
+from mayfly.planning.model_sql import check_model_sql, names_behind, parsed
 from mayfly.planning.sql.dialect import DialectName
 
 READS = [
@@ -276,3 +277,29 @@ def test_names_that_go_in_circles_end() -> None:
     """Two subqueries that swap names are no endless way."""
     swapped = "SELECT a AS b, b AS a FROM (SELECT b AS a, a AS b FROM t) AS s"
     assert names_behind(swapped, "duckdb").columns == {"a": {"a", "b"}, "b": {"a", "b"}}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "names"),
+    [
+        (
+            "snowflake",
+            'SELECT a FROM Crm.People, "Crm"."people"',
+            {("crm", "people"), ("Crm", "PEOPLE")},
+        ),
+        ("snowflake", "SELECT a FROM other.crm.people", {("other.crm", "people")}),
+        ("bigquery", "SELECT a FROM `shop-1.crm.people`", {("shop-1.crm", "people")}),
+        ("spark", "SELECT a FROM lake.crm.people", {("lake.crm", "people")}),
+        (
+            "redshift",
+            'SELECT a FROM Other.Crm.People, "People"',
+            {("other.crm", "people"), (None, "People")},
+        ),
+        ("postgres", "SELECT a FROM shop.crm.people", {("crm", "people")}),
+    ],
+)
+def test_tables_are_called_as_their_engine_knows_them(
+    dialect: DialectName, sql: str, names: set[TableName]
+) -> None:
+    """Where an engine has several catalogs, one of them belongs to a schema's name."""
+    assert set(tables_in(parsed(sql, dialect))) == names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,11 @@ from mayfly.connectors.sources.bigquery_errors import translated
 from mayfly.connectors.sources.bigquery_grants import bigquery_grants
 from mayfly.connectors.sources.bigquery_session import REQUEST_SECONDS, BigquerySession
 from mayfly.connectors.sources.bigquery_types import column, readable
+from mayfly.connectors.sources.described_views import named_columns
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 from mayfly.planning.sql.bigquery import BigqueryDialect
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,61}[a-z0-9]")
@@ -127,6 +128,38 @@ class BigquerySource:
             for name, columns in found.items()
         ]
 
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`: from the catalog of each dataset."""
+        with self.session(write=False) as session:
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: BigquerySession, schema: str | None, view: str) -> ViewText | None:
+        within = self._dataset if schema is None else schema
+        catalog = ".".join(_SQL.quote(part) for part in (*within.split("."), "INFORMATION_SCHEMA"))
+        try:
+            rows = session.table(
+                "SELECT v.view_definition AS d, c.column_name AS c "
+                f"FROM {catalog}.TABLES AS t LEFT JOIN {catalog}.VIEWS AS v "
+                f"ON v.table_name = t.table_name LEFT JOIN {catalog}.COLUMNS AS c "
+                "ON c.table_name = t.table_name "
+                f"WHERE t.table_name = {_SQL.literal(view)} AND t.table_type LIKE '%VIEW' "
+                "ORDER BY c.ordinal_position"
+            ).to_pylist()
+        except ConfigError as error:
+            if error.code not in ("table_missing", "schema_missing"):
+                raise
+            return None
+        if not rows:
+            return None
+        query = rows[0]["d"] or session.kept_query(within, view)
+        if not query:
+            return ViewText(schema=within, sql=None)
+        names = [str(row["c"]) for row in rows if row["c"] is not None]
+        return ViewText(schema=within, sql=named_columns(query, names, _made(session, query)))
+
     def check(self, *, write: bool) -> None:
         """See `Source.check`: the dataset, where it is, and whether a run's statements may run."""
         self._check_dataset()
@@ -173,6 +206,14 @@ class BigquerySource:
         with self.session(write=False) as session:
             [row] = session.table("SELECT CURRENT_TIMESTAMP() AS now").to_pylist()
         return ServerFacts(engine="BigQuery", clock=row["now"])
+
+
+def _made(session: BigquerySession, query: str) -> list[str]:
+    """What a query calls its columns; nothing where it is not one that this account may run."""
+    try:
+        return [column.name for column in session.describe(query)]
+    except ConfigError:
+        return []
 
 
 def _open(request: SourceRequest) -> BigquerySource:

@@ -156,6 +156,18 @@ class BigquerySession:
             )
         return found
 
+    def kept_query(self, dataset: str, view: str) -> str | None:
+        """The query of a view whose result is kept, which its catalog of views does not list."""
+        project, _, name = dataset.rpartition(".")
+        place = f"{project or self._client.project}.{name}.{view}"
+        try:
+            with translated(self._member):
+                found = self._client.get_table(place, retry=self._retry, timeout=REQUEST_SECONDS)
+        except ConfigError:
+            return None
+        query = found.mview_query or found.view_query
+        return None if query is None else str(query)
+
     def estimate(self, query: str) -> int:
         """Bytes that a query would read, from a dry run."""
         return int(self._dry(query).total_bytes_processed or 0)

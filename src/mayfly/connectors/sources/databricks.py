@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -12,10 +12,11 @@ from mayfly.connectors.sources.databricks_connect import DatabricksAccess
 from mayfly.connectors.sources.databricks_grants import databricks_grants
 from mayfly.connectors.sources.databricks_session import DatabricksSession
 from mayfly.connectors.sources.databricks_types import column, readable
+from mayfly.connectors.sources.described_views import described_view
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 from mayfly.planning.sql.databricks import DatabricksDialect
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 _SQL = DatabricksDialect()
@@ -94,6 +95,18 @@ class DatabricksSource:
             )
             for (schema, table), rows in groupby(found, lambda row: (row["s"], row["t"]))
         ]
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`. Every name within is one of where the view was made."""
+        with self.session(write=False) as session:
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: DatabricksSession, schema: str | None, view: str) -> ViewText | None:
+        within = self._access.schema if schema is None else schema
+        return described_view(session.asked, self.relation(schema, view), within)
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`: the schema, and whether rows can be loaded into a temporary table."""

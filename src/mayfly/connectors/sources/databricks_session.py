@@ -66,6 +66,12 @@ class DatabricksSession:
             cursor.execute(sql)
             return plain(cursor.fetchall_arrow())
 
+    def asked(self, statement: str) -> pa.Table:
+        """The whole answer to a statement of ours about the catalog."""
+        with self._cursor() as cursor:
+            cursor.execute(statement)
+            return plain(cursor.fetchall_arrow())
+
     def stream(self, sql: str, *, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """See `SqlSession.stream`. What is left unread is closed at the warehouse."""
         self._guard.check(sql)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -14,8 +14,14 @@ from mayfly.connectors.sources.redshift_types import readable
 from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.planning.sql.dialect import literal, quote
 from mayfly.planning.sql.redshift import RedshiftDialect
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
+
+# Of a view that is bound late it tells the whole statement.
+_VIEW = (
+    "SELECT n.nspname::text AS s, pg_get_viewdef(c.oid) AS d FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkind IN ('v', 'm')"
+)
 
 
 class RedshiftSource:
@@ -105,6 +111,25 @@ class RedshiftSource:
             columns = ()
         return TableInfo(schema=schema, name=table, columns=columns)
 
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`. Every name within is written with its schema."""
+        with self.session(write=False) as session:
+            session.pin("pg_catalog")
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: RedshiftSession, schema: str | None, view: str) -> ViewText | None:
+        within = self._schema if schema is None else schema
+        found = _told(session, within, view)
+        base, _, inner = within.rpartition(".")
+        if found or not base:
+            return found
+        # A dot may stand in a name, or after that of a database: of another one nothing is told.
+        here = str(session.table("SELECT current_database() AS b").column("b")[0].as_py())
+        return _told(session, inner, view) if base == here else ViewText(schema=within, sql=None)
+
     def check(self, *, write: bool) -> None:
         """See `Source.check`: that it is a Redshift, its schema, and the right to temporary
         tables.
@@ -160,6 +185,13 @@ class RedshiftSource:
 
     def _refused(self, error: psycopg.Error) -> EngineError:
         return not_connected(self.name, str(error))
+
+
+def _told(session: RedshiftSession, schema: str, view: str) -> ViewText | None:
+    rows = session.table(
+        f"{_VIEW} WHERE n.nspname = {literal(schema)} AND c.relname = {literal(view)}"
+    ).to_pylist()
+    return ViewText(schema=rows[0]["s"], sql=rows[0]["d"] or None) if rows else None
 
 
 def _open(request: SourceRequest) -> RedshiftSource:

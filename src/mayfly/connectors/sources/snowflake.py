@@ -14,7 +14,7 @@ from mayfly.connectors.sources.snowflake_types import arrow_type, readable, type
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 from mayfly.planning.sql.snowflake import SnowflakeDialect, exchanged, literal, quote
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import Revealed, SourceRequest, SourceSpec
 
 
@@ -91,6 +91,24 @@ class SnowflakeSource:
             for (schema, table), rows in groupby(found, lambda row: (row["s"], row["t"]))
         ]
 
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`. The text of a secure view is seen by the role that owns it."""
+        with self.session(write=False) as session:
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: SnowflakeSession, schema: str | None, view: str) -> ViewText | None:
+        within = self._schema if schema is None else schema
+        base, _, inner = within.rpartition(".")
+        # A dot may stand in a name, or after that of another database.
+        for catalog, named in (("", within), (base, inner))[: 2 if base else 1]:
+            rows = _asked_of(session, _view_query(catalog, named, view))
+            if rows:
+                return ViewText(schema=within, sql=rows[0]["d"] or None)
+        return None
+
     def check(self, *, write: bool) -> None:
         """See `Source.check`. What it makes to try is dropped."""
         with self.session(write=False) as session:
@@ -152,6 +170,32 @@ def _column(row: dict[str, Any]) -> ColumnInfo:
     precision = None if row["p"] is None else int(row["p"])
     sql_type = type_name(kind, precision, None if scale is None else int(scale))
     return ColumnInfo(name=exchanged(row["c"]), sql_type=sql_type, arrow_type=arrow_type(sql_type))
+
+
+def _view_query(catalog: str, schema: str, view: str) -> str:
+    """What a database tells of a view; of a secure one its owner alone is told the text."""
+    base = f"{quote(catalog)}." if catalog else ""
+    named = (
+        f"WHERE table_schema = {literal(exchanged(schema))} "
+        f"AND table_name = {literal(exchanged(view))}"
+    )
+    return (
+        "SELECT d FROM (SELECT view_definition AS d "
+        f"FROM {base}information_schema.views {named} UNION ALL SELECT NULL AS d "
+        f"FROM {base}information_schema.tables {named} AND table_type LIKE '%VIEW') AS mf_view "
+        "ORDER BY d NULLS LAST"
+    )
+
+
+def _asked_of(session: SnowflakeSession, query: str) -> list[dict[str, Any]]:
+    """The rows; none of a database that is not there."""
+    try:
+        rows: list[dict[str, Any]] = session.table(query).to_pylist()
+    except ConfigError as error:
+        if error.code not in ("table_missing", "schema_missing"):
+            raise
+        return []
+    return rows
 
 
 def _access(request: SourceRequest) -> SnowflakeAccess:

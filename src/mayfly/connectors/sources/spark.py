@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mayfly.connectors.sources.described_views import described_view
 from mayfly.connectors.sources.spark_connect import SparkAccess
 from mayfly.connectors.sources.spark_grants import spark_grants
 from mayfly.connectors.sources.spark_session import SparkSession
@@ -13,7 +14,7 @@ from mayfly.connectors.sources.spark_types import readable, unfit
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import SecretRef
 from mayfly.planning.sql.spark import SparkDialect, quote
-from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo
+from mayfly.ports.source import ColumnInfo, Dialect, ServerFacts, TableInfo, ViewText
 from mayfly.ports.source_spec import SourceRequest, SourceSpec
 
 
@@ -95,6 +96,20 @@ class SparkSource:
             return session.describe(f"SELECT * FROM {self.relation(schema, table)}")
         except ConfigError:
             return None
+
+    def views(
+        self, names: Sequence[tuple[str | None, str]]
+    ) -> Mapping[tuple[str | None, str], ViewText]:
+        """See `ViewSource`. Every name within is one of where the view was made."""
+        with self.session(write=False) as session:
+            found = {name: self._view(session, *name) for name in names}
+        return {name: view for name, view in found.items() if view is not None}
+
+    def _view(self, session: SparkSession, schema: str | None, view: str) -> ViewText | None:
+        within = self._access.schema if schema is None else schema
+        catalog, _, inner = within.rpartition(".")
+        name = f"{quote(catalog or self._access.catalog)}.{quote(inner)}.{quote(view)}"
+        return described_view(session.asked, name, within)
 
     def check(self, *, write: bool) -> None:
         """See `Source.check`."""

@@ -1,0 +1,2 @@
+DESCRIBE TABLE EXTENDED `main`.`seen` AS JSON;
+DESCRIBE TABLE EXTENDED `other`.`crm`.`it's` AS JSON;

@@ -1,0 +1,12 @@
+SET datestyle TO 'ISO, YMD';
+SET timezone TO 'UTC';
+SET extra_float_digits TO 2;
+SET search_path TO "public";
+SET datestyle TO 'ISO, YMD';
+SET timezone TO 'UTC';
+SET extra_float_digits TO 2;
+SET search_path TO "pg_catalog";
+SELECT n.nspname::text AS s, pg_get_viewdef(c.oid) AS d FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkind IN ('v', 'm') WHERE n.nspname = 'public' AND c.relname = 'seen';
+SELECT n.nspname::text AS s, pg_get_viewdef(c.oid) AS d FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkind IN ('v', 'm') WHERE n.nspname = 'crm' AND c.relname = 'it''s';
+SELECT n.nspname::text AS s, pg_get_viewdef(c.oid) AS d FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkind IN ('v', 'm') WHERE n.nspname = 'other.crm' AND c.relname = 'people';
+SELECT current_database() AS b;
