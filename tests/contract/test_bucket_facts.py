@@ -13,8 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import moto_s3
 from buckets import ACCESS_KEY, BUCKET, SECRET_KEY, TOKEN, Bucket, bucket_service
-from mayfly.adapters.bucket_facts import BucketFacts, read_bucket
+from mayfly.adapters.bucket_facts import BucketFacts, bucket_region, read_bucket
 from mayfly.adapters.buckets import bucket_hosts, open_bucket
 from mayfly.adapters.egress import allow_hosts
 from mayfly.domain.errors import EngineError
@@ -233,3 +234,25 @@ def test_hosts_are_those_of_the_service_and_of_credentials(bucket: Bucket) -> No
         named = BucketSettings(type=kind, **own, **given)  # type: ignore[arg-type]
         assert bucket_hosts(named) == {host}
     assert bucket_hosts(settings_of("s3", bucket)) == {"127.0.0.1"}
+
+
+def test_a_bucket_tells_its_region(bucket: Bucket) -> None:
+    """Of S3 wherever the settings say that it is, and to who may only list it; of Google, too."""
+    with moto_s3.moto_s3() as moto:
+        key, secret = moto.user("s3:ListBucket", "s3:HeadBucket")
+        given = {"access_key_id": key, "secret_access_key": secret}
+        amazon = BucketSettings(
+            type="s3",
+            bucket=moto_s3.BUCKET,
+            region="eu-central-1",
+            endpoint=moto.url,
+            credentials={name: SecretRef(kind="env", name=name) for name in given},
+        )
+        with allow_hosts({"127.0.0.1"}):
+            assert bucket_region(amazon, lambda secret: given[secret.name]) == moto_s3.REGION
+            gone = replace(amazon, bucket="no-such-bucket")
+            with pytest.raises(EngineError) as told:
+                bucket_region(gone, lambda secret: given[secret.name])
+            assert told.value.code == "bucket_unknown"
+            google = settings_of("gcs", bucket)
+            assert bucket_region(google, lambda secret: SECRETS[secret.name]) == "europe-west1"

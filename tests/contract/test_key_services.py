@@ -186,6 +186,19 @@ def test_where_the_key_lies_is_told(make_world: Callable[[str], World]) -> None:
     }
 
 
+def test_where_a_key_is_is_told(make_world: Callable[[str], World]) -> None:
+    """By its own name, where the service gives it one that says so."""
+    told = {name: make_world(name).provider.region() for name in WORLDS}
+    assert told == {
+        "local": "",
+        "pkcs11": "",
+        "aws_kms": "eu-west-1",
+        "aws_kms on moto": "eu-west-1",
+        "gcp_kms": "europe-west1",
+        "vault": "",
+    }
+
+
 def test_one_provider_s_blob_is_not_another_s(make_world: Callable[[str], World]) -> None:
     """Each blob names its provider."""
     providers: dict[str, KeyProvider] = {

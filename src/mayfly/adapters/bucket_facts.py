@@ -23,6 +23,8 @@ _GCS = "https://storage.googleapis.com"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _FIELDS = "location,versioning,softDeletePolicy,retentionPolicy,defaultEventBasedHold"
 _DAY_SECONDS = 86_400
+_CONSTRAINTS = {"": "us-east-1", "EU": "eu-west-1"}
+"""What GetBucketLocation says of buckets that are older than its other answers."""
 Reveal = Callable[[SecretRef], str]
 
 
@@ -55,7 +57,28 @@ def read_bucket(settings: BucketSettings, reveal: Reveal) -> BucketFacts:
     return _read_gcs(settings, reveal) if settings.type == "gcs" else _read_s3(settings, reveal)
 
 
-def _read_s3(settings: BucketSettings, reveal: Reveal) -> BucketFacts:
+def bucket_region(settings: BucketSettings, reveal: Reveal) -> str:
+    """Where a bucket is, in small letters, as its provider says when it is asked for nothing else.
+
+    Raises:
+        ConfigError, TransientError: as `read_bucket`.
+    """
+    if settings.type == "gcs":
+        return _read_gcs(settings, reveal).location
+    with _s3(settings, reveal) as client:
+        # The answer to HeadBucket names the region even where the right to list is missing.
+        found = client.head_bucket(Bucket=settings.bucket)["ResponseMetadata"]["HTTPHeaders"]
+        region = found.get("x-amz-bucket-region")
+        if region is None:
+            located = client.get_bucket_location(Bucket=settings.bucket)
+            region = _CONSTRAINTS.get(located.get("LocationConstraint") or "") or located.get(
+                "LocationConstraint"
+            )
+        return str(region).lower()
+
+
+@contextmanager
+def _s3(settings: BucketSettings, reveal: Reveal) -> Iterator[Any]:
     config = _driver("botocore.config", "aws").Config(
         connect_timeout=TIMEOUT_SECONDS,
         read_timeout=TIMEOUT_SECONDS,
@@ -75,18 +98,23 @@ def _read_s3(settings: BucketSettings, reveal: Reveal) -> BucketFacts:
             aws_secret_access_key=given.get("secret_access_key"),
             aws_session_token=given.get("session_token"),
         )
-        client = session.client("s3", config=config, endpoint_url=address)
-        status = client.get_bucket_versioning(Bucket=settings.bucket).get("Status", "")
-        return BucketFacts(
-            versioned=status == "Enabled", lock_seconds=_lock_seconds(client, settings, errors)
-        )
+        yield session.client("s3", config=config, endpoint_url=address)
     except errors.ClientError as error:
         raise _refused(int(error.response["ResponseMetadata"]["HTTPStatusCode"])) from None
     except (errors.BotoCoreError, ValueError):
         raise _no_answer() from None
 
 
-def _lock_seconds(client: Any, settings: BucketSettings, errors: Any) -> int:
+def _read_s3(settings: BucketSettings, reveal: Reveal) -> BucketFacts:
+    with _s3(settings, reveal) as client:
+        status = client.get_bucket_versioning(Bucket=settings.bucket).get("Status", "")
+        return BucketFacts(
+            versioned=status == "Enabled", lock_seconds=_lock_seconds(client, settings)
+        )
+
+
+def _lock_seconds(client: Any, settings: BucketSettings) -> int:
+    errors = _driver("botocore.exceptions", "aws")
     try:
         answer = client.get_object_lock_configuration(Bucket=settings.bucket)
     except errors.ClientError as error:

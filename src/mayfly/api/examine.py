@@ -17,6 +17,7 @@ from mayfly.api.findings import Finding, finding, require_source
 from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.machines import MACHINE_CODES, machine_findings
 from mayfly.api.project import Project
+from mayfly.api.residency import RESIDENCY_CODES, residency_findings
 from mayfly.api.spool_bucket import BUCKET_CODES, bucket_findings
 from mayfly.bootstrap import App, open_app, open_source, source_hosts, source_spec
 from mayfly.bootstrap.keeping import store_of
@@ -43,6 +44,7 @@ WARNINGS = (
     *BUCKET_CODES,
     *HOST_CODES,
     *MACHINE_CODES,
+    *RESIDENCY_CODES,
 )
 """Codes of findings that keep no run from succeeding."""
 
@@ -76,6 +78,7 @@ def examine(
     found += _anchors(app)
     found += alert_findings(app)
     found += bucket_findings(app.project)
+    found += residency_findings(app)
     found += machine_findings(app)
     return [*found, *host_findings(host())]
 

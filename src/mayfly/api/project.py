@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mayfly.api import adopting, alerts, asking, erasing, processors
+from mayfly.api import adopting, alerts, asking, erasing, processors, residency
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -431,6 +431,10 @@ class Project:
     def processor(self, name: str) -> dict[str, Any]:
         """One entry of the register."""
         return processors.shown(self.app, name)
+
+    def residency(self) -> dict[str, Any]:
+        """Where each part is planned and found, and whether that was observed or declared."""
+        return residency.listed(self.app)
 
     def overdue(self) -> int:
         """How many working copies and sealed batches are past their cap, by the ledger's word."""

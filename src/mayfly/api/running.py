@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from mayfly.adapters.processes import holder_name
+from mayfly.api.residency import refusal_of as refusal_of_residency
 from mayfly.api.results import SyncRun
 from mayfly.api.watching import watch_of
 from mayfly.bootstrap import SPECS, App
@@ -286,7 +287,7 @@ def _settled_list(app: App, *, dry: bool) -> PolicyError | None:
 
 def _only_withdrawals(app: App, sync: SyncSettings, *, dry: bool) -> PolicyError | None:
     """Why nothing else may go. A dry run shows what a paused sync would send, once resumed."""
-    refusal = _settled_list(app, dry=dry)
+    refusal = _settled_list(app, dry=dry) or refusal_of_residency(app)
     if refusal is not None or dry:
         return refusal
     pause = pause_of(app.store, sync, app.project.target)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ class App:
     told: Tell = ignore
     alerting: Alerting | None = None
     stamp: Stamp | None = None
+    residency: tuple[datetime, PolicyError | None] | None = None
     _sources: dict[str, Source] = field(default_factory=dict)
     _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
 

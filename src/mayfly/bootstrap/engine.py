@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.bootstrap.keeping import store_of
-from mayfly.config.residency import expected_region
 from mayfly.config.secrets import resolve_store_url
 from mayfly.domain.errors import ConfigError, PolicyError
+from mayfly.domain.places import expected_region
 from mayfly.domain.settings import Project
 from mayfly.ports.engine import Engine
 

@@ -33,6 +33,7 @@ from mayfly.cli.options import (
 from mayfly.cli.options import print_result as _print
 from mayfly.cli.processors import processors_app
 from mayfly.cli.report import prove, report_app
+from mayfly.cli.residency import residency
 from mayfly.cli.scaffold.new import new_app
 from mayfly.cli.serve import serve, worker
 from mayfly.cli.state import state_app
@@ -409,6 +410,7 @@ app.command()(sweep)
 app.command()(purge)
 app.command()(uninstall)
 app.command()(upgrade)
+app.command()(residency)
 add_asking(app)
 app.command()(serve)
 app.command()(worker)

@@ -18,10 +18,10 @@ from mayfly.config.fields import (
     WebhookUrl,
     seconds_of,
 )
-from mayfly.config.residency import geography_of
 from mayfly.config.secrets import parse_reference
 from mayfly.domain import settings as s
 from mayfly.domain.alerts import AlertKind
+from mayfly.domain.places import geography_of_place
 
 MailAddress = Annotated[
     str, Formed("[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -128,8 +128,8 @@ def is_elsewhere(declared: str | None, *, geography: str | None, region: str | N
     """Whether a receiver is declared to be in another geography than the workspace is declared
     to be. Of what is not declared, or is in no geography that is known, nothing is said.
     """
-    own = geography_of(geography or region)
-    theirs = geography_of(declared)
+    own = geography_of_place(geography or region)
+    theirs = geography_of_place(declared)
     return bool(own and theirs and own != theirs)
 
 

@@ -98,6 +98,11 @@ class GcsAnchor(GcsBucket):
     """A bucket of Google Cloud Storage: one object for each checkpoint, never overwritten."""
 
     type: Literal["gcs"] = Field(description="A bucket of Google Cloud Storage.")
+    region: GcsLocation | None = Field(
+        default=None,
+        description="Location of the bucket, for who may not ask Google for it.",
+        examples=["europe-west1"],
+    )
 
 
 def _folder_by_default(value: object) -> object:

@@ -85,11 +85,12 @@ def build(
                 for country, x in residency.transfers.items()
             },
             ai=workspace.ai,
+            placed=any((workspace.plan, residency.provider, residency.geography, residency.region)),
         ),
         organisation=party_of(head.organisation),
         controller=party_of(head.controller),
         keys=_keys(head.keys),
-        store=s.StoreSettings(url=head.store.url),
+        store=s.StoreSettings(url=head.store.url, region=head.store.region),
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         alerts={n: alert_settings(n, a) for n, a in head.alerts.items()},
         spool=None if isinstance(head.spool, FolderSpool) else _bucket(head.spool),
@@ -156,7 +157,7 @@ def _bucket(bucket: S3Bucket | GcsBucket) -> s.BucketSettings:
         type="s3" if isinstance(bucket, S3Bucket) else "gcs",
         bucket=bucket.bucket,
         prefix=bucket.prefix or "",
-        region=getattr(bucket, "region", ""),
+        region=getattr(bucket, "region", None) or "",
         endpoint=bucket.endpoint,
         credentials={key: reference for key, reference in parsed.items() if reference is not None},
     )
@@ -165,6 +166,7 @@ def _bucket(bucket: S3Bucket | GcsBucket) -> s.BucketSettings:
 def _anchor(name: str, anchor: m.AnchorFile) -> s.AnchorSettings:
     return s.AnchorSettings(
         name=name,
+        region=anchor.region,
         path=Path(anchor.path).expanduser() if isinstance(anchor, m.FolderAnchor) else None,
         source=anchor.source if isinstance(anchor, m.SourceAnchor) else None,
         url=anchor.url if isinstance(anchor, m.WebhookAnchor) else None,

@@ -157,6 +157,7 @@ class Checker:
 
     def _anchor(self, name: str, anchor: m.AnchorFile) -> None:
         at = ("anchors", name)
+        self._receiver(anchor.region, *at, "region")
         if isinstance(anchor, m.SourceAnchor):
             self._reference("sources", anchor.source, *at, "source")
             source = self._parsed.sources.get(anchor.source)

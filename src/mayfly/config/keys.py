@@ -51,6 +51,11 @@ class Pkcs11Keys(Part):
         examples=["mayfly-shop"],
     )
     pin: Reference = Field(description="Reference to the user's PIN.", examples=["env:HSM_PIN"])
+    region: Line | None = Field(
+        default=None,
+        description="Where the token is, where it is not this machine.",
+        examples=["europe-west1"],
+    )
     epoch_days: EpochDays = None
 
 
@@ -96,6 +101,11 @@ class VaultKeys(Part):
     token: Reference = Field(description="Reference to the token.", examples=["env:VAULT_TOKEN"])
     ca_file: AbsolutePath | None = Field(
         default=None, description="Certificates to trust in place of the usual ones."
+    )
+    region: Line | None = Field(
+        default=None,
+        description="Where the server is, where it is not this machine.",
+        examples=["europe-west1"],
     )
     epoch_days: EpochDays = None
 

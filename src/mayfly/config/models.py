@@ -119,6 +119,12 @@ class StoreFile(Part):
         description="`sqlite` (in `.mayfly/`), `postgresql+psycopg://…` without a password, "
         "or a reference to such a URL.",
     )
+    region: Line | None = Field(
+        default=None,
+        description="Where its server is, where its host's name does not tell; of a file it is the "
+        "worker's.",
+        examples=["europe-west1"],
+    )
 
 
 class DbtFile(Part):
@@ -316,21 +322,31 @@ class SyncFile(Part):
     description: str = Field(default="", description="For people.")
 
 
-class FolderAnchor(Part):
+class AnchorPart(Part):
+    """What places have that do not tell where they are."""
+
+    region: Line | None = Field(
+        default=None,
+        description="Where it is. Refused where it is another geography than the workspace's.",
+        examples=["eu"],
+    )
+
+
+class FolderAnchor(AnchorPart):
     """A folder outside the project, of a disk that others keep."""
 
     type: Literal["folder"] = Field(description="A folder.")
     path: Line = Field(description="Absolute path, outside the project.", examples=["/mnt/audit"])
 
 
-class SourceAnchor(Part):
+class SourceAnchor(AnchorPart):
     """Table `_mayfly.checkpoints` in the customer's own warehouse."""
 
     type: Literal["source"] = Field(description="A source that is written.")
     source: Name = Field(description="Name of the source.")
 
 
-class WebhookAnchor(Part):
+class WebhookAnchor(AnchorPart):
     """An address that is told of each checkpoint, after Standard Webhooks."""
 
     type: Literal["webhook"] = Field(description="A webhook.")

@@ -8,7 +8,8 @@ from mayfly.config import models as m
 from mayfly.config.buckets import FolderSpool
 from mayfly.config.findings import Findings, Spots, shown
 from mayfly.config.keys import AwsKmsKeys, GcpKmsKeys, KeysFile
-from mayfly.config.residency import Placement, expected_region, misplaced, placement
+from mayfly.config.residency import Placement, misplaced, placement
+from mayfly.domain.places import expected_region
 
 _AT = ("workspace", "residency")
 

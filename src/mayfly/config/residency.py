@@ -106,28 +106,3 @@ def _not_installed(where: Placement, environ: Mapping[str, str]) -> Iterator[Mis
             message="this installation is not there",
             hint=f"It has: {', '.join(has)} (${REGIONS_VARIABLE}).",
         )
-
-
-def expected_region(region: str, *, geography: str | None, own: str | None) -> str:
-    """Where a bucket or key should be instead; empty where it is right.
-
-    Args:
-        region: of the bucket or key.
-        geography: of the workspace; the European Union where it has none.
-        own: region of the workspace's workers. What is of the same cloud is in that very region;
-            of another cloud, or where the worker is in none, the geography decides.
-    """
-    here, mine = REGIONS.get(region), REGIONS.get(own or "")
-    if here and mine and here.provider == mine.provider:
-        return "" if own == region else mine.name
-    where = geography or DEFAULT_GEOGRAPHY
-    return "" if here is not None and here.geography == where.lower() else where
-
-
-def geography_of(place: str | None) -> str | None:
-    """Of a geography or a cloud's region; None of what is neither."""
-    name = (place or "").lower()
-    if name in GEOGRAPHIES:
-        return name
-    known = REGIONS.get(name)
-    return known.geography if known else None

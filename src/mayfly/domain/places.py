@@ -7,6 +7,7 @@ be there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -147,3 +148,45 @@ def regions_in(provider: str, geography: str) -> list[str]:
         for r in REGIONS.values()
         if r.provider == provider and r.geography == geography and r.country
     )
+
+
+def expected_region(region: str, *, geography: str | None, own: str | None) -> str:
+    """Where a bucket or key should be instead; empty where it is right.
+
+    Args:
+        region: of the bucket or key.
+        geography: of the workspace; the European Union where it has none.
+        own: region of the workspace's workers. What is of the same cloud is in that very region;
+            of another cloud, or where the worker is in none, the geography decides.
+    """
+    here, mine = REGIONS.get(region), REGIONS.get(own or "")
+    if here and mine and here.provider == mine.provider:
+        return "" if own == region else mine.name
+    where = geography or DEFAULT_GEOGRAPHY
+    return "" if here is not None and here.geography == where.lower() else where
+
+
+def geography_of_place(place: str | None) -> str | None:
+    """Of a geography or a cloud's region; None of what is neither."""
+    name = (place or "").lower()
+    if name in GEOGRAPHIES:
+        return name
+    known = REGIONS.get(name)
+    return known.geography if known else None
+
+
+_AWS_NAME = re.compile(r"(?:^|[.-])([a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2})(?=\.)")
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".redshift-serverless.aws")
+_GOOGLE_SQL = re.compile(r"\.([a-z]+-[a-z]+[0-9]{1,2})\.sql\.goog$")
+
+
+def region_of_host(host: str) -> str:
+    """The region that a cloud's own name of a host tells, such as that of a database of RDS, of
+    Redshift, of SES or of Cloud SQL; empty where it tells none.
+    """
+    name = host.lower().rstrip(".")
+    if name.endswith(_AWS_DOMAINS):
+        found = [part for part in _AWS_NAME.findall(name) if part in REGIONS]
+        return str(found[-1]) if found else ""
+    google = _GOOGLE_SQL.search(name)
+    return google[1] if google is not None and google[1] in REGIONS else ""

@@ -59,7 +59,8 @@ class Workspace:
     """Whose project this is, who approves, and where its data may be.
 
     `people` has by name the public SSH keys of who approves, each as its type and its bytes;
-    `transfers` by country those that are allowed.
+    `transfers` by country those that are allowed. `placed` is whether the project files say where
+    it is; else the usual placement holds.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Workspace:
     region: str | None = None
     transfers: Mapping[str, Transfer] = field(default_factory=dict)
     ai: AiSwitch = "off"
+    placed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +88,10 @@ class KeysSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
-    """Where the truth of acts is stored."""
+    """Where the truth of acts is stored; `region` is where its server is declared to be."""
 
     url: str = "sqlite"
+    region: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,6 +302,7 @@ class AnchorSettings:
     """Where checkpoints go; what its type does not have is None."""
 
     name: str
+    region: str | None = None
     path: Path | None = None
     source: str | None = None
     url: str | None = None

@@ -111,6 +111,12 @@ class KeyProvider(Protocol):
         """Where the key lies, as the provider itself attests it; `unknown` where it does not."""
         ...
 
+    def region(self) -> str:
+        """Where the key lies, as the provider itself names the place; empty where it does not, or
+        the key is on this machine.
+        """
+        ...
+
 
 def newest_version(provider: KeyProvider) -> str:
     """Name of the version that is wrapped under now.

@@ -63,7 +63,7 @@ FAULTS: Faults = {
         35,
         39,
         "unknown_key",
-        "Did you mean path? Allowed: type, path.",
+        "Did you mean path? Allowed: region, type, path.",
     ),
     "a bucket without a region": (
         add("anchors: {a: {type: s3, bucket: audit}}\n"),
@@ -72,8 +72,8 @@ FAULTS: Faults = {
         "missing_key",
         "Region of the bucket. For instance eu-west-1.",
     ),
-    "a region where there is none": (
-        add("anchors: {a: {type: gcs, bucket: audit, region: eu}}\n"),
+    "a token where there is none": (
+        add("anchors: {a: {type: gcs, bucket: audit, session_token: env:T}}\n"),
         35,
         41,
         "key_of_other_type",

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from config_faults import EXAMPLE, Faults, add, check, found
 from mayfly.config.load import load_project, project_schema
-from mayfly.config.residency import expected_region
+from mayfly.domain.places import expected_region
 from mayfly.domain.settings import BucketSettings, SecretRef
 
 S3 = "spool: {type: s3, bucket: held, region: eu-west-1"

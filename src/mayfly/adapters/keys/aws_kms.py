@@ -161,6 +161,10 @@ class AwsKmsService:
         """`hsm`, since AWS keeps keys in HSMs; `unknown` for keys of an external key store."""
         return "hsm" if self._current()["Origin"] in _ATTESTED else "unknown"
 
+    def region(self) -> str:
+        """As the key's own name (ARN) says."""
+        return str(self._current()["Arn"]).split(":")[3]
+
     def _describe(self, key: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.describe_key(KeyId=key)["KeyMetadata"]
         self._arns[key] = str(found["Arn"])

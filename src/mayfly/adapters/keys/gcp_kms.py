@@ -186,9 +186,16 @@ class GcpKmsService:
         """As the primary version's protection level says."""
         return _PROTECTIONS.get(self._primary().protection_level.name, "unknown")
 
+    def region(self) -> str:
+        """As the key's own name says."""
+        return str(self._key().name).split("/")[3]
+
     def _primary(self) -> Any:
+        return self._key().primary
+
+    def _key(self) -> Any:
         with self._translated():
-            return self._client.get_crypto_key(request={"name": self._name}, **_LIMITS).primary
+            return self._client.get_crypto_key(request={"name": self._name}, **_LIMITS)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

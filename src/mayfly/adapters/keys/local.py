@@ -214,6 +214,10 @@ class LocalKeyProvider:
         """`software`: whoever reads the file has the key."""
         return "software"
 
+    def region(self) -> str:
+        """Empty: it lies where this machine is."""
+        return ""
+
     def _numbers(self) -> dict[int, bool]:
         """The numbers of all versions, and whether each was destroyed."""
         files = self._files()

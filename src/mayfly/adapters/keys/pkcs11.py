@@ -151,6 +151,10 @@ class Pkcs11Service:
             flags = self._found_token().slot.flags
             return "hsm" if flags & self._library.SlotFlag.HW_SLOT else "software"
 
+    def region(self) -> str:
+        """Empty: no token says where it is."""
+        return ""
+
     def _seal(self, key: Any, plaintext: bytes, aad: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
         sealed: bytes = key.encrypt(plaintext, **self._gcm(nonce, aad))

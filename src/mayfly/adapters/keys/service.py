@@ -61,6 +61,10 @@ class KeyService(Protocol):
         """As `KeyProvider.protection`."""
         ...
 
+    def region(self) -> str:
+        """As `KeyProvider.region`."""
+        ...
+
 
 class ServiceKeyProvider:
     """A key provider over a service; see the port.
@@ -155,6 +159,10 @@ class ServiceKeyProvider:
     def protection(self) -> Protection:
         """See the port."""
         return self._call(lambda service: service.protection())
+
+    def region(self) -> str:
+        """See the port."""
+        return self._call(lambda service: service.region())
 
     def _context(self, aad: bytes) -> bytes:
         return b"mayfly/" + self.name.encode() + b"/1\x00" + aad

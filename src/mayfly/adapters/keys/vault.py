@@ -142,6 +142,10 @@ class VaultService:
         """`software`; `unknown` for a managed key, of which Vault says nothing more."""
         return "software" if self._read()["type"] in _WITH_AAD else "unknown"
 
+    def region(self) -> str:
+        """Empty: Vault does not say where it runs."""
+        return ""
+
     def _read(self) -> dict[str, Any]:
         with self._translated():
             found: dict[str, Any] = self._transit.read_key(**self._at)["data"]
