@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from mayfly.api.findings import Finding, finding
 from mayfly.bootstrap import App
+from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
 from mayfly.domain.errors import UsageError
-from mayfly.domain.places import DEFAULT_GEOGRAPHY
-from mayfly.domain.processors import Processor, review_overdue, why_not_engaged
-from mayfly.services.register import Register, register_of
+from mayfly.domain.processors import Processor, review_overdue
+from mayfly.services.register import Register, overdue_reviews, register_of, why_not_used
 
 SCHEMA = "mayfly/processors/1"
+PROCESSOR_CODES = ("review_overdue",)
+"""Codes of findings that keep no run from succeeding."""
 
 
 def register(app: App) -> Register:
@@ -40,6 +43,44 @@ def shown(app: App, name: str) -> dict[str, Any]:
     return _document(app, "show", found, entries)
 
 
+def checked(app: App) -> dict[str, Any]:
+    """See `Project.check_processors`."""
+    refusals = app.not_engaged()
+    late = overdue_reviews(app.project, app.clock.now().date())
+    return {
+        "schema": SCHEMA,
+        "ok": not refusals,
+        "act": "check",
+        "enforced": bool(app.project.processors),
+        "uses": [{"what": u.what, "host": u.host} for u in operator_hosts(app.project)],
+        "refusals": [{"code": r.code, "message": r.message} for r in refusals],
+        "reviews_overdue": late,
+    }
+
+
+def processor_findings(app: App) -> list[Finding]:
+    """What `doctor` says of the register."""
+    if not app.project.processors:
+        hosts = sorted({use.host for use in operator_hosts(app.project)})
+        text = (
+            "The project has no register of sub-processors, so that nobody has to stand in one who "
+            f"is behind the operator's hosts: {', '.join(hosts)}."
+        )
+        hint = "Where you process for others, enter them under `processors`."
+        return [finding("not_enforced", text, hint)] if hosts else []
+    found = [
+        finding(r.code, r.message, "See `mayfly processors check`.") for r in app.not_engaged()
+    ]
+    return found + [
+        finding(
+            "review_overdue",
+            f"processors.{name}: its security was to be reviewed again, and was not.",
+            "Review it, and write down `security: {report, date, next_due}`.",
+        )
+        for name in overdue_reviews(app.project, app.clock.now().date())
+    ]
+
+
 def _document(
     app: App, act: str, found: Register, entries: list[Processor] | tuple[Processor, ...]
 ) -> dict[str, Any]:
@@ -59,9 +100,8 @@ def _document(
 
 
 def _entry(app: App, processor: Processor) -> dict[str, Any]:
-    workspace, today = app.project.workspace, app.clock.now().date()
-    geography = workspace.geography or DEFAULT_GEOGRAPHY
-    reason = why_not_engaged(processor, geography, workspace.ai, today)
+    today = app.clock.now().date()
+    reason = why_not_used(app.project, processor, (), today)
     return {
         **processor.to_dict(),
         "engaged": not reason,

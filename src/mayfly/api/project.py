@@ -436,6 +436,10 @@ class Project:
         """Where each part is planned and found, and whether that was observed or declared."""
         return residency.listed(self.app)
 
+    def check_processors(self) -> dict[str, Any]:
+        """Whether somebody engaged answers for each host that is the operator's affair."""
+        return processors.checked(self.app)
+
     def overdue(self) -> int:
         """How many working copies and sealed batches are past their cap, by the ledger's word."""
         return sum(map(len, self.app.waiting().overdue().values()))

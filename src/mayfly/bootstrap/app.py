@@ -59,6 +59,7 @@ from mayfly.bootstrap.keeping import (
     store_of,
     where_state_is,
 )
+from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
 from mayfly.config.load import load_project
 from mayfly.config.stamp import Stamp, stamp_when_read
@@ -81,13 +82,14 @@ from mayfly.services.alerting import Alerting
 from mayfly.services.anchor import Anchoring
 from mayfly.services.classify_table import free_text_models, looks_of, rows_of_query
 from mayfly.services.compile_sync import compile_sync, every_column, model_query, state_identity
-from mayfly.services.compiled_sync import CompiledSync, CompileRequest
+from mayfly.services.compiled_sync import CompiledSync, CompileRequest, Refusal
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
 from mayfly.services.probe_source import probe_source
+from mayfly.services.register import uncovered
 from mayfly.services.run_log import RunLog
 from mayfly.services.settle_list import RecordedList
 from mayfly.services.shared_keys import shared_key
@@ -236,9 +238,14 @@ class App:
             full_refresh=full_refresh,
             renew_before_ms=renew_before_ms(settings, self.clock.now_ms()),
             now_ms=self.clock.now_ms(),
-            refusals=(*refusals(settings, sync), *carried),
+            refusals=(*refusals(settings, sync), *carried, *self.not_engaged()),
             transfers=transfers,
         )
+
+    def not_engaged(self) -> list[Refusal]:
+        """Sub-processors that a run would use and may not; see `uncovered`."""
+        today = self.clock.now().date()
+        return uncovered(self.project, operator_hosts(self.project), (), today)
 
     def _look(self, request: CompileRequest) -> None:
         """Have the values of a sync's model looked at, as far as its source lets them."""

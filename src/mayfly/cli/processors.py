@@ -48,6 +48,29 @@ def processors_show(
     print_result(output, document, list(_facts("", entry)))
 
 
+@processors_app.command("check")
+def processors_check(
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Say whether somebody engaged answers for each host of the operator's."""
+    from mayfly.api import load
+
+    document = load(project, target=target).check_processors()
+    lines = [f"{r['message']} [{r['code']}]" for r in document["refusals"]]
+    lines += [f"{name}: its security review is overdue" for name in document["reviews_overdue"]]
+    if not document["enforced"]:
+        lines.append("The project has no register of sub-processors: nothing is enforced.")
+    elif document["ok"]:
+        lines.append(
+            f"Engaged sub-processors answer for all {len(document['uses'])} uses of hosts."
+        )
+    print_result(output, document, lines)
+    if not document["ok"]:
+        raise typer.Exit(3)
+
+
 def _lines(document: Mapping[str, Any]) -> list[str]:
     from mayfly.domain.parties import stated
 

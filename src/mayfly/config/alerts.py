@@ -35,6 +35,7 @@ Kind = Literal[
     "withdrawal_late",
     "clear_value_found",
     "ledger_inconsistent",
+    "review_overdue",
 ]
 
 

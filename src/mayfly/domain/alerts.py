@@ -18,10 +18,12 @@ class AlertKind(StrEnum):
     WITHDRAWAL_LATE = "withdrawal_late"  # withdrawals were not answered within a day
     CLEAR_VALUE_FOUND = "clear_value_found"  # the guard withheld a value in clear
     LEDGER_INCONSISTENT = "ledger_inconsistent"  # the ledger does not verify
+    REVIEW_OVERDUE = "review_overdue"  # the security of a sub-processor was to be reviewed
 
 
 KEYS = "keys"
 LEDGER = "ledger"
+PROCESSORS = "processors"
 """Subjects of what is not about one sync."""
 
 
@@ -31,7 +33,7 @@ class Alert:
 
     Args:
         kind: what happened.
-        subject: name of the sync, or `keys` or `ledger`.
+        subject: name of the sync, or `keys`, `ledger` or `processors`.
         target: the target it happened under.
         code: of ours; empty where there is none.
         run: id of the run; empty where it is about none.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mayfly.domain.alerts import KEYS, LEDGER, Alert, AlertKind
+from mayfly.domain.alerts import KEYS, LEDGER, PROCESSORS, Alert, AlertKind
 from mayfly.services.events import (
     Event,
     OverTarget,
+    ReviewsOverdue,
     RunEnded,
     RunStarted,
     WithdrawalsLate,
@@ -85,6 +86,12 @@ class AlertRules:
                 return self._raise(
                     event, AlertKind.OVER_TARGET, code=event.what, count=int(event.seconds)
                 )
+            case ReviewsOverdue():
+                kind = AlertKind.REVIEW_OVERDUE
+                alert = Alert(
+                    kind=kind, subject=PROCESSORS, target=event.target, count=event.overdue
+                )
+                return [Change(alert=alert, raised=event.overdue > 0)]
             case RunEnded() if event.run in self._dry:
                 self._dry.discard(event.run)
             case RunEnded():

@@ -130,6 +130,14 @@ class OverTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReviewsOverdue:
+    """So many active sub-processors were to have their security reviewed; 0 where none was."""
+
+    target: str
+    overdue: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlertFailed:
     """A channel for alerts did not take one."""
 
@@ -190,6 +198,7 @@ Event = (
     | ErasureDue
     | WithdrawalsLate
     | OverTarget
+    | ReviewsOverdue
     | AlertFailed
     | WorkerStarted
     | WorkerStopped
@@ -208,6 +217,7 @@ NAMES: dict[type[Event], str] = {
     ErasureDue: "erasure_due",
     WithdrawalsLate: "withdrawals_late",
     OverTarget: "over_target",
+    ReviewsOverdue: "reviews_overdue",
     AlertFailed: "alert_failed",
     WorkerStarted: "worker_started",
     WorkerStopped: "worker_stopped",

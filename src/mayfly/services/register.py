@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from mayfly.domain.parties import Responsibility
-from mayfly.domain.processors import Processor, digest
+from mayfly.domain.places import DEFAULT_GEOGRAPHY
+from mayfly.domain.processors import Processor, digest, matches, review_overdue, why_not_engaged
 from mayfly.domain.settings import Project
 from mayfly.ports.destination import DestinationSpec
+from mayfly.services.compiled_sync import Refusal
 from mayfly.services.transfers import countries_of
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Use:
+    """A host, and what of the project needs it, such as `keys` or `alerts.ops`."""
+
+    what: str
+    host: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +99,60 @@ def register_of(project: Project, specs: Mapping[str, DestinationSpec]) -> Regis
         recipients=tuple(_recipient(project, name, specs) for name in sorted(project.destinations)),
         digest=digest(project.processors),
     )
+
+
+def overdue_reviews(project: Project, today: date) -> list[str]:
+    """Names of active entries whose security was to be reviewed again before today."""
+    entries = project.processors
+    return [name for name in sorted(entries) if review_overdue(entries[name], today)]
+
+
+def uncovered(
+    project: Project, uses: Sequence[Use], objected: Collection[str], today: date
+) -> list[Refusal]:
+    """Why somebody whom a run would use may not be: nobody engaged answers for a host.
+
+    A workspace without a register has nothing to hold its hosts to.
+
+    Args:
+        project: with its register.
+        uses: hosts that are the operator's affair.
+        objected: names of entries to which the workspace objected.
+        today: the day.
+    """
+    return list(_uncovered(project, uses, objected, today)) if project.processors else []
+
+
+def _uncovered(
+    project: Project, uses: Sequence[Use], objected: Collection[str], today: date
+) -> Iterator[Refusal]:
+    for use in uses:
+        if any(matches(pattern, use.host) for pattern in project.register.own_hosts):
+            continue
+        covering = [p for p in project.processors.values() if p.covers(use.host)]
+        if not covering:
+            text = (
+                f"{use.what}: no sub-processor in the register has the host {use.host}. Enter who "
+                "is behind it under `processors`, or your own host under `processing.own_hosts`."
+            )
+            yield Refusal(code="processor_unregistered", column=None, message=text)
+            continue
+        reasons = {p.name: why_not_used(project, p, objected, today) for p in covering}
+        if all(reasons.values()):
+            name, reason = min(reasons.items())
+            text = f"{use.what}: sub-processor {name} ({use.host}) is not engaged: {reason}."
+            yield Refusal(code="processor_not_active", column=None, message=text)
+
+
+def why_not_used(
+    project: Project, processor: Processor, objected: Collection[str], today: date
+) -> str:
+    """As `why_not_engaged`, and whether the workspace objected."""
+    if processor.name in objected:
+        return "the workspace objected to it"
+    workspace = project.workspace
+    geography = workspace.geography or DEFAULT_GEOGRAPHY
+    return why_not_engaged(processor, geography, workspace.ai, today)
 
 
 def _recipient(project: Project, name: str, specs: Mapping[str, DestinationSpec]) -> Recipient:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 import mayfly.api
+from mayfly.api.processors import processor_findings
 from mayfly.bootstrap import initialise
+from mayfly.bootstrap.register import operator_hosts
+from mayfly.config.load import load_project
 from mayfly.domain.errors import UsageError
 from mayfly.domain.processors import canonical
+from mayfly.services.events import ReviewsOverdue
 
 JSON = Path(__file__).parents[3] / "docs/reference/json"
 PROJECT = """version: 1
@@ -89,3 +95,106 @@ def test_one_is_shown_or_named_as_unknown(project: mayfly.api.Project) -> None:
 def test_what_is_archived_is_the_published_form(project: mayfly.api.Project) -> None:
     """The bytes whose digest is shown are a document of the register's schema."""
     valid("register", json.loads(canonical(project.app.project.processors)))
+
+
+MAIL = """alerts:
+  ops: {type: mail, host: smtp.mail.example, sender: a@shop.example, to: [b@shop.example]}
+"""
+SYNC = """sources:
+  shop: {type: sqlite, path: shop.db, state: local}
+models:
+  people:
+    source: shop
+    table: people
+    primary_key: [id]
+    columns: {id: {}, ok: {}}
+    consent:
+      service: {column: ok, equals: 1, lawful_basis: contract}
+syncs:
+  to_crm:
+    id: to_crm
+    model: people
+    destination: crm
+    mode: upsert
+    table: people
+    key: [id]
+    purpose: service
+    mapping: {id: id}
+"""
+
+
+def made(folder: Path, text: str) -> mayfly.api.Project:
+    """A project of this text, with a table in its source."""
+    (folder / "mayfly.yml").write_text(text, "utf-8")
+    with contextlib.closing(sqlite3.connect(folder / "shop.db")) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS people (id INTEGER PRIMARY KEY, ok INTEGER)")
+    initialise(folder)
+    return mayfly.api.load(folder)
+
+
+REGISTERED = PROJECT.replace("*.cloud.example", "*.mail.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        (PROJECT, ["processor_unregistered"]),
+        (REGISTERED.replace("status: active", "status: announced"), ["processor_not_active"]),
+        (REGISTERED, []),
+        (PROJECT.partition("processors:")[0], []),
+    ],
+)
+def test_who_is_not_engaged_cannot_be_planned(tmp_path: Path, text: str, codes: list[str]) -> None:
+    """With a register, every host of the operator's has somebody active; without, doctor says so.
+
+    In process the same hosts are the only ones: see the tests of the egress guard.
+    """
+    project = made(tmp_path, text + MAIL + SYNC)
+    [plan] = project.plan().to_dict()["syncs"]
+    told = [r["code"] for r in plan["refusals"]]
+    assert [code for code in told if code.startswith("processor_")] == codes
+    document = project.check_processors()
+    valid("processors", document)
+    assert document["uses"] == [{"what": "alerts.ops", "host": "smtp.mail.example"}]
+    assert [r["code"] for r in document["refusals"]] == codes
+    found = {f["code"] for f in processor_findings(project.app)}
+    without = "processors:" not in text
+    assert found - {"review_overdue"} == ({"not_enforced"} if without else set(codes))
+
+
+def test_hosts_of_the_operator_are_of_all_its_parts(tmp_path: Path) -> None:
+    """Keys, spool, store, anchors, alerts; neither the customer's own nor this machine's."""
+    text = """version: 1
+workspace: {name: shop, residency: {provider: aws, region: eu-west-1}}
+keys: {provider: aws_kms, key_id: alias/shop, region: eu-west-1}
+spool: {type: s3, bucket: shop-held, region: eu-west-1}
+store: {url: "postgresql+psycopg://db.example:5432/mayfly"}
+anchors: {audit: {type: webhook, url: "https://audit.example/hook", secret: env:NOTHING}}
+alerts:
+  chat: {type: slack, url: env:NOTHING_EITHER}
+  here: {type: webhook, url: "http://127.0.0.1:9/hook", secret: env:NOTHING}
+sources:
+  shop: {type: postgres, dsn: env:DSN}
+"""
+    (tmp_path / "mayfly.yml").write_text(text, "utf-8")
+    found = {(u.what, u.host) for u in operator_hosts(load_project(tmp_path))}
+    assert {
+        ("keys", "kms.eu-west-1.amazonaws.com"),
+        ("spool", "s3.eu-west-1.amazonaws.com"),
+        ("store", "db.example"),
+        ("anchors.audit", "audit.example"),
+        ("alerts.chat", "hooks.slack.com"),
+    } <= found
+    assert {what.partition(".")[0] for what, _ in found} == {
+        *("keys", "spool", "store", "anchors", "alerts")
+    }
+    assert not {host for _, host in found if host.startswith(("127.", "169.254."))}
+
+
+def test_a_review_that_is_late_is_an_event_of_every_sweep(tmp_path: Path) -> None:
+    """With how many there are, so that a channel is told and told again when there are none."""
+    told: list[object] = []
+    project = made(tmp_path, PROJECT)
+    project.app.tell = told.append
+    project.sweep()
+    assert ReviewsOverdue(target="dev", overdue=1) in told

@@ -10,7 +10,7 @@ import pytest
 from mayfly.domain.alerts import AlertKind
 from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.services.alert_rules import AlertRules, Change, alert_of_opening
-from mayfly.services.events import OverTarget, RunEnded, RunStarted, WithdrawalsLate
+from mayfly.services.events import OverTarget, ReviewsOverdue, RunEnded, RunStarted, WithdrawalsLate
 from mayfly.services.over_target import rows_over_target, waiting_over_target
 
 STARTED = RunStarted(sync="to_crm", target="dev", run="r1", mode="upsert", dry=False)
@@ -74,8 +74,10 @@ def test_what_an_operator_asked_for_is_no_alert(status: str, code: str) -> None:
 
 
 def test_a_run_that_went_clears_every_kind() -> None:
-    """Of its sync, and of keys and ledger, without which it would not have gone."""
-    assert cleared(AlertRules().changes(ENDED)) == set(AlertKind)
+    """Of its sync, and of keys and ledger, without which it would not have gone; of sub-processors
+    a sweep alone knows.
+    """
+    assert cleared(AlertRules().changes(ENDED)) == set(AlertKind) - {AlertKind.REVIEW_OVERDUE}
 
 
 def test_what_a_run_raised_its_own_end_does_not_clear() -> None:
@@ -86,7 +88,7 @@ def test_what_a_run_raised_its_own_end_does_not_clear() -> None:
     changes = rules.changes(replace(ENDED, status="partial", withheld_guard=3, clear_values=2))
     assert raised(changes) == {"clear_value_found": ("to_crm", "", 2)}
     kept = {AlertKind.WITHDRAWAL_LATE, AlertKind.CLEAR_VALUE_FOUND}
-    assert cleared(changes) == set(AlertKind) - kept
+    assert cleared(changes) == set(AlertKind) - kept - {AlertKind.REVIEW_OVERDUE}
     rules.changes(STARTED)
     assert cleared(rules.changes(ENDED)) >= kept
 
@@ -139,3 +141,12 @@ def test_targets_are_8_hours_for_rows_and_24_for_copies() -> None:
     ]
     assert rows_over_target("s", "dev", "r", 28_800.0) == []
     assert [e.seconds for e in rows_over_target("s", "dev", "r", 28_801.0)] == [28_801.0]
+
+
+def test_a_late_review_is_raised_by_one_sweep_and_cleared_by_another() -> None:
+    """How many there are, of the whole register; none clears it."""
+    rules = AlertRules()
+    late = rules.changes(ReviewsOverdue(target="dev", overdue=2))
+    assert raised(late) == {"review_overdue": ("processors", "", 2)}
+    over = rules.changes(ReviewsOverdue(target="dev", overdue=0))
+    assert cleared(over) == {AlertKind.REVIEW_OVERDUE}
