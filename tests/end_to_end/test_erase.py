@@ -15,15 +15,17 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.holding import come_back, leave, sealed, verified
+from end_to_end.holding import about_batches, come_back, leave, sealed, verified, waiting
 from end_to_end.projects import _no_sleep, address_digest, members
 from mayfly.api import Project, load
-from mayfly.bootstrap import initialise
+from mayfly.bootstrap import initialise, open_app
 from mayfly.cli.commands import app
 from mayfly.domain.erasures import Extension, Regulation, RequestKind
 from mayfly.domain.errors import EngineError, UsageError
+from mayfly.sandbox.faults import Fault, Faults
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.events import ErasureDue, Event
+from mayfly.services.hold import rows_of
 
 PEOPLE = 1_000
 ADA = 7
@@ -118,6 +120,13 @@ class Shop:
         rows = [r for (n,) in names for r in self.execute(f'SELECT * FROM "_mayfly"."{n}"')]
         return [v.hex() if isinstance(v, bytes) else str(v) for row in rows for v in row]
 
+    def known_keys(self) -> set[str]:
+        """All primary keys in these tables."""
+        where = "table_schema = '_mayfly' AND column_name = 'k0'"
+        names = self.execute(f"SELECT table_name FROM information_schema.columns WHERE {where}")
+        rows = [r for (n,) in names for r in self.execute(f'SELECT k0 FROM "_mayfly"."{n}"')]
+        return {str(key) for (key,) in rows}
+
     def customers(self) -> list[tuple[Any, ...]]:
         """Of the internal database."""
         with duckdb.connect(str(self.root / "crm.duckdb")) as file:
@@ -184,6 +193,27 @@ def traces(root: Path) -> list[str]:
     return [p.name for p in files if any(n in p.read_bytes() for n in needles())]
 
 
+def sealed_digests(root: Path) -> set[str]:
+    """Of addresses in all that waits sealed, opened as its worker would."""
+    spool = open_app(root).spool()
+    opened = [rows_of(spool.open(held.id))[0] for held in spool.held()]
+    return {digest.hex() for rows in opened for digest in rows.column("EMAIL").to_pylist()}
+
+
+def arrive_once(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform takes one batch and is away from then on."""
+    take, calls = Faults.take, []
+
+    def after_one(faults: Faults, path: str) -> Fault | None:
+        if path.endswith("/users"):
+            calls.append(path)
+            if len(calls) == 2:
+                faults.add({"path": "/*/users", "kind": "503", "count": 10_000})
+        return take(faults, path)
+
+    monkeypatch.setattr(Faults, "take", after_one)
+
+
 def plant_rejection(shop: Shop) -> None:
     """As if the person's row had been refused."""
     where = "table_schema = '_mayfly' AND table_name LIKE 'rejected_%'"
@@ -216,11 +246,14 @@ def test_a_person_is_gone_from_every_place_and_the_others_are_delivered(
     assert [s["rows"] for s in project.states()["states"]] == [PEOPLE - 1] * 3
     assert address_digest(ADDRESS) not in members(sandbox)
     assert ADA not in dict(crowd.customers())
-    assert sealed(crowd.root) == []
+    assert sum(held.rows for held in waiting(crowd.root)) == PEOPLE - 1
+    assert not sealed_digests(crowd.root) & {address_digest(ADDRESS), address_digest(MOVED)}
     if not crowd.local:
         found = set(crowd.remembered())
         assert address_digest("p8@example.com") in found
-        assert not found & {address_digest(ADDRESS), address_digest(MOVED), str(ADA)}
+        assert not found & {address_digest(ADDRESS), address_digest(MOVED)}
+        assert "8" in crowd.known_keys()
+        assert str(ADA) not in crowd.known_keys()
     assert traces(crowd.root) == []
     ended = {s["sync"]: s for s in crowd.again().run().to_dict()["syncs"]}
     assert ended["to_meta"]["status"] == "succeeded"
@@ -229,6 +262,94 @@ def test_a_person_is_gone_from_every_place_and_the_others_are_delivered(
     assert crowd.customers() == [(i, f"new{i}@example.com") for i in others]
     assert [s["rows"] for s in project.states()["states"]] == [PEOPLE - 1] * 3
     assert verified(crowd.root) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("local", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_others_that_wait_sealed_go_on_waiting(
+    monkeypatch: pytest.MonkeyPatch, sandbox: SandboxServer, tmp_path: Path, *, local: bool
+) -> None:
+    """Of three batches one held the person: it is sealed again with its old deadline under another
+    key, the others are not touched, and all the others are delivered by the plan that was open.
+    """
+    monkeypatch.setenv("META_TOKEN", "t0ken")
+    shop = make_shop(tmp_path / "shop", sandbox.url, people=25, local=local)
+    project = shop.open(lambda text: text.replace("on_outage", "batch_rows: 10\n    on_outage"))
+    leave(sandbox)
+    project.run("to_meta")
+    before = {held.batch: held for held in waiting(shop.root)}
+    files, spool = set(sealed(shop.root)), project.app.spool()
+    assert [held.rows for held in before.values()] == [10, 10, 5]
+    rows, _ = rows_of(spool.open(before[2].id))
+    digests = [digest.hex() for digest in rows.column("EMAIL").to_pylist()]
+    gone = next(i for i in range(25) if address_digest(f"p{i}@example.com") in digests)
+    who = address_digest(f"p{gone}@example.com")
+    line = json.dumps({"kind": "email", "value": f"p{gone}@example.com"}).encode()
+    # All three were begun: whether the platform has anybody of them it has to say itself.
+    assert statuses(project.erase(line))["to_meta"] == "requested"
+    after = {held.batch: held for held in waiting(shop.root)}
+    assert after == {**before, 2: replace(before[2], rows=4)}
+    assert len(files & set(sealed(shop.root))) == 2
+    assert who not in sealed_digests(shop.root)
+    [purged] = about_batches(shop.root, "purged")
+    assert (purged["batch"], purged["reason"], purged["rows"]) == (2, "erased", 5)
+    again = about_batches(shop.root, "held")[-1]
+    assert (again["batch"], again["rows"], again["age_ms"] is not None) == (2, 4, True)
+    assert verified(shop.root)[1:] == (0, 0)
+    come_back(sandbox)
+    ended = shop.again().run("to_meta").to_dict()["syncs"][0]
+    assert ended["status"] == "succeeded"
+    others = {address_digest(f"p{i}@example.com") for i in range(25) if i != gone}
+    assert members(sandbox) == others
+    if not local:
+        assert who not in shop.remembered()
+    [request] = shop.again().erasures()["requests"]
+    assert request["status"] == "completed"
+    reasons = [e["reason"] for e in about_batches(shop.root, "purged")[1:]]
+    assert reasons == ["delivered"] * 3
+    assert verified(shop.root) == (0, 0, 0)
+
+
+@pytest.mark.slow
+def test_a_sealed_batch_that_cannot_be_opened_is_destroyed_whole(
+    shop: Shop, sandbox: SandboxServer
+) -> None:
+    """Nobody can say who is in it; whoever else was is planned anew and delivered."""
+    project = shop.open(lambda text: text.replace("on_outage", "batch_rows: 10\n    on_outage"))
+    leave(sandbox)
+    project.run("to_meta")
+    kept, damaged = sorted((shop.root / ".mayfly" / "spool").glob("*"))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    come_back(sandbox)
+    line = json.dumps({"kind": "email", "value": "nobody@example.com"}).encode()
+    assert shop.again().erase(line)["status"] == "completed"
+    assert sealed(shop.root) == [kept.name]
+    [purged] = about_batches(shop.root, "purged")
+    assert (purged["reason"], purged["rows"]) == ("erased", 10)
+    shop.again().run("to_meta")
+    assert len(members(sandbox)) == 20
+    assert verified(shop.root) == (0, 0, 0)
+
+
+@pytest.mark.slow
+def test_who_was_sent_by_a_plan_that_is_open_is_asked_for(
+    shop: Shop, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first batch arrived and its plan waits for the others: no state knows of it yet."""
+    project = shop.open(lambda text: text.replace("on_outage", "batch_rows: 10\n    on_outage"))
+    arrive_once(sandbox, monkeypatch)
+    project.run("to_meta")
+    [there, *_] = arrived = sorted(members(sandbox))
+    assert len(arrived) == len(waiting(shop.root)) * 10 == 10
+    come_back(sandbox)
+    gone = next(i for i in range(20) if address_digest(f"p{i}@example.com") == there)
+    line = json.dumps({"kind": "email", "value": f"p{gone}@example.com"}).encode()
+    assert statuses(shop.again().erase(line))["to_meta"] == "accepted"
+    assert there not in members(sandbox)
+    assert there not in shop.remembered()
+    assert len(waiting(shop.root)) == 1
+    shop.again().run("to_meta")
+    assert len(members(sandbox)) == 19
+    assert verified(shop.root) == (0, 0, 0)
 
 
 @pytest.mark.slow

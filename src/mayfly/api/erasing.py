@@ -122,35 +122,38 @@ def _advance(app: App, request: ErasureRequest) -> list[str]:
     ended.
     """
     steps = {step.sync: step for step in app.store.erasure_steps(request.request)}
+    left: list[str] = []
     if request.kind is RequestKind.ERASURE:
-        left = [] if steps else _end_waiting(app)
-        if left:
-            return left
-        _erase_everywhere(app, request, steps)
-    if all(step.is_done for step in steps.values()):
+        left = _erase_everywhere(app, request, steps)
+    if not left and all(step.is_done for step in steps.values()):
         _record(app, request, "ended", rows=sum(step.rows for step in steps.values()))
         app.store.change_erasure(replace(request, ended_at=app.clock.now()))
-    return []
+    return left
 
 
-def _erase_everywhere(app: App, request: ErasureRequest, steps: dict[str, ErasureStep]) -> None:
+def _erase_everywhere(
+    app: App, request: ErasureRequest, steps: dict[str, ErasureStep]
+) -> list[str]:
     digests = app.store.erasure_digests(request.request)
     recognise = recogniser(app.keyring.key("suppression"), digests)
+    left: set[str] = set()
     for sync in app.project.syncs.values():
         step = steps.get(sync.id) or _new_step(app, sync)
-        steps[sync.id] = step if step.is_done else _step(app, request, sync, step, recognise)
+        steps[sync.id] = step if step.is_done else _step(app, request, sync, step, recognise, left)
+    return sorted(left)
 
 
-def _end_waiting(app: App) -> list[str]:
-    """Destroy sealed batches and close open plans, of all syncs of this target: whoever they were
-    of is planned anew, without the person. Codes of what could not be ended.
+def _end_waiting(app: App, sync: SyncSettings) -> set[str]:
+    """Destroy all that waits of a sync, of which nobody can say who is in it: whoever else was is
+    planned anew. Codes of what could not be ended.
     """
     room, target = app.waiting(), app.project.target
-    syncs = [sync.id for sync in app.project.syncs.values()]
-    if not room.copies() and not room.sealed() and not room.remains():
-        return []
-    _, left = room.purge(syncs, target)
-    return sorted({item.code for item in left})
+    waits = [(copy.sync, copy.target) for copy in room.copies()]
+    waits += [(held.sync, held.target) for held in room.sealed()]
+    if (sync.id, target) not in waits:
+        return set()
+    _, left = room.purge([sync.id], target)
+    return {item.code for item in left}
 
 
 def _new_step(app: App, sync: SyncSettings) -> ErasureStep:
@@ -168,8 +171,13 @@ def _step(
     sync: SyncSettings,
     step: ErasureStep,
     recognise: Recognise,
+    left: set[str],
 ) -> ErasureStep:
-    """One sync's part; what is in the way is noted with it, and keeps no other sync."""
+    """One sync's part; what is in the way is noted with it, and keeps no other sync.
+
+    Where the person cannot be looked for in what waits, and waiting does not help, all of that
+    sync's is destroyed; `left` gets codes of what could not be.
+    """
     before, noted = step.status, [step]
 
     def note(changed: ErasureStep) -> None:
@@ -179,6 +187,9 @@ def _step(
     try:
         eraser = _eraser(app, sync, request.request)
         if eraser is None:
+            codes = sorted(_end_waiting(app, sync))
+            if codes:
+                raise TransientError(codes[0], "What waits of the sync could not be ended.")
             never = replace(step, status=StepStatus.NEVER_SENT, forgotten=True)
             note(replace(never, changed_at=app.clock.now()))
         else:
@@ -189,6 +200,8 @@ def _step(
         status = StepStatus.REQUESTED if waits else StepStatus.FAILED
         # An answer that came is kept: what failed is forgetting.
         kept = last.status if last.status in _DONE else status
+        if kept is StepStatus.FAILED:
+            left.update(_end_waiting(app, sync))
         note(replace(last, status=kept, code=error.code, changed_at=app.clock.now()))
     last = noted[-1]
     if last.status is not before or last.forgotten:
@@ -212,13 +225,15 @@ def _eraser(app: App, sync: SyncSettings, request: str) -> Eraser | None:
     place = where_state_is(app.project, compiled.model.source)
     if not any(state.info.sid == spec.identity.sid for state in app.states().of(place)):
         return None
-    kind = SPECS[app.project.destinations[sync.destination].type]
+    kind, room = SPECS[app.project.destinations[sync.destination].type], app.waiting()
     return Eraser(
         spec=spec,
         policy=policy,
         store=app.plan_store(compiled),
         subjects=subjects_of(app, compiled.model.source, spec),
         worker=app.worker(compiled),
+        room=room,
+        held=[h for h in room.sealed() if (h.sync, h.target) == (sync.id, app.project.target)],
         erasure=kind.erasure,
         confirms=kind.confirms_erasure,
         destination=partial(app.destination, compiled),

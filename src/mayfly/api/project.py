@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mayfly.api import adopting, alerts, asking, erasing, processors, residency
+from mayfly.api import accessing, adopting, alerts, asking, erasing, processors, residency
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -223,6 +223,16 @@ class Project:
         """
         with self._act():
             return erasing.erase(self.app, content, kind, regulation)
+
+    def access(self, content: bytes, *, regulation: Regulation = Regulation.GDPR) -> dict[str, Any]:
+        """What concerns one person: syncs, destinations, fields, rules and times.
+
+        Args:
+            content: see `mayfly.services.erasure_requests.named_in`.
+            regulation: whose time limit holds.
+        """
+        with self._act():
+            return accessing.access(self.app, content, regulation)
 
     def resume_erasures(self) -> dict[str, Any]:
         """Go on with every open request of this target."""

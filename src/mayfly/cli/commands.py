@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mayfly.cli.access import access
 from mayfly.cli.alerts import alerts_app
 from mayfly.cli.approve import approve
 from mayfly.cli.asking import add_asking, next_text, pause_text
@@ -401,6 +402,7 @@ def retry(
     _print(output, document, [f"{document['rows']} rows will be tried again."])
 
 
+app.command()(access)
 app.command("approve")(approve)
 app.command()(connect)
 app.command("classify")(classify)

@@ -61,7 +61,7 @@ def erase(
     if resume:
         document = loaded.resume_erasures()
     else:
-        document = loaded.erase(_content(file), kind=kind, regulation=regulation)
+        document = loaded.erase(request_content(file), kind=kind, regulation=regulation)
     tell_act(loaded)
     _print(output, document)
 
@@ -108,7 +108,8 @@ def erase_extend(
     _print(output, document)
 
 
-def _content(file: Path | None) -> bytes:
+def request_content(file: Path | None) -> bytes:
+    """What names a person, from standard input or a file."""
     if file is None:
         return sys.stdin.buffer.read()
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import rfc8785
@@ -44,6 +44,7 @@ class EntryType(StrEnum):
     REWRAPPED = "rewrapped"  # keys that wait are about to be wrapped under another version
     KEK_DESTROYED = "kek_destroyed"  # a version of the key encryption key was
     ERASURE = "erasure"  # how far a destination is with the erasure of a person, or its end
+    ACCESS = "access"  # a person was told what concerns them: the receipt, in counts
     SUPPRESSION = "suppression"  # the suppression list is another: its count and its root
 
 
@@ -56,6 +57,8 @@ BYTES_REMOVED = "bytes_removed"
 """Reason of `purged` and `expired`: its key was destroyed before, or its hold was cut off, and its
 sealed bytes are gone now."""
 
+HELD_AGE_MAX_MS = 10**11
+"""Far more than anything is held for, and no more than a time can be earlier."""
 _OF_A_RUN = (EntryType.CREATED, EntryType.DELIVERED, EntryType.DROPPED, EntryType.HELD)
 
 
@@ -127,6 +130,8 @@ class Entry:
             raise ValueError("entry field run must name the run")
         if self.type is EntryType.DELIVERED and self.batch is None:
             raise ValueError("entry field batch must name the delivered batch")
+        if self.type is EntryType.HELD and (self.age_ms or 0) > HELD_AGE_MAX_MS:
+            raise ValueError("entry field age_ms must be an age that something held can have")
         if self.type is EntryType.SUPPRESSION and not _ROOT.fullmatch(self.reason):
             raise ValueError("entry field reason must be the root of the list in hex")
 
@@ -172,6 +177,16 @@ class Entry:
                 "entry_malformed", "A line of the ledger is not an entry in canonical JSON."
             ) from None
         return entry
+
+
+def held_since(entry: Entry) -> datetime:
+    """From when on what a `held` entry tells of has been there: one that was sealed again says how
+    long it had waited before.
+
+    Raises:
+        ValueError: the entry has no time.
+    """
+    return parse_time(entry.at or "") - timedelta(milliseconds=entry.age_ms or 0)
 
 
 def identifier_of(name: str) -> str:

@@ -48,6 +48,7 @@ _AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{
 _ORIGIN = re.compile(r"[A-Za-z0-9_.:/=-]{1,128}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 _COUNT_MAX = 2**53 - 1
+_HELD_AGE_MAX_MS = 10**11
 _ROOT = re.compile(r"[0-9a-f]{64}")
 _PROOF = "mayfly/proof/1"
 _PROOF_FIELDS = {
@@ -58,7 +59,7 @@ _OF_A_BATCH = ("held", "purged", "expired")
 _OF_A_STATE = ("state_dropped", "state_adopted")
 _TYPES = (
     *("created", "delivered", "dropped", "refused", "rewrapped", "kek_destroyed", "suppression"),
-    "erasure",
+    *("erasure", "access"),
     *_OF_A_STATE,
     *_OF_A_BATCH,
 )
@@ -592,7 +593,9 @@ class _Walk:
             case "held" if entry.batch is None:
                 self.holding.add(entry.run)
             case "held":
-                self.open.setdefault(("batch", entry.run, entry.batch), (entry.at, self.lines))
+                # sealed again: its age from before counts on
+                since = entry.at - timedelta(milliseconds=entry.age_ms)
+                self.open.setdefault(("batch", entry.run, entry.batch), (since, self.lines))
             case "purged" | "expired":
                 self._closed(("batch", entry.run, entry.batch), entry)
         of_a_run = entry.type in _OF_A_RUN or (entry.type == "held" and entry.batch is None)
@@ -613,6 +616,7 @@ class _Entry:
     at: datetime
     run: str
     batch: int | None
+    age_ms: int
     listed: _ListHead | None
 
 
@@ -647,7 +651,10 @@ def _parse_entry(line: bytes) -> _Entry:
             raise ValueError("not a root")
         listed = _ListHead(count=document["rows"], root=bytes.fromhex(document["reason"]))
     at = datetime.fromisoformat(document["at"])
-    return _Entry(seq=seq, type=kind, at=at, run=run, batch=batch, listed=listed)
+    if kind == "held" and (age or 0) > _HELD_AGE_MAX_MS:
+        raise ValueError("not an age of what is held")
+    held = (age or 0) if kind == "held" else 0
+    return _Entry(seq=seq, type=kind, at=at, run=run, batch=batch, age_ms=held, listed=listed)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:

@@ -35,7 +35,7 @@ class OpenBatch:
     Args:
         sync, target, run, batch: what it is of.
         rows: how many it holds.
-        held_at: when it was recorded, in UTC.
+        held_at: when it was recorded, in UTC; of one that was sealed again, when the first was.
     """
 
     sync: str

@@ -20,6 +20,7 @@ from mayfly.crypto.keyed import keyed_digests
 from mayfly.domain.batch import Batch
 from mayfly.domain.erasures import ANSWERED, ErasureStep, StepStatus
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
+from mayfly.domain.held import HeldBatch
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.planning.spec import PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Erasure
@@ -27,7 +28,9 @@ from mayfly.ports.planstore import PlanStore
 from mayfly.ports.subjects import FoundSubject, Recognise, SubjectRows
 from mayfly.privacy.gate.gate import GatePolicy, pass_gate
 from mayfly.services.deliver import Sender, Sleep
+from mayfly.services.erase_sealed import erase_sealed
 from mayfly.services.run import call
+from mayfly.services.waiting import WaitingRoom
 
 _CANNOT = ("no_erasure", "no_key")
 
@@ -41,6 +44,8 @@ class Eraser:
         store: whose lease keeps runs away meanwhile.
         subjects: what the state knows of people.
         worker: what needs a key.
+        room: where batches wait sealed.
+        held: those of the sync.
         erasure, confirms: what the destination can forget, and whether it answers for each person.
         destination: makes the connector, within what it may connect to.
         sleep: how to wait.
@@ -53,6 +58,8 @@ class Eraser:
     store: PlanStore
     subjects: SubjectRows
     worker: PlanWorker
+    room: WaitingRoom
+    held: Sequence[HeldBatch]
     erasure: Erasure
     confirms: bool
     destination: Callable[[], AbstractContextManager[Callable[[], Destination]]]
@@ -80,7 +87,8 @@ def recogniser(key: bytes, entries: Collection[bytes]) -> Recognise:
 def erase_at(
     eraser: Eraser, recognise: Recognise, step: ErasureStep, note: Callable[[ErasureStep], None]
 ) -> ErasureStep:
-    """Do what is left of one step.
+    """Do what is left of one step: what waits sealed first, then whoever was given something, then
+    the state.
 
     Args:
         eraser: of the sync.
@@ -95,6 +103,14 @@ def erase_at(
     store.acquire(eraser.spec, holder=eraser.holder, now_ms=eraser.now_ms(), alive=eraser.alive)
     try:
         if step.status not in ANSWERED:
+            erase_sealed(
+                eraser.room,
+                eraser.held,
+                spec=eraser.spec,
+                subjects=eraser.subjects,
+                recognise=recognise,
+                worker=eraser.worker,
+            )
             step = _asked(eraser, recognise, step, note)
         if step.status in ANSWERED:
             eraser.subjects.forget(eraser.spec, recognise, eraser.worker)

@@ -35,23 +35,35 @@ class Asked:
     entries: Sequence[tuple[str, bytes]]
 
 
-def asked_of(
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Named:
+    """What an input says: its id, and the person as the suppression list knows people.
+
+    `type` is of an OpenDSR document; empty where the input is lines.
+    """
+
+    request: str
+    type: str
+    regulation: Regulation
+    received: datetime
+    entries: Sequence[tuple[str, bytes]]
+
+
+def named_in(
     content: bytes,
     *,
-    target: str,
-    kind: RequestKind,
+    types: Sequence[str],
     regulation: Regulation,
     now: datetime,
     key: bytes,
     canonical: Canonical,
-) -> Asked:
-    """The request of an input; all its identifiers are one person's.
+) -> Named:
+    """The person of an input; all its identifiers are one person's.
 
     Args:
         content: JSON Lines as `mayfly suppress add` takes them, or one OpenDSR document.
-        target: that it is made under.
-        kind: of JSON Lines; a document names its own.
-        regulation: as well.
+        types: what a document may ask for.
+        regulation: of JSON Lines; a document names its own.
         now: received, where it does not say when.
         key: suppression key of the workspace.
         canonical: see `canonical_of`.
@@ -62,23 +74,60 @@ def asked_of(
     if len(content) > INPUT_BYTES_MAX:
         raise ConfigError("input_too_large", f"A request is at most {INPUT_BYTES_MAX:,} bytes.")
     document = _document(content)
-    request_id, received = str(uuid.uuid4()), now
+    request, received, type_ = str(uuid.uuid4()), now, ""
     lines: Sequence[bytes] = content.splitlines()
     if document is not None:
-        request_id, received, regulation = _head(document, now)
-        kind, lines = RequestKind.ERASURE, _identities(document)
+        request, received, regulation = _head(document, types, now)
+        type_, lines = document["subject_request_type"], _identities(document)
     entries = entries_of(lines, key=key, canonical=canonical)
     if not entries:
         raise ConfigError("no_identifier", "The request names nobody.", hint=_HINT)
-    request = ErasureRequest(
-        request=request_id,
-        target=target,
-        kind=kind,
-        regulation=regulation,
-        received_at=received,
-        due_at=due_at(regulation, received),
+    return Named(
+        request=request, type=type_, regulation=regulation, received=received, entries=entries
     )
-    return Asked(request=request, entries=entries)
+
+
+def asked_of(
+    content: bytes,
+    *,
+    target: str,
+    kind: RequestKind,
+    regulation: Regulation,
+    now: datetime,
+    key: bytes,
+    canonical: Canonical,
+) -> Asked:
+    """The request for an erasure, or that a person be suppressed, of an input.
+
+    Args:
+        content: see `named_in`, as of all others.
+        target: that it is made under.
+        kind: of JSON Lines; a document asks for an erasure.
+        regulation: of JSON Lines.
+        now: received, where it does not say when.
+        key: suppression key of the workspace.
+        canonical: see `canonical_of`.
+
+    Raises:
+        ConfigError: as `named_in`.
+    """
+    named = named_in(
+        content,
+        types=("erasure",),
+        regulation=regulation,
+        now=now,
+        key=key,
+        canonical=canonical,
+    )
+    request = ErasureRequest(
+        request=named.request,
+        target=target,
+        kind=RequestKind.ERASURE if named.type else kind,
+        regulation=named.regulation,
+        received_at=named.received,
+        due_at=due_at(named.regulation, named.received),
+    )
+    return Asked(request=request, entries=named.entries)
 
 
 _HINT = 'Write {"kind": "email", "value": "…"}, one object a line, or one OpenDSR document.'
@@ -98,12 +147,14 @@ def _document(content: bytes) -> Mapping[str, Any] | None:
     return found
 
 
-def _head(document: Mapping[str, Any], now: datetime) -> tuple[str, datetime, Regulation]:
+def _head(
+    document: Mapping[str, Any], types: Sequence[str], now: datetime
+) -> tuple[str, datetime, Regulation]:
     request = document["subject_request_id"]
     if not isinstance(request, str) or not _UUID4.fullmatch(request):
         raise _bad("needs a subject_request_id that is a lower-case UUID of version 4")
-    if document.get("subject_request_type") != "erasure":
-        raise _bad("needs the subject_request_type erasure")
+    if document.get("subject_request_type") not in types:
+        raise _bad(f"needs a subject_request_type of {', '.join(types)}")
     if document.get("regulation") not in tuple(Regulation):
         raise _bad("needs a regulation of gdpr, ccpa")
     return request, _submitted(document, now), Regulation(document["regulation"])

@@ -109,7 +109,12 @@ def _may_be_left(holding: Holding, batch_id: str) -> bool:
 
 def content_of(batch: Batch) -> bytes:
     """The rows of a batch with their positions, as an Arrow IPC stream."""
-    rows = batch.rows.append_column(_POSITION, batch.positions.cast(pa.int32()))
+    return content_of_rows(batch.rows, batch.positions)
+
+
+def content_of_rows(table: pa.Table, positions: pa.Array) -> bytes:
+    """As `content_of`, of rows and their positions."""
+    rows = table.append_column(_POSITION, positions.cast(pa.int32()))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mayfly.domain.retention import LIMITS, RetentionClass
-from mayfly.ledger.entry import KEY_DESTROYED, Entry, EntryType, parse_time
+from mayfly.ledger.entry import KEY_DESTROYED, Entry, EntryType, held_since, parse_time
 from mayfly.services.report_retention import Period
 
 _CAP = timedelta(seconds=LIMITS[RetentionClass.CUSTOMER_DATA].cap_seconds or 0)
@@ -101,7 +101,7 @@ def _told(sealed: _Sealed, destroyed: Mapping[str, datetime], now: datetime) -> 
         "batch": begun.batch,
         "rows": begun.rows,
         "sealed_at": _at(begun).isoformat(),
-        "purge_by": (_at(begun) + _CAP).isoformat(),
+        "purge_by": (held_since(begun) + _CAP).isoformat(),
         "key_destroyed_at": None if sealed.keyless is None else _at(sealed.keyless).isoformat(),
         "logical_at": None if ended is None else _at(ended).isoformat(),
         "reason": "" if ended is None else ended.reason,

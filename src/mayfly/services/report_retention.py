@@ -9,7 +9,7 @@ from typing import Any
 
 from mayfly.domain.held import is_exception, limit_seconds
 from mayfly.domain.retention import LIMITS, RetentionClass
-from mayfly.ledger.entry import Entry, EntryType, parse_time
+from mayfly.ledger.entry import Entry, EntryType, held_since, parse_time
 
 
 @dataclass(kw_only=True)
@@ -127,7 +127,7 @@ def _class(cls: RetentionClass, what: str, ages: _Ages) -> dict[str, Any]:
 
 
 def _open(entry: Entry, cls: RetentionClass, reason: str, now: datetime) -> dict[str, Any]:
-    begun = _at(entry)
+    begun = held_since(entry)
     return {
         "class": cls.value,
         "sync": entry.sync,

@@ -7,8 +7,8 @@ warehouse that is away, nor a clock that was set back.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from mayfly.domain.errors import EngineError
@@ -20,6 +20,8 @@ from mayfly.ports.spool import Spool, keyless_of
 from mayfly.ports.states import LeftPlan
 from mayfly.services.states import StateKeeper
 
+ERASED = "erased"
+"""Reason of `purged`: a person was, or may have been, in it."""
 CAP = timedelta(seconds=LIMITS[RetentionClass.CUSTOMER_DATA].cap_seconds or 0)
 
 
@@ -187,6 +189,49 @@ class WaitingRoom:
         ended, more = self._end(copies, "purged")
         return [*sealed, *ended], [*left, *more]
 
+    def destroy(self, held: HeldBatch) -> None:
+        """Destroy one sealed batch whole, because of a person who may be in it.
+
+        Raises:
+            EngineError: it is not gone yet; repeat it.
+        """
+        self._destroy([held], EntryType.PURGED, ERASED)
+
+    def seal_again(self, held: HeldBatch, content: bytes, rows: int) -> None:
+        """Put other content in the place of what is sealed: under a new data key, with the old
+        deadline. A crash in between leaves neither.
+
+        Args:
+            held: the batch, as it is held.
+            content: what is left of its rows.
+            rows: how many they are.
+
+        Raises:
+            EngineError: the old content is not gone yet, or is and the new one is not held.
+        """
+        since = next(
+            (
+                b.held_at
+                for b in self.states.ledger.open_batches()
+                if (b.run, b.batch) == (held.run, held.batch)
+            ),
+            datetime.fromtimestamp(held.read_at_ms / 1000, UTC),
+        )
+        self._destroy([held], EntryType.PURGED, ERASED, aged=False)
+        less = replace(held, rows=rows)
+
+        def announce(version: str) -> None:
+            entry = self._entry_of(
+                EntryType.HELD,
+                less,
+                reason=HoldException.DESTINATION_OUTAGE.value,
+                kek_version=identifier_of(version),
+                age_ms=max(0, round((self.now() - since).total_seconds() * 1000)),
+            )
+            self.states.ledger.append([entry])
+
+        self.spool.hold(less, content, announce=announce)
+
     def _note_gone(self) -> None:
         """End in the ledger what is past its cap and not there: a process died between purging
         and saying so. Before that day it may be a run that is just about to seal.
@@ -213,8 +258,9 @@ class WaitingRoom:
         )
 
     def _destroy(
-        self, batches: Sequence[HeldBatch], kind: EntryType, reason: str
+        self, batches: Sequence[HeldBatch], kind: EntryType, reason: str, *, aged: bool = True
     ) -> Sequence[Ended]:
+        """Without `aged` nothing is said of the age of rows, which go on waiting."""
         if not batches:
             return []
         versions = self.spool.key_versions([h.id for h in batches])
@@ -232,7 +278,10 @@ class WaitingRoom:
             )
             raise
         self.states.ledger.append(
-            [entry(kind, h, reason=reason, age_ms=self._age_ms(h)) for h in batches]
+            [
+                entry(kind, h, reason=reason, age_ms=self._age_ms(h) if aged else None)
+                for h in batches
+            ]
         )
         return [_ended(h, reason) for h in batches]
 

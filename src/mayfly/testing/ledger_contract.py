@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -173,6 +173,11 @@ class LedgerContract:
                 ("r1", START),
                 ("r2", world.clock.now),
             ]
+            assert [(b.batch, b.held_at) for b in each.open_batches()] == [(2, START)]
+        # Sealed again, it goes on from when the first was held.
+        again = replace(act("held", batch=2), age_ms=3_600_000)
+        other.append([act("purged", batch=2), again])
+        for each in (ledger, other, world.open(SIGNER)):
             assert [(b.batch, b.held_at) for b in each.open_batches()] == [(2, START)]
         other.append([act("expired", batch=2), act("dropped"), act("dropped", "r2")])
         assert (ledger.open_copies(), ledger.open_batches()) == ([], [])

@@ -157,6 +157,9 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         assert document["ok"], words
     for act in ("add", "remove"):
         check("suppress", call("suppress", act, text=entry))
+    told = call("access", text=entry)
+    check("access", told)
+    assert told["ok"]
     erased = call("erase", text=entry)
     assert erased["status"] == "completed"
     for document in (erased, call("erase", "list"), call("erase", "show", erased["request"])):

@@ -260,6 +260,15 @@ def test_a_key_that_is_none_verifies_nothing(tmp_path: Path, content: bytes | No
 
 
 DAY = 86_400.0
+
+
+def sealed_again(*, age_days: int) -> list[Entry]:
+    """On the tenth day, by which it had waited for so long, and gone on the 31st."""
+    again = replace(act("held", batch=0, after=10 * DAY), age_ms=age_days * 86_400_000)
+    first = [act("held", batch=0), act("purged", batch=0, after=10 * DAY)]
+    return [*first, again, act("purged", batch=0, after=31 * DAY)]
+
+
 CAP_SECONDS = CAP.total_seconds()
 
 
@@ -284,6 +293,8 @@ CAP_SECONDS = CAP.total_seconds()
         ([act("held", batch=0), act("purged", batch=0, after=1)], 0, 0),
         ([act("held", batch=0), act("purged", batch=1, after=1)], 1, 0),
         ([act("held", batch=0), act("expired", batch=0, after=31 * DAY)], 0, 1),
+        (sealed_again(age_days=9), 0, 0),
+        (sealed_again(age_days=10), 0, 1),
         ([act("created"), act("held", after=1)], 0, 0),
         ([act("created"), act("held", after=1), act("dropped", after=2)], 0, 0),
         ([act("created"), act("held", "r2", after=1)], 2, 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mayfly.domain.held import is_exception
@@ -105,5 +105,5 @@ def _open_batch(entry: dict[str, Any]) -> OpenBatch:
         run=entry["run"],
         batch=entry["batch"],
         rows=entry["rows"],
-        held_at=parse_time(entry["at"]),
+        held_at=parse_time(entry["at"]) - timedelta(milliseconds=entry["age_ms"] or 0),
     )

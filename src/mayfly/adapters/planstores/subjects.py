@@ -6,7 +6,8 @@ keys of the person's rows go back by bulk load, into a temporary table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +19,15 @@ from mayfly.adapters.planstores.reading import (
     removed_columns,
 )
 from mayfly.adapters.planstores.recognition import key_texts, keys_of_texts
+from mayfly.adapters.planstores.subject_copies import OpenCopies, open_copies
 from mayfly.domain.batch import Batch, BatchHead, Operation
-from mayfly.planning.columns import model_keys, same_key
+from mayfly.planning.columns import canonical_columns, key_names, model_keys, same_key
+from mayfly.planning.consent import consent_state, consented_model
 from mayfly.planning.names import STATE_TABLES, Names
 from mayfly.planning.spec import PlanField, PlanSpec, PlanWorker
 from mayfly.planning.sql.dialect import TARGET, SqlDialect
 from mayfly.ports.source import Source, SqlSession
-from mayfly.ports.subjects import FoundSubject, Recognise
+from mayfly.ports.subjects import FoundSubject, PlannedSubject, Recognise, SubjectStanding
 
 SUBJECT = "mf_subject"
 _TEXTS, _CANDIDATES = "mf_subject_keys", "mf_subject_pairs"
@@ -48,11 +51,15 @@ class SourceSubjects:
         with self._source.session(write=False) as session:
             if not self._mark(session, spec, recognise, worker):
                 return FoundSubject(rows=0, batches=())
-            state = f"{self._names.of('state')} q JOIN {SUBJECT} w ON {same_key(spec, 'q', 'w')}"
+            copies, keys = self._copies(session, spec), ", ".join(key_names(spec))
+            known = f"SELECT {keys} FROM {self._names.of('state')}"
+            if copies is not None:
+                known += f" UNION SELECT {keys} FROM {copies.sent} s"
+            state = f"({known}) q JOIN {SUBJECT} w ON {same_key(spec, 'q', 'w')}"
             count = session.table(f"SELECT count(*) AS n FROM {state}")
             rows = int(count.column("n")[0].as_py())
             if spec.by_identifier:
-                pairs = self._pairs(session, spec, recognise)
+                pairs = self._pairs(session, spec, recognise, copies)
                 return FoundSubject(rows=rows, batches=identifier_batches(spec, pairs))
             fields = key_fields(spec)
             found = pa.table({})
@@ -66,22 +73,59 @@ class SourceSubjects:
         with self._source.session(write=True) as session:
             if not self._mark(session, spec, recognise, worker):
                 return 0
+            copies = self._copies(session, spec)
             session.begin()
+            if copies is not None:
+                copies.take_out()
             counts = [self._delete(session, spec, kind) for kind in STATE_TABLES]
             session.commit()
             return counts[0]
+
+    def planned(
+        self, spec: PlanSpec, recognise: Recognise, worker: PlanWorker
+    ) -> PlannedSubject | None:
+        """See `SubjectRows.planned`."""
+        with self._source.session(write=False) as session:
+            copies = self._copies(session, spec)
+            if copies is None:
+                return None
+            if not self._mark(session, spec, recognise, worker):
+                return PlannedSubject(run=copies.spec.run, rows={})
+            return copies.planned()
+
+    def _copies(self, session: SqlSession, spec: PlanSpec) -> OpenCopies | None:
+        return open_copies(session, self._sql, self._names, spec, subject=SUBJECT)
+
+    def standing(
+        self, spec: PlanSpec, recognise: Recognise, worker: PlanWorker, *, kept: bool
+    ) -> SubjectStanding:
+        """See `SubjectRows.standing`."""
+        with self._source.session(write=False) as session:
+            if not self._mark(session, spec, recognise, worker, kept=kept):
+                return SubjectStanding()
+            consent = consent_now(session, self._sql, spec, SUBJECT)
+            if not kept:
+                return SubjectStanding(consent=consent)
+            counts = state_counts(session, self._sql, spec, self._names)
+            return replace(counts, consent=consent)
 
     def _delete(self, session: SqlSession, spec: PlanSpec, kind: str) -> int:
         match = (f"{SUBJECT} w", same_key(spec, "w", TARGET))
         return session.execute(self._sql.delete_matched(self._names.of(kind), [match]))
 
     def _mark(
-        self, session: SqlSession, spec: PlanSpec, recognise: Recognise, worker: PlanWorker
+        self,
+        session: SqlSession,
+        spec: PlanSpec,
+        recognise: Recognise,
+        worker: PlanWorker,
+        *,
+        kept: bool = True,
     ) -> int:
         """Put the keys of the person's rows into a temporary table; how many."""
         keys = [f"t{i}" for i in range(len(spec.keys))]
         found = [
-            *self._in_state(session, spec, recognise),
+            *(self._in_state(session, spec, recognise) if kept else ()),
             *self._of_model(session, spec, recognise, worker),
         ]
         texts = pa.schema([(key, pa.string()) for key in keys])
@@ -109,6 +153,14 @@ class SourceSubjects:
             # What was sent and not answered may stand here alone.
             query = f"SELECT {texts}, digest AS s0 FROM {self._names.of('pairs')}"
             yield from _recognised(session, query, recognise)
+        copies = self._copies(session, spec)
+        if copies is not None:
+            # What was planned is not delivered yet, and may have been under other identifiers.
+            digests = canonical_columns(copies.spec)
+            columns = "".join(f", {c} AS s{j}" for j, c in enumerate(digests))
+            columns += self._key_digest(spec, "k0")
+            query = f"SELECT {texts}{columns} FROM {copies.names.of('plan')}"
+            yield from _recognised(session, query, recognise)
 
     def _of_model(
         self, session: SqlSession, spec: PlanSpec, recognise: Recognise, worker: PlanWorker
@@ -132,11 +184,20 @@ class SourceSubjects:
             return ""
         return f", {self._sql.sha256(self._sql.render(key, spec.keys[0].arrow_type))} AS sk"
 
-    def _pairs(self, session: SqlSession, spec: PlanSpec, recognise: Recognise) -> pa.Table:
+    def _pairs(
+        self,
+        session: SqlSession,
+        spec: PlanSpec,
+        recognise: Recognise,
+        copies: OpenCopies | None,
+    ) -> pa.Table:
         """Delivered identifiers of the person that no other row has delivered, or that were asked
         for by themselves.
         """
-        pairs = self._names.of("pairs")
+        keys = ", ".join(key_names(spec))
+        known = f"SELECT {keys}, field, digest FROM {self._names.of('pairs')}"
+        sent = copies.pairs() if copies is not None else ""
+        pairs = f"({known} UNION ALL {sent})" if sent else f"({known})"
         mine = session.table(
             f"SELECT DISTINCT p.field AS field, p.digest AS digest FROM {pairs} p "
             f"JOIN {SUBJECT} w ON {same_key(spec, 'p', 'w')}"
@@ -150,6 +211,58 @@ class SourceSubjects:
             f"LEFT JOIN {SUBJECT} w ON {same_key(spec, 'p', 'w')} WHERE w.k0 IS NULL"
         )
         return not_held(mine, others, recognise)
+
+
+_SAID = {1: "granted", 0: "refused", None: "unknown"}
+
+
+def consent_now(
+    session: SqlSession, sql: SqlDialect, spec: PlanSpec, subject: str
+) -> Mapping[str, int]:
+    """Rows of the model that are the person's, by what their consent is now.
+
+    Args:
+        session: of the source.
+        sql: its dialect.
+        spec: of the sync.
+        subject: FROM item, still without its alias, of the keys of the person's rows.
+    """
+    keys = ", ".join(model_keys(spec, sql))
+    model = f"SELECT {keys}, {consent_state(spec, sql)} AS mf_c FROM {consented_model(spec, sql)}"
+    found = session.table(
+        f"SELECT m.mf_c AS c, {sql.cast('count(*)', sql.bigint)} AS n FROM ({model}) m "
+        f"JOIN {subject} w ON {same_key(spec, 'm', 'w')} GROUP BY m.mf_c"
+    )
+    counts = dict.fromkeys(_SAID.values(), 0)
+    for row in found.to_pylist():
+        counts[_SAID[None if row["c"] is None else int(row["c"])]] += int(row["n"])
+    return counts
+
+
+def state_counts(
+    session: SqlSession, sql: SqlDialect, spec: PlanSpec, names: Names
+) -> SubjectStanding:
+    """What the state has of the person whose keys are marked."""
+    mine = f"{{}} q JOIN {SUBJECT} w ON {same_key(spec, 'q', 'w')}"
+
+    def grouped(kind: str, by: str, more: str = "") -> list[dict[str, object]]:
+        count = sql.cast("count(*)", sql.bigint)
+        query = f"SELECT {by} AS c, {count} AS n{more} FROM {mine.format(names.of(kind))}"
+        return list(session.table(f"{query} GROUP BY {by}").to_pylist())
+
+    times = ", min(q.first_at) AS first, max(q.last_at) AS last"
+    rows = grouped("state", "q.present", times)
+    pairs = grouped("pairs", "q.field") if spec.by_identifier else []
+    count = sql.cast("count(*)", sql.bigint)
+    rejected = session.table(f"SELECT {count} AS n FROM {mine.format(names.of('rejected'))}")
+    return SubjectStanding(
+        present=sum(int(str(r["n"])) for r in rows if r["c"]),
+        absent=sum(int(str(r["n"])) for r in rows if not r["c"]),
+        identifiers={str(p["c"]): int(str(p["n"])) for p in pairs},
+        rejected=int(rejected.column("n")[0].as_py()),
+        first_ms=min((int(str(r["first"])) for r in rows), default=None),
+        last_ms=max((int(str(r["last"])) for r in rows), default=None),
+    )
 
 
 def not_held(mine: pa.Table, others: pa.Table, recognise: Recognise) -> pa.Table:
