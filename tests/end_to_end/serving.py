@@ -29,11 +29,13 @@ def wait_for(holds: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def working(root: Path, pace: Pace = FAST, region: str | None = None) -> Iterator[Worker]:
+def working(
+    root: Path, pace: Pace = FAST, region: str | None = None, listen: str | None = None
+) -> Iterator[Worker]:
     """A worker in a thread, which is stopped as a signal would; what ends it is raised here."""
     # A name of its own, as each process has: of another machine, of which this one knows nothing.
     executor = f"elsewhere/{next(_NUMBERS)}/0"
-    worker = Worker(root=root, pace=pace, region=region, executor=executor)
+    worker = Worker(root=root, pace=pace, region=region, listen=listen, executor=executor)
     raised: list[BaseException] = []
 
     def serve() -> None:

@@ -39,6 +39,8 @@ from mayfly.adapters.engine.durable import DurableEngine
 from mayfly.adapters.free_text import PresidioFreeText
 from mayfly.adapters.http import HttpxClient
 from mayfly.adapters.keys.pkcs11 import Pkcs11Service
+from mayfly.adapters.listener import Address, Answer, Listener
+from mayfly.adapters.metrics_page import metrics_page
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.cli.commands import app
 from mayfly.config.load import load_project
@@ -70,6 +72,7 @@ from mayfly.privacy.rules.catalogue import RULES
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.deliver import Sender
 from mayfly.services.hold import rows_of
+from mayfly.services.measuring import Sum
 from mayfly.services.scan_paths import scan_paths
 from mayfly.services.schedules import parse_schedule
 from mayfly.testing.store_contract import create, start
@@ -491,6 +494,25 @@ def _sandbox(ground: Ground) -> object:
                 error.close()
     assert len(found) == 3
     return found
+
+
+@case("metrics and probes", "", "prometheus_client", "uvicorn")
+def _listener(ground: Ground) -> object:
+    def fails() -> Answer:
+        broken = Sum(metric="run.duration", attributes={"sync": MARK, "target": MARK})
+        return Answer(body=metrics_page([broken], []))
+
+    said = []
+    with Listener(Address(host="127.0.0.1", port=0), {"/metrics": fails}) as listener:
+        for path in ("/metrics", f"/{MARK}"):
+            try:
+                url = f"http://127.0.0.1:{listener.port}{path}"
+                urllib.request.urlopen(url, timeout=10).close()
+            except HTTPError as error:
+                said.append((error.code, error.read()))
+                error.close()
+    assert [code for code, _ in said] == [503, 404]
+    return said
 
 
 @case("the commands", "", "typer", "rich")

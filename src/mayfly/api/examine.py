@@ -29,10 +29,10 @@ from mayfly.domain.settings import Project as Settings
 from mayfly.ports.source import Source
 from mayfly.privacy.detect import classify_names
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
+from mayfly.services.living import SILENT_MS
 
 CLOCK_TOLERANCE_SECONDS = 60
 UNATTENDED = timedelta(hours=24)
-SILENT_MS = 120_000
 WARNINGS = (
     "not_enforced",
     "hashed_in_worker",

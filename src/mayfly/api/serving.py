@@ -6,11 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mayfly.adapters.processes import holder_name, is_alive
+from mayfly.api.probing import PATHS, OpenListener, Probes, open_listener
 from mayfly.api.project import Project
 from mayfly.api.running import RunRequest, new_run_id
 from mayfly.bootstrap import App, open_app
@@ -27,6 +28,7 @@ from mayfly.domain.settings import SyncSettings
 from mayfly.ports.engine import Engine
 from mayfly.services.events import RunGivenUp, WorkerStarted, WorkerStopped
 from mayfly.services.living import Undertaker
+from mayfly.services.measuring import Meter
 from mayfly.services.schedule_runs import Scheduler, begin_asked, end_asked, leave_asked
 from mayfly.services.ticks import ATTEMPTS_MAX
 
@@ -61,6 +63,8 @@ class Worker:
         region: of this process; None of `mayfly serve`, which is where the workspace is.
         pace: how often what is done.
         leave: ends the process at once.
+        listen: `ADDRESS:PORT` for probes and metrics; None for what the project files say.
+        public: whether other machines may reach it.
     """
 
     root: Path
@@ -68,7 +72,11 @@ class Worker:
     region: str | None = None
     pace: Pace = field(default_factory=Pace)
     leave: Callable[[int], object] = os._exit
+    listen: str | None = None
+    public: bool = False
     executor: str = field(default_factory=holder_name)
+    port: int | None = field(default=None, init=False)
+    meter: Meter = field(default_factory=Meter, init=False)
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _hand: RunRequest | None = field(default=None, init=False)
 
@@ -77,15 +85,33 @@ class Worker:
 
         Raises:
             PolicyError: `worker_needs_postgres`, `worker_elsewhere`, and what `load` raises.
+            ConfigError: `listen_address`, `listen_public`, `driver_missing`.
         """
-        self.app = open_app(self.root, target=self.target)
+        self.app = self._opened()
         project = self.app.project
         if self.region is not None:
             require_shared(project, dict(os.environ))
             require_region(project, self.region)
         self._where = self.region or project.workspace.region or ""
+        self._listener = self._new_listener()
         self._engine = self._new_engine(self.app)
         self._lease_ms = round(self.pace.lease * 1_000)
+
+    def _opened(self) -> App:
+        return open_app(self.root, target=self.target, meter=self.meter)
+
+    def _new_listener(self) -> OpenListener | None:
+        settings = self.app.project.serve
+        text = self.listen or settings.listen
+        if text is None:
+            return None
+        probes = Probes(
+            app=lambda: self.app,
+            meter=self.meter,
+            draining=self._stop.is_set,
+            region=self.region,
+        )
+        return open_listener(text, public=self.public or settings.public, probes=probes)
 
     def _new_engine(self, app: App) -> Engine:
         return open_engine(
@@ -101,7 +127,10 @@ class Worker:
         names = [s.name for s in self.app.project.syncs.values() if s.schedule is not None]
         where = f" in region {self._where}" if self._where else ""
         listed = ", ".join(names) or "no sync has a schedule yet"
-        return f"Runs what is due under target {self.target}{where}: {listed}."
+        says = f"Runs what is due under target {self.target}{where}: {listed}."
+        if self._listener is not None:
+            says += f"\nAnswers {', '.join(PATHS)} on {self._listener.address}."
+        return says
 
     def stop(self) -> None:
         """End after the batch in hand. May be called from a signal's handler."""
@@ -112,6 +141,11 @@ class Worker:
 
     def serve(self) -> None:
         """Run what is due until `stop`."""
+        with nullcontext() if self._listener is None else self._listener as listening:
+            self.port = None if listening is None else listening.port
+            self._serve()
+
+    def _serve(self) -> None:
         store = self.app.store
         self._refuse_second()
         store.enlist(self.executor, self._where)
@@ -180,7 +214,7 @@ class Worker:
         if stamp_of(project.root, self.app.loaded.files) == self.app.stamp:
             return
         with suppress(EngineError):
-            before, self.app = self.app, open_app(self.root, target=self.target)
+            before, self.app = self.app, self._opened()
             before.store.close()
 
     def _renew_journal(self) -> None:
@@ -196,7 +230,7 @@ class Worker:
         """One asked run, from today's project files; see `DurableEngine`."""
         if self._stop.is_set():
             return "stopped"
-        project = Project(open_app(self.root, target=self.target))
+        project = Project(self._opened())
         try:
             return self._run(project, run, sync_id)
         finally:

@@ -61,6 +61,7 @@ from mayfly.bootstrap.keeping import (
 )
 from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
+from mayfly.bootstrap.telemetry import counted
 from mayfly.config.load import load_project
 from mayfly.config.stamp import Stamp, stamp_when_read
 from mayfly.domain.approval import approval_document, fingerprint
@@ -88,6 +89,7 @@ from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
+from mayfly.services.measuring import Meter
 from mayfly.services.probe_source import probe_source
 from mayfly.services.register import uncovered
 from mayfly.services.run_log import RunLog
@@ -461,13 +463,16 @@ class App:
         return AccountGate(limits=limits, account=account, of=settings.limits, sleep=self.sleep)
 
 
-def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
+def open_app(
+    root: Path, *, target: str = "dev", ending: bool = False, meter: Meter | None = None
+) -> App:
     """A project that `mayfly init` has prepared. From here on this process writes no core dump.
 
     Args:
         root: folder of the project.
         target: one of its targets.
         ending: see `load_project`.
+        meter: counts what is told, for a process that opens its project again and again.
 
     Raises:
         ConfigProblemsError: the project files are faulty.
@@ -480,6 +485,8 @@ def open_app(root: Path, *, target: str = "dev", ending: bool = False) -> App:
     told = event_log(os.environ)
     began_ns = time.time_ns()
     project = load_project(root, target=target, ending=ending)
+    if meter is not None:
+        told = counted(meter, project, told)
     stamp = stamp_when_read(project.root, project.files, began_ns)
     store = open_store(project)
     workspace = store.workspace()

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from mayfly.cli.error_codes import troubleshooting_page
+from mayfly.cli.measured import measured_page
 from mayfly.cli.stored import stored_page
 from mayfly.ports.connector import Connector, ConnectorPage
 from mayfly.ports.destination import DestinationSpec
@@ -166,6 +167,7 @@ def write_pages(folder: Path) -> None:
     (folder / "commands.md").write_text(commands_page(), encoding="utf-8")
     (folder / "destinations.md").write_text(destinations_page(), encoding="utf-8")
     (folder / "troubleshooting.md").write_text(troubleshooting_page(), encoding="utf-8")
+    (folder / "metrics.md").write_text(measured_page(), encoding="utf-8")
     (folder / "what-we-store.md").write_text(stored_page(), encoding="utf-8")
     (folder / "destinations").mkdir(exist_ok=True)
     for name, text in connector_pages():

@@ -14,6 +14,17 @@ from mayfly.cli.options import HERE, ProjectOption, TargetOption
 if TYPE_CHECKING:
     from mayfly.api.serving import Worker
 
+ListenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        help="ADDRESS:PORT for /metrics, /healthz and /readyz, such as 127.0.0.1:9464.",
+    ),
+]
+PublicOption = Annotated[
+    bool, typer.Option("--listen-public", help="Listen where other machines reach it, too.")
+]
+
 
 def serve(
     project: ProjectOption = HERE,
@@ -22,24 +33,29 @@ def serve(
     worker_only: Annotated[
         bool, typer.Option("--worker-only", help="Schedules and runs, without pages.")
     ] = False,
+    listen: ListenOption = None,
+    listen_public: PublicOption = False,
 ) -> None:
     """Run each sync when its `schedule` says so, in this one process, until it is stopped."""
     from mayfly.api.serving import Worker
 
     if not worker_only:
         raise typer.BadParameter("this release has no pages to serve: add --worker-only.")
-    _work(Worker(root=project, target=target))
+    _work(Worker(root=project, target=target, listen=listen, public=listen_public))
 
 
 def worker(
     region: Annotated[str, typer.Option("--region", help="Where this process runs.")],
     project: ProjectOption = HERE,
     target: TargetOption = "dev",
+    *,
+    listen: ListenOption = None,
+    listen_public: PublicOption = False,
 ) -> None:
     """Run syncs when they are due, beside any number of workers of the same region."""
     from mayfly.api.serving import Worker
 
-    _work(Worker(root=project, target=target, region=region))
+    _work(Worker(root=project, target=target, region=region, listen=listen, public=listen_public))
 
 
 def _work(worker: Worker) -> None:

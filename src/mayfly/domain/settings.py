@@ -333,6 +333,14 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """What a process that runs syncs listens on; None is nothing."""
+
+    listen: str | None = None
+    public: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Project:
     """A whole project under one target; `warnings` lists what is not enforced.
 
@@ -352,6 +360,7 @@ class Project:
     store: StoreSettings
     anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)
     alerts: Mapping[str, AlertSettings] = field(default_factory=dict)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     spool: BucketSettings | None = None
     dbt: DbtSettings | None = None
     target: str

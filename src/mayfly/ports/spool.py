@@ -93,6 +93,10 @@ class Spool(Protocol):
         """
         ...
 
+    def sizes(self) -> Mapping[str, int]:
+        """Of each batch that is held, by id: how many sealed bytes it is. No place is asked."""
+        ...
+
     def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
         """Of each of the batches that is held, by id: the version that wraps its data key."""
         ...

@@ -29,10 +29,17 @@ LIBRARIES = (
         "jwt",
     ),
     *("multipart", "obstore", "orjson", "phonenumbers", "pkcs11", "polars", "polars_hash"),
-    *("presidio-analyzer", "presidio_analyzer", "spacy", "thinc", "tldextract"),
+    *(
+        "presidio-analyzer",
+        "presidio_analyzer",
+        "prometheus_client",
+        "spacy",
+        "thinc",
+        "tldextract",
+    ),
     *("psycopg", "pyarrow", "pydantic", "pymysql", "python_multipart", "requests", "rfc8785"),
     *("rich", "ruamel", "s3transfer", "snowflake", "sniffio", "sqlalchemy", "sqlglot", "stdnum"),
-    *("tenacity", "thrift", "typer", "urllib3"),
+    *("prometheus_client", "tenacity", "thrift", "typer", "urllib3"),
     *("uvicorn", "starlette"),
 )
 """First names of the loggers of every library that runs on Mayfly's behalf."""

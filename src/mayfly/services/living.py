@@ -10,6 +10,9 @@ from mayfly.ports.engine import Engine
 from mayfly.ports.store import Store
 from mayfly.services.events import Tell, WorkerGivenUp
 
+SILENT_MS = 120_000
+"""Who told of itself longer ago is not counted as there."""
+
 
 def alive_by_beats(store: Store, here: Callable[[str], bool]) -> Callable[[str], bool]:
     """Whether a holder may still go on: not where its machine says that it is gone, nor where

@@ -112,9 +112,10 @@ class WaitingRoom:
 
     def _late_copies(self) -> Sequence[OpenCopy]:
         now = self.now()
-        return [copy for copy, at in self._deadlines() if now > at]
+        return [copy for copy, at in self.deadlines() if now > at]
 
-    def _deadlines(self) -> Sequence[tuple[OpenCopy, datetime]]:
+    def deadlines(self) -> Sequence[tuple[OpenCopy, datetime]]:
+        """Each copy with when it is dropped, by the ledger's word alone."""
         sealed = {b.run for b in self.states.ledger.open_batches()}
         return [(c, deadline(c, sealed=c.run in sealed)) for c in self.copies()]
 
@@ -124,7 +125,7 @@ class WaitingRoom:
 
     def all(self) -> Sequence[Waiting]:
         """Each copy with what its warehouse says; sources are asked only where there is one."""
-        copies = self._deadlines()
+        copies = self.deadlines()
         found, _ = self._places() if copies else ({}, [])
         return [
             Waiting(copy=c, source=source, plan=plan, purge_by=at)

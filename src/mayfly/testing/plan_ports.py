@@ -250,6 +250,10 @@ class WatchedSpool:
         """See `Spool.remains`."""
         return self._attempt.call(self._spool.remains)
 
+    def sizes(self) -> Mapping[str, int]:
+        """Not a part of a run."""
+        raise NotImplementedError
+
     def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
         """See `Spool.key_versions`."""
         return self._attempt.call(self._spool.key_versions, batch_ids)

@@ -40,7 +40,7 @@ class SpoolContract:
         """A method added to the port without a test in this suite fails here."""
         methods = {name for name in vars(Spool) if not name.startswith("_")}
         wanted = {"hold", "open", "held", "purge", "rewrap", "sweep"}
-        assert methods == wanted | {"key_versions", "remains"}
+        assert methods == wanted | {"key_versions", "remains", "sizes"}
 
     @pytest.mark.parametrize("content", [b"", b"x", rows(), os.urandom((1 << 20) + 5)])
     def test_a_batch_comes_back_as_it_was(self, world: SpoolWorld, content: bytes) -> None:
@@ -60,6 +60,7 @@ class SpoolContract:
         assert spool.rewrap() == 0
         assert spool.sweep() == 0
         assert spool.key_versions([batch().id]) == {}
+        assert spool.sizes() == {}
         assert code_of(spool.open, batch().id) == "spool_gone"
         assert not any(world.stored().values())
 
@@ -69,6 +70,7 @@ class SpoolContract:
         (sealed,) = world.sealed().values()
         assert receipt.ciphertext_sha256 == hashlib.sha256(sealed).hexdigest()
         assert receipt.bytes == len(sealed)
+        assert world.open().sizes() == {batch().id: len(sealed)}
         assert receipt.key_version == world.provider.version()
         assert len(sealed) < len(rows())
 

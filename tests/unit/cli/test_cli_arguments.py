@@ -26,6 +26,7 @@ NAMES = {
 OTHERS = {
     "accept": "removals=N",
     "grants": "the name of a source",
+    "listen": "an address and a port of this machine",
     "known": "a digest of a list of people",
     "paths": "files, folders, or tables of a source",
     "marker": "a text that was planted to be found",

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from mayfly.cli.error_codes import PACKAGE, sites, troubleshooting_page
+from mayfly.cli.measured import measured_page
 from mayfly.cli.stored import stored_page
 from mayfly.domain.retention import REGISTRY
+from mayfly.domain.telemetry import ATTRIBUTES, METRICS, SPANS
 
 DOCS = Path(__file__).parents[3] / "docs/reference"
 PASSED_ON = re.compile(r"(\w+\.)*code|\w+\[[\w.\[\]]+\](\.code)?|name|vendor|_ours\(code\)")
@@ -52,3 +54,11 @@ def test_the_page_of_what_is_stored_is_what_the_registry_says() -> None:
         e.name for e in REGISTRY if f"| `{e.name}` | `{e.cls.value}` | {e.holds} |" not in text
     ]
     assert missing == []
+
+
+def test_the_page_of_metrics_is_what_the_list_says() -> None:
+    """Every metric, span and attribute, in the form that is checked in."""
+    text = measured_page()
+    assert (DOCS / "metrics.md").read_text(encoding="utf-8") == text
+    listed = {m.prometheus for m in METRICS.values()} | {*SPANS, *ATTRIBUTES}
+    assert [name for name in listed if f"| `{name}` |" not in text] == []

@@ -119,6 +119,10 @@ class SealedSpool:
                 rows = self._keys.all()
         return [row.held for row in rows if not row.is_held and self._is_dead(row, alone=alone)]
 
+    def sizes(self) -> Mapping[str, int]:
+        """See `Spool.sizes`."""
+        return {row.held.id: row.sealed_bytes or 0 for row in self._keys.all() if row.is_held}
+
     def key_versions(self, batch_ids: Sequence[str]) -> Mapping[str, str]:
         """See `Spool.key_versions`."""
         return {row.held.id: row.key_version for row in self._keys.some(batch_ids) if row.is_held}
