@@ -33,7 +33,7 @@ STATUSES: Final = (
 MODES: Final = ("upsert", "mirror", "append", "audience")
 ACTS: Final = (
     *("created", "delivered", "dropped", "refused", "held", "state_dropped", "state_adopted"),
-    *("purged", "expired", "rewrapped", "kek_destroyed", "erasure", "suppression"),
+    *("purged", "expired", "rewrapped", "kek_destroyed", "erasure", "suppression", "access"),
 )
 """Types of entries of the ledger; a test compares them."""
 OUTCOMES: Final = (
