@@ -38,6 +38,7 @@ ACTS = st.lists(
         st.tuples(st.just("remap"), st.integers(0, 2)),
         st.tuples(st.just("leave"), st.integers(0, 1)),
         st.tuples(st.just("lose_model"), st.booleans()),
+        st.tuples(st.just("double"), st.sampled_from([False, None, True])),
         st.tuples(st.just("be_off"), st.integers(1, 31)),
     ),
     max_size=2,
@@ -174,6 +175,19 @@ class Protocol(RuleBasedStateMachine):
         if not meant:
             self.world.people = people
             self.world.edited()
+
+    def double(self, told: bool | None) -> None:
+        """Some stand in the model twice, or without a key, as after a join that finds too much:
+        the run is refused, and whose row says no is in no table any more.
+        """
+        self.world.doubles = [(None, "d@example.com", "c1", True), (0, "d@example.com", "c2", told)]
+        self.world.edited()
+        code = getattr(self._attempt(checked=False).error, "code", None)
+        assert code in (None, "key_null", "in_doubt"), code
+        if code == "key_null" and self.world.spec("double").removes:
+            assert not self.world.refusing() & self.world.destination.rows.keys()
+        self.world.doubles = []
+        self.world.edited()
 
     def suppress(self, email: str) -> None:
         """An identifier is suppressed."""

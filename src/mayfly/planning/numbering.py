@@ -257,6 +257,9 @@ class NumberingSql:
             f"{names.of('scan')} s JOIN {names.of('state')} t ON {same_key(spec, 's', 't')} "
             f"WHERE t.present AND s.c IN {_numbers(classes)}"
         )
+        if spec.only_withdrawals:
+            # What is known of a key that stands on several rows may stand as often beside it.
+            left, keys = f"(SELECT DISTINCT {keys} FROM {left}) AS mf_d", key_list(spec)
         return (
             f"INSERT INTO {names.of('drop')} SELECT {batch}, {pos}, {nothing}, {key_list(spec)} "
             f"FROM ({self._sql.numbered('rn', keys, left)}) AS mf_n"

@@ -18,6 +18,10 @@ from mayfly.privacy.rules import CanonicalKind
 
 SuppressionKind = Literal["email", "phone", "primary_key"]
 
+GUARD_SHARE = 0.20
+GUARD_ROWS = 100
+"""More than such a share of a state, and at least so many rows, are a mass change."""
+
 
 class RowClass(IntEnum):
     """What the scan found of one row. The numbers are stored in working copies."""
@@ -226,6 +230,7 @@ class PlanSpec:
             again; None where a destination keeps what it was given.
         now_ms: the moment (milliseconds since 1970) at which consent is asked for.
         only_withdrawals: whether nothing is planned but to take out who withdrew or is suppressed.
+        guard_rows: fewer rows are never a mass change.
     """
 
     identity: StateIdentity
@@ -250,6 +255,7 @@ class PlanSpec:
     renew_before_ms: int | None = None
     now_ms: int = 0
     only_withdrawals: bool = False
+    guard_rows: int = GUARD_ROWS
 
     @property
     def add_operation(self) -> Operation:

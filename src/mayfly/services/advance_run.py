@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from mayfly.domain.batch import Batch
@@ -28,7 +27,7 @@ from mayfly.services.deliver_plan import Job, acknowledge, deliver, tell
 from mayfly.services.doubt import settle
 from mayfly.services.find_object import ObjectFound, find_object
 from mayfly.services.hold import drain, note_gone, purge_others, seal_waiting
-from mayfly.services.run import Run, at_present, call, followed, sender_of
+from mayfly.services.run import Run, at_present, call, followed, sender_of, withdrawing
 from mayfly.services.run_tally import RunTally
 
 
@@ -247,7 +246,7 @@ async def _only_withdrawals(run: Run, refusal: PolicyError) -> Plan:
     Raises:
         PolicyError: the refusal, where nobody did, or where that cannot be planned either.
     """
-    spec = replace(at_present(run), only_withdrawals=True)
+    spec = withdrawing(run)
 
     def check(plan: Plan) -> None:
         check_plan(plan, spec, accept_removals=0)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from mayfly.domain.batch import Operation
 from mayfly.domain.errors import PolicyError
-from mayfly.planning.spec import Plan, PlanCounts, PlanSpec, RowClass
+from mayfly.planning.spec import (
+    GUARD_ROWS,
+    GUARD_SHARE,
+    Plan,
+    PlanCounts,
+    PlanSpec,
+    RowClass,
+)
 
-GUARD_SHARE = 0.20
-GUARD_ROWS = 100
 CONSTANT_ROWS = 100
 """So many rows that all grant are no chance any more: of people of whom nine in ten agree, once in
 40,000 times."""
@@ -16,7 +21,8 @@ CONSTANT_ROWS = 100
 def check_plan(
     plan: Plan, spec: PlanSpec, *, accept_removals: int, guard_rows: int = GUARD_ROWS
 ) -> None:
-    """Refuse a plan whose keys are not unique, or that would change too much at once.
+    """Refuse a plan whose keys are not unique, or that would change too much at once. Of one of
+    withdrawals alone nothing is refused.
 
     Args:
         plan: with its counts.
@@ -28,9 +34,9 @@ def check_plan(
         PolicyError: `key_null`, `key_duplicate`, `destination_key_duplicate`, `consent_constant`,
             `mass_change`.
     """
-    _refuse_keys(plan, spec)
     if spec.only_withdrawals:
         return
+    _refuse_keys(plan, spec)
     refuse_constant_consent(plan.counts, spec)
     counts = plan.counts
     # A full refresh was asked for: that all rows go again is no surprise; who would leave still is.

@@ -10,13 +10,12 @@ from typing import ParamSpec, TypeVar
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import PolicyError
 from mayfly.ledger.entry import Entry
-from mayfly.planning.spec import PlanSpec, PlanWorker
+from mayfly.planning.spec import GUARD_ROWS, PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Done, Submitted
 from mayfly.ports.ledger import Ledger
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.spool import Spool
 from mayfly.privacy.gate.gate import GatePolicy
-from mayfly.services.check_plan import GUARD_ROWS
 from mayfly.services.circuit import Circuit
 from mayfly.services.deliver import Sender, Sleep
 from mayfly.services.stopping import Look
@@ -113,6 +112,11 @@ class Run:
 def at_present(run: Run) -> PlanSpec:
     """The sync as it is to be asked now: consent may be over since the run began."""
     return replace(run.spec, now_ms=run.now_ms())
+
+
+def withdrawing(run: Run) -> PlanSpec:
+    """The same, where nothing is planned but to take out who withdrew or is suppressed."""
+    return replace(at_present(run), only_withdrawals=True, guard_rows=run.guard_rows)
 
 
 def is_stale(run: Run, read_ms: int) -> bool:

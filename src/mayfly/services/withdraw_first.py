@@ -20,7 +20,7 @@ from mayfly.privacy.gate import ProtectedBatch
 from mayfly.privacy.gate.gate import pass_gate
 from mayfly.services.check_plan import check_plan
 from mayfly.services.deliver import Refused
-from mayfly.services.run import Run, at_present, call, followed, sender_of
+from mayfly.services.run import Run, call, followed, sender_of, withdrawing
 from mayfly.services.run_tally import RunTally
 
 
@@ -39,7 +39,7 @@ async def withdraw_first(run: Run, tally: RunTally, left_open: OpenPlan) -> None
     if not run.spec.removes:
         return
     # What is sent here has a name of its own: the plan of this run numbers its batches anew.
-    spec = replace(at_present(run), only_withdrawals=True, run=f"{run.spec.run}.first")
+    spec = replace(withdrawing(run), run=f"{run.spec.run}.first")
     batches: list[Batch] = []
     plan = await call(
         run.store.withdrawals,

@@ -17,13 +17,10 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from mayfly.domain.errors import EngineError, PolicyError, TransientError
 from mayfly.ledger.entry import Entry, EntryType
-from mayfly.planning.spec import (
-    PlanSpec,
-)
+from mayfly.planning.spec import GUARD_ROWS, PlanSpec
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GateField, GatePolicy
 from mayfly.services.advance_run import advance
-from mayfly.services.check_plan import GUARD_ROWS
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
 from mayfly.services.stopping import Look

@@ -16,6 +16,7 @@ from mayfly.domain.held import HeldBatch
 from mayfly.domain.outcomes import Outcomes
 from mayfly.ledger.entry import Entry
 from mayfly.planning.spec import (
+    GUARD_SHARE,
     BatchInfo,
     CloseReport,
     OpenPlan,
@@ -36,7 +37,6 @@ from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.spool import SealedReceipt, Spool
 from mayfly.privacy.gate import ProtectedBatch
-from mayfly.services.check_plan import GUARD_SHARE
 from mayfly.testing.fake_destination import FakeDestination
 from mayfly.testing.plan_world import Person, identifiers
 

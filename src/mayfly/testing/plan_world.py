@@ -39,7 +39,7 @@ from mayfly.testing.fake_destination import FakeWorld
 
 Person = tuple[str | None, str]
 ConsentBy = Literal["column", "table", "both"]
-ModelRow = tuple[int, str | None, str, bool | None]
+ModelRow = tuple[int | None, str | None, str, bool | None]
 
 
 def digest(text: str) -> bytes:
@@ -310,6 +310,7 @@ class World:
         erases: whether an upsert takes back who withdrew.
         consent_by: what states consent.
         people, consent: the model, and each key's consent (granted where it is not named).
+        doubles: rows of the model beside them, whose keys are others' or null.
         rejected_emails: what the destination refuses, from now on.
         history: what was wanted after each edit, so that a run can be held to its own time.
         began: each run's first moment, as a place in the history.
@@ -326,6 +327,7 @@ class World:
     consent_by: ConsentBy = "column"
     people: dict[int, Person] = field(default_factory=dict)
     consent: dict[int, bool | None] = field(default_factory=dict)
+    doubles: list[ModelRow] = field(default_factory=list)
     rejected_emails: set[str] = field(default_factory=set)
     destination: FakeWorld = field(default_factory=FakeWorld)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
@@ -351,7 +353,11 @@ class World:
             for k, v in self.people.items()
             if self.consent.get(k, True) is True
             and (v[0] is None or v[0] not in self.worker.suppressed_values)
+            and all(self._grants(row) for row in self.doubles if row[0] == k)
         }
+
+    def _grants(self, row: ModelRow) -> bool:
+        return row[3] is True and row[1] not in self.worker.suppressed_values
 
     def edited(self) -> None:
         """Write the model after a change of people or consent."""
@@ -359,9 +365,8 @@ class World:
         for key, person in self.people.items():
             self.had.setdefault(key, set()).add(person)
         self._note_withdrawn()
-        self.warehouse.write_model(
-            [(k, e, city, self.consent.get(k, True)) for k, (e, city) in self.people.items()]
-        )
+        people = [(k, e, city, self.consent.get(k, True)) for k, (e, city) in self.people.items()]
+        self.warehouse.write_model([*people, *self.doubles])
 
     def suppress(self, email: str) -> None:
         """Put an identifier on the list."""
@@ -377,6 +382,7 @@ class World:
             for k, (email, _) in self.people.items()
             if self.consent.get(k, True) is False or email in off
         }
+        self.withdrew |= {k for k, *_ in self.doubles if k is not None and k not in self.wanted()}
 
     def withdrawn(self, identifier: str | None) -> set[Any]:
         """What of those who ever withdrew may be taken out: keys, or values of an identifier."""
@@ -413,6 +419,15 @@ class World:
             }
         )
         return not held.isdisjoint(self._as_sent([email]))
+
+    def refusing(self) -> set[tuple[int]]:
+        """Keys of the model of which a row refuses, or is suppressed."""
+        people = [(k, e, c, self.consent.get(k, True)) for k, (e, c) in self.people.items()]
+        off = self.worker.suppressed_values
+        rows: list[ModelRow] = [*people, *self.doubles]
+        return {
+            (k,) for k, email, _, told in rows if k is not None and (told is False or email in off)
+        }
 
     def lost(self) -> set[int]:
         """Keys whose rows a table holds, though nobody withdrew: they left the model, or their

@@ -21,10 +21,12 @@ from mayfly.planning.columns import (
     value_fields,
 )
 from mayfly.planning.consent import is_dated
+from mayfly.planning.merging import MergingSql
 from mayfly.planning.names import Names
 from mayfly.planning.numbering import NumberingSql, identifiers
 from mayfly.planning.scan import KEY_DIGEST, NEEDED, ScanFlags, ScanSql
 from mayfly.planning.spec import (
+    GUARD_SHARE,
     BatchInfo,
     Plan,
     PlanCounts,
@@ -137,6 +139,7 @@ class PlanMaker:
         self._settle = settle
         self._add_gone = add_gone
         self._loaded = 0
+        self._doubled = False
 
     def make(self, worker: PlanWorker) -> Plan:
         """All statements of a plan, in order."""
@@ -145,12 +148,15 @@ class PlanMaker:
         keys_of = key_names(self._spec)
         self._index("scan", keys_of)
         keys = self._check_keys()
-        if keys != PlanCounts():
+        self._doubled = keys != PlanCounts()
+        if self._doubled and not self._spec.only_withdrawals:
             return Plan(counts=keys)
         if not self._spec.only_withdrawals:
             self._refuse_unfit()
         outside = self._outside(worker)
         self._ask_worker(worker)
+        if self._doubled:
+            self._one_row_per_key()
         row_bytes = self._row_bytes()
         self._numbering = numbering = self._in_batches_that_fit(row_bytes)
         without = numbering.mark_without_identifier()
@@ -224,6 +230,21 @@ class PlanMaker:
             duplicate_destination_keys=doubles,
         )
 
+    def _one_row_per_key(self) -> None:
+        """Who withdrew is known by a key, on however many rows it stands: one of them says what
+        all of them together do.
+
+        Where none of them refuses, and not all of them grant, nobody has said no, and unknown is
+        no: such a person is taken out, unless so many are unknown that it is a mass change.
+        """
+        session, merging = self._session, MergingSql(self._spec, self._sql, self._names)
+        for statement in merging.statements():
+            session.execute(statement)
+        unknown = self._number(merging.unknown())
+        allowed = GUARD_SHARE * self._number(self._numbering.state_rows())
+        if unknown and (unknown < self._spec.guard_rows or unknown <= allowed):
+            session.execute(merging.take_out_unknown())
+
     def _refuse_unfit(self) -> None:
         """A value that would arrive as another one stops the plan before anything is sent."""
         query = self._scan.unfit()
@@ -265,6 +286,12 @@ class PlanMaker:
         found = self._session.table(self._scan.outside(position, column))
         values = found.column("x").combine_chunks().cast(pa.string())
         countries = found.column("y").combine_chunks().cast(pa.string())
+        if self._doubled:
+            # A row met the values of all that have its key: it leaves with one of them, and is
+            # compared by each.
+            self._suppress_outside(worker, column, found)
+            first = pc.index_in(pc.unique(found.column("n")), value_set=found.column("n"))
+            found, values, countries = (x.take(first) for x in (found, values, countries))
         for i, field in value_fields(spec):
             if field.column == column and field.form is Form.DIGEST:
                 made = worker.digests(field.name, values, countries)
@@ -273,6 +300,14 @@ class PlanMaker:
             if item.column == column:
                 made = worker.canonical(item, values, countries)
                 self._session.execute(self._numbering.fill_canonical(self._filled(found, made), j))
+
+    def _suppress_outside(self, worker: PlanWorker, column: str, found: pa.Table) -> None:
+        values, countries = (found.column(c).combine_chunks().cast(pa.string()) for c in ("x", "y"))
+        for item in self._spec.suppression if worker.suppresses else ():
+            if item.column == column:
+                hits = worker.suppressed(item.kind, worker.canonical(item, values, countries))
+                listed = pa.table({"n": pc.unique(found.column("n").filter(hits)).cast(pa.int64())})
+                self._session.execute(self._numbering.mark_suppressed(self._load(listed)))
 
     def _filled(self, found: pa.Table, made: pa.Array) -> str:
         """A loaded table of ordinals and digests."""

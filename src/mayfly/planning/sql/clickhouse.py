@@ -225,6 +225,10 @@ class ClickhouseDialect(SqlDialect):
         changed = ", ".join(f"{column} = {_bared(value)}" for column, value in changes.items())
         return f"ALTER TABLE {table} UPDATE {changed} WHERE {_bared(where)}"
 
+    def delete(self, table: str, where: str = "TRUE") -> str:
+        """As `update`."""
+        return f"ALTER TABLE {table} DELETE WHERE {_bared(where)}"
+
     def filled(self, table: str, column: str, given: str) -> str:
         """By a table of both that the engine looks up, since a mutation cannot join."""
         there = f"FROM {given} WHERE d IS NOT NULL"
