@@ -20,6 +20,7 @@ from mayfly.domain.errors import (
     PolicyError,
     TransientError,
 )
+from mayfly.testing.register_contract import RegisterStoreContract
 from mayfly.testing.store_contract import (
     NOW,
     StoreContract,
@@ -31,7 +32,7 @@ from mayfly.testing.store_contract import (
 )
 
 
-class TestSqlite(StoreContract):
+class TestSqlite(StoreContract, RegisterStoreContract):
     """A file in the project."""
 
     @pytest.fixture
@@ -54,7 +55,7 @@ class TestSqlite(StoreContract):
             store.close()
 
 
-class TestPostgres(StoreContract):
+class TestPostgres(StoreContract, RegisterStoreContract):
     """A database of its own on a real server."""
 
     @pytest.fixture

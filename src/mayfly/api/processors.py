@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mayfly.api.findings import Finding, finding
+from mayfly.api.processor_notices import kept
 from mayfly.bootstrap import App
 from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
@@ -23,13 +25,13 @@ def register(app: App) -> Register:
 
 
 def listed(app: App) -> dict[str, Any]:
-    """See `Project.processors`."""
+    """See `ProcessorActs.processors`."""
     found = register(app)
     return _document(app, "list", found, found.processors)
 
 
 def shown(app: App, name: str) -> dict[str, Any]:
-    """See `Project.processor`.
+    """See `ProcessorActs.processor`.
 
     Raises:
         UsageError: `unknown_processor`.
@@ -44,7 +46,7 @@ def shown(app: App, name: str) -> dict[str, Any]:
 
 
 def checked(app: App) -> dict[str, Any]:
-    """See `Project.check_processors`."""
+    """See `ProcessorActs.check_processors`."""
     refusals = app.not_engaged()
     late = overdue_reviews(app.project, app.clock.now().date())
     return {
@@ -84,8 +86,9 @@ def processor_findings(app: App) -> list[Finding]:
 def _document(
     app: App, act: str, found: Register, entries: list[Processor] | tuple[Processor, ...]
 ) -> dict[str, Any]:
+    stopped = app.stopped()
     lists = {
-        key: [_entry(app, p) for p in entries if p.kind == kind]
+        key: [_entry(app, p, stopped) for p in entries if p.kind == kind]
         for key, kind in (("infrastructure",) * 2, ("ai",) * 2, ("affiliates", "affiliate"))
     }
     return {
@@ -96,12 +99,13 @@ def _document(
         "ai_switch": app.project.workspace.ai,
         **lists,
         "recipients": [r.to_dict() for r in found.recipients] if act == "list" else [],
+        **(kept(app) if act == "list" else {}),
     }
 
 
-def _entry(app: App, processor: Processor) -> dict[str, Any]:
+def _entry(app: App, processor: Processor, stopped: Mapping[str, str]) -> dict[str, Any]:
     today = app.clock.now().date()
-    reason = why_not_used(app.project, processor, (), today)
+    reason = why_not_used(app.project, processor, stopped, today)
     return {
         **processor.to_dict(),
         "engaged": not reason,

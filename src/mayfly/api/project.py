@@ -9,12 +9,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mayfly.api import accessing, adopting, alerts, asking, erasing, processors, residency
+from mayfly.api import accessing, adopting, alerts, asking, erasing, residency
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
 from mayfly.api.mapping import proposed
 from mayfly.api.planning import planned
+from mayfly.api.processor_acts import ProcessorActs
 from mayfly.api.results import PlanResult, RunResult
 from mayfly.api.running import RunRequest, run_syncs
 from mayfly.api.sweeping import sweep
@@ -38,7 +39,7 @@ from mayfly.services.schedule_runs import is_interrupted
 from mayfly.services.states import KnownState
 
 
-class Project:
+class Project(ProcessorActs):
     """An initialised project. Calls block; one run at a time per object."""
 
     def __init__(self, app: App) -> None:
@@ -434,21 +435,9 @@ class Project:
         """Send a test alert to some channels, or to all."""
         return alerts.tried(self.app, names)
 
-    def processors(self) -> dict[str, Any]:
-        """The register of sub-processors, and the recipients that the customer chose."""
-        return processors.listed(self.app)
-
-    def processor(self, name: str) -> dict[str, Any]:
-        """One entry of the register."""
-        return processors.shown(self.app, name)
-
     def residency(self) -> dict[str, Any]:
         """Where each part is planned and found, and whether that was observed or declared."""
         return residency.listed(self.app)
-
-    def check_processors(self) -> dict[str, Any]:
-        """Whether somebody engaged answers for each host that is the operator's affair."""
-        return processors.checked(self.app)
 
     def overdue(self) -> int:
         """How many working copies and sealed batches are past their cap, by the ledger's word."""

@@ -90,6 +90,7 @@ from mayfly.services.events import Tell, ignore
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
 from mayfly.services.measuring import Meter
+from mayfly.services.notify_processors import not_told
 from mayfly.services.probe_source import probe_source
 from mayfly.services.register import uncovered
 from mayfly.services.run_log import RunLog
@@ -244,10 +245,17 @@ class App:
             transfers=transfers,
         )
 
+    def stopped(self) -> dict[str, str]:
+        """Sub-processors that may not be used whatever their terms, and why."""
+        if not self.project.processors:
+            return {}
+        late = not_told(self.store, self.project, self.clock.now())
+        return late | {o.processor: "the workspace objected to it" for o in self.store.objections()}
+
     def not_engaged(self) -> list[Refusal]:
         """Sub-processors that a run would use and may not; see `uncovered`."""
         today = self.clock.now().date()
-        return uncovered(self.project, operator_hosts(self.project), (), today)
+        return uncovered(self.project, operator_hosts(self.project), self.stopped(), today)
 
     def _look(self, request: CompileRequest) -> None:
         """Have the values of a sync's model looked at, as far as its source lets them."""

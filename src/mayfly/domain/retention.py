@@ -235,6 +235,22 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="mayfly processors",
+        ends="mayfly processors unsubscribe, object --withdraw; deletion of the workspace",
+        register_subscribers="names of who is told of changed sub-processors, and since when",
+        register_objections="names of sub-processors that are objected to, ids of who did, when",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="mayfly processors notify, subscribe",
+        ends="deletion of the workspace",
+        register_versions="the register of sub-processors, as it was",
+        register_notices="names of who was told, digests of what, when, codes",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="the first use of a key",
         ends="deletion of the workspace",
         key_marks="purposes and destinations of keys, and a mark that tells one key from another",

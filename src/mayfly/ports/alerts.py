@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol
 
-from mayfly.domain.alerts import Notice
+
+class Message(Protocol):
+    """What is told: of alerts, or of changes in the register of sub-processors."""
+
+    @property
+    def id(self) -> str:
+        """The same each time it is sent."""
+
+    @property
+    def at(self) -> datetime:
+        """When, in UTC."""
+
+    def to_dict(self) -> Mapping[str, object]:
+        """Its fields, as a webhook gets them."""
+
+    def title(self) -> str:
+        """One line for people."""
+
+    def lines(self) -> list[str]:
+        """What is known, one line each."""
 
 
 class AlertChannel(Protocol):
@@ -14,7 +35,7 @@ class AlertChannel(Protocol):
     setting must change.
     """
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         """Tell the notice. A repeat carries the same id."""
 
     def check(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -108,7 +108,7 @@ def overdue_reviews(project: Project, today: date) -> list[str]:
 
 
 def uncovered(
-    project: Project, uses: Sequence[Use], objected: Collection[str], today: date
+    project: Project, uses: Sequence[Use], stopped: Mapping[str, str], today: date
 ) -> list[Refusal]:
     """Why somebody whom a run would use may not be: nobody engaged answers for a host.
 
@@ -117,14 +117,15 @@ def uncovered(
     Args:
         project: with its register.
         uses: hosts that are the operator's affair.
-        objected: names of entries to which the workspace objected.
+        stopped: entries that may not be used whatever their terms, and why: somebody objected, or
+            was not told in time.
         today: the day.
     """
-    return list(_uncovered(project, uses, objected, today)) if project.processors else []
+    return list(_uncovered(project, uses, stopped, today)) if project.processors else []
 
 
 def _uncovered(
-    project: Project, uses: Sequence[Use], objected: Collection[str], today: date
+    project: Project, uses: Sequence[Use], stopped: Mapping[str, str], today: date
 ) -> Iterator[Refusal]:
     for use in uses:
         if any(matches(pattern, use.host) for pattern in project.register.own_hosts):
@@ -137,7 +138,7 @@ def _uncovered(
             )
             yield Refusal(code="processor_unregistered", column=None, message=text)
             continue
-        reasons = {p.name: why_not_used(project, p, objected, today) for p in covering}
+        reasons = {p.name: why_not_used(project, p, stopped, today) for p in covering}
         if all(reasons.values()):
             name, reason = min(reasons.items())
             text = f"{use.what}: sub-processor {name} ({use.host}) is not engaged: {reason}."
@@ -145,11 +146,11 @@ def _uncovered(
 
 
 def why_not_used(
-    project: Project, processor: Processor, objected: Collection[str], today: date
+    project: Project, processor: Processor, stopped: Mapping[str, str], today: date
 ) -> str:
-    """As `why_not_engaged`, and whether the workspace objected."""
-    if processor.name in objected:
-        return "the workspace objected to it"
+    """As `why_not_engaged`, and whether something else stops it."""
+    if processor.name in stopped:
+        return stopped[processor.name]
     workspace = project.workspace
     geography = workspace.geography or DEFAULT_GEOGRAPHY
     return why_not_engaged(processor, geography, workspace.ai, today)

@@ -10,9 +10,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from mayfly.adapters.http import is_loopback, tls
-from mayfly.domain.alerts import Notice
 from mayfly.domain.errors import ConfigError, TransientError
 from mayfly.domain.settings import AlertSettings
+from mayfly.ports.alerts import Message
 
 TIMEOUT_SECONDS = 10.0
 
@@ -37,7 +37,7 @@ class MailChannel:
         self._password = password
         self._context = context
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         """See `AlertChannel.send`."""
         with self._session() as server:
             server.send_message(self._message(notice))
@@ -47,7 +47,7 @@ class MailChannel:
         with self._session() as server:
             server.noop()
 
-    def _message(self, notice: Notice) -> EmailMessage:
+    def _message(self, notice: Message) -> EmailMessage:
         settings = self._settings
         message = EmailMessage()
         message["From"] = settings.sender

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from mayfly.adapters.http import is_loopback
 from mayfly.adapters.posting import post, reach
-from mayfly.domain.alerts import Notice
 from mayfly.domain.errors import ConfigError
+from mayfly.ports.alerts import Message
 
 HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 
@@ -26,7 +26,7 @@ class SlackChannel:
         self._name = name
         self._url = url
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         """See `AlertChannel.send`."""
         text = "\n".join([notice.title(), *notice.lines()])
         body = json.dumps({"text": text}).encode()

@@ -7,27 +7,31 @@ from collections.abc import Callable
 
 from mayfly.adapters.posting import post, reach
 from mayfly.crypto.webhooks import signed_headers, webhook_key
-from mayfly.domain.alerts import Notice
+from mayfly.ports.alerts import Message
 
 
 class WebhookChannel:
-    """Posts `{"type": "mayfly.alert", "timestamp", "data": {…}}`, signed.
+    """Posts `{"type", "timestamp", "data": {…}}`, signed.
 
     Args:
         name: of the channel.
         url: HTTPS, or literal loopback over plain HTTP.
         secret: gives `whsec_` and the key in base64.
+        type_: of what is told.
     """
 
-    def __init__(self, name: str, url: str, *, secret: Callable[[], str]) -> None:
+    def __init__(
+        self, name: str, url: str, *, secret: Callable[[], str], type_: str = "mayfly.alert"
+    ) -> None:
         self._whose = f"channel {name}"
         self._url = url
         self._secret = secret
+        self._type = type_
 
-    def send(self, notice: Notice) -> None:
+    def send(self, notice: Message) -> None:
         """See `AlertChannel.send`."""
         document = {
-            "type": "mayfly.alert",
+            "type": self._type,
             "timestamp": notice.at.isoformat(),
             "data": notice.to_dict(),
         }

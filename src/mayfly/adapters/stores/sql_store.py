@@ -22,6 +22,7 @@ from mayfly.adapters.stores.sql_alerts import SqlAlerts
 from mayfly.adapters.stores.sql_credentials import SqlCredentials
 from mayfly.adapters.stores.sql_erasures import SqlErasures
 from mayfly.adapters.stores.sql_notes import SqlNotes
+from mayfly.adapters.stores.sql_register import SqlRegister
 from mayfly.adapters.stores.sql_requests import SqlRequests
 from mayfly.adapters.stores.sql_work import SqlWork
 from mayfly.adapters.stores.statements import statement as _statement
@@ -49,7 +50,7 @@ _SQLITE_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.
 _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
-class SqlStore(SqlAlerts, SqlCredentials, SqlErasures, SqlNotes, SqlRequests, SqlWork):
+class SqlStore(SqlAlerts, SqlCredentials, SqlErasures, SqlNotes, SqlRegister, SqlRequests, SqlWork):
     """One workspace's acts.
 
     Args:

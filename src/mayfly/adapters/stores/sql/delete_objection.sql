@@ -1,0 +1,1 @@
+DELETE FROM register_objections WHERE processor = :processor

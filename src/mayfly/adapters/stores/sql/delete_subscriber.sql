@@ -1,0 +1,1 @@
+DELETE FROM register_subscribers WHERE name = :name

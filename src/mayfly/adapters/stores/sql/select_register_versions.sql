@@ -1,0 +1,1 @@
+SELECT digest, document, recorded_at FROM register_versions ORDER BY recorded_at, digest

@@ -1,0 +1,1 @@
+SELECT name, kind, told, since FROM register_subscribers ORDER BY name

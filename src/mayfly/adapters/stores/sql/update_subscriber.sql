@@ -1,0 +1,1 @@
+UPDATE register_subscribers SET told = :told WHERE name = :name

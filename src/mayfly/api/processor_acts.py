@@ -1,0 +1,55 @@
+"""What `Project` does with the register of sub-processors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mayfly.api import processor_notices, processors
+from mayfly.bootstrap import App
+
+
+class ProcessorActs:
+    """A part of `Project`."""
+
+    app: App
+
+    def processors(self) -> dict[str, Any]:
+        """The register of sub-processors, and the recipients that the customer chose."""
+        return processors.listed(self.app)
+
+    def processor(self, name: str) -> dict[str, Any]:
+        """One entry of the register."""
+        return processors.shown(self.app, name)
+
+    def check_processors(self) -> dict[str, Any]:
+        """Whether somebody engaged answers for each host that is the operator's affair."""
+        return processors.checked(self.app)
+
+    def notify_processors(self, *, atom: Path | None = None, again: bool = False) -> dict[str, Any]:
+        """Tell each subscriber of what changed in the register, once.
+
+        Args:
+            atom: where to write a feed of all changes.
+            again: send once more what a process died over, which may have arrived.
+        """
+        return processor_notices.notified(self.app, atom, again=again)
+
+    def subscribe_to_processors(self, name: str, text: str) -> dict[str, Any]:
+        """Have somebody told of changes in the register.
+
+        Args:
+            name: to call the subscriber by.
+            text: a mail address; or a webhook's address, and its secret on the next line.
+        """
+        return processor_notices.subscribed(self.app, name, text)
+
+    def unsubscribe_from_processors(self, name: str) -> dict[str, Any]:
+        """Have somebody told no more; the address is destroyed."""
+        return processor_notices.unsubscribed(self.app, name)
+
+    def object_to_processor(
+        self, name: str, *, actor: str | None = None, withdraw: bool = False
+    ) -> dict[str, Any]:
+        """Let this workspace engage a sub-processor no more, or take that back."""
+        return processor_notices.objected(self.app, name, actor, withdraw=withdraw)
