@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+
 from mayfly.adapters.processes import holder_name
 from mayfly.bootstrap import SPECS, App, subjects_of, where_state_is
 from mayfly.domain.erasures import (
@@ -57,6 +59,35 @@ def erase(app: App, content: bytes, kind: RequestKind, regulation: Regulation) -
         _record(app, request, "received")
     app.store.add_erasure(request, {digest for _, digest in asked.entries})
     return shown(app, request.request, _advance(app, request))
+
+
+def erase_everybody(app: App) -> list[dict[str, Any]]:
+    """Have each destination asked to forget everybody that it was given, and forget them here.
+
+    Raises:
+        EngineError: a destination or a state is away.
+        TransientError: `recipient_open`, a destination has not answered, or refused.
+    """
+    told = []
+    for sync in app.project.syncs.values():
+        eraser = _eraser(app, sync, "workspace")
+        step = _new_step(app, sync)
+        if eraser is None:
+            step = replace(step, status=StepStatus.NEVER_SENT, forgotten=True)
+        else:
+            step = erase_at(eraser, _everybody, step, lambda _: None)
+        if not step.is_done:
+            raise TransientError(
+                "recipient_open",
+                f"Destination {step.destination} has not forgotten everybody [{step.code}].",
+                hint="Repeat it; or leave out --erase-recipients and have it done by hand.",
+            )
+        told.append(_told(app, step, sync))
+    return told
+
+
+def _everybody(digests: pa.Array) -> pa.Array:
+    return pa.repeat(pa.scalar(True, pa.bool_()), len(digests))
 
 
 def resume(app: App) -> dict[str, Any]:
@@ -113,7 +144,7 @@ def shown(app: App, name: str, left: Sequence[str] = ()) -> dict[str, Any]:
         "receipt": _receipt(app, name),
         "destinations": [_told(app, step, known.get(step.sync)) for step in steps],
         "left": list(left),
-        "out_of_reach": out_of_reach(app.project, app.clock.now(), _states_beyond(app)),
+        "out_of_reach": out_of_reach(app.project, app.clock.now(), states_beyond(app)),
     }
 
 
@@ -272,7 +303,7 @@ def _receipt(app: App, request: str) -> int | None:
     return next(found, None)
 
 
-def _states_beyond(app: App) -> list[str]:
+def states_beyond(app: App) -> list[str]:
     """States of this workspace's sources that no sync of this target works on; of a source that
     does not answer, its name.
     """

@@ -31,6 +31,7 @@ from mayfly.ledger.checkpoint import parse_checkpoint
 from mayfly.ports.ledger import Recipient
 from mayfly.services import approve as approvals
 from mayfly.services import suppress as suppressions
+from mayfly.services.delete_workspace import require_not_deleting
 from mayfly.services.events import AnchorFailed
 from mayfly.services.left_behind import left_behind
 from mayfly.services.report_erasure import beyond_cap, erasure_report
@@ -384,6 +385,7 @@ class Project(ProcessorActs):
     def _begin(self) -> None:
         app = self.app
         self.swept = self.swept + sweep(self.app)
+        require_not_deleting(app.store)
         app.require_clock()
         app.store.note_time(app.clock.now())
         self._keep_epoch()

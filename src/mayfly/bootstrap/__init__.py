@@ -8,7 +8,13 @@ from mayfly.bootstrap.connectors import (
     source_request,
     source_spec,
 )
-from mayfly.bootstrap.keeping import reveal, spool_hosts, where_state_is
+from mayfly.bootstrap.keeping import (
+    key_provider,
+    open_store,
+    reveal,
+    spool_hosts,
+    where_state_is,
+)
 from mayfly.bootstrap.registry import CONNECTORS, SPECS
 from mayfly.bootstrap.subjects import subjects_of
 
@@ -17,9 +23,11 @@ __all__ = [
     "SPECS",
     "App",
     "initialise",
+    "key_provider",
     "name_of_dialect",
     "open_app",
     "open_source",
+    "open_store",
     "reveal",
     "source_hosts",
     "source_request",

@@ -509,6 +509,12 @@ def open_app(
     except EngineError as error:
         # The ledger is signed with a key; to destroy takes none. The next sweep writes it down.
         _destroy_late(project, keys, workspace.workspace_id, clock)
+        if store.deletion():
+            raise PolicyError(
+                "workspace_deleted",
+                "This workspace was deleted, and its keys are destroyed or about to be.",
+                hint="Finish it with `mayfly workspace delete`, where it has not ended.",
+            ) from None
         alerting.not_opened(error.code)
         raise
     clock.not_before(ledger.last_time())

@@ -54,6 +54,7 @@ from mayfly.cli.waiting import (
     warn_overdue,
 )
 from mayfly.cli.without_project import WITHOUT_PROJECT
+from mayfly.cli.workspace import workspace_app
 
 app = typer.Typer(
     name="mayfly",
@@ -67,6 +68,7 @@ app = typer.Typer(
 app.add_typer(suppress_app, name="suppress")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(erase_app, name="erase")
+app.add_typer(workspace_app, name="workspace")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")

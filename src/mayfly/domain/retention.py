@@ -272,6 +272,13 @@ _STORE = (
     ),
     *_entries(
         Place.STORE,
+        RetentionClass.METADATA,
+        starts="mayfly workspace delete",
+        ends="its owner removes the store, once the workspace is deleted",
+        deletion="names of steps of the workspace's deletion, and when each was done",
+    ),
+    *_entries(
+        Place.STORE,
         RetentionClass.KEPT_BY_NEED,
         starts="mayfly suppress add",
         ends="mayfly suppress remove; deletion of the workspace",

@@ -45,6 +45,7 @@ class EntryType(StrEnum):
     KEK_DESTROYED = "kek_destroyed"  # a version of the key encryption key was
     ERASURE = "erasure"  # how far a destination is with the erasure of a person, or its end
     ACCESS = "access"  # a person was told what concerns them: the receipt, in counts
+    DELETION = "deletion"  # a step of the deletion of the workspace was done
     SUPPRESSION = "suppression"  # the suppression list is another: its count and its root
 
 

@@ -59,7 +59,7 @@ _OF_A_BATCH = ("held", "purged", "expired")
 _OF_A_STATE = ("state_dropped", "state_adopted")
 _TYPES = (
     *("created", "delivered", "dropped", "refused", "rewrapped", "kek_destroyed", "suppression"),
-    *("erasure", "access"),
+    *("erasure", "access", "deletion"),
     *_OF_A_STATE,
     *_OF_A_BATCH,
 )

@@ -243,6 +243,19 @@ class Store(Protocol):
     def note_erasure_step(self, request: str, step: ErasureStep) -> None:
         """Note how far one is; it replaces what was noted of that sync."""
 
+    def deletion(self) -> Mapping[str, datetime]:
+        """Steps of the deletion of this workspace that are done, in order, and when; none where it
+        is not deleted.
+        """
+
+    def note_deletion(self, step: str, now: datetime) -> None:
+        """That a step is done; the first time stays."""
+
+    def empty(self) -> int:
+        """Delete all that is here but the workspace's own line, its deletion, clock, anchors and
+        ledger; how many rows.
+        """
+
     def add_suppressions(
         self,
         entries: Sequence[tuple[str, bytes]],

@@ -31,6 +31,25 @@ from mayfly.testing.store_world import (
 class StoreOperations:
     """A part of `StoreContract`."""
 
+    def test_a_deletion_is_noted_and_empties_all_else(self, world: StoreWorld) -> None:
+        """The first time of a step stays; the workspace's own line and the clock do, too."""
+        store = world.made()
+        assert dict(store.deletion()) == {}
+        store.add_erasure(erasure("e1"), [b"a" * 32])
+        store.note_time(NOW)
+        for at in (NOW, NOW + timedelta(hours=1)):
+            store.note_deletion("waiting", at)
+        store.note_deletion("states", NOW + timedelta(hours=2))
+        assert store.empty() == 2
+        assert store.empty() == 0
+        later = world.open()
+        assert list(later.erasures()) == []
+        assert list(later.deletion().items()) == [
+            ("waiting", NOW),
+            ("states", NOW + timedelta(hours=2)),
+        ]
+        assert (later.workspace(), later.latest_time()) == (store.workspace(), NOW)
+
     def test_an_erasure_keeps_its_digests_until_it_ends(self, world: StoreWorld) -> None:
         """Each step is the last that was noted; who asks again changes nothing but the digests."""
         store, ended = world.made(), replace(erasure("e1"), ended_at=NOW)

@@ -25,6 +25,7 @@ NAMES = {
 """Of things in the project files, of a run, of a request, or of a version of a key."""
 OTHERS = {
     "accept": "removals=N",
+    "confirmed": "the name of the workspace",
     "grants": "the name of a source",
     "listen": "an address and a port of this machine",
     "known": "a digest of a list of people",

@@ -165,6 +165,9 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
     for document in (erased, call("erase", "list"), call("erase", "show", erased["request"])):
         check("erase", document)
         assert document["ok"]
+    deleted = call("workspace", "delete", "../receipt", "--yes", text="shop\n")
+    check("workspace", deleted)
+    assert deleted["ok"]
 
 
 def test_what_is_asked_of_runs_is_described(call: Call) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mayfly.adapters.private_file import make_private
 from mayfly.adapters.stores.sql_alerts import SqlAlerts
 from mayfly.adapters.stores.sql_credentials import SqlCredentials
+from mayfly.adapters.stores.sql_deletion import SqlDeletion
 from mayfly.adapters.stores.sql_erasures import SqlErasures
 from mayfly.adapters.stores.sql_notes import SqlNotes
 from mayfly.adapters.stores.sql_register import SqlRegister
@@ -50,7 +51,16 @@ _SQLITE_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.
 _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such column
 
 
-class SqlStore(SqlAlerts, SqlCredentials, SqlErasures, SqlNotes, SqlRegister, SqlRequests, SqlWork):
+class SqlStore(
+    SqlAlerts,
+    SqlCredentials,
+    SqlDeletion,
+    SqlErasures,
+    SqlNotes,
+    SqlRegister,
+    SqlRequests,
+    SqlWork,
+):
     """One workspace's acts.
 
     Args:

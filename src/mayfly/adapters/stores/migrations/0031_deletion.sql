@@ -1,0 +1,4 @@
+CREATE TABLE deletion (
+    step VARCHAR(32) NOT NULL PRIMARY KEY,
+    done_at VARCHAR(32) NOT NULL
+)

@@ -1,0 +1,1 @@
+SELECT step, done_at FROM deletion ORDER BY done_at, step
