@@ -16,6 +16,7 @@ from mayfly.api.alerts import ALERT_CODES, alert_findings
 from mayfly.api.findings import Finding, finding, require_source
 from mayfly.api.host import HOST_CODES, host_findings
 from mayfly.api.machines import MACHINE_CODES, machine_findings
+from mayfly.api.network import NETWORK_CODES, network_findings
 from mayfly.api.processors import PROCESSOR_CODES, processor_findings
 from mayfly.api.project import Project
 from mayfly.api.residency import RESIDENCY_CODES, residency_findings
@@ -47,6 +48,7 @@ WARNINGS = (
     *MACHINE_CODES,
     *RESIDENCY_CODES,
     *PROCESSOR_CODES,
+    *NETWORK_CODES,
 )
 """Codes of findings that keep no run from succeeding."""
 
@@ -83,6 +85,7 @@ def examine(
     found += residency_findings(app)
     found += machine_findings(app)
     found += processor_findings(app)
+    found += network_findings(app)
     return [*found, *host_findings(host())]
 
 

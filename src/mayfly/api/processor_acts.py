@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mayfly.api import processor_notices, processors
+from mayfly.api import network, processor_notices, processors
 from mayfly.bootstrap import App
 
 
@@ -25,6 +25,18 @@ class ProcessorActs:
     def check_processors(self) -> dict[str, Any]:
         """Whether somebody engaged answers for each host that is the operator's affair."""
         return processors.checked(self.app)
+
+    def network_policy(
+        self, form: network.Format, *, addresses: Path | None = None, resolve: bool = False
+    ) -> dict[str, Any]:
+        """The hosts of the project as rules for the network around the process.
+
+        Args:
+            form: `kubernetes` or `nftables`.
+            addresses: a file with lines `HOST ADDRESS`, and `resolver ADDRESS` for name servers.
+            resolve: look up the others now. Without it nothing is looked up.
+        """
+        return network.network_policy(self.app, form, addresses=addresses, resolve=resolve)
 
     def notify_processors(self, *, atom: Path | None = None, again: bool = False) -> dict[str, Any]:
         """Tell each subscriber of what changed in the register, once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 
 from sqlalchemy.engine import make_url
@@ -16,7 +16,7 @@ from mayfly.bootstrap.connectors import destination_hosts, source_hosts
 from mayfly.bootstrap.keeping import anchor_hosts, spool_hosts
 from mayfly.config.secrets import resolve_store_url
 from mayfly.domain.errors import EngineError
-from mayfly.domain.settings import AlertSettings, Project
+from mayfly.domain.settings import AlertSettings, DestinationSettings, Project
 from mayfly.services.register import Use
 
 _OF_THE_MACHINE = frozenset({"metadata.google.internal", "localhost"})
@@ -31,17 +31,23 @@ def operator_hosts(project: Project) -> Sequence[Use]:
     return sorted({use for use in _operators(project) if not _is_here(use.host)})
 
 
-def declared_hosts(project: Project) -> Sequence[Use]:
+def declared_hosts(
+    project: Project, opened: Callable[[DestinationSettings], DestinationSettings]
+) -> Sequence[Use]:
     """Every host that this process may connect to in some run; the outer list is made from them.
+
+    Args:
+        project: under its target.
+        opened: gives a destination with what opens its connection.
 
     Raises:
         EngineError: a secret that holds an address is missing.
     """
-    found = {use for use in _operators(project) if not _is_here(use.host)}
+    found = set(_operators(project))
     for name in project.sources:
         found |= {Use(what=f"sources.{name}", host=h) for h in source_hosts(project, name)}
     for name, settings in project.destinations.items():
-        hosts = destination_hosts(settings) | token_hosts(settings)
+        hosts = destination_hosts(opened(settings)) | token_hosts(settings)
         found |= {Use(what=f"destinations.{name}", host=host) for host in hosts}
     return sorted(use for use in found if not _is_loopback(use.host))
 

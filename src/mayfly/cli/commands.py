@@ -22,6 +22,7 @@ from mayfly.cli.importing import import_app
 from mayfly.cli.keys import keys_app
 from mayfly.cli.ledger import ledger_app
 from mayfly.cli.mapping import map_, try_destination
+from mayfly.cli.network import network_policy
 from mayfly.cli.options import (
     HERE,
     Output,
@@ -415,6 +416,7 @@ app.command()(purge)
 app.command()(uninstall)
 app.command()(upgrade)
 app.command()(residency)
+app.command("network-policy")(network_policy)
 add_asking(app)
 app.command()(serve)
 app.command()(worker)

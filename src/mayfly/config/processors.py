@@ -18,6 +18,7 @@ HostPattern = Annotated[
     str,
     Formed(r"((\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+|[0-9a-f:]+)"),
 ]
+Probe = Annotated[str, Formed(r"([0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]{1,5}")]
 Category = Annotated[str, Formed(r"[a-z][a-z_]*(\.[a-z][a-z_]*)*")]
 
 
@@ -113,6 +114,12 @@ class RegisterFile(Part):
     mail: Name | None = Field(
         default=None, description="Channel under `alerts`, of type mail, that notices go through."
     )
+    probe: Probe | None = Field(
+        default=None,
+        description="Address and port of a server of yours that answers and that nothing else of "
+        "the project names: `doctor` tries whether the network refuses it.",
+        examples=["10.9.8.7:443"],
+    )
 
 
 _HINTS = {
@@ -174,7 +181,10 @@ def _transfer(file: TransferTermsFile) -> d.TransferTerms:
 def register_settings(file: RegisterFile) -> d.RegisterSettings:
     """What the workspace asks, as the layers above read it."""
     return d.RegisterSettings(
-        notice_days=file.notice_days, own_hosts=tuple(file.own_hosts), mail=file.mail or ""
+        notice_days=file.notice_days,
+        own_hosts=tuple(file.own_hosts),
+        mail=file.mail or "",
+        probe=file.probe or "",
     )
 
 

@@ -59,6 +59,7 @@ _WORDS: dict[object, str] = {
     f.GcpKey: "text",
     f.PathPart: "text",
     p.HostPattern: "host",
+    p.Probe: "address",
     p.Category: "category",
     f.AbsolutePath: "path",
     str: "text",

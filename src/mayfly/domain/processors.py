@@ -145,11 +145,13 @@ class RegisterSettings:
         notice_days: from announcement to engagement, at least.
         own_hosts: hosts of the operator's own, which are nobody else's; patterns as of processors.
         mail: the channel under alerts that notices are mailed through; empty without.
+        probe: address and port of a server that the network is to refuse; empty without.
     """
 
     notice_days: int = NOTICE_DAYS
     own_hosts: tuple[str, ...] = ()
     mail: str = ""
+    probe: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

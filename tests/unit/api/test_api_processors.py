@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import mayfly.api
+from mayfly.api.network import network_findings
 from mayfly.api.processors import processor_findings
 from mayfly.bootstrap import initialise
 from mayfly.bootstrap.register import operator_hosts
@@ -198,3 +200,32 @@ def test_a_review_that_is_late_is_an_event_of_every_sweep(tmp_path: Path) -> Non
     project.app.tell = told.append
     project.sweep()
     assert ReviewsOverdue(target="dev", overdue=1) in told
+
+
+def test_the_outer_list_is_made_of_the_project_s_hosts(tmp_path: Path) -> None:
+    """Addresses from a file alone: nothing is looked up unless somebody asks."""
+    project = made(tmp_path, PROJECT + MAIL)
+    without = project.network_policy("nftables")
+    valid("network-policy", without)
+    assert (without["ok"], without["unknown"]) == (False, ["smtp.mail.example"])
+    file = tmp_path / "addresses"
+    file.write_text("smtp.mail.example 192.0.2.9\n", "utf-8")
+    for form in ("kubernetes", "nftables"):
+        document = project.network_policy(form, addresses=file)  # type: ignore[arg-type]
+        valid("network-policy", document)
+        assert document["ok"]
+        assert "192.0.2.9" in document["policy"]
+    file.write_text("smtp.mail.example here\n", "utf-8")
+    with pytest.raises(UsageError, match="line 1"):
+        project.network_policy("nftables", addresses=file)
+
+
+def test_an_open_network_is_noticed(tmp_path: Path) -> None:
+    """A server that answers though nothing names it; one that does not is what is wanted."""
+    assert [f["code"] for f in network_findings(made(tmp_path, PROJECT).app)] == ["outer_untested"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        text = f"{PROJECT}processing: {{probe: '127.0.0.1:{port}'}}\n"
+        app = made(tmp_path, text).app
+        assert [f["code"] for f in network_findings(app)] == ["outer_open"]
+    assert network_findings(app) == []
