@@ -26,6 +26,7 @@ from mayfly.domain.runs import ApprovalRecord, PendingApproval, Rejection
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
 from mayfly.services.approvals_lock import LOCK_FILE, Asked, Locked, changing_lock, read_lock
+from mayfly.services.find_views import TOO_DEEP, UNREADABLE
 from mayfly.services.people import require_people
 from mayfly.services.two_people import (
     needs_two,
@@ -169,10 +170,11 @@ def _changes(
 ) -> Sequence[Difference]:
     document = approval_document(project, name, compiled)
     if record is None:
-        return [Difference("never approved")]
+        return [Difference("never approved"), *_unseen(compiled)]
     if not _same(record, project, name, compiled):
         found = differences(record.document, document)
-        return [Difference(f"changed: {d.what}", d.column, d.old, d.new) for d in found]
+        changed = [Difference(f"changed: {d.what}", d.column, d.old, d.new) for d in found]
+        return [*changed, *_unseen(compiled)]
     if locked is None or locked.fingerprint != record.fingerprint:
         return [Difference(f"{LOCK_FILE} differs from the store")]
     if needs_two(project):
@@ -181,6 +183,15 @@ def _changes(
         except PolicyError as error:
             return [Difference(f"not signed by two people ({error.code})")]
     return []
+
+
+def _unseen(compiled: Compiled) -> Sequence[Difference]:
+    """Views that an approval would hold whatever becomes of them."""
+    return [
+        Difference(f"view {name} is {why}: what is in it may change without an approval")
+        for name, why in compiled.views.items()
+        if why in (UNREADABLE, TOO_DEEP)
+    ]
 
 
 def _pending(

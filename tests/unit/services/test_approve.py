@@ -392,6 +392,22 @@ def test_what_a_compilation_finds_is_pinned(
     assert refusal(other, store, changed).message.endswith(f" Changed: {words}.")
 
 
+@pytest.mark.parametrize("why", ["unreadable", "too deep"])
+def test_a_view_that_nobody_can_see_is_told(project: Project, store: SqlStore, why: str) -> None:
+    """Before each approval that holds whatever becomes of it; one that is seen is not named."""
+    seen = replace(SEEN, views={"crm.w": "0" * 64, "crm.v": why})
+    line = f"view crm.v is {why}: what is in it may change without an approval"
+
+    def told(compiled: Compiled) -> list[str]:
+        waiting = pending(project, store, [SYNC], compiled_of=lambda _: compiled, now=NOW)
+        return [p.change for p in waiting]
+
+    assert told(seen) == ["never approved", line]
+    approve_syncs(project, store, [SYNC], actor="o", now=NOW, compiled_of=lambda _: seen)
+    assert told(seen) == []
+    assert told(replace(seen, rules={"EMAIL": 2})) == ["changed: column EMAIL (rule_version)", line]
+
+
 def test_a_column_that_is_not_sent_is_not_pinned(project: Project, store: SqlStore) -> None:
     """What does not leave may change without an approval."""
     approve_it(project, store)
