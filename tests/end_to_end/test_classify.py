@@ -161,6 +161,29 @@ def _classes(columns: dict[str, Any]) -> dict[str, str]:
     return {name: column["class"] for name, column in columns.items()}
 
 
+def test_a_name_that_is_personal_is_withheld_in_a_database_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a table, a column or a key of a struct, on discovery and on request."""
+    (tmp_path / "mayfly.yml").write_text(
+        "version: 1\nworkspace: {name: shop}\nsources: {shop: {type: duckdb, path: shop.duckdb}}\n"
+    )
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as con:
+        con.execute('CREATE TABLE "anna@example.com" AS SELECT 1 AS "bo@example.com"')
+        con.execute("""CREATE TABLE t AS SELECT {'cy@example.com': 1} AS s, 2 AS n""")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["discover", "shop", "--output", "json"])
+    tables = json.loads(result.stdout)["tables"]
+    assert "example.com" not in result.stdout
+    found = {t["name"]: [(c["name"], c["type"]) for c in t["columns"]] for t in tables}
+    assert found == {
+        "(withheld)": [("(withheld)", "INTEGER")],
+        "t": [("s", "(withheld)"), ("n", "INTEGER")],
+    }
+    [(table, columns)] = classified("shop.anna@example.com")["tables"].items()
+    assert (table, list(columns)) == ("(withheld)", ["(withheld)"])
+
+
 COUNTED = {
     "id": "opaque_id", "digest": "dirty_hashed", "clean": "hashed", "c1": "none",
     "c2": "credit_card", "mobile": "phone",

@@ -44,7 +44,7 @@ def classify(paths: list[str], *, root: Path, target: str) -> dict[str, Any]:
             files.append(Path(path))
         else:
             verdicts = _of_source(root, target, named["source"], named["table"])
-            tables[path] = _shown(verdicts)
+            tables[shown_name(path)] = _shown(verdicts)
     for name, file in tables_below(files).items():
         tables[shown_name(name)] = _shown(classify_table(read_table_file(file), table=name))
     return {"schema": "mayfly/classify/1", "ok": True, "tables": tables}

@@ -28,7 +28,7 @@ from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.domain.settings import Project as Settings
 from mayfly.ports.source import Source
-from mayfly.privacy.detect import classify_names
+from mayfly.privacy.detect import classify_names, shown_name
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.living import SILENT_MS
 
@@ -327,15 +327,16 @@ def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
         suggested = classify_names({c.name: c.arrow_type for c in table.columns})
         columns = [
             {
-                "name": c.name,
-                "type": c.sql_type,
+                "name": shown_name(c.name),
+                # Of a struct it holds names of keys.
+                "type": shown_name(c.sql_type),
                 "approved": (table.name, c.name) in allowed,
                 "state": _state((table.name, c.name), allowed, approved),
                 "class": suggested[c.name].cls,
             }
             for c in table.columns
         ]
-        tables.append({"schema": table.schema, "name": table.name, "columns": columns})
+        tables.append({"schema": table.schema, "name": shown_name(table.name), "columns": columns})
     return {"schema": "mayfly/discover/1", "ok": True, "source": name, "tables": tables}
 
 
