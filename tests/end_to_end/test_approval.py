@@ -237,6 +237,8 @@ def test_states_follow_each_other(tmp_path: Path) -> None:
     code, said = call(tmp_path, "approve", "--all")
     assert (code, said["approved"][0]["self_approved"]) == (0, True)
     assert state() == "approved"
+    shown = CliRunner().invoke(app, ["approve", "--all", "--project", str(tmp_path)]).stdout
+    assert "(self-approved by the only member)" in shown
 
 
 def test_old_and_new_are_shown_with_the_rule_that_is_suggested(tmp_path: Path) -> None:

@@ -128,3 +128,36 @@ def test_a_column_leaves_hashed_where_its_class_has_a_match_hash(shop: Path) -> 
     wanted = {n: hashlib.sha256(f"a{n}@example.com".encode()) for n in range(4)}
     for n, digest in wanted.items():
         assert rows[n] in (digest.hexdigest(), digest.digest())
+
+
+@pytest.mark.parametrize(
+    ("key", "columns", "mapping"),
+    [
+        ("id", "id: {rule: pseudonym}", "id: id"),
+        ("mail", "mail: {class: email, rule: match}", "mail: mail, town: city"),
+    ],
+)
+def test_a_key_leaves_as_any_column_does(shop: Path, key: str, columns: str, mapping: str) -> None:
+    """Under a pseudonym, hashed, or not at all: rows are told apart by it all the same."""
+    text = PROJECT % ("rule: pseudonym", "")
+    policy = "    policy: allow_all\n    blocked: [ssn]\n"
+    assert policy in text
+    text = text.replace(policy, "").replace(
+        "columns: {id: {}, mail: {rule: pseudonym}}", f"columns: {{{columns}, city: {{}}}}"
+    )
+    text = text.replace("key: [id]", f"key: [{key}]").replace(
+        "{id: id, town: city}", f"{{{mapping}}}"
+    )
+    (shop / "mayfly.yml").write_text(text, encoding="utf-8")
+    assert CliRunner().invoke(app, ["init"]).exit_code == 0
+    assert _call("approve", "--all")[0] == 0
+    assert _call("run")[0] == 0
+    with duckdb.connect(str(shop / "shop.duckdb")) as con:
+        con.execute("DELETE FROM people WHERE id = 0")
+    assert _call("run")[0] == 0
+    with duckdb.connect(str(shop / "own.duckdb"), read_only=True) as con:
+        rows = con.sql("SELECT * FROM people").to_arrow_table()
+    assert len(set(rows.column(key).to_pylist())) == 4
+    left = {str(value) for row in rows.to_pylist() for value in row.values()}
+    assert not left & {"0", "1", "2", "3"}
+    assert not any("@" in value for value in left)
