@@ -91,6 +91,9 @@ def _redshift(node: exp.Expr) -> exp.Expr:
         given = [node.this, exp.Literal.string(pattern)]
         name = "regexp_matches" if pattern == written else "regexp_full_match"
         return exp.cast(exp.Anonymous(this=name, expressions=given), "int")
+    if isinstance(node, exp.RegexpExtract):
+        given = [node.this, exp.Literal.string(_text(node.expression))]
+        return exp.Anonymous(this="regexp_extract", expressions=given)
     return _both(node)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
@@ -11,19 +12,19 @@ from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.privacy.detect import sql_forms as forms
 from mayfly.privacy.detect.counted import counted_as
 from mayfly.privacy.rules.emitters import EMITTERS, Emitter
-from mayfly.privacy.rules.expression import DIGITS, SPACES, UPPER
+from mayfly.privacy.rules.expression import DIGITS, SPACES
 
 COLUMNS_PER_QUERY = 20
 """How many columns one statement counts: one scan for so many."""
 VALUES = "values"
 _CARD_DIGITS = 19
-_IBAN_SIGNS, _PART = 34, 9
+_IBAN_DIGITS, _PART = 72, 6
 _ENCODED_MIN, _ENCODED_MAX = 12, 400
 _PHONE_MAX = 40
-_SIGNS = DIGITS + UPPER
 # Where a digit stands here is what it counts for when it is doubled: 5 is 1 + 0.
 _DOUBLED = "0516273849"
 _CHECKED = (("d", forms.CARD), ("a", forms.IBAN))
+_CARD_SIZE, _IBAN_SIZE = 13, 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,23 +91,91 @@ def _prepared(
     kept: str = "",
 ) -> str:
     """FROM item of each column's text `t`, without blanks around it; where it may be one, the
-    number of a card as `k`, and that of an account as `i`.
+    number of a card as `k`, and that of an account as `i`. Of a text that may hold some the first
+    two are `ka`, `kb`, `ia` and `ib`, and what stands behind them is `kr` and `ir`.
     """
     emitter = EMITTERS[dialect]()
-    texts, bare, padded = ([sql.quote(kept)] if kept else [] for _ in range(3))
+    first = [f"{_text(emitter, sql, column)} AS t{n}" for n, column in columns]
+    steps: list[list[str]] = [[], [], [], []]
     for n, column in columns:
-        texts.append(f"{_text(emitter, sql, column)} AS t{n}")
-        bare.append(f"t{n}")
-        padded.append(f"t{n}")
-        if counted_as(column.kind) in (pa.string(), pa.int64()):
-            bare += [f"{_bare(emitter, f't{n}', p)} AS {a}{n}" for a, p in _CHECKED]
-            padded += [
+        kind = counted_as(column.kind)
+        if kind in (pa.string(), pa.int64()):
+            steps[0] += [f"{_bare(emitter, f't{n}', p)} AS {a}{n}" for a, p in _CHECKED]
+            steps[1] += [
                 _card(emitter, f"d{n}") + f" AS k{n}",
                 _account(emitter, f"a{n}") + f" AS i{n}",
             ]
-    first = f"(SELECT {', '.join(texts)} FROM {relation}{sql.fence}) AS mf_t"
-    second = f"(SELECT {', '.join(bare)} FROM {first}{sql.fence}) AS mf_d"
-    return f"(SELECT {', '.join(padded)} FROM {second}{sql.fence}) AS mf_k"
+        if kind == pa.string():
+            for part in (_CARDS, _ACCOUNTS):
+                for number, added in enumerate(part.steps(emitter, n)):
+                    steps[number] += added
+    item, names = relation, [sql.quote(kept)] if kept else []
+    for depth, made in enumerate((first, *steps)):
+        listed = ", ".join([*names, *made])
+        item = f"(SELECT {listed} FROM {item}{sql.fence}) AS mf_{depth}"
+        names += [name.rpartition(" AS ")[2] for name in made]
+    return item
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Within:
+    """Numbers of one kind that stand within longer texts: the first two are looked at.
+
+    Args:
+        letter: that their columns begin with.
+        size: of the shortest, in signs.
+        whole: one that is all of a text.
+        place: one with what may stand around it.
+        number: one by itself.
+        passed: of a number that was looked at, signs that no other begins with; all where None.
+        digits: a number without separators as digits of one length.
+    """
+
+    letter: str
+    size: int
+    whole: str
+    place: str
+    number: str
+    passed: int | None
+    digits: Callable[[Emitter, str], str]
+
+    def steps(self, emitter: Emitter, n: int) -> Iterator[list[str]]:
+        """Columns of each select, over those of the one before it."""
+        x, text = self.letter, f"t{n}"
+        longer = f"NOT {emitter.full_match(text, self.whole)}"
+        yield [f"CASE WHEN {longer} THEN {self._found(emitter, text)} END AS {x}m{n}"]
+        first, second, rest = f"{x}m{n}", f"{x}n{n}", f"{x}q{n}"
+        yield [f"{self._behind(emitter, text, first)} AS {rest}"]
+        yield [f"{self._found(emitter, rest)} AS {second}"]
+        yield [
+            f"{self._number(emitter, first)} AS {x}a{n}",
+            f"{self._number(emitter, second)} AS {x}b{n}",
+            f"{self._behind(emitter, rest, second)} AS {x}r{n}",
+        ]
+
+    def _found(self, emitter: Emitter, text: str) -> str:
+        """The first number in a text; null where there is none."""
+        inner = emitter.extract(emitter.extract(text, self.place), self.number)
+        return f"CASE WHEN {emitter.length(text)} >= {self.size} THEN nullif({inner}, '') END"
+
+    def _behind(self, emitter: Emitter, text: str, number: str) -> str:
+        """A number is of ASCII: its bytes are its signs."""
+        step = emitter.length(number) if self.passed is None else str(self.passed)
+        return f"substr({text}, {emitter.found(text, number)} + {step})"
+
+    def _number(self, emitter: Emitter, number: str) -> str:
+        bare = emitter.upper(emitter.remove(number, " -", looked_at=number))
+        return f"CASE WHEN {number} IS NOT NULL THEN {self.digits(emitter, bare)} END"
+
+    def condition(self, emitter: Emitter, n: int, check: Callable[[str], str]) -> str:
+        """Whether one of the first two passes a check, or there is a third."""
+        x = self.letter
+        passed = " OR ".join(_where(f"{x}{i}{n} IS NOT NULL", check(f"{x}{i}{n}")) for i in "ab")
+        third = _where(
+            f"{emitter.length(f'{x}r{n}')} >= {self.size}",
+            emitter.contains(f"{x}r{n}", self.place),
+        )
+        return f"({passed} OR {third})"
 
 
 def _bare(emitter: Emitter, text: str, pattern: str) -> str:
@@ -122,10 +191,14 @@ def _card(emitter: Emitter, digits: str) -> str:
 
 
 def _account(emitter: Emitter, signs: str) -> str:
-    """The country and its check digits come last."""
     sized = emitter.full_match(signs, forms.IBAN_SIZED)
+    return f"CASE WHEN {sized} THEN {_account_digits(emitter, signs)} END"
+
+
+def _account_digits(emitter: Emitter, signs: str) -> str:
+    """The country and its check digits come last, and each letter is two digits."""
     moved = emitter.joined(f"substr({signs}, 5)", f"substr({signs}, 1, 4)")
-    return f"CASE WHEN {sized} THEN {_padded(emitter, moved, _IBAN_SIGNS)} END"
+    return _padded(emitter, emitter.numbered(moved), _IBAN_DIGITS)
 
 
 def _padded(emitter: Emitter, text: str, size: int) -> str:
@@ -240,40 +313,23 @@ def _luhn(emitter: Emitter, sql: SqlDialect, digits: str) -> str:
 
 
 def _of_accounts(emitter: Emitter, sql: SqlDialect, number: int) -> Iterator[tuple[str, str]]:
-    text, account = f"t{number}", f"i{number}"
+    account = f"i{number}"
     yield "iban", _where(f"{account} IS NOT NULL", _mod97(emitter, sql, account))
-    long = f"{emitter.length(text)} >= 16"
-    whole = f"({account} IS NOT NULL)"
-    within = f"({emitter.contains(text, forms.IBAN_WITHIN)} AND NOT {whole})"
-    yield "iban_within", _where(long, within)
-    other = f"(NOT {emitter.full_match(text, forms.CARD)})"
-    yield "card_within", _where(long, f"({emitter.contains(text, forms.CARD_WITHIN)} AND {other})")
+    within = _ACCOUNTS.condition(emitter, number, partial(_mod97, emitter, sql))
+    yield "iban_within", _where(f"{account} IS NULL", within)
+    yield "card_within", _CARDS.condition(emitter, number, partial(_luhn, emitter, sql))
 
 
 def _mod97(emitter: Emitter, sql: SqlDialect, account: str) -> str:
-    """Digit by digit, and letters as two: in parts, as some parsers are not deep."""
-    whole = "0"
-    for start in range(0, _IBAN_SIGNS, _PART):
-        rest, shift = "0", "1"
-        for place in range(start, min(start + _PART, _IBAN_SIGNS)):
-            rest = _appended(emitter, sql, rest, account, place)
-            shift = sql.modulo(f"({shift}) * {_width(_sign(emitter, account, place))}", 97)
-        whole = sql.modulo(f"({whole}) * ({shift}) + {rest}", 97)
-    return f"{whole} = 1"
-
-
-def _appended(emitter: Emitter, sql: SqlDialect, rest: str, account: str, place: int) -> str:
-    sign = _sign(emitter, account, place)
-    return sql.modulo(f"({rest}) * {_width(sign)} + {sign} - 1", 97)
-
-
-def _sign(emitter: Emitter, account: str, place: int) -> str:
-    """One more than the sign counts for."""
-    return emitter.found(emitter.literal(_SIGNS), f"substr({account}, {place + 1}, 1)")
-
-
-def _width(sign: str) -> str:
-    return f"CASE WHEN {sign} < 11 THEN 10 ELSE 100 END"
+    """A sum that a small whole number takes, as some parsers are not deep: each part by what is
+    left of its place. No text but of digits alone gets here.
+    """
+    parts = [
+        f"{pow(10, _IBAN_DIGITS - start - _PART, 97)} * "
+        + emitter.integer(f"substr({account}, {start + 1}, {_PART})")
+        for start in range(0, _IBAN_DIGITS, _PART)
+    ]
+    return f"{sql.modulo(' + '.join(parts), 97)} = 1"
 
 
 def _of_forms(emitter: Emitter, text: str) -> Iterator[tuple[str, str]]:
@@ -293,3 +349,23 @@ def _of_forms(emitter: Emitter, text: str) -> Iterator[tuple[str, str]]:
 
 def _person(emitter: Emitter, text: str) -> str:
     return emitter.full_match(text, forms.NATIONAL)
+
+
+_CARDS = _Within(
+    letter="k",
+    size=_CARD_SIZE,
+    whole=forms.CARD,
+    place=forms.CARD_WITHIN,
+    number=forms.CARD_NUMBER,
+    passed=None,
+    digits=partial(_padded, size=_CARD_DIGITS),
+)
+_ACCOUNTS = _Within(
+    letter="i",
+    size=_IBAN_SIZE,
+    whole=forms.IBAN_SIZED,
+    place=forms.IBAN_WITHIN,
+    number=forms.IBAN_NUMBER,
+    passed=2,
+    digits=_account_digits,
+)

@@ -8,6 +8,7 @@ import sqlite3
 from functools import lru_cache
 
 _DIGEST_BYTES = 32
+_NUMBERS = {ord("A") + n: str(n + 10) for n in range(26)}
 _CODE = re.compile(r"\\x\{([0-9a-f]+)\}")
 
 
@@ -26,6 +27,8 @@ def lend(connection: sqlite3.Connection) -> None:
         ("mf_remove", 2, _remove),
         ("mf_matches", 2, _matches),
         ("mf_contains", 2, _contains),
+        ("mf_extract", 2, _extract),
+        ("mf_numbered", 1, _numbered),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -82,6 +85,15 @@ def _matches(text: str | None, pattern: str) -> bool | None:
 
 def _contains(text: str | None, pattern: str) -> bool | None:
     return None if text is None else _compiled(pattern).search(text) is not None
+
+
+def _extract(text: str | None, pattern: str) -> str | None:
+    found = None if text is None else _compiled(pattern).search(text)
+    return None if found is None else found.group()
+
+
+def _numbered(text: str | None) -> str | None:
+    return None if text is None else text.translate(_NUMBERS)
 
 
 @lru_cache(maxsize=64)

@@ -216,6 +216,16 @@ class Emitter(ABC):
     def contains(self, text: str, pattern: str) -> str:
         """Whether a pattern of ASCII classes, counts and ends matches anywhere in the text."""
 
+    @abstractmethod
+    def extract(self, text: str, pattern: str) -> str:
+        """The first part of a text that such a pattern matches; null or empty where none does."""
+
+    def numbered(self, text: str) -> str:
+        """With each capital letter of ASCII as its number, of which A is 10."""
+        for place, letter in enumerate(e.UPPER):
+            text = f"replace({text}, '{letter}', '{place + 10}')"
+        return text
+
     def only(self, text: str, characters: str) -> str:
         """Whether a text is made of some characters alone."""
         return self.full_match(text, f"{character_class(characters)}*")

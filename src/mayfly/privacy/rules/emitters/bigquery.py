@@ -56,6 +56,10 @@ class BigqueryEmitter(Emitter):
         """RE2."""
         return f"REGEXP_CONTAINS({text}, {self.literal(pattern)})"
 
+    def extract(self, text: str, pattern: str) -> str:
+        """RE2."""
+        return f"REGEXP_EXTRACT({text}, {self.literal(pattern)})"
+
     def found(self, text: str, part: str) -> str:
         """In characters."""
         return f"STRPOS({text}, {part})"

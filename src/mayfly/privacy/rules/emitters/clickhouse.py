@@ -51,6 +51,10 @@ class ClickhouseEmitter(Emitter):
         """RE2."""
         return f"match({text}, {self.literal(pattern)})"
 
+    def extract(self, text: str, pattern: str) -> str:
+        """RE2."""
+        return f"extract({text}, {self.literal(pattern)})"
+
     def found(self, text: str, part: str) -> str:
         """In bytes; only asked whether there is one, or of ASCII."""
         return f"position({text}, {part})"

@@ -48,6 +48,10 @@ class DuckdbEmitter(Emitter):
         """RE2."""
         return f"regexp_matches({text}, {self.literal(pattern)})"
 
+    def extract(self, text: str, pattern: str) -> str:
+        """RE2."""
+        return f"regexp_extract({text}, {self.literal(pattern)})"
+
     def pad(self, text: str, length: int) -> str:
         """`length` gives a number too large for `lpad`."""
         return f"lpad({text}, greatest({length}, length({text})::integer), '0')"

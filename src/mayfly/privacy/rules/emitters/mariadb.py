@@ -65,6 +65,10 @@ class MariadbEmitter(Emitter):
         """PCRE."""
         return f"({text} REGEXP {self.literal(spelled(pattern))})"
 
+    def extract(self, text: str, pattern: str) -> str:
+        """PCRE."""
+        return f"regexp_substr({text}, {self.literal(spelled(pattern))})"
+
     def found(self, text: str, part: str) -> str:
         """In characters."""
         return f"instr({text}, {part})"

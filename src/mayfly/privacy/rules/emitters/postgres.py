@@ -53,5 +53,9 @@ class PostgresEmitter(Emitter):
         """`~` of the C collation."""
         return f'(({text}) COLLATE "C" ~ {text_literal(pattern)})'
 
+    def extract(self, text: str, pattern: str) -> str:
+        """Without groups that capture, all of it."""
+        return f'substring(({text}) COLLATE "C" from {text_literal(pattern)})'
+
     def _mapped(self, text: str, before: str, after: str) -> str:
         return f"translate({text}, {text_literal(before)}, {text_literal(after)})"

@@ -100,6 +100,10 @@ class RedshiftEmitter(Emitter):
         """PCRE."""
         return f"(REGEXP_INSTR({text}, {self._pattern(_plainly(pattern))}, 1, 1, 0, 'p') > 0)"
 
+    def extract(self, text: str, pattern: str) -> str:
+        """PCRE."""
+        return f"REGEXP_SUBSTR({text}, {self._pattern(_plainly(pattern))}, 1, 1, 'p')"
+
     def _pattern(self, shape: str) -> str:
         return self.literal(shape) if "\\" in shape else "'" + shape.replace("'", "''") + "'"
 

@@ -69,6 +69,10 @@ class SnowflakeEmitter(Emitter):
         """With anything around it, line breaks included."""
         return f"REGEXP_LIKE({text}, {self.literal(f'.*({_shape(pattern)}).*')}, 's')"
 
+    def extract(self, text: str, pattern: str) -> str:
+        """All of it, whatever its groups."""
+        return f"REGEXP_SUBSTR({text}, {self.literal(_shape(pattern))})"
+
     def found(self, text: str, part: str) -> str:
         """In characters."""
         return f"POSITION({part}, {text})"

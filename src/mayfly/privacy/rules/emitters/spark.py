@@ -44,6 +44,10 @@ class SparkEmitter(Emitter):
         """Java's patterns."""
         return f"({text} RLIKE {self.literal(spelled(pattern))})"
 
+    def extract(self, text: str, pattern: str) -> str:
+        """Java's patterns."""
+        return f"regexp_extract({text}, {self.literal(spelled(pattern))}, 0)"
+
     def found(self, text: str, part: str) -> str:
         """In characters."""
         return f"instr({text}, {part})"

@@ -45,6 +45,14 @@ class SqliteEmitter(Emitter):
         """Lent."""
         return f"mf_contains({text}, {self.literal(pattern)})"
 
+    def numbered(self, text: str) -> str:
+        """Lent by the session: so many functions in one another it does not parse."""
+        return f"mf_numbered({text})"
+
+    def extract(self, text: str, pattern: str) -> str:
+        """Lent by the session."""
+        return f"mf_extract({text}, {self.literal(pattern)})"
+
     def found(self, text: str, part: str) -> str:
         """In characters."""
         return f"instr({text}, {part})"
