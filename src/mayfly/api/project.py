@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from mayfly.api import accessing, adopting, alerts, asking, erasing, residency
+from mayfly.api import accessing, adopting, alerts, asking, erasing, reporting, residency
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -492,6 +493,26 @@ class Project(ProcessorActs):
             "keys": where_keys_lie(self.app),
             **found,
         }
+
+    def make_report(
+        self,
+        kind: reporting.Kind,
+        folder: Path,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Write a signed report into a folder; see `mayfly.api.reporting`.
+
+        Args:
+            kind: `security`; `record` and `recipients` have versions, noted on the ledger.
+            folder: that its files go into.
+            since: begin of its period.
+            until: its end.
+        """
+        with nullcontext() if kind == "security" else self._act():
+            report = reporting.make_report(self.app, kind, since=since, until=until)
+        return reporting.write_report(self.app, report, folder)
 
     def _status(self, run: RunRecord) -> str:
         """As recorded; a run whose process ended without a word was interrupted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,9 @@ from mayfly.cli.options import (
     TargetOption,
     print_result,
 )
+from mayfly.cli.waiting import tell_act
 
-report_app = typer.Typer(help="Reports from the ledger alone.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports for who must answer for it.", no_args_is_help=True)
 _DAY = "%Y-%m-%d"
 SinceOption = Annotated[
     datetime | None, typer.Option("--since", formats=[_DAY], help="From this day on, UTC.")
@@ -26,6 +28,70 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     datetime | None, typer.Option("--until", formats=[_DAY], help="Before this day, UTC.")
 ]
+
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder that its files go into.")]
+
+
+class Article(enum.StrEnum):
+    """Paragraphs of GDPR Article 30."""
+
+    CONTROLLER = "30.1"
+    PROCESSOR = "30.2"
+
+
+@report_app.command("security")
+def security(
+    folder: FolderArgument,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+) -> None:
+    """Write the security and retention report: HTML, JSON and CSV, each with its signature."""
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    document = loaded.make_report("security", folder, since=_utc(since), until=_utc(until))
+    print_result(output, document, _written(document))
+
+
+@report_app.command("record")
+def record(
+    folder: FolderArgument,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+    *,
+    article: Annotated[
+        Article,
+        typer.Option("--for", help="30.2: the processor's. 30.1: what the controller's needs."),
+    ] = Article.PROCESSOR,
+) -> None:
+    """Write the record of GDPR Article 30(2) from the configuration as it is, signed.
+
+    With --for 30.1: purposes, people, categories, recipients and limits of erasure, for the
+    customer's own record. What changed is another version, noted on the ledger.
+    """
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    document = loaded.make_report(
+        "record" if article is Article.PROCESSOR else "recipients", folder
+    )
+    tell_act(loaded)
+    print_result(output, document, _written(document))
+
+
+def _written(document: Mapping[str, Any]) -> list[str]:
+    version = f", version {document['version']}" if document["version"] else ""
+    return [
+        *(f"wrote {f['path']} and its .sig" for f in document["files"]),
+        f"says {document['content_sha256'][:16]}…{version}; check it with "
+        "`mayfly verify FILE --key key.pub`, by a key that you kept",
+    ]
 
 
 @report_app.command("retention")

@@ -75,7 +75,10 @@ def scan(
 
 
 def verify(
-    ledger: Annotated[Path, typer.Argument(help="Folder or archive; with --proof, a proof.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="A ledger's folder or archive; files of reports; --proof: a proof."),
+    ],
     key: Annotated[Path, typer.Option(help="Public key you trust.")],
     checkpoint: Annotated[list[Path] | None, typer.Option(help="Kept checkpoint.")] = None,
     proof: Annotated[
@@ -83,10 +86,22 @@ def verify(
     ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Check a ledger offline: tree, signatures, pairing; or a proof. Needs no project."""
-    from mayfly.ledger.verify import verify_ledger, verify_proof
+    """Check a ledger offline: tree, signatures, pairing; or a proof, or reports and their .sig.
 
-    report = (verify_proof if proof else verify_ledger)(ledger, key, checkpoint or [])
+    Needs no project.
+    """
+    from mayfly.ledger import verify as checking
+
+    kept = checkpoint or []
+    if not proof and all(map(checking.is_report, paths)):
+        found = [checking.verify_report(path, key, kept) for path in paths]
+        told = checking.reports_document(found)
+        print_result(output, told, [line for r in found for line in r.to_text().splitlines()])
+        raise typer.Exit(0 if told["ok"] else 1)
+    if len(paths) > 1:
+        raise typer.BadParameter("give one ledger or one proof, or files of reports alone.")
+    verify = checking.verify_proof if proof else checking.verify_ledger
+    report = verify(paths[0], key, kept)
     document = report.to_dict()
     lines = report.to_text().splitlines()
     print_result(output, document, lines)

@@ -47,6 +47,7 @@ class EntryType(StrEnum):
     ACCESS = "access"  # a person was told what concerns them: the receipt, in counts
     DELETION = "deletion"  # a step of the deletion of the workspace was done
     SUPPRESSION = "suppression"  # the suppression list is another: its count and its root
+    REPORTED = "reported"  # a version of a record of processing was issued: its digest, its number
 
 
 AS_DELIVERED = "as_delivered/"

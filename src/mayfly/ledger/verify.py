@@ -2,14 +2,16 @@
 
     python verify.py LEDGER --key FILE [--checkpoint FILE ...] [--output json]
     python verify.py PROOF --proof --key FILE [--checkpoint FILE ...] [--output json]
+    python verify.py REPORT ... --key FILE [--checkpoint FILE ...] [--output json]
 
 This file stands alone: it needs Python 3.11 and the package `cryptography`, no network and no
 database. LEDGER is a folder or an archive (.zip, .tar, .tar.gz) with `entries.jsonl`,
 `checkpoint` and `key.pub`. PROOF is the one file that `mayfly prove` printed; a proof tells nothing
-of the other entries, of pairing and of deadlines, so that none is taken for a ledger. The key given
-is the anchor of trust; a checkpoint given is one that was kept away from the ledger, and proves
-that nothing it covered was changed or taken away. The format and the rules are written down in
-docs/specs/ledger.md.
+of the other entries, of pairing and of deadlines, so that none is taken for a ledger. REPORT is a
+file beside which `REPORT.sig` lies, or a file of one of its forms that should have it. The key
+given is the anchor of trust; a checkpoint given is one that was kept away from the ledger, and
+proves that nothing it covered was changed or taken away. The format and the rules are written down
+in docs/specs/ledger.md and docs/specs/report.md.
 
 Exit codes: 0 the ledger verifies, 1 it does not, 64 wrong usage. Any input gives a report.
 """
@@ -41,6 +43,7 @@ CAP = timedelta(days=30)
 LINE_BYTES_MAX = 8_192
 NOTE_BYTES_MAX = 16_384
 PROOF_BYTES_MAX = 65_536
+REPORT_BYTES_MAX = 64_000_000
 PROBLEMS_LISTED_MAX = 100
 
 _TEXT = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
@@ -51,6 +54,11 @@ _COUNT_MAX = 2**53 - 1
 _HELD_AGE_MAX_MS = 10**11
 _ROOT = re.compile(r"[0-9a-f]{64}")
 _PROOF = "mayfly/proof/1"
+_REPORT_PREFIX = "mayfly/report/1/"
+_LEDGER_PREFIX = "mayfly/ledger/1/"
+_REPORT_KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_REPORT_FORMS = (".html", ".csv")
+_REPORT_MARK = b'"content_sha256"'
 _PROOF_FIELDS = {
     "consistency": {"schema", "proof", "old_checkpoint", "checkpoint", "hashes"},
     "inclusion": {"schema", "proof", "entry", "index", "checkpoint", "hashes"},
@@ -59,7 +67,7 @@ _OF_A_BATCH = ("held", "purged", "expired")
 _OF_A_STATE = ("state_dropped", "state_adopted")
 _TYPES = (
     *("created", "delivered", "dropped", "refused", "rewrapped", "kek_destroyed", "suppression"),
-    *("erasure", "access", "deletion"),
+    *("erasure", "access", "deletion", "reported"),
     *_OF_A_STATE,
     *_OF_A_BATCH,
 )
@@ -198,6 +206,169 @@ class ProofReport:
             lines += [f"proven        one of {head['size']} entries is", f"  {self.entry}"]
         lines += [f"  {problem.code}" for problem in self.problems]
         return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReport:
+    """What verification of a report's file found.
+
+    Args:
+        file: the path given.
+        anchored: a checkpoint given is the head of the ledger that the report was made from.
+        kind: of report, where its signature holds.
+        content_sha256: of what it says, the same in each of its forms.
+        checkpoint: origin, size and root of that ledger; None where no signature holds.
+        problems: all that was found.
+    """
+
+    file: str
+    anchored: bool
+    kind: str | None
+    content_sha256: str | None
+    checkpoint: dict[str, str | int] | None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, object]:
+        """Its part of the document that `mayfly verify --output json` prints."""
+        return {
+            "file": self.file,
+            "ok": self.ok,
+            "anchored": self.anchored,
+            "report": self.kind,
+            "content_sha256": self.content_sha256,
+            "checkpoint": self.checkpoint,
+            "problems": [{"code": p.code, "line": p.line} for p in self.problems],
+        }
+
+    def to_text(self) -> str:
+        """The report for people, its last line ended."""
+        lines = [f"report        {'verifies' if self.ok else 'DOES NOT VERIFY'}: {self.file}"]
+        if self.kind is not None and self.checkpoint is not None:
+            by = "by a checkpoint given" if self.anchored else "no checkpoint given is that head"
+            lines += [
+                f"kind          {self.kind}",
+                f"says          {self.content_sha256}",
+                f"made from     the first {self.checkpoint['size']} entries of the ledger",
+                f"anchored      {'yes' if self.anchored else 'no'}, {by}",
+            ]
+        lines += [f"  {problem.code}" for problem in self.problems]
+        return "\n".join(lines) + "\n"
+
+
+def is_report(path: Path) -> bool:
+    """Whether a path names a file of a report, by its signature or by its form."""
+    path = Path(path)
+    if Path(f"{path}.sig").is_file() or path.suffix.lower() in _REPORT_FORMS:
+        return True
+    try:
+        return path.suffix.lower() == ".json" and _REPORT_MARK in _read_file(path, 400)
+    except (OSError, ValueError):
+        return False
+
+
+def reports_document(reports: Sequence[FileReport]) -> dict[str, object]:
+    """The document that `mayfly verify --output json` prints of reports."""
+    return {
+        "schema": "mayfly/verify-reports/1",
+        "ok": all(r.ok for r in reports),
+        "reports": [r.to_dict() for r in reports],
+    }
+
+
+def verify_report(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> FileReport:
+    """Verify one file of a report against its `.sig`, a public key and kept checkpoints.
+
+    Reads only. Never raises for what it reads.
+    """
+    faults = _Faults()
+    key = _given_key(key_file, faults)
+    given = [_given_checkpoint(file, key) for file in checkpoints]
+    for _ in range(given.count(None)):
+        faults.inconsistent("checkpoint_differs")
+    note = _report_note(Path(f"{path}.sig"), key, faults)
+    try:
+        data = _read_file(Path(path), REPORT_BYTES_MAX + 1)
+        if len(data) > REPORT_BYTES_MAX:
+            raise ValueError("too large")
+    except (OSError, ValueError):
+        faults.inconsistent("unreadable")
+        data = None
+    if data is not None and note is not None:
+        _check_report(Path(path), data, note, faults)
+    head = note.head if note else None
+    if head and any(g and g.size == head.size and g.root != head.root for g in given):
+        faults.inconsistent("checkpoint_differs")
+    same = [g for g in given if g and head and (g.size, g.root) == (head.size, head.root)]
+    return FileReport(
+        file=str(path),
+        anchored=bool(same) and bool(head and head.size) and not faults.listed,
+        kind=note.kind if note else None,
+        content_sha256=note.content_sha256 if note else None,
+        checkpoint=head.to_dict() if head else None,
+        problems=tuple(faults.listed),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ReportNote:
+    kind: str
+    file_sha256: str
+    content_sha256: str
+    head: _Head
+
+
+def _report_note(path: Path, key: _Key | None, faults: _Faults) -> _ReportNote | None:
+    """What the signature beside a report says; None where it does not hold."""
+    try:
+        data = _read_file(path)
+    except (OSError, ValueError):
+        faults.inconsistent("signature_missing")
+        return None
+    try:
+        lines = _signed_lines(data, key)
+        origin, kind, file_sha256, content_sha256, size, root_text = lines[:6]
+        root = base64.b64decode(root_text, validate=True)
+        if (
+            key is None
+            or origin != _REPORT_PREFIX + key.origin.removeprefix(_LEDGER_PREFIX)
+            or not _REPORT_KIND.fullmatch(kind)
+            or not (_ROOT.fullmatch(file_sha256) and _ROOT.fullmatch(content_sha256))
+            or not _SIZE.fullmatch(size)
+            or len(root) != 32
+        ):
+            raise ValueError("not a note of a report")
+    except ValueError:
+        faults.inconsistent("signature_invalid")
+        return None
+    head = _Head(origin=key.origin, size=int(size), root=root)
+    return _ReportNote(kind=kind, file_sha256=file_sha256, content_sha256=content_sha256, head=head)
+
+
+def _check_report(path: Path, data: bytes, note: _ReportNote, faults: _Faults) -> None:
+    if hashlib.sha256(data).hexdigest() != note.file_sha256:
+        faults.inconsistent("file_differs")
+    if path.suffix.lower() != ".json":
+        if note.content_sha256.encode() not in data:
+            faults.inconsistent("content_differs")
+        return
+    try:
+        document: dict[str, Any] = json.loads(data)
+        # all numbers are integers and all names ASCII: this is RFC 8785
+        text = json.dumps(
+            document["content"], ensure_ascii=False, sort_keys=True, separators=(",", ":")
+        )
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        told = document["content_sha256"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        faults.inconsistent("report_malformed")
+        return
+    if not digest == told == note.content_sha256:
+        faults.inconsistent("content_differs")
 
 
 def verify_proof(path: Path, key_file: Path, checkpoints: Sequence[Path] = ()) -> ProofReport:
@@ -370,13 +541,22 @@ def _parse_key(data: bytes) -> _Key:
 
 def _signed_head(data: bytes, key: _Key | None) -> _Head:
     """The head a signed note states; ValueError where the key did not sign it."""
+    lines = _signed_lines(data, key)
+    origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
+    if key is None or origin != key.origin or not _SIZE.fullmatch(size) or len(root) != 32:
+        raise ValueError("not a checkpoint of this ledger")
+    listed = [_list_head(line) for line in lines[3:] if line.startswith("suppression ")]
+    if len(listed) > 1:
+        raise ValueError("two heads of one list")
+    return _Head(origin=origin, size=int(size), root=root, listed=listed[0] if listed else None)
+
+
+def _signed_lines(data: bytes, key: _Key | None) -> list[str]:
+    """Lines of a note, once the key's signature over them is found good; else ValueError."""
     text, separator, tail = data.decode("utf-8").partition("\n\n")
     lines = text.split("\n")
     if key is None or not separator or len(lines) < 3 or not tail.endswith("\n"):
-        raise ValueError("not a checkpoint")
-    origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
-    if origin != key.origin or not _SIZE.fullmatch(size) or len(root) != 32:
-        raise ValueError("not a checkpoint of this ledger")
+        raise ValueError("not a signed note")
     signed = False
     for line in tail[:-1].split("\n"):
         dash, name, signature_text = line.split(" ")
@@ -391,10 +571,7 @@ def _signed_head(data: bytes, key: _Key | None) -> _Head:
             signed = True
     if not signed:
         raise ValueError("not signed by the key")
-    listed = [_list_head(line) for line in lines[3:] if line.startswith("suppression ")]
-    if len(listed) > 1:
-        raise ValueError("two heads of one list")
-    return _Head(origin=origin, size=int(size), root=root, listed=listed[0] if listed else None)
+    return lines
 
 
 def _list_head(line: str) -> _ListHead:
@@ -736,7 +913,13 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify what the command line names, print the report, return the exit code."""
     parser = _Parser(prog="verify.py", description="Verify a ledger of Mayfly.")
-    parser.add_argument("ledger", type=Path, help="folder or archive; with --proof, a proof")
+    parser.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="folder or archive of a ledger; files of reports; with --proof, a proof",
+    )
     parser.add_argument("--proof", action="store_true", help="verify what `mayfly prove` printed")
     parser.add_argument("--key", type=Path, required=True, help="public key you trust")
     parser.add_argument(
@@ -744,8 +927,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
+    if not options.proof and all(is_report(path) for path in options.paths):
+        found = [verify_report(path, options.key, options.checkpoint) for path in options.paths]
+        document = reports_document(found)
+        if options.output == "json":
+            sys.stdout.write(json.dumps(document) + "\n")
+        else:
+            sys.stdout.write("".join(r.to_text() for r in found))
+        return 0 if document["ok"] else 1
+    if len(options.paths) > 1:
+        parser.error("give one ledger or one proof, or files of reports alone")
     verify = verify_proof if options.proof else verify_ledger
-    report = verify(options.ledger, options.key, options.checkpoint)
+    report = verify(options.paths[0], options.key, options.checkpoint)
     if options.output == "json":
         sys.stdout.write(json.dumps(report.to_dict()) + "\n")
     else:

@@ -141,6 +141,9 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("processors", "list"),
         ("report", "retention"),
         ("report", "erasure"),
+        ("report", "security", "out"),
+        ("report", "record", "out"),
+        ("report", "record", "out", "--for", "30.1"),
         ("keys", "versions"),
         ("keys", "rotate"),
         ("keys", "rewrap"),
@@ -203,6 +206,19 @@ def test_proofs_and_what_is_said_of_them_are_described(call: Call, words: list[s
     assert (refused["ok"], refused["schema"]) == (False, "mayfly/verify/1")
     Path("proof.json").write_text("{", encoding="utf-8")
     check("verify", call(*asked, "--proof"))
+
+
+def test_what_is_said_of_reports_is_described(call: Call) -> None:
+    """One that verifies, and one whose signature is gone."""
+    call("init")
+    [html, *_] = [f["path"] for f in call("report", "record", "out")["files"]]
+    asked = "verify", html, "--key", ".mayfly/ledger/key.pub"
+    for gone in (False, True):
+        if gone:
+            Path(f"{html}.sig").unlink()
+        document = call(*asked)
+        check("verify", document)
+        assert (document["ok"], document["schema"]) == (not gone, "mayfly/verify-reports/1")
 
 
 def test_an_export_of_the_ledger_is_described(call: Call) -> None:
