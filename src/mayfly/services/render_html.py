@@ -68,7 +68,8 @@ def element(tag: str, text: str = "", *, cls: str = "", label: str = "", **more:
     """One element; texts are escaped when it is written."""
     attributes = {"class": cls} if cls else {}
     attributes |= {"aria-label": label} if label else {}
-    found = ET.Element(tag, attributes | more)
+    written = {name: printable(value) for name, value in (attributes | more).items()}
+    found = ET.Element(tag, written)
     found.text = printable(text) or None
     return found
 
