@@ -288,3 +288,24 @@ def test_a_key_is_looked_at_once_for_each_path(monkeypatch: pytest.MonkeyPatch) 
     assert {path: texts.to_list() for path, texts in found.items()} == {
         "a.b": ["1"] * 3, "b": ["2"] * 3, "(withheld)": ["p@example.com", "3"] * 3,
     }  # fmt: skip
+
+
+_HINDI = "प्रिया राहुल अंजलि अमित सुनीता विजय पूजा संजय नेहा रवि अनिल कविता मोहन सीता".split()
+_HINDI_FAMILIES = "शर्मा वर्मा गुप्ता कुमार सिंह पटेल यादव मिश्रा जोशी".split()
+
+
+@pytest.mark.parametrize(
+    ("values", "cls"),
+    [
+        (_HINDI, "first_name"),
+        (_HINDI_FAMILIES, "last_name"),
+        ([f"{a} {b}" for a in _HINDI for b in _HINDI_FAMILIES], "full_name"),
+        (
+            [f"{a} {b}" for a in "लाल नीला हरा सफेद काला".split() for b in "कुर्सी मेज़ किताब".split()],
+            "none",
+        ),
+    ],
+)
+def test_names_in_hindi_are_told_from_things(values: list[object], cls: str) -> None:
+    """Under a name of the column that says nothing."""
+    assert cls_of(values * 3, "x1") == cls
