@@ -1,15 +1,20 @@
-"""A sync that is not what was approved any more still takes out who withdrew."""
+"""A sync that may not run still takes out who withdrew, by what was delivered and approved."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from end_to_end.projects import approved, change, digests, make_project, members
+from end_to_end.projects import approved, change, digests, get, make_project, members, only_audience
 from mayfly.api import load
+from mayfly.bootstrap import SPECS
 from mayfly.sandbox.server import SandboxServer
+from mayfly.services.approvals_lock import LOCK_FILE
+from mayfly.services.compiled_sync import Refusal
+from mayfly.services.withdraw_unapproved import withdrawing
 
 LEFT = "UPDATE people SET ads = FALSE WHERE id = 3"
 NEW = "INSERT INTO people VALUES (99, 'new@example.com', '06 39 98 99 99', 'Lyon', TRUE)"
@@ -33,11 +38,23 @@ def rewritten(root: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), "utf-8")
 
 
-def ended(root: Path) -> dict[str, Any]:
+def ended(root: Path, code: str = "approval_changed") -> dict[str, Any]:
     """How the sync's run ends: it is refused."""
     [sync] = load(root).run("to_meta").to_dict()["syncs"]
-    assert (sync["status"], sync["error"]["code"]) == ("refused", "approval_changed")
+    assert (sync["status"], sync["error"]["code"]) == ("refused", code)
     return dict(sync)
+
+
+def told(root: Path, run: str) -> list[str]:
+    """Why nobody was taken out, as the run's events tell."""
+    events = load(root).logs(run)["events"]
+    return [str(e["code"]) for e in events if e["event"] == "withdrawals_held"]
+
+
+def phones(sandbox: SandboxServer) -> set[str]:
+    """Phone digests of the only audience."""
+    found = get(f"{sandbox.url}/_sandbox/members?audience={only_audience(sandbox)}")
+    return set(found["fields"].get("PHONE", []))
 
 
 def test_a_column_that_changed_holds_back_no_withdrawal(root: Path, sandbox: SandboxServer) -> None:
@@ -62,7 +79,7 @@ def test_a_column_that_changed_holds_back_no_withdrawal(root: Path, sandbox: San
     [
         ("table: people\n    primary_key", "sql: SELECT * FROM people\n    primary_key"),
         ("audience: People", "audience: Others"),
-        ("equals: true,", "equals: true, notice_version: v2,"),
+        ("column: ads, equals: true,", "column: ads, in: [true],"),
     ],
 )
 def test_where_more_than_columns_is_another_nothing_goes(
@@ -71,8 +88,97 @@ def test_where_more_than_columns_is_another_nothing_goes(
     """Of another model, destination or binding nobody said whom it may take out, and where."""
     before = members(sandbox)
     rewritten(root, old, new)
-    ended(root)
+    assert told(root, ended(root)["run"]) == ["approval_changed"]
     assert members(sandbox) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("lawful_basis: consent", "lawful_basis: consent, notice_version: v2", "approval_changed"),
+        (
+            "purpose: ads\n    mapping: {EMAIL",
+            "purpose: ads\n    recheck_after: 1h\n    mapping: {EMAIL",
+            "approval_changed",
+        ),
+        # A column of another class is refused, whatever is approved.
+        ("phone: {class: phone, default_country: FR}", "phone: {class: email}", "class_mismatch"),
+        ("mapping: {EMAIL: email, PHONE: phone}", "mapping: {EMAIL: email}", "approval_changed"),
+        ("mapping: {EMAIL: email, PHONE: phone}", "mapping: {CT: city}", "no_identifier"),
+    ],
+)
+def test_what_leaves_may_be_another_than_was_approved(
+    root: Path, sandbox: SandboxServer, old: str, new: str, code: str
+) -> None:
+    """Whom it takes out is the same, and by all that was delivered of them; what somebody else
+    granted stays.
+    """
+    before, numbers = members(sandbox), phones(sandbox)
+    change(root, "UPDATE people SET ads = FALSE WHERE id = 4")
+    rewritten(root, old, new)
+    found = ended(root, code)
+    assert found["rows"]["removed"] == 4
+    assert told(root, found["run"]) == []
+    assert members(sandbox) == before - WITHDRAWN - digests("p4@example.com")
+    assert len(phones(sandbox)) == len(numbers) - 2
+    assert ended(root, code)["rows"]["removed"] == 0
+
+
+def test_an_identifier_that_is_refused_now_stays_with_who_agreed(
+    root: Path, sandbox: SandboxServer
+) -> None:
+    """Though nothing of it is read any more."""
+    change(
+        root,
+        "UPDATE people SET ads = TRUE WHERE id = 3",
+        "UPDATE people SET phone = '06 39 98 00 03' WHERE id = 5",
+    )
+    assert approved(root).run("to_meta").exit_code == 0
+    shared = phones(sandbox)
+    change(root, LEFT)
+    rewritten(root, "phone: {class: phone, default_country: FR}", "phone: {class: email}")
+    assert ended(root, "class_mismatch")["rows"]["removed"] == 1
+    assert phones(sandbox) == shared
+
+
+def test_a_refused_approval_holds_back_no_withdrawal(root: Path, sandbox: SandboxServer) -> None:
+    """Neither a lock file that says something else, nor a sync that somebody rejected, nor people
+    who are others.
+    """
+    before = members(sandbox)
+    lock = root / LOCK_FILE
+    kept = lock.read_text("utf-8")
+    lock.unlink()
+    assert ended(root, "approvals_lock_differs")["rows"]["removed"] == 2
+    assert members(sandbox) == before - WITHDRAWN
+    lock.write_text(kept, "utf-8")
+    load(root).reject("to_meta")
+    change(root, "UPDATE people SET ads = FALSE WHERE id = 4")
+    assert ended(root, "approval_rejected")["rows"]["removed"] == 2
+    load(root).app.store.note_people("0" * 64)
+    change(root, "UPDATE people SET ads = FALSE WHERE id = 5")
+    assert ended(root, "people_changed")["rows"]["removed"] == 2
+    assert members(sandbox) == before - digests(*(f"p{n}@example.com" for n in (3, 4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("code", "goes"),
+    [
+        *(("transfer_not_allowed", True), ("transfer_not_carried", True)),
+        *(("processor_unregistered", True), ("processor_not_active", True)),
+        *(("special_category", True), ("class_undeclared", True)),
+        *(("consent_not_bound", False), ("key_type", False), ("mode_not_supported", False)),
+    ],
+)
+def test_which_refusals_it_goes_beside(root: Path, code: str, goes: bool) -> None:
+    """Those that leave no doubt of whom it takes out, and where."""
+    app = load(root).app
+    compiled = app.compile(app.project.syncs["to_meta"], run="r")
+    refused = Refusal(code=code, column=None, message="")
+    made = withdrawing(
+        app.project, app.store, replace(compiled, refusals=(refused,)), SPECS["meta_ads"]
+    )
+    assert (made is not None) is goes
 
 
 def test_what_was_never_approved_takes_nobody_out(root: Path, sandbox: SandboxServer) -> None:

@@ -108,13 +108,16 @@ class PlanResult:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRun:
-    """How the run of one sync ended."""
+    """How the run of one sync ended; `withdrawals_held` is the code of what kept it from asking who
+    withdrew, empty where nothing did.
+    """
 
     sync: str
     run: str
     tally: RunTally
     status: str
     error: EngineError | None = None
+    withdrawals_held: str = ""
 
     @property
     def exit_code(self) -> int:

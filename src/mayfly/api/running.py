@@ -21,12 +21,18 @@ from mayfly.services.advance_run import advance
 from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.deliver import Sleep
-from mayfly.services.events import RunEnded, RunStarted, Waiting, WithdrawalsLate
+from mayfly.services.events import (
+    RunEnded,
+    RunStarted,
+    Waiting,
+    WithdrawalsHeld,
+    WithdrawalsLate,
+)
 from mayfly.services.over_target import rows_over_target
 from mayfly.services.pausing import pause_of, refusal_of_pause
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
-from mayfly.services.withdraw_unapproved import may_withdraw
+from mayfly.services.withdraw_unapproved import takes_anybody_out, withdrawing
 
 Progress = Callable[[str, int, int], None]
 _SLICE_SECONDS = 0.5
@@ -149,6 +155,7 @@ def run_sync(app: App, sync: SyncSettings, asked: RunRequest) -> SyncRun:
         ended = SyncRun(sync=sync.name, run=run_id, tally=tally, status=status, error=error)
     if not asked.dry_run:
         _finish(app, ended)
+        ended = replace(ended, withdrawals_held=_withdrawals_held(app, sync, ended))
     _tell_end(app, ended)
     return ended
 
@@ -165,6 +172,17 @@ def _tell_start(app: App, sync: SyncSettings, run_id: str, asked: RunRequest) ->
     )
 
 
+def _withdrawals_held(app: App, sync: SyncSettings, ended: SyncRun) -> str:
+    """Why nobody was asked who withdrew, of a sync that was approved, so that it may have delivered
+    somebody; what is held only waits for its next run.
+    """
+    stopped = ended.status in ("refused", "failed") and not ended.tally.asked_withdrawals
+    if ended.error is None or not stopped or not takes_anybody_out(app.project, sync):
+        return ""
+    record = app.store.approval(sync.id, app.project.target)
+    return "" if record is None else ended.error.code
+
+
 def _tell_end(app: App, ended: SyncRun) -> None:
     document = ended.to_dict()
     rows = document["rows"]
@@ -178,6 +196,15 @@ def _tell_end(app: App, ended: SyncRun) -> None:
                 late=times["late"],
                 waiting=times["waiting"],
                 seconds=times["max"],
+            )
+        )
+    if ended.withdrawals_held:
+        app.tell(
+            WithdrawalsHeld(
+                sync=ended.sync,
+                target=app.project.target,
+                run=ended.run,
+                code=ended.withdrawals_held,
             )
         )
     oldest = document["age_at_purge_seconds"]["max"]
@@ -252,20 +279,33 @@ def _remembered(app: App, sync: SyncSettings, *, dry: bool) -> Iterator[Circuit]
             app.store.note_outage(found)
 
 
-def _require_approved(app: App, compiled: CompiledSync, *, dry: bool) -> PolicyError | None:
-    """What is missing is noted, so that its 30 days begin once.
-
-    Returns:
-        What is missing, where who withdrew may be taken out all the same.
+def _permitted(
+    app: App, compiled: CompiledSync, *, dry: bool
+) -> tuple[CompiledSync, PolicyError | None]:
+    """The sync, where nothing is refused; or by what it takes out who withdrew, where that may go
+    all the same, and what is refused. What the sync was compiled to comes first: nobody could
+    approve that.
     """
+    refused = first_refusal(compiled)
+    if refused is None:
+        refused = _unapproved(app, compiled, dry=dry)
+    if refused is None:
+        return compiled, None
+    kind = SPECS[app.project.destinations[compiled.sync.destination].type]
+    reduced = None if dry else withdrawing(app.project, app.store, compiled, kind)
+    if reduced is None:
+        raise refused
+    return reduced, refused
+
+
+def _unapproved(app: App, compiled: CompiledSync, *, dry: bool) -> PolicyError | None:
+    """What is missing; it is noted, so that its 30 days begin once."""
     name, pinned = compiled.sync.name, compiled.pinned
     try:
         require_approved(app, compiled, note=not dry)
     except PolicyError as error:
         if not dry and error.code != "approval_rejected":
             approvals.note_pending(app.project, app.store, name, pinned, app.clock.now())
-        if dry or not may_withdraw(app.project, app.store, compiled, error):
-            raise
         return error
     if not dry:
         app.store.end_pending_approval(compiled.sync.id, app.project.target)
@@ -304,17 +344,14 @@ def _advance(
 ) -> None:
     started = app.store.signals(run_id, sync.id, app.project.target)
     compiled = app.compile(sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh)
-    refused = first_refusal(compiled)
-    if refused is not None:
-        raise refused
-    refusal = _require_approved(app, compiled, dry=asked.dry_run)
+    compiled, refusal = _permitted(app, compiled, dry=asked.dry_run)
     # The list is settled in any case.
     refusal = _only_withdrawals(app, sync, dry=asked.dry_run) or refusal
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
     progress, worker = asked.progress, app.worker(compiled)
-    watch = watch_of(app, compiled, worker, run_id, started)
+    watch = watch_of(app, compiled, worker, run_id, started, withdrawing=refusal is not None)
     kind = SPECS[app.project.destinations[sync.destination].type]
     gate = app.gate(sync)
     with app.destination(compiled) as make:

@@ -25,7 +25,13 @@ _PAUSE_SECONDS = 0.2
 
 
 def watch_of(
-    app: App, compiled: CompiledSync, worker: SyncWorker, run_id: str, started: Signals
+    app: App,
+    compiled: CompiledSync,
+    worker: SyncWorker,
+    run_id: str,
+    started: Signals,
+    *,
+    withdrawing: bool,
 ) -> StopWatch:
     """What looks, between the batches of a run, for what ends it.
 
@@ -35,6 +41,7 @@ def watch_of(
         worker: with the suppression list that the run goes by.
         run_id: of the run.
         started: the store's signals before the sync was compiled.
+        withdrawing: see `StopWatch`.
     """
     sync, target = compiled.sync, app.project.target
     files = FilesWatch(app, compiled, started)
@@ -54,6 +61,7 @@ def watch_of(
         suppressed=worker.suppressed_entries,
         files=files.stricter,
         now_ms=app.clock.now_ms,
+        withdrawing=withdrawing,
     )
 
 

@@ -244,6 +244,8 @@ def run_text(result: RunResult) -> None:
             _say(to, f"  {error['message']} [{error['code']}]")
             if error["hint"]:
                 _say(to, f"  → {error['hint']}")
+        if sync.withdrawals_held:
+            _say(to, "  nobody who withdrew was taken out")
     _left_behind(to, result.left_behind)
 
 

@@ -54,7 +54,8 @@ def value_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
 
 def pseudonym_fields(spec: PlanSpec) -> list[tuple[int, PlanField]]:
     """Fields whose outgoing value the worker makes from a canonical digest."""
-    return [(i, f) for i, f in value_fields(spec) if f.form is Form.PSEUDONYM]
+    pseudonyms = [(i, f) for i, f in value_fields(spec) if f.form is Form.PSEUDONYM]
+    return [(i, f) for i, f in pseudonyms if not f.unread]
 
 
 def unfit_fields(spec: PlanSpec) -> list[PlanField]:
@@ -92,7 +93,8 @@ def total(parts: Sequence[str]) -> str:
 
 def outside_columns(spec: PlanSpec) -> list[str]:
     """Model columns that may hold values outside the repertoire SQL may hash."""
-    columns = [f.column for _, f in value_fields(spec) if f.form is Form.DIGEST]
+    digests = [f for _, f in value_fields(spec) if f.form is Form.DIGEST]
+    columns = [f.column for f in digests if not f.unread]
     columns += [s.column for s in spec.suppression]
     return list(dict.fromkeys(columns))
 

@@ -36,8 +36,8 @@ def identifiers(spec: PlanSpec) -> list[tuple[int, PlanField]]:
 def differs(spec: PlanSpec, sql: SqlDialect, pair: str, row: str) -> str:
     """Whether a delivered pair is not of a row's values, of plan or scan."""
     cases = " ".join(
-        f"WHEN {pair}.field = {sql.literal(f.name)} THEN {row}.v{i} IS NULL "
-        f"OR {row}.v{i} <> {pair}.digest"
+        f"WHEN {pair}.field = {sql.literal(f.name)} THEN "
+        + ("FALSE" if f.unread else f"{row}.v{i} IS NULL OR {row}.v{i} <> {pair}.digest")
         for i, f in identifiers(spec)
     )
     return f"CASE {cases} ELSE TRUE END"
@@ -99,7 +99,7 @@ class NumberingSql:
     def mark_without_identifier(self) -> str | None:
         """Rows that no identifier is left of."""
         found = [f"v{i} IS NULL" for i, _ in identifiers(self._spec)]
-        if not found:
+        if not found or any(f.unread for _, f in identifiers(self._spec)):
             return None
         where = f"c IN {_numbers(_SENT)} AND {' AND '.join(found)}"
         return self._classed(RowClass.NO_IDENTIFIER, where)

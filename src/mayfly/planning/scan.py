@@ -214,7 +214,7 @@ class ScanSql:
         column = self._x(field.column)
         if field.form is Form.DIGEST and field.digest_sql is not None:
             return self._over_column(field.digest_sql, field.column)
-        if field.form is Form.PSEUDONYM:
+        if field.form is Form.PSEUDONYM or field.unread:
             return self._sql.cast("NULL", self._sql.blob)
         if field.identifier and field.shape is not None:
             text = f"trim({self._sql.cast(column, self._sql.text)})"

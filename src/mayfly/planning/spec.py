@@ -102,6 +102,8 @@ class PlanField:
             are none.
         sql_type: of the model column, for messages.
         country_column: model column with the default country of each row's phone.
+        unread: whether no value of it is read, so that nothing of it is sent: what was delivered
+            counts as wanted by whoever grants. Its column is one of the key's.
     """
 
     name: str
@@ -119,6 +121,7 @@ class PlanField:
     unfit_sql: str = ""
     sql_type: str = ""
     country_column: str | None = None
+    unread: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

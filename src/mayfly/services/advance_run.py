@@ -231,16 +231,17 @@ async def _plan(run: Run, tally: RunTally) -> tuple[Plan, PolicyError | None]:
             )
         except PolicyError as error:
             refusal = error
-            plan = await _only_withdrawals(run, error)
+            plan = await _only_withdrawals(run, tally, error)
     except EngineError:
         await call(run.ledger.append, [run.entry(EntryType.DROPPED, reason="not_made")])
         raise
+    tally.asked_withdrawals = True
     tally.planned(plan)
     tally.open_run = run.spec.run
     return plan, refusal
 
 
-async def _only_withdrawals(run: Run, refusal: PolicyError) -> Plan:
+async def _only_withdrawals(run: Run, tally: RunTally, refusal: PolicyError) -> Plan:
     """Whatever is refused, who withdrew is taken out.
 
     Raises:
@@ -250,6 +251,7 @@ async def _only_withdrawals(run: Run, refusal: PolicyError) -> Plan:
 
     def check(plan: Plan) -> None:
         check_plan(plan, spec, accept_removals=0)
+        tally.asked_withdrawals = True
         if not plan.batches:
             raise refusal
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mayfly.domain.approval import Compiled
-from mayfly.domain.errors import EngineError, PolicyError
+from mayfly.domain.errors import PolicyError
 from mayfly.domain.settings import ModelSettings, Project, SyncSettings
 from mayfly.domain.transfers import Transfer
 from mayfly.planning.spec import PlanSpec
@@ -102,7 +102,7 @@ class CompileRequest:
     transfers: Sequence[Transfer] = ()
 
 
-def first_refusal(compiled: CompiledSync) -> EngineError | None:
+def first_refusal(compiled: CompiledSync) -> PolicyError | None:
     """The first refusal as an error, None where there is none."""
     if not compiled.refusals:
         return None

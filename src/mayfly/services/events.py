@@ -103,6 +103,16 @@ class ErasureDue:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithdrawalsHeld:
+    """A run ended, for `code`, before it could be asked who withdrew: nobody was taken out."""
+
+    sync: str
+    target: str
+    run: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class WithdrawalsLate:
     """So many withdrawals were not answered for within a day; of those that were, `seconds` is the
     longest.
@@ -197,6 +207,7 @@ Event = (
     | AnchorFailed
     | ErasureDue
     | WithdrawalsLate
+    | WithdrawalsHeld
     | OverTarget
     | ReviewsOverdue
     | AlertFailed
@@ -216,6 +227,7 @@ NAMES: dict[type[Event], str] = {
     AnchorFailed: "anchor_failed",
     ErasureDue: "erasure_due",
     WithdrawalsLate: "withdrawals_late",
+    WithdrawalsHeld: "withdrawals_held",
     OverTarget: "over_target",
     ReviewsOverdue: "reviews_overdue",
     AlertFailed: "alert_failed",

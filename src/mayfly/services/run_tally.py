@@ -47,6 +47,7 @@ class RunTally:
     found: ObjectFound = field(default_factory=ObjectFound)
     withdrawn: dict[int, WithdrawalTimes] = field(default_factory=dict)
     withdrawals: Withdrawals = field(default_factory=Withdrawals)
+    asked_withdrawals: bool = False
     stopped: PolicyError | None = None
     _ages: list[tuple[float, int]] = field(default_factory=list)
 

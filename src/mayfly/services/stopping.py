@@ -62,6 +62,8 @@ class StopWatch:
         suppressed: keyed digests that the run goes by.
         files: what is stricter in the project files by now.
         now_ms: milliseconds since 1970.
+        withdrawing: whether nothing but withdrawals goes, for what was refused at the start: only
+            who cancels the run ends it then.
     """
 
     store: Store
@@ -74,6 +76,7 @@ class StopWatch:
     suppressed: pa.Array
     files: Callable[[], PolicyError | None]
     now_ms: Callable[[], int]
+    withdrawing: bool = False
     _looked_ms: int | None = field(default=None, init=False)
 
     def look(self) -> Stop | None:
@@ -91,6 +94,8 @@ class StopWatch:
         self._looked_ms = self.now_ms()
         if found.cancelled:
             return Stop()
+        if self.withdrawing:
+            return None
         reason = self._approval(found) or self.files()
         if reason is not None:
             return Stop(reason)

@@ -48,6 +48,7 @@ async def withdraw_first(run: Run, tally: RunTally, left_open: OpenPlan) -> None
         check=partial(check_plan, spec=spec, accept_removals=0),
         inspect=batches.append,
     )
+    tally.asked_withdrawals = True
     tally.withdrawn = dict(plan.withdrawn)
     past = 1 + max((b.number for b in left_open.batches), default=-1)
     for info in plan.batches:

@@ -293,7 +293,7 @@ class PlanMaker:
             first = pc.index_in(pc.unique(found.column("n")), value_set=found.column("n"))
             found, values, countries = (x.take(first) for x in (found, values, countries))
         for i, field in value_fields(spec):
-            if field.column == column and field.form is Form.DIGEST:
+            if field.column == column and field.form is Form.DIGEST and not field.unread:
                 made = worker.digests(field.name, values, countries)
                 self._session.execute(self._numbering.fill_values(self._filled(found, made), i))
         for j, item in self._scan.kept_apart():

@@ -129,7 +129,8 @@ class Recognition:
             return
         if self._spec.by_identifier and not takes_back_left(self._spec):
             self._tell_pairs_of_others(state, "pairs")
-        if keeps_keys(self._spec) and takes_back_left(self._spec):
+        left = keeps_keys(self._spec) and takes_back_left(self._spec)
+        if left and not self._spec.only_withdrawals:
             self._name_left(state)
 
     def add_gone(self) -> None:
