@@ -424,6 +424,55 @@ def test_an_objection_suppresses_and_erases_nothing(shop: Shop, sandbox: Sandbox
 
 
 @pytest.mark.slow
+def test_a_restriction_suppresses_until_it_is_lifted(shop: Shop, sandbox: SandboxServer) -> None:
+    """By another spelling of the address as well; nothing is erased, and it comes back."""
+    shop.execute(f"UPDATE people SET email = 'ada.l+x@googlemail.com' WHERE id = {ADA}")
+    project, digest = shop.open(), address_digest("ada.l+x@googlemail.com")
+    project.run()
+    assert digest in members(sandbox)
+    line = json.dumps({"kind": "email", "value": "AdaL@gmail.com"}).encode()
+    assert project.erase(line, kind=RequestKind.RESTRICTION)["destinations"] == []
+    shop.again().run()
+    assert digest not in members(sandbox)
+    assert ADA in dict(shop.customers())
+    shop.again().suppress("remove", [line])
+    shop.again().run()
+    assert digest in members(sandbox)
+
+
+@pytest.mark.slow
+def test_a_request_is_cancelled_only_while_nobody_was_asked(
+    shop: Shop, sandbox: SandboxServer
+) -> None:
+    """Its source is away: it waits, `status` shows it, and it may be cancelled."""
+    project = shop.open()
+    project.run()
+    line = json.dumps({"kind": "email", "value": ADDRESS}).encode()
+    shop.execute("ALTER TABLE people RENAME TO moved")
+    request = project.erase(line)["request"]
+    [due] = project.status()["erasures"]
+    assert (due["request"], due["days_left"] in (29, 30)) == (request, True)
+    document = project.cancel_erasure(request)
+    assert (document["status"], document["days_left"], document["receipt"]) == (
+        "cancelled",
+        None,
+        None,
+    )
+    assert project.status()["erasures"] == []
+    assert project.app.store.erasure_digests(request) == []
+    with pytest.raises(UsageError, match="not_cancellable"):
+        project.cancel_erasure(request)
+    shop.execute("ALTER TABLE moved RENAME TO people")
+    assert shop.again().resume_erasures()["requests"][0]["status"] == "cancelled"
+    assert ADA in dict(shop.customers())
+    leave(sandbox)
+    asked = shop.again().erase(line)
+    assert statuses(asked)["to_meta"] == "requested"
+    with pytest.raises(UsageError, match="not_cancellable"):
+        shop.again().cancel_erasure(asked["request"])
+
+
+@pytest.mark.slow
 def test_a_rectified_address_travels_as_a_change(shop: Shop, sandbox: SandboxServer) -> None:
     """The new one is sent, the old one is taken out."""
     shop.open().run()

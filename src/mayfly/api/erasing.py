@@ -121,6 +121,32 @@ def extend(app: App, name: str, why: Extension) -> dict[str, Any]:
     return shown(app, name)
 
 
+def cancel(app: App, name: str) -> dict[str, Any]:
+    """See `Project.cancel_erasure`.
+
+    Raises:
+        UsageError: `unknown_request`; `not_cancellable`, it has ended, or somebody was asked.
+    """
+    request = _find(app, name)
+    asked = any(step.was_asked for step in app.store.erasure_steps(name))
+    if asked or request.ended_at is not None:
+        raise UsageError(
+            "not_cancellable",
+            "A request is cancelled only while it is open and no destination was asked.",
+            hint="`mayfly erase show` says how far it is.",
+        )
+    _record(app, request, "cancelled")
+    app.store.change_erasure(replace(request, ended_at=app.clock.now(), cancelled=True))
+    return shown(app, name)
+
+
+def open_requests(app: App) -> list[dict[str, Any]]:
+    """Those that are open, of all targets, as `mayfly status` prints them."""
+    names = ("request", "target", "kind", "due_at", "days_left")
+    heads = [_head(app, r) for r in app.store.erasures() if r.ended_at is None]
+    return [{name: head[name] for name in names} for head in heads]
+
+
 def listed(app: App) -> dict[str, Any]:
     """See `Project.erasures`."""
     requests = [_head(app, request) for request in app.store.erasures()]
@@ -347,13 +373,19 @@ def _head(app: App, request: ErasureRequest) -> dict[str, Any]:
         "target": request.target,
         "kind": request.kind.value,
         "regulation": request.regulation.value,
-        "status": "completed" if ended else "in_progress",
+        "status": _status(request),
         "received_at": request.received_at.isoformat(),
         "due_at": request.due_at.isoformat(),
         "days_left": None if ended else request.days_left(app.clock.now()),
         "extension": request.extension or None,
         "ended_at": ended.isoformat() if ended else None,
     }
+
+
+def _status(request: ErasureRequest) -> str:
+    if request.cancelled:
+        return "cancelled"
+    return "completed" if request.ended_at else "in_progress"
 
 
 def _told(app: App, step: ErasureStep, sync: SyncSettings | None) -> dict[str, Any]:

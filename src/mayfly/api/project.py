@@ -247,6 +247,11 @@ class Project(ProcessorActs):
         with self._act():
             return erasing.extend(self.app, request, why)
 
+    def cancel_erasure(self, request: str) -> dict[str, Any]:
+        """End a request of which nobody was asked yet. The person stays suppressed."""
+        with self._act():
+            return erasing.cancel(self.app, request)
+
     def erasures(self) -> dict[str, Any]:
         """Every request, in ids, times and counts."""
         return erasing.listed(self.app)
@@ -548,6 +553,7 @@ class Project(ProcessorActs):
             "remains": remains(room.remains()),
             "away": away(self.app.store.outages(), target),
             "pending": pending(self.app.store.pending_approvals(), target),
+            "erasures": erasing.open_requests(self.app),
             "left_behind": [asdict(r) for r in self._left_behind()],
         }
 

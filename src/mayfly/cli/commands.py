@@ -17,7 +17,7 @@ from mayfly.cli.asking import add_asking, next_text, pause_text
 from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
-from mayfly.cli.erase import erase_app
+from mayfly.cli.erase import due_lines, erase_app
 from mayfly.cli.importing import import_app
 from mayfly.cli.keys import keys_app
 from mayfly.cli.ledger import ledger_app
@@ -340,6 +340,7 @@ def status(
     ]
     lines += [*away_lines(document["away"]), *pending_lines(document["pending"])]
     lines += [*held_lines(document["held"]), *remains_lines(document["remains"])]
+    lines += due_lines(document["erasures"])
     lines += left_behind_lines(document["left_behind"])
     _print(output, document, lines)
     warn_overdue(loaded.overdue())

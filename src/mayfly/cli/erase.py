@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,6 +109,22 @@ def erase_extend(
     _print(output, document)
 
 
+@erase_app.command("cancel")
+def erase_cancel(
+    request: RequestArgument,
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """End a request while no destination was asked; the person stays suppressed."""
+    from mayfly.api import load
+
+    loaded = load(project, target=target)
+    document = loaded.cancel_erasure(request)
+    tell_act(loaded)
+    _print(output, document)
+
+
 def request_content(file: Path | None) -> bytes:
     """What names a person, from standard input or a file."""
     if file is None:
@@ -128,7 +145,7 @@ def _print(output: Output, document: dict[str, Any]) -> None:
     print_result(output, document, _lines(document))
     if not document["ok"]:
         raise typer.Exit(1)
-    if document["status"] != "completed":
+    if document["status"] == "in_progress":
         raise typer.Exit(4)
 
 
@@ -148,6 +165,15 @@ def _lines(document: dict[str, Any]) -> list[str]:
         for place in document["out_of_reach"]
     ]
     return shown
+
+
+def due_lines(requests: Sequence[dict[str, Any]]) -> list[str]:
+    """Requests that are open, as `mayfly status` shows them."""
+    return [
+        f"{r['kind']} {r['request']} (target {r['target']}): "
+        + (f"{r['days_left']} days left" if r["days_left"] >= 0 else f"OVERDUE since {r['due_at']}")
+        for r in requests
+    ]
 
 
 def _line(request: dict[str, Any]) -> str:

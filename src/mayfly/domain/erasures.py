@@ -68,7 +68,8 @@ class ErasureRequest:
         received_at: in UTC; the time limit begins then.
         due_at: when it ends.
         extension: why it was made longer; empty where it was not.
-        ended_at: when the last step was done; None while one is open.
+        ended_at: when the last step was done, or it was cancelled; None while one is open.
+        cancelled: whether it was, before anybody was asked.
     """
 
     request: str
@@ -79,6 +80,7 @@ class ErasureRequest:
     due_at: datetime
     extension: str = ""
     ended_at: datetime | None = None
+    cancelled: bool = False
 
     def days_left(self, now: datetime) -> int:
         """Whole days until it is due; less than 0 where it is overdue."""
@@ -121,6 +123,15 @@ class ErasureStep:
     code: str = ""
     forgotten: bool = False
     changed_at: datetime
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether its destination was, or may have been, asked."""
+        return self.rows > 0 or self.status in (
+            StepStatus.ACCEPTED,
+            StepStatus.CONFIRMED,
+            StepStatus.UNSUPPORTED,
+        )
 
     @property
     def is_done(self) -> bool:

@@ -68,6 +68,9 @@ class StoreOperations:
         assert list(world.open().erasures()) == [ended, erasure("e2")]
         assert list(world.open().erasure_digests("e1")) == []
         assert list(world.open().erasure_digests("e2")) == [b"c" * 32]
+        cancelled = replace(erasure("e2"), ended_at=NOW, cancelled=True)
+        store.change_erasure(cancelled)
+        assert list(world.open().erasures()) == [ended, cancelled]
 
     def test_the_mark_of_a_key_is_the_first(self, world: StoreWorld) -> None:
         """Of each purpose and scope: who notes another is told of the one that stands."""

@@ -31,6 +31,7 @@ class SqlErasures(Statements):
                 due_at=datetime.fromisoformat(row["due_at"]),
                 extension=row["extension"],
                 ended_at=datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None,
+                cancelled=row["cancelled"] > 0,
             )
             for row in self._rows("select_erasures", {})
         ]
@@ -58,6 +59,7 @@ class SqlErasures(Statements):
             "due_at": time_text(request.due_at),
             "extension": request.extension,
             "ended_at": time_text(request.ended_at) if request.ended_at else None,
+            "cancelled": int(request.cancelled),
         }
         steps: list[tuple[str, Mapping[str, Any]]] = [("update_erasure", values)]
         if request.ended_at is not None:
