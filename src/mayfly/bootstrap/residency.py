@@ -110,10 +110,16 @@ def _sources(app: App) -> Iterator[Place]:
         hosts = ["unknown"]
         with suppress(EngineError):  # a secret that is missing meets who reads
             hosts = sorted(source_hosts(app.project, name))
+        said = str(app.project.sources[name].options.get("location", "")).lower()
         told = [region for region in map(region_of_host, hosts) if region]
         local = all(map(_is_here, hosts))
         yield Place(
-            part="source", name=name, observed=told[0] if told else "", by="host_name", local=local
+            part="source",
+            name=name,
+            declared=said,
+            observed=told[0] if told else "",
+            by="host_name",
+            local=local and not said,
         )
 
 

@@ -91,6 +91,7 @@ _GCP = {
     "HK": "asia-east2",
     "SG": "asia-southeast1",
     "ID": "asia-southeast2",
+    "TH": "asia-southeast3",
     "IN": "asia-south1 asia-south2",
     "AU": "australia-southeast1 australia-southeast2",
     "IL": "me-west1",
@@ -182,11 +183,13 @@ _GOOGLE_SQL = re.compile(r"\.([a-z]+-[a-z]+[0-9]{1,2})\.sql\.goog$")
 
 def region_of_host(host: str) -> str:
     """The region that a cloud's own name of a host tells, such as that of a database of RDS, of
-    Redshift, of SES or of Cloud SQL; empty where it tells none.
+    Redshift, of SES, of Cloud SQL or of Snowflake; empty where it tells none.
     """
     name = host.lower().rstrip(".")
     if name.endswith(_AWS_DOMAINS):
         found = [part for part in _AWS_NAME.findall(name) if part in REGIONS]
         return str(found[-1]) if found else ""
+    if name.endswith(".snowflakecomputing.com"):
+        return next((label for label in name.split(".") if label in REGIONS), "")
     google = _GOOGLE_SQL.search(name)
     return google[1] if google is not None and google[1] in REGIONS else ""

@@ -14,11 +14,12 @@ from typing import Literal
 from mayfly.domain.places import EEA, geography_of
 
 Mechanism = Literal["adequacy", "dpf", "scc", "idta", "none_required"]
-LISTED_ON = date(2025, 12, 31)
+LISTED_ON = date(2026, 8, 5)
 _NO_END = date.max
 ADEQUATE: Mapping[str, tuple[date, date]] = {
     "AD": (date(2010, 10, 19), _NO_END),
     "AR": (date(2003, 6, 30), _NO_END),
+    "BR": (date(2026, 1, 26), _NO_END),
     "CA": (date(2001, 12, 20), _NO_END),
     "CH": (date(2000, 7, 26), _NO_END),
     "FO": (date(2010, 3, 5), _NO_END),
