@@ -51,21 +51,26 @@ def refusal_of(app: App) -> PolicyError | None:
 
 
 def residency_findings(app: App) -> list[Finding]:
-    """What refuses runs, and every other part of which nobody knows where it is."""
+    """What refuses runs, and what else nobody knows the place of."""
     rows = rows_of(app)
     refusal = residency_refusal(app.project.workspace, rows)
     found = [] if refusal is None else [finding(refusal.code, refusal.message, refusal.hint)]
-    unknown = [row for row in rows if row.state == "unknown"]
-    if refusal is None or refusal.code != "region_unknown":
-        names = ", ".join(f"{row.part} {row.name}".rstrip() for row in unknown)
-    else:
-        names = ", ".join(f"{r.part} {r.name}".rstrip() for r in unknown if not r.personal)
+    names = [f"{row.part} {row.name}".rstrip() for row in rows if _is_listed(app, row)]
     if names:
         found.append(
             finding(
                 "region_not_known",
-                f"Nobody says where these are: {names}.",
-                "Declare it with `region:`, or of the worker under workspace.residency.",
+                f"Nobody says where these are: {', '.join(names)}.",
+                "Declare it with `region:`.",
             )
         )
     return found
+
+
+def _is_listed(app: App, row: ResidencyRow) -> bool:
+    """What refuses is told as that, and a channel by its own finding; of a project that says
+    nothing of its place only what somebody chose elsewhere.
+    """
+    if row.state != "unknown" or row.personal or row.part == "alerts":
+        return False
+    return app.project.workspace.placed or row.part == "anchor"
