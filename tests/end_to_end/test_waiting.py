@@ -93,9 +93,9 @@ def told(root: Path) -> set[str]:
 
 
 def ledger(root: Path) -> list[dict[str, Any]]:
-    """Its entries."""
+    """Its entries, without who did what."""
     lines = (root / ".mayfly" / "ledger" / "entries.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    return [entry for line in lines if (entry := json.loads(line))["type"] != "act"]
 
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = '_mayfly'"

@@ -29,6 +29,7 @@ class _Egress:
     def __init__(self) -> None:
         self.installed = False
         self.closed = False
+        self.refused = 0
         self._lock = threading.Lock()
         self._lists: list[frozenset[str]] = []
         self._base: frozenset[str] = frozenset()
@@ -175,7 +176,13 @@ def _host(host: object) -> str:
     return str(mapped or address)
 
 
+def refused_connections() -> int:
+    """How often this process refused to look up or connect, since it began."""
+    return _EGRESS.refused
+
+
 def _refusal() -> PolicyError:
+    _EGRESS.refused += 1
     return PolicyError(
         "host_not_allowed",
         "A socket was meant for a host that is not on the run's list.",

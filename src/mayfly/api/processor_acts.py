@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mayfly.api import network, processor_notices, processors
+from mayfly.api import acts, network, processor_notices, processors
 from mayfly.bootstrap import App
 
 
@@ -45,7 +45,8 @@ class ProcessorActs:
             atom: where to write a feed of all changes.
             again: send once more what a process died over, which may have arrived.
         """
-        return processor_notices.notified(self.app, atom, again=again)
+        with acts.recording(self.app, "processors.notify", acts.of_register(self.app)):
+            return processor_notices.notified(self.app, atom, again=again)
 
     def subscribe_to_processors(self, name: str, text: str) -> dict[str, Any]:
         """Have somebody told of changes in the register.
@@ -54,14 +55,18 @@ class ProcessorActs:
             name: to call the subscriber by.
             text: a mail address; or a webhook's address, and its secret on the next line.
         """
-        return processor_notices.subscribed(self.app, name, text)
+        with acts.recording(self.app, "processors.subscribe", acts.of_register(self.app)):
+            return processor_notices.subscribed(self.app, name, text)
 
     def unsubscribe_from_processors(self, name: str) -> dict[str, Any]:
         """Have somebody told no more; the address is destroyed."""
-        return processor_notices.unsubscribed(self.app, name)
+        with acts.recording(self.app, "processors.unsubscribe", acts.of_register(self.app)):
+            return processor_notices.unsubscribed(self.app, name)
 
     def object_to_processor(
         self, name: str, *, actor: str | None = None, withdraw: bool = False
     ) -> dict[str, Any]:
         """Let this workspace engage a sub-processor no more, or take that back."""
-        return processor_notices.objected(self.app, name, actor, withdraw=withdraw)
+        objects = acts.of_register(self.app)
+        with acts.recording(self.app, "processors.object", objects, actor=actor):
+            return processor_notices.objected(self.app, name, actor, withdraw=withdraw)

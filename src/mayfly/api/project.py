@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mayfly.api import accessing, adopting, alerts, asking, erasing, reporting, residency
+from mayfly.api import (
+    accessing,
+    acts,
+    adopting,
+    alerts,
+    asking,
+    erasing,
+    incidents,
+    reporting,
+    residency,
+)
 from mayfly.api.approving import approve, people, people_to_sign, reject, to_sign, waiting
 from mayfly.api.connecting import connect, disconnect
 from mayfly.api.keys import KeyAct, act_on_keys, keep_epoch, where_keys_lie
@@ -105,26 +115,34 @@ class Project(ProcessorActs):
             signature: file of the one who asks or approves, where two people approve.
         """
         with self._act():
-            return approve(self.app, self.select(names), actor, request, signature)
+            syncs = self.select(names)
+            name = "approve.request" if request else "approve"
+            with self._recorded(name, acts.of_syncs(self.app, syncs), actor):
+                return approve(self.app, syncs, actor, request, signature)
 
     def reject(self, *names: str, actor: str | None = None) -> dict[str, Any]:
         """Refuse some syncs as they are now, until they are others."""
         with self._act():
-            return reject(self.app, self.select(names), actor)
+            syncs = self.select(names)
+            with self._recorded("reject", acts.of_syncs(self.app, syncs), actor):
+                return reject(self.app, syncs, actor)
 
     def pause(self, *names: str, actor: str | None = None) -> dict[str, Any]:
         """Let no run of some syncs send anything but withdrawals, until they are resumed.
 
         A brake: it sweeps nothing first, and works though clock, sources and keys do not.
         """
-        return asking.pause(self.app, self._named(names), actor)
+        syncs = self._named(names)
+        with self._recorded("pause", acts.of_syncs(self.app, syncs), actor):
+            return asking.pause(self.app, syncs, actor)
 
     def cancel(self, run: str, *, actor: str | None = None) -> dict[str, Any]:
         """Ask a run to end after the batch in hand, whatever process and machine it is of.
 
         A brake, as `pause` is. The run ends as `cancelled`, and keeps what was answered.
         """
-        return asking.cancel(self.app, run, actor)
+        with self._recorded("cancel", acts.of_run(self.app, run), actor):
+            return asking.cancel(self.app, run, actor)
 
     def logs(self, run: str) -> dict[str, Any]:
         """What a run told as it went: events of ids, codes and counts, for 30 days."""
@@ -133,7 +151,9 @@ class Project(ProcessorActs):
     def resume(self, *names: str) -> dict[str, Any]:
         """End the pauses of some syncs."""
         with self._act():
-            return asking.resume(self.app, self._named(names))
+            syncs = self._named(names)
+            with self._recorded("resume", acts.of_syncs(self.app, syncs)):
+                return asking.resume(self.app, syncs)
 
     def pending(self, *names: str) -> dict[str, Any]:
         """What waits for approval, where each sync stands, and what is suggested."""
@@ -153,7 +173,9 @@ class Project(ProcessorActs):
             request: the signature is that of the one who asks for the change.
             signature: file of one of the people in force.
         """
-        with self._act() if accept or signature is not None else nullcontext():
+        if not accept and signature is None:
+            return people(self.app, accept=False, request=request, signature=None)
+        with self._act(), self._recorded("people", acts.of_people(self.app)):
             return people(self.app, accept=accept, request=request, signature=signature)
 
     def people_to_sign(self, *, request: bool = False) -> bytes:
@@ -162,7 +184,7 @@ class Project(ProcessorActs):
 
     def test(self, destination: str, *, sync: str | None = None, rows: int = 3) -> dict[str, Any]:
         """Send some people who do not exist to a destination, and take them back."""
-        with self._act():
+        with self._act(), self._recorded("test", acts.of_name("destination", destination)):
             return tried(self.app, destination, sync=sync, rows=rows)
 
     def map(self, name: str) -> dict[str, Any]:
@@ -174,19 +196,21 @@ class Project(ProcessorActs):
         """Versions of the key encryption key; first rotate, rewrap or destroy `version` where
         `act` says so.
         """
-        with nullcontext() if act == "versions" else self._act():
+        if act == "versions":
+            return act_on_keys(self.app, act, version)
+        with self._act(), self._recorded(f"keys.{act}", acts.of_keys(self.app, version)):
             return act_on_keys(self.app, act, version)
 
     def connect(
         self, name: str, *, ask: Callable[[], str], show: Callable[[str], None]
     ) -> dict[str, Any]:
         """Store what a destination logs in with; see `mayfly.api.connecting.connect`."""
-        with self._act():
+        with self._act(), self._recorded("connect", acts.of_connection(self.app, name)):
             return connect(self.app, name, ask=ask, show=show)
 
     def disconnect(self, name: str) -> dict[str, Any]:
         """Delete what a destination logs in with."""
-        with self._act():
+        with self._act(), self._recorded("disconnect", acts.of_connection(self.app, name)):
             return disconnect(self.app, name)
 
     def suppress(self, act: str, lines: Iterable[bytes]) -> dict[str, Any]:
@@ -207,7 +231,8 @@ class Project(ProcessorActs):
                 key=self.app.keyring.key("suppression"),
                 canonical=suppressions.canonical_of,
             )
-            changed = suppressions.change(store, act, entries, self.app.clock.now())
+            with self._recorded(f"suppress.{act}", acts.of_suppressions(self.app)):
+                changed = suppressions.change(store, act, entries, self.app.clock.now())
             return changed if recorded.settle_if_current() else {**changed, "up_to_date": False}
 
     def erase(
@@ -224,7 +249,7 @@ class Project(ProcessorActs):
             kind: objection and restriction suppress alone.
             regulation: whose time limit holds.
         """
-        with self._act():
+        with self._act(), self._recorded("erase", acts.of_requests(self.app)):
             return erasing.erase(self.app, content, kind, regulation)
 
     def access(self, content: bytes, *, regulation: Regulation = Regulation.GDPR) -> dict[str, Any]:
@@ -234,17 +259,17 @@ class Project(ProcessorActs):
             content: see `mayfly.services.erasure_requests.named_in`.
             regulation: whose time limit holds.
         """
-        with self._act():
+        with self._act(), self._recorded("access", acts.of_requests(self.app)):
             return accessing.access(self.app, content, regulation)
 
     def resume_erasures(self) -> dict[str, Any]:
         """Go on with every open request of this target."""
-        with self._act():
+        with self._act(), self._recorded("erase.resume", acts.of_requests(self.app)):
             return erasing.resume(self.app)
 
     def extend_erasure(self, request: str, why: Extension) -> dict[str, Any]:
         """Make the time limit of a request longer, once, and say why."""
-        with self._act():
+        with self._act(), self._recorded("erase.extend", acts.of_requests(self.app)):
             return erasing.extend(self.app, request, why)
 
     def cancel_erasure(self, request: str) -> dict[str, Any]:
@@ -297,8 +322,10 @@ class Project(ProcessorActs):
         """Let the rejected rows of a sync be tried again by the next run."""
         with self._act():
             [sync] = self.select([name])
-            compiled = self.app.compile(sync, run="retry")
-            rows = self.app.plan_store(compiled).forget_rejections()
+            plans = self.app.plan_store(self.app.compile(sync, run="retry"))
+            rejected = {f"sync/{sync.id}": lambda: {"reasons": list(plans.rejections()[1])}}
+            with self._recorded("retry", rejected):
+                rows = plans.forget_rejections()
         return {"schema": "mayfly/retry/1", "ok": True, "sync": sync.name, "rows": rows}
 
     def states(self) -> dict[str, Any]:
@@ -315,7 +342,7 @@ class Project(ProcessorActs):
         What is at the destination stays there and is never taken back; the sync's next run begins
         with an empty state and sends everything.
         """
-        with self._act():
+        with self._act(), self._recorded("state.drop", acts.of_state(self.app, name)):
             dropped = self.app.states().drop(name)
         return _states("drop", [dropped])
 
@@ -325,7 +352,7 @@ class Project(ProcessorActs):
 
     def uninstall(self, source: str, *, force: bool = False) -> dict[str, Any]:
         """Take everything of Mayfly's out of a source; with `force` also what waits there."""
-        with self._act():
+        with self._act(), self._recorded("uninstall", acts.of_source(self.app, source)):
             return uninstalling(self.app, source, force=force, act=True)
 
     def adopt_state(self, name: str, *, state: str | None = None) -> dict[str, Any]:
@@ -336,7 +363,8 @@ class Project(ProcessorActs):
         """
         with self._act():
             [sync] = self.select([name])
-            adopted = adopting.adopt(self.app, sync, state)
+            with self._recorded("state.adopt", acts.of_state(self.app, name)):
+                adopted = adopting.adopt(self.app, sync, state)
         return _states("adopt", [adopted])
 
     def move_state(self, name: str, *, state: str) -> dict[str, Any]:
@@ -346,7 +374,8 @@ class Project(ProcessorActs):
         """
         with self._act():
             [sync] = self.select([name])
-            moved = adopting.move(self.app, sync, state)
+            with self._recorded("state.move", acts.of_state(self.app, name)):
+                moved = adopting.move(self.app, sync, state)
         return _states("move", [moved])
 
     def count_as_delivered(self, name: str) -> dict[str, int]:
@@ -363,7 +392,8 @@ class Project(ProcessorActs):
         """
         with self._act():
             [sync] = self.select([name])
-            taken = adopting.as_delivered(self.app, sync)
+            with self._recorded("state.as_delivered", acts.of_state(self.app, name)):
+                taken = adopting.as_delivered(self.app, sync)
         return _states("adopt", [taken])
 
     def run(self, *names: str, request: RunRequest | None = None) -> RunResult:
@@ -373,8 +403,30 @@ class Project(ProcessorActs):
         with nullcontext() if asked.dry_run else self._act():
             if not asked.dry_run:
                 erasing.resume(self.app)
-            done = run_syncs(self.app, self.select(names), asked, before=before)
+            with self._let_through(asked, names):
+                done = run_syncs(self.app, self.select(names), asked, before=before)
         return RunResult(syncs=tuple(done), left_behind=self._left_behind())
+
+    @contextmanager
+    def _let_through(self, asked: RunRequest, names: Sequence[str]) -> Iterator[None]:
+        """Around a run that was let do once what no run does by itself."""
+        given = {
+            "run.accept_removals": asked.accept_removals > 0,
+            "run.resend": asked.in_doubt == "resend",
+            "run.skip": asked.in_doubt == "skip",
+        }
+        with ExitStack() as stack:
+            for action in (name for name, said in given.items() if said and not asked.dry_run):
+                rows = asked.accept_removals if action == "run.accept_removals" else 0
+                objects = acts.of_syncs(self.app, self._named(names))
+                stack.enter_context(self._recorded(action, objects, rows=rows))
+            yield
+
+    def _recorded(
+        self, action: str, objects: acts.Objects, actor: str | None = None, *, rows: int = 0
+    ) -> AbstractContextManager[None]:
+        """Around what somebody does to the workspace; every method that changes it has one."""
+        return acts.recording(self.app, action, objects, actor=actor, rows=rows)
 
     @contextmanager
     def _act(self) -> Iterator[None]:
@@ -393,6 +445,7 @@ class Project(ProcessorActs):
         self.swept = self.swept + sweep(self.app)
         require_not_deleting(app.store)
         app.require_clock()
+        acts.settle(app)
         app.store.note_time(app.clock.now())
         self._keep_epoch()
 
@@ -431,8 +484,10 @@ class Project(ProcessorActs):
     def purge(self, *names: str) -> dict[str, Any]:
         """End what waits of some syncs, now; what was not answered is not delivered."""
         with self._act():
-            syncs = [sync.id for sync in self.select(names)]
-            purged = Swept.of(*self.app.waiting().purge(syncs, self.app.project.target))
+            syncs = self.select(names)
+            ids = [sync.id for sync in syncs]
+            with self._recorded("purge", acts.of_waiting(self.app, syncs)):
+                purged = Swept.of(*self.app.waiting().purge(ids, self.app.project.target))
         return purged.to_dict("purge")
 
     def alerts(self) -> dict[str, Any]:
@@ -442,6 +497,36 @@ class Project(ProcessorActs):
     def try_alerts(self, *names: str) -> dict[str, Any]:
         """Send a test alert to some channels, or to all."""
         return alerts.tried(self.app, names)
+
+    def audit(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> dict[str, Any]:
+        """Administrative acts on the ledger, the oldest first."""
+        return acts.listed(self.app, since=since, until=until)
+
+    def forget_actor(self, actor: str) -> dict[str, Any]:
+        """Delete the name of an actor; what the actor did stays, under a random id."""
+        with self._act(), self._recorded("audit.forget", acts.of_name("actor", actor)):
+            return acts.forgotten(self.app, actor)
+
+    def incidents(self) -> dict[str, Any]:
+        """Every incident, by when it became known."""
+        return incidents.listed(self.app)
+
+    def incident(self, name: str) -> dict[str, Any]:
+        """One incident."""
+        return incidents.shown(self.app, name)
+
+    def close_incident(
+        self, name: str, *, measures: Sequence[str], note: str = ""
+    ) -> dict[str, Any]:
+        """Close an incident; a note in which the guard finds somebody's value is refused."""
+        with self._act(), self._recorded("incidents.close", incidents.of_incident(self.app, name)):
+            return incidents.closed(self.app, name, measures, note)
+
+    def incident_notice(self, name: str) -> dict[str, Any]:
+        """What the controller is to be told of an incident."""
+        return incidents.notice(self.app, name)
 
     def residency(self) -> dict[str, Any]:
         """Where each part is planned and found, and whether that was observed or declared."""

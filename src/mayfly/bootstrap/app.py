@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mayfly.adapters.clock import CLOCK_TOLERANCE, SystemClock
-from mayfly.adapters.egress import allow_hosts
+from mayfly.adapters.egress import allow_hosts, refused_connections
 from mayfly.adapters.event_log import event_log
 from mayfly.adapters.keys.keyring import FileKeyring
 from mayfly.adapters.keys.local import LocalKeyProvider
@@ -87,6 +87,7 @@ from mayfly.services.compiled_sync import CompiledSync, CompileRequest, Refusal
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
+from mayfly.services.incidents import IncidentWatch
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
 from mayfly.services.measuring import Meter
@@ -125,6 +126,7 @@ class App:
     tell: Tell = ignore
     told: Tell = ignore
     alerting: Alerting | None = None
+    incidents: IncidentWatch | None = None
     stamp: Stamp | None = None
     residency: tuple[datetime, PolicyError | None] | None = None
     _sources: dict[str, Source] = field(default_factory=dict)
@@ -145,6 +147,8 @@ class App:
 
     def flush(self) -> None:
         """Wait, for some seconds at most, until what operators are to know is told."""
+        if self.incidents is not None:
+            self.incidents.note_refused()
         if self.alerting is not None:
             self.alerting.flush()
 
@@ -503,7 +507,10 @@ def open_app(
     clock = SystemClock()
     clock.not_before(store.latest_time())
     log = RunLog(store=store, now=clock.now, then=told)
-    tell = alerting = open_alerting(project, store, clock.now, log)
+    incidents = IncidentWatch(
+        store=store, target=target, now=clock.now, refused=refused_connections, then=log
+    )
+    tell = alerting = open_alerting(project, store, clock.now, incidents)
     try:
         ledger = open_ledger(project, store, keyring, workspace.workspace_id, clock.now, tell)
     except EngineError as error:
@@ -515,6 +522,7 @@ def open_app(
                 "This workspace was deleted, and its keys are destroyed or about to be.",
                 hint="Finish it with `mayfly workspace delete`, where it has not ended.",
             ) from None
+        incidents.not_opened(error.code)
         alerting.not_opened(error.code)
         raise
     clock.not_before(ledger.last_time())
@@ -530,6 +538,7 @@ def open_app(
         tell=tell,
         told=told,
         alerting=alerting,
+        incidents=incidents,
         stamp=stamp,
     )
 

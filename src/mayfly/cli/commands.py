@@ -14,11 +14,13 @@ from mayfly.cli.access import access
 from mayfly.cli.alerts import alerts_app
 from mayfly.cli.approve import approve
 from mayfly.cli.asking import add_asking, next_text, pause_text
+from mayfly.cli.audit import audit_app
 from mayfly.cli.classify import classify
 from mayfly.cli.connect import connect
 from mayfly.cli.dbt import dbt_app
 from mayfly.cli.erase import due_lines, erase_app
 from mayfly.cli.importing import import_app
+from mayfly.cli.incidents import incidents_app
 from mayfly.cli.keys import keys_app
 from mayfly.cli.ledger import ledger_app
 from mayfly.cli.mapping import map_, try_destination
@@ -70,6 +72,8 @@ app.add_typer(suppress_app, name="suppress")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(erase_app, name="erase")
 app.add_typer(workspace_app, name="workspace")
+app.add_typer(audit_app, name="audit")
+app.add_typer(incidents_app, name="incidents")
 app.add_typer(state_app, name="state")
 app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")

@@ -221,6 +221,27 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="the first act of somebody",
+        ends="mayfly audit forget; deletion of the workspace",
+        actors="names of who acted, and the random ids that the ledger has of them",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="an administrative act",
+        ends="its record on the ledger; after a crash, the next act",
+        open_acts="names of acts and of what they are about, fingerprints, the process",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
+        starts="a security event",
+        ends="deletion of the workspace",
+        incidents="kinds, codes, counts and times of incidents, measures, the operator's note",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="the alert",
         ends="a run that clears it; deletion of the workspace",
         alerts="names of channels, kinds and subjects of alerts, when each was told, codes",

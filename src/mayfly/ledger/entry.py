@@ -24,9 +24,9 @@ _NO_IDENTIFIER = re.compile(r"[^A-Za-z0-9_.:/+=-]")
 _COUNT_MAX = 2**53 - 1  # the largest integer that canonical JSON carries exactly
 _TEXT_FIELDS = (
     *("workspace", "region", "target", "sync", "run", "operation", "destination"),
-    *("reason", "software", "kek_version"),
+    *("reason", "software", "kek_version", "actor", "object", "before", "after"),
 )
-_LEFT_OUT_EMPTY = ("kek_version", "final_at")
+_LEFT_OUT_EMPTY = ("kek_version", "final_at", "actor", "object", "before", "after")
 
 
 class EntryType(StrEnum):
@@ -46,6 +46,7 @@ class EntryType(StrEnum):
     ERASURE = "erasure"  # how far a destination is with the erasure of a person, or its end
     ACCESS = "access"  # a person was told what concerns them: the receipt, in counts
     DELETION = "deletion"  # a step of the deletion of the workspace was done
+    ACT = "act"  # somebody did something to the workspace
     SUPPRESSION = "suppression"  # the suppression list is another: its count and its root
     REPORTED = "reported"  # a version of a record of processing was issued: its digest, its number
 
@@ -87,6 +88,11 @@ class Entry:
             under; empty, and not in the line, where the entry is not about one, or is older.
         final_at: from when on a version that was destroyed cannot be restored, written as `at`;
             empty, and not in the line, as before.
+        actor: of an act, the random id of who did it; as the next three empty, and not in the line,
+            of every other entry.
+        object: kind and name of what an act is about, such as `sync/to_crm`.
+        before, after: SHA-256 of what that was and is, in hex; empty, and not in the line, where it
+            was nothing or cannot be told.
         seq: position in the ledger from 0. The ledger gives it; None until then.
         at: time of recording, RFC 3339 in UTC with microseconds. The ledger gives it.
 
@@ -110,6 +116,10 @@ class Entry:
     software: str = ""
     kek_version: str = ""
     final_at: str = ""
+    actor: str = ""
+    object: str = ""
+    before: str = ""
+    after: str = ""
     seq: int | None = None
     at: str | None = None
 
@@ -134,8 +144,20 @@ class Entry:
             raise ValueError("entry field batch must name the delivered batch")
         if self.type is EntryType.HELD and (self.age_ms or 0) > HELD_AGE_MAX_MS:
             raise ValueError("entry field age_ms must be an age that something held can have")
+        self._check_act()
         if self.type is EntryType.SUPPRESSION and not _ROOT.fullmatch(self.reason):
             raise ValueError("entry field reason must be the root of the list in hex")
+
+    def _check_act(self) -> None:
+        """Only acts say who did what to which object."""
+        said = (self.actor, self.object, self.before, self.after)
+        if self.type is not EntryType.ACT and any(said):
+            raise ValueError("entry fields actor, object, before and after are an act's alone")
+        if self.type is EntryType.ACT and not (self.actor and self.object and self.operation):
+            raise ValueError("entry fields actor, object and operation must name an act's")
+        for mark in (self.before, self.after):
+            if mark and not _ROOT.fullmatch(mark):
+                raise ValueError("entry fields before and after must be SHA-256 in hex")
 
     def placed(self, *, seq: int, at: datetime) -> Entry:
         """A copy with its position and time.

@@ -67,14 +67,14 @@ _OF_A_BATCH = ("held", "purged", "expired")
 _OF_A_STATE = ("state_dropped", "state_adopted")
 _TYPES = (
     *("created", "delivered", "dropped", "refused", "rewrapped", "kek_destroyed", "suppression"),
-    *("erasure", "access", "deletion", "reported"),
+    *("erasure", "access", "deletion", "reported", "act"),
     *_OF_A_STATE,
     *_OF_A_BATCH,
 )
 _PLACE_FIELDS = ("workspace", "region", "target", "sync", "destination")
 _TEXT_FIELDS = (*_PLACE_FIELDS, "run", "operation", "reason", "software")
 _FIELDS = {*_TEXT_FIELDS, "type", "seq", "at", "batch", "rows", "age_ms"}
-_LEFT_OUT_EMPTY = {"kek_version", "final_at"}
+_LEFT_OUT_EMPTY = {"kek_version", "final_at", "actor", "object", "before", "after"}
 _OF_A_RUN = ("created", "delivered", "dropped")
 
 
@@ -815,6 +815,7 @@ def _parse_entry(line: bytes) -> _Entry:
         raise ValueError("not a key version")
     if "final_at" in document and not _AT.fullmatch(document["final_at"]):
         raise ValueError("not a time")
+    _check_act(document)
     seq, batch, run, kind = document["seq"], document["batch"], document["run"], document["type"]
     age = document["age_ms"]
     for count in (seq, document["rows"], *(c for c in (batch, age) if c is not None)):
@@ -832,6 +833,20 @@ def _parse_entry(line: bytes) -> _Entry:
         raise ValueError("not an age of what is held")
     held = (age or 0) if kind == "held" else 0
     return _Entry(seq=seq, type=kind, at=at, run=run, batch=batch, age_ms=held, listed=listed)
+
+
+def _check_act(document: dict[str, Any]) -> None:
+    """Who did what to which object; of acts alone."""
+    is_act = document["type"] == "act"
+    said = {"actor", "object", "before", "after"} & set(document)
+    if (said and not is_act) or (is_act and not {"actor", "object"} <= said):
+        raise ValueError("an act unnamed, or no act")
+    if is_act and not document["operation"]:
+        raise ValueError("an act without a name")
+    for name in said:
+        form = _ROOT if name in ("before", "after") else _TEXT
+        if not document[name] or not form.fullmatch(document[name]):
+            raise ValueError("not an identifier or fingerprint")
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:

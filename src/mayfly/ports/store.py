@@ -9,7 +9,9 @@ from typing import Protocol
 import pyarrow as pa
 
 from mayfly.domain.alerts import Alert, OpenAlert
+from mayfly.domain.audit import OpenAct
 from mayfly.domain.erasures import ErasureRequest, ErasureStep
+from mayfly.domain.incidents import Incident
 from mayfly.domain.runs import (
     AnchorRecord,
     ApprovalRecord,
@@ -222,6 +224,37 @@ class Store(Protocol):
 
     def end_alert(self, channel: str, alert: Alert) -> bool:
         """An alert has cleared; whether the channel had been told of it."""
+
+    def actor(self, name: str, new_id: str) -> str:
+        """Id of who acts under a name; the new one where there is none yet."""
+
+    def actors(self) -> Mapping[str, str]:
+        """Names of who acted, by ids."""
+
+    def forget_actor(self, actor: str) -> bool:
+        """Delete a name; whether it was there. What was done under its id stays on the ledger."""
+
+    def open_acts(self) -> Sequence[OpenAct]:
+        """Acts that began and are not on the ledger yet, by id."""
+
+    def note_acts(self, acts: Sequence[OpenAct]) -> None:
+        """Note that acts begin; or, of one that is noted, how it ended."""
+
+    def end_acts(self, acts: Sequence[OpenAct]) -> None:
+        """Forget acts, which are on the ledger; where one is not noted nothing is done."""
+
+    def incidents(self) -> Sequence[Incident]:
+        """Every incident, by when it became known."""
+
+    def open_incident(self, incident: Incident) -> None:
+        """Open an incident; where one of its kind, subject and target is open already, that one
+        happened once more, with the more rows of both.
+        """
+
+    def close_incident(
+        self, incident: str, *, measures: Sequence[str], note: str, now: datetime
+    ) -> bool:
+        """Close an incident; whether it was open."""
 
     def erasures(self) -> Sequence[ErasureRequest]:
         """Every request for a person, by when it was received."""

@@ -10,6 +10,7 @@ from mayfly.domain.alerts import Alert, AlertKind
 from mayfly.domain.erasures import (
     StepStatus,
 )
+from mayfly.domain.incidents import IncidentKind
 from mayfly.domain.runs import (
     Signals,
 )
@@ -21,6 +22,8 @@ from mayfly.testing.store_world import (
     erasure,
     erasure_step,
     finish,
+    incident,
+    open_act,
     pause,
     rejection,
     start,
@@ -71,6 +74,55 @@ class StoreOperations:
         cancelled = replace(erasure("e2"), ended_at=NOW, cancelled=True)
         store.change_erasure(cancelled)
         assert list(world.open().erasures()) == [ended, cancelled]
+
+    def test_an_actor_has_one_id_until_the_name_is_forgotten(self, world: StoreWorld) -> None:
+        """Whoever of several asks first gives it."""
+        store = world.made()
+        with ThreadPoolExecutor() as pool:
+            asked = [pool.submit(world.open().actor, "alice", f"a-{n}") for n in range(4)]
+            [first] = {one.result() for one in asked}
+        assert world.open().actor("alice", "a-9") == first
+        assert store.actor("bob", "b-1") == "b-1"
+        assert store.actors() == {first: "alice", "b-1": "bob"}
+        assert world.open().forget_actor(first)
+        assert not store.forget_actor(first)
+        assert store.actors() == {"b-1": "bob"}
+        assert store.actor("alice", "a-9") == "a-9"
+
+    def test_an_act_is_noted_until_it_is_recorded(self, world: StoreWorld) -> None:
+        """With how it ended, where that could not be recorded."""
+        store = world.made()
+        store.note_acts([])
+        store.note_acts([open_act("2"), open_act("1")])
+        assert list(world.open().open_acts()) == [open_act("1"), open_act("2")]
+        ended = open_act("2", after="c" * 64, outcome="done")
+        world.open().note_acts([ended])
+        assert list(store.open_acts()) == [open_act("1"), ended]
+        store.end_acts([open_act("1"), open_act("3")])
+        assert list(world.open().open_acts()) == [ended]
+
+    def test_an_incident_is_open_once(self, world: StoreWorld) -> None:
+        """Of a kind, subject and target; once it is closed the next one is another."""
+        store, later = world.made(), NOW + timedelta(hours=1)
+        store.open_incident(incident("i1"))
+        again = incident("i2", known_at=later, last_at=later, rows=9, code="other", run="r2")
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(world.open().open_incident, again) for _ in range(3)]:
+                done.result()
+        once = incident("i1", last_at=later, occurrences=4, rows=9)
+        assert list(world.open().incidents()) == [once]
+        store.open_incident(incident("i3", rows=1, target="prod"))
+        store.open_incident(incident("i4", kind=IncidentKind.GUARD_STOP))
+        assert [i.id for i in store.incidents()] == ["i1", "i3", "i4"]
+        measures, note = ["paused", "data_deleted"], "né à Paris"
+        assert world.open().close_incident("i1", measures=measures, note=note, now=later)
+        assert not store.close_incident("i1", measures=[], note="", now=NOW)
+        assert not store.close_incident("gone", measures=[], note="", now=NOW)
+        closed = replace(once, closed_at=later, measures=tuple(measures), note=note)
+        assert store.incidents()[0] == closed
+        store.open_incident(again)
+        assert store.incidents()[-1] == again
+        assert closed in store.incidents()
 
     def test_the_mark_of_a_key_is_the_first(self, world: StoreWorld) -> None:
         """Of each purpose and scope: who notes another is told of the one that stands."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from mayfly.domain.alerts import Alert, AlertKind
+from mayfly.domain.audit import OpenAct
 from mayfly.domain.erasures import (
     ErasureRequest,
     ErasureStep,
@@ -15,6 +17,7 @@ from mayfly.domain.erasures import (
     RequestKind,
     StepStatus,
 )
+from mayfly.domain.incidents import Incident, IncidentKind
 from mayfly.domain.runs import (
     ApprovalRecord,
     ColumnVerdict,
@@ -49,6 +52,37 @@ class StoreWorld:
         store = self.open()
         create(store)
         return store
+
+
+def open_act(id_: str, **changed: Any) -> OpenAct:
+    """An act that goes on."""
+    act = OpenAct(
+        id=id_,
+        action="pause",
+        object="sync/vip",
+        target="dev",
+        actor="a-1",
+        before="b" * 64,
+        holder="here/1/0",
+        rows=2**40,
+    )
+    return replace(act, **changed)
+
+
+def incident(id_: str, **changed: Any) -> Incident:
+    """An open one."""
+    made = Incident(
+        id=id_,
+        kind=IncidentKind.CLEAR_VALUE_FOUND,
+        subject="vip",
+        target="dev",
+        code="withheld_threshold",
+        run="r1",
+        known_at=NOW,
+        last_at=NOW,
+        rows=3,
+    )
+    return replace(made, **changed)
 
 
 def create(store: Store) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from mayfly.cli.reference import walk_commands
 
 NAMES = {
+    "actor",
     "channels",
     "destination",
+    "incident",
     "name",
     "request",
     "run",
@@ -22,7 +24,9 @@ NAMES = {
     "target",
     "version",
 }
-"""Of things in the project files, of a run, of a request, or of a version of a key."""
+"""Of things in the project files, of a run, of a request, of an incident, of who acted, or of a
+version of a key.
+"""
 OTHERS = {
     "accept": "removals=N",
     "confirmed": "the name of the workspace",
@@ -30,6 +34,7 @@ OTHERS = {
     "listen": "an address and a port of this machine",
     "known": "a digest of a list of people",
     "paths": "files, folders, or tables of a source",
+    "measure": "one of a list of measures",
     "marker": "a text that was planted to be found",
     "wait": "a duration",
     "region": "a region of the machine",

@@ -18,6 +18,7 @@ DRAFT = Entry(
     type=EntryType.DELIVERED, workspace="w1", sync="vip", run="r1", batch=0, rows=3, reason="done"
 )
 PLACED = DRAFT.placed(seq=4, at=AT)
+ACT = {"operation": "pause", "actor": "a-1", "object": "sync/vip", "before": "0f" * 32}
 IDENTIFIERS = st.text(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/+=-", max_size=128
 )
@@ -71,6 +72,7 @@ def test_an_entry_comes_back(
         rows=rows,
         reason="0f" * 32 if kind is EntryType.SUPPRESSION else texts[1],
         kek_version=texts[1],
+        **(ACT if kind is EntryType.ACT else {}),
         seq=seq,
         at=format_time(at),
     )
@@ -105,6 +107,14 @@ def test_no_field_takes_a_value_of_a_person(field: str, text: str) -> None:
         {"seq": 1.0},
         {"at": "2026-03-01T12:00:00Z"},
         {"type": "vanished"},
+        {"actor": "a-1"},
+        {"before": "0f" * 32},
+        {"type": "act"},
+        {"type": "act", **ACT, "actor": ""},
+        {"type": "act", **ACT, "object": ""},
+        {"type": "act", **ACT, "operation": ""},
+        {"type": "act", **ACT, "after": "0F" * 32},
+        {"type": "act", **ACT, "object": "sync/Ann Smith"},
     ],
 )
 def test_impossible_entries_are_refused(change: dict[str, object]) -> None:

@@ -54,6 +54,15 @@ def signed(lines: list[bytes], signer: Signer = SIGNER) -> str:
 VERSIONED = replace(
     act("kek_destroyed", ""), kek_version="2", final_at="2026-03-31T00:00:00.000000Z"
 )
+ACTED = replace(
+    act("refused", ""),
+    type=EntryType.ACT,
+    operation="pause",
+    actor="a-1",
+    object="sync/vip",
+    before="0f" * 32,
+    after="f0" * 32,
+)
 HONEST = lines_of(
     act("refused", "r0"),
     act("created", after=1),
@@ -440,7 +449,7 @@ def test_the_file_imports_nothing_of_ours() -> None:
 
 
 @given(
-    line=st.sampled_from([*HONEST, *lines_of(act("held", batch=3), VERSIONED)]),
+    line=st.sampled_from([*HONEST, *lines_of(act("held", batch=3), VERSIONED, ACTED)]),
     cuts=st.tuples(st.integers(0, 400), st.integers(0, 3)),
     patch=st.one_of(st.binary(max_size=3), st.sampled_from([b"null", b'""', b"0", b"-1", b"1.0"])),
 )
@@ -480,8 +489,23 @@ def test_both_parsers_know_the_same_words() -> None:
     """Types and fields are the same closed lists in the writer and the verifier."""
     assert set(verify._TYPES) == {kind.value for kind in EntryType}
     assert set(json.loads(HONEST[0])) == verify._FIELDS
-    [line] = lines_of(VERSIONED)
-    assert set(json.loads(line)) - verify._FIELDS == verify._LEFT_OUT_EMPTY
+    said = {name for line in lines_of(VERSIONED, ACTED) for name in json.loads(line)}
+    assert said - verify._FIELDS == verify._LEFT_OUT_EMPTY
+
+
+@pytest.mark.parametrize("name", ["actor", "object", "before", "after", "operation"])
+@pytest.mark.parametrize("value", ["", "a b", 7, None, "0F" * 32, "e" * 129])
+def test_an_act_says_who_did_what_to_which_object(name: str, value: object) -> None:
+    """Both parsers take the same, of acts and of nothing else."""
+    document = json.loads(lines_of(ACTED)[0]) | {name: value}
+    if value == "0F" * 32 and name in ("actor", "object", "operation"):
+        value = document[name] = "x" * 129  # an identifier else
+    for changed in (document, json.loads(lines_of(ACTED)[0]) | {"type": "refused"}):
+        line = json.dumps(changed, sort_keys=True, separators=(",", ":")).encode()
+        with pytest.raises(IntegrityError):
+            Entry.from_line(line)
+        with pytest.raises((ValueError, TypeError)):
+            verify._parse_entry(line)
 
 
 def test_text_names_the_line(

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mayfly.adapters.private_file import make_private
 from mayfly.adapters.stores.sql_alerts import SqlAlerts
+from mayfly.adapters.stores.sql_audit import SqlAudit
 from mayfly.adapters.stores.sql_credentials import SqlCredentials
 from mayfly.adapters.stores.sql_deletion import SqlDeletion
 from mayfly.adapters.stores.sql_erasures import SqlErasures
@@ -53,6 +54,7 @@ _POSTGRES_DAMAGED = frozenset({"42P01", "42703"})  # no such table, no such colu
 
 class SqlStore(
     SqlAlerts,
+    SqlAudit,
     SqlCredentials,
     SqlDeletion,
     SqlErasures,

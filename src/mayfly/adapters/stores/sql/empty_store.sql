@@ -1,3 +1,4 @@
+DELETE FROM actors;
 DELETE FROM alerts;
 DELETE FROM approvals;
 DELETE FROM approving_people;
@@ -7,9 +8,11 @@ DELETE FROM credentials;
 DELETE FROM erasure_identifiers;
 DELETE FROM erasure_steps;
 DELETE FROM erasures;
+DELETE FROM incidents;
 DELETE FROM key_marks;
 DELETE FROM limit_places;
 DELETE FROM limits;
+DELETE FROM open_acts;
 DELETE FROM outages;
 DELETE FROM pauses;
 DELETE FROM pending_approvals;

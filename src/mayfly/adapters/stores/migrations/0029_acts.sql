@@ -1,0 +1,16 @@
+CREATE TABLE actors (
+    id VARCHAR(32) NOT NULL PRIMARY KEY,
+    name VARCHAR(64) NOT NULL UNIQUE
+);
+CREATE TABLE open_acts (
+    id VARCHAR(32) NOT NULL PRIMARY KEY,
+    action VARCHAR(64) NOT NULL,
+    object VARCHAR(128) NOT NULL,
+    target VARCHAR(64) NOT NULL,
+    actor VARCHAR(32) NOT NULL,
+    before_mark VARCHAR(64) NOT NULL,
+    after_mark VARCHAR(64) NOT NULL,
+    outcome VARCHAR(64) NOT NULL,
+    row_count BIGINT NOT NULL,
+    holder VARCHAR(128) NOT NULL
+)

@@ -1,0 +1,1 @@
+DELETE FROM open_acts WHERE id = :id

@@ -1,0 +1,1 @@
+INSERT INTO actors (id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT id, name FROM actors ORDER BY id
