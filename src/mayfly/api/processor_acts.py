@@ -38,6 +38,15 @@ class ProcessorActs:
         """
         return network.network_policy(self.app, form, addresses=addresses, resolve=resolve)
 
+    def ai_transfer(self, *, accept: bool = False, actor: str | None = None) -> dict[str, Any]:
+        """What an approver signs where AI is at global in the EU; and sign it.
+
+        Args:
+            accept: sign it.
+            actor: id of who does; by default $MAYFLY_ACTOR, else the system's user.
+        """
+        return processors.ai_transfer(self.app, actor, accept=accept)
+
     def notify_processors(self, *, atom: Path | None = None, again: bool = False) -> dict[str, Any]:
         """Tell each subscriber of what changed in the register, once.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from mayfly.adapters.processes import actor_id
 from mayfly.api.findings import Finding, finding
 from mayfly.api.processor_notices import kept
 from mayfly.bootstrap import App
@@ -12,6 +14,12 @@ from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
 from mayfly.domain.errors import UsageError
 from mayfly.domain.processors import Processor, review_overdue
+from mayfly.services.ai_transfer import (
+    approval_of_ai,
+    approve_ai,
+    needs_signature,
+    transfer_document,
+)
 from mayfly.services.register import Register, overdue_reviews, register_of, why_not_used
 
 SCHEMA = "mayfly/processors/1"
@@ -57,6 +65,30 @@ def checked(app: App) -> dict[str, Any]:
         "uses": [{"what": u.what, "host": u.host} for u in operator_hosts(app.project)],
         "refusals": [{"code": r.code, "message": r.message} for r in refusals],
         "reviews_overdue": late,
+    }
+
+
+def ai_transfer(app: App, actor: str | None, *, accept: bool) -> dict[str, Any]:
+    """See `ProcessorActs.ai_transfer`.
+
+    Raises:
+        PolicyError: `ai_not_global`, `ai_two_people`.
+    """
+    project, store = app.project, app.store
+    if accept:
+        approve_ai(project, store, actor=actor or actor_id(os.environ), now=app.clock.now())
+    record = approval_of_ai(project, store)
+    return {
+        "schema": "mayfly/approve/1",
+        "ok": True,
+        "pending": [],
+        "approved": [],
+        "ai": {
+            "waits": needs_signature(project) and record is None,
+            "actor": record.actor if record else None,
+            "at": record.at.isoformat() if record else None,
+            **transfer_document(project),
+        },
     }
 
 

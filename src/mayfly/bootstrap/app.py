@@ -79,6 +79,7 @@ from mayfly.ports.source import Source
 from mayfly.ports.states import States
 from mayfly.privacy.closed_logs import LIBRARIES, close_logs
 from mayfly.privacy.rules.probe import RuleUse
+from mayfly.services.ai_transfer import ai_stopped
 from mayfly.services.alerting import Alerting
 from mayfly.services.anchor import Anchoring
 from mayfly.services.classify_table import free_text_models, looks_of, rows_of_query
@@ -254,6 +255,7 @@ class App:
         if not self.project.processors:
             return {}
         late = not_told(self.store, self.project, self.clock.now())
+        late |= ai_stopped(self.project, self.store)
         return late | {o.processor: "the workspace objected to it" for o in self.store.objections()}
 
     def not_engaged(self) -> list[Refusal]:

@@ -40,6 +40,9 @@ def approve(
     people: Annotated[
         bool, typer.Option("--people", help="The list of people instead of syncs.")
     ] = False,
+    ai: Annotated[
+        bool, typer.Option("--ai", help="The transfer of AI at global instead of syncs.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Verify approvals.lock alone, as CI does.")
     ] = False,
@@ -63,6 +66,12 @@ def approve(
     if check:
         _check(names or everything or reject or request or people or to_sign or sign)
         _show_check(project, target, output, known)
+        return
+    if ai:
+        if names or reject or request or people or to_sign or sign:
+            raise typer.BadParameter("--ai goes with --all, and with nothing else.")
+        found = load(project, target=target).ai_transfer(accept=everything)
+        _print(output, found, _ai_lines(found["ai"]))
         return
     if known is not None:
         raise typer.BadParameter("--known goes with --check.")
@@ -93,6 +102,19 @@ def approve(
         _print(output, document, _approved_lines(document) or ["Nothing to approve."])
     else:
         _show(loaded, names, output)
+
+
+def _ai_lines(found: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{p['name']}: {p['legal_name']}, {p['purpose']}, {', '.join(p['locations'])} "
+        f"({p['mechanism'] or 'nothing carries a transfer'})"
+        for p in found["processors"]
+    ]
+    if found["actor"]:
+        return [*lines, f"approved by {found['actor']} on {found['at'][:10]}"]
+    if found["waits"]:
+        return [*lines, "AI stays off until this is approved: --all."]
+    return [*lines, f"AI is {found['ai']}: there is no transfer to approve."]
 
 
 def _check(others: object) -> None:

@@ -229,3 +229,15 @@ def test_an_open_network_is_noticed(tmp_path: Path) -> None:
         app = made(tmp_path, text).app
         assert [f["code"] for f in network_findings(app)] == ["outer_open"]
     assert network_findings(app) == []
+
+
+def test_an_approver_signs_ai_at_global(tmp_path: Path) -> None:
+    """What waits is shown in the form of the schema, and once it was signed, by whom."""
+    text = PROJECT.replace("{name: shop}", "{name: shop, ai: global}").replace("affiliate", "ai")
+    project = made(tmp_path, text)
+    waits = project.ai_transfer()
+    valid("approve", waits)
+    assert (waits["ai"]["waits"], waits["ai"]["processors"][0]["name"]) == (True, "later")
+    signed = project.ai_transfer(accept=True, actor="ada")
+    valid("approve", signed)
+    assert (signed["ai"]["waits"], signed["ai"]["actor"]) == (False, "ada")
