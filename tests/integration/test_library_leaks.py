@@ -41,6 +41,7 @@ from mayfly.adapters.http import HttpxClient
 from mayfly.adapters.keys.pkcs11 import Pkcs11Service
 from mayfly.adapters.listener import Address, Answer, Listener
 from mayfly.adapters.metrics_page import metrics_page
+from mayfly.adapters.otlp import OtlpReceiver
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.cli.commands import app
 from mayfly.config.load import load_project
@@ -62,6 +63,7 @@ from mayfly.connectors.sources.spark import SparkSource
 from mayfly.connectors.sources.spark_connect import SparkAccess
 from mayfly.crypto.aead import new_key, seal, unseal
 from mayfly.domain.errors import EngineError, TransientError
+from mayfly.domain.telemetry import Span, Sum
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.model_sql import check_model_sql
 from mayfly.ports.engine import AskedRun
@@ -72,7 +74,6 @@ from mayfly.privacy.rules.catalogue import RULES
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services.deliver import Sender
 from mayfly.services.hold import rows_of
-from mayfly.services.measuring import Sum
 from mayfly.services.scan_paths import scan_paths
 from mayfly.services.schedules import parse_schedule
 from mayfly.testing.store_contract import create, start
@@ -99,6 +100,7 @@ EXTRAS = (
         "sftp",
         "snowflake",
         "spark",
+        "telemetry",
         "vault",
     ),
 )
@@ -111,6 +113,7 @@ MODULES = {
     "google_cloud_bigquery": "google",
     "google_cloud_kms": "google",
     "grpcio": "grpc",
+    "opentelemetry_proto": "opentelemetry",
     "polars_hash": "polars_hash",
     "protobuf": "google",
     "psycopg[binary]": "psycopg",
@@ -512,6 +515,29 @@ def _listener(ground: Ground) -> object:
                 said.append((error.code, error.read()))
                 error.close()
     assert [code for code, _ in said] == [503, 404]
+    return said
+
+
+@case("telemetry", "telemetry_away", "opentelemetry", "google", "httpx")
+def _telemetry(ground: Ground) -> object:
+    receiver = OtlpReceiver("http://127.0.0.1:9", headers=lambda: {"dd-api-key": MARK}, resource={})
+    broken = Span(
+        type="close",
+        trace_id=bytes(16),
+        span_id=bytes(8),
+        parent_id=b"",
+        start_ns=0,
+        end_ns=1,
+        attributes={},
+    )
+    object.__setattr__(broken, "attributes", {"sync": f"{MARK}\udc80"})
+    said = []
+    try:
+        receiver.traces([broken])
+    except (TypeError, ValueError) as error:
+        said.append(type(error).__name__)
+    assert said
+    receiver.traces([])
     return said
 
 

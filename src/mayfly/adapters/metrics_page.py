@@ -17,8 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from mayfly.domain.telemetry import METRICS, Metric, MetricKind, Point
-from mayfly.services.measuring import Sum
+from mayfly.domain.telemetry import METRICS, Metric, MetricKind, Point, Sum
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

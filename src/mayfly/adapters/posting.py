@@ -14,7 +14,15 @@ from mayfly.domain.errors import ConfigError, TransientError
 TIMEOUT_SECONDS = 10.0
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, whose: str, code: str) -> None:
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    whose: str,
+    code: str,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> None:
     """Send it: certificates verified, no proxy, no redirect, no credentials of the environment.
 
     Args:
@@ -23,6 +31,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, whose: str, code:
         headers: of the request.
         whose: for messages, such as `channel ops`.
         code: beginning of the codes of errors.
+        timeout_seconds: for each step of it.
 
     Raises:
         TransientError: `CODE_away`.
@@ -32,7 +41,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, whose: str, code:
     try:
         with (
             httpx.Client(
-                verify=tls(), trust_env=False, follow_redirects=False, timeout=TIMEOUT_SECONDS
+                verify=tls(), trust_env=False, follow_redirects=False, timeout=timeout_seconds
             ) as client,
             client.stream("POST", url, content=body, headers=dict(headers)) as reply,
         ):

@@ -21,6 +21,7 @@ from mayfly.api.processors import PROCESSOR_CODES, processor_findings
 from mayfly.api.project import Project
 from mayfly.api.residency import RESIDENCY_CODES, residency_findings
 from mayfly.api.spool_bucket import BUCKET_CODES, bucket_findings
+from mayfly.api.telemetry import TELEMETRY_CODES, telemetry_findings
 from mayfly.bootstrap import App, open_app, open_source, source_hosts, source_spec
 from mayfly.bootstrap.keeping import store_of
 from mayfly.config.load import load_project
@@ -43,6 +44,7 @@ WARNINGS = (
     "no_worker",
     "compiled_not_run",
     *ALERT_CODES,
+    *TELEMETRY_CODES,
     *BUCKET_CODES,
     *HOST_CODES,
     *MACHINE_CODES,
@@ -81,6 +83,7 @@ def examine(
     found += _scheduled(app)
     found += _anchors(app)
     found += alert_findings(app)
+    found += telemetry_findings(app.project)
     found += bucket_findings(app.project)
     found += residency_findings(app)
     found += machine_findings(app)

@@ -15,7 +15,7 @@ from mayfly.bootstrap.engine import own_store, require_region
 from mayfly.bootstrap.keeping import open_ledger
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError
 from mayfly.services.events import ignore
-from mayfly.services.figures import NOTHING_KNOWN, Figures
+from mayfly.services.figures import NOTHING_KNOWN
 from mayfly.services.measuring import Meter
 
 if TYPE_CHECKING:
@@ -68,14 +68,7 @@ class Probes:
         from mayfly.adapters.metrics_page import metrics_page
 
         try:
-            app = self._owned()
-            found = Figures(
-                store=app.store,
-                room=app.waiting(),
-                target=app.project.target,
-                syncs={s.id: s.name for s in app.project.syncs.values()},
-                now=app.clock.now(),
-            ).points()
+            found = self._owned().figures()
         except EngineError:
             found = NOTHING_KNOWN
         return metrics_page(self.meter.sums(), found)

@@ -23,6 +23,7 @@ from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import (
     RunEnded,
+    RunPlanned,
     RunStarted,
     Waiting,
     WithdrawalsHeld,
@@ -350,7 +351,7 @@ def _advance(
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
-    progress, worker = asked.progress, app.worker(compiled)
+    worker = app.worker(compiled)
     watch = watch_of(app, compiled, worker, run_id, started, withdrawing=refusal is not None)
     kind = SPECS[app.project.destinations[sync.destination].type]
     gate = app.gate(sync)
@@ -380,9 +381,7 @@ def _advance(
                     ),
                     stop=asked.stop,
                     sleep=_sleep(app, sync, run_id),
-                    progress=None
-                    if progress is None
-                    else lambda done, planned: progress(sync.name, done, planned),
+                    progress=_telling(app, sync, run_id, asked.progress),
                     holding=Holding(
                         spool=app.spool(),
                         workspace=app.workspace_id,
@@ -401,6 +400,25 @@ def _advance(
                 await destination.close()
 
         asyncio.run(main())
+
+
+def _telling(
+    app: App, sync: SyncSettings, run_id: str, progress: Progress | None
+) -> Callable[[int, int], None]:
+    """Tells once how much was planned, and then each time whoever asked how far it is."""
+    told: list[bool] = []
+
+    def tell(done: int, planned: int) -> None:
+        if not told:
+            told.append(True)
+            target = app.project.target
+            app.tell(
+                RunPlanned(sync=sync.name, target=target, run=run_id, rows=max(0, planned - done))
+            )
+        if progress is not None:
+            progress(sync.name, done, planned)
+
+    return tell
 
 
 def new_run_id() -> str:

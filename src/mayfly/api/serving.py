@@ -46,12 +46,14 @@ class Pace:
         lease: who is silent for longer is given up.
         look: between two looks at what is due.
         sweep: between two sweeps of what is past its deadline.
+        tell: between two looks at what waits, for telemetry.
     """
 
     beat: float = 5.0
     lease: float = 60.0
     look: float = 1.0
     sweep: float = 600.0
+    tell: float = 60.0
 
 
 @dataclass(kw_only=True)
@@ -167,6 +169,7 @@ class Worker:
                 if worker.executor == self.executor:
                     store.end_worker(worker)
             self.app.tell(WorkerStopped(executor=self.executor, code=code))
+            self.app.flush()
 
     def _refuse_second(self) -> None:
         """A journal in a file is one process's alone."""
@@ -181,7 +184,7 @@ class Worker:
                 )
 
     def _look_on(self) -> None:
-        failed, swept = 0, time.monotonic()
+        failed, swept, told = 0, time.monotonic(), 0.0
         while not self._stop.wait(self.pace.look):
             try:
                 self._look()
@@ -191,6 +194,9 @@ class Worker:
             if failed >= _JOURNAL_TRIES and self._hand is None:
                 failed = 0
                 self._renew_journal()
+            if time.monotonic() - told >= self.pace.tell and self._hand is None:
+                told = time.monotonic()
+                self.app.tell_figures()
             if time.monotonic() - swept >= self.pace.sweep and self._hand is None:
                 swept = time.monotonic()
                 with suppress(EngineError):

@@ -61,13 +61,14 @@ from mayfly.bootstrap.keeping import (
 )
 from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
-from mayfly.bootstrap.telemetry import counted
+from mayfly.bootstrap.telemetry import counted, open_telemetry
 from mayfly.config.load import load_project
 from mayfly.config.stamp import Stamp, stamp_when_read
 from mayfly.domain.approval import approval_document, fingerprint
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import EngineError, PolicyError
 from mayfly.domain.settings import ColumnSettings, Project, SyncSettings
+from mayfly.domain.telemetry import Point
 from mayfly.domain.version import VERSION
 from mayfly.ledger.entry import Entry, EntryType
 from mayfly.planning.sql.dialect import SqlDialect
@@ -88,6 +89,7 @@ from mayfly.services.compiled_sync import CompiledSync, CompileRequest, Refusal
 from mayfly.services.credentials import CredentialVault
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import Tell, ignore
+from mayfly.services.figures import Figures
 from mayfly.services.incidents import IncidentWatch
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
@@ -101,6 +103,7 @@ from mayfly.services.shared_keys import shared_key
 from mayfly.services.states import StateKeeper
 from mayfly.services.suppress import listed_forms
 from mayfly.services.sync_worker import SyncWorker
+from mayfly.services.telemetry import Telemetry
 from mayfly.services.transfers import transfer_refusals, transfers_to
 from mayfly.services.uninstall import Uninstaller
 from mayfly.services.value_classes import look_at, value_classes
@@ -128,6 +131,7 @@ class App:
     told: Tell = ignore
     alerting: Alerting | None = None
     incidents: IncidentWatch | None = None
+    telemetry: Telemetry | None = None
     stamp: Stamp | None = None
     residency: tuple[datetime, PolicyError | None] | None = None
     _sources: dict[str, Source] = field(default_factory=dict)
@@ -152,6 +156,23 @@ class App:
             self.incidents.note_refused()
         if self.alerting is not None:
             self.alerting.flush()
+        if self.telemetry is not None:
+            self.telemetry.flush(self.figures)
+
+    def tell_figures(self) -> None:
+        """Have telemetry tell what waits and what is open, and do not wait for that."""
+        if self.telemetry is not None:
+            self.telemetry.flush(self.figures, seconds=0.0)
+
+    def figures(self) -> Sequence[Point]:
+        """What waits and what is open, from store, ledger and spool."""
+        return Figures(
+            store=self.store,
+            room=self.waiting(),
+            target=self.project.target,
+            syncs={s.id: s.name for s in self.project.syncs.values()},
+            now=self.clock.now(),
+        ).points()
 
     def source(self, name: str) -> Source:
         """The source of that name. What reads files is one for as long as the project is open: its
@@ -508,7 +529,8 @@ def open_app(
     keyring = open_keyring(project, keys, workspace.workspace_id)
     clock = SystemClock()
     clock.not_before(store.latest_time())
-    log = RunLog(store=store, now=clock.now, then=told)
+    telemetry = open_telemetry(project, clock.now_ms, told)
+    log = RunLog(store=store, now=clock.now, then=telemetry or told)
     incidents = IncidentWatch(
         store=store, target=target, now=clock.now, refused=refused_connections, then=log
     )
@@ -541,6 +563,7 @@ def open_app(
         told=told,
         alerting=alerting,
         incidents=incidents,
+        telemetry=telemetry,
         stamp=stamp,
     )
 

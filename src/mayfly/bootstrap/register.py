@@ -14,6 +14,7 @@ from mayfly.bootstrap.alerts import alert_host
 from mayfly.bootstrap.connections import token_hosts
 from mayfly.bootstrap.connectors import destination_hosts, source_hosts
 from mayfly.bootstrap.keeping import anchor_hosts, spool_hosts
+from mayfly.bootstrap.telemetry import telemetry_host
 from mayfly.config.secrets import resolve_store_url
 from mayfly.domain.errors import EngineError
 from mayfly.domain.settings import AlertSettings, DestinationSettings, Project
@@ -23,7 +24,7 @@ _OF_THE_MACHINE = frozenset({"metadata.google.internal", "localhost"})
 
 
 def operator_hosts(project: Project) -> Sequence[Use]:
-    """Hosts of keys, spool, store, anchors and alerts, each once for what it is used.
+    """Hosts of keys, spool, store, anchors, alerts and telemetry, each once for what it is used.
 
     What the customer chose is not among them: sources, and destinations, which are recipients. Nor
     is the machine itself: loopback, and the addresses at which a cloud hands out its credentials.
@@ -65,6 +66,8 @@ def _operators(project: Project) -> Iterator[Use]:
                 yield Use(what=f"anchors.{name}", host=host)
     for name, alert in project.alerts.items():
         yield Use(what=f"alerts.{name}", host=_alert_host(alert))
+    if project.telemetry is not None:
+        yield Use(what="telemetry", host=telemetry_host(project.telemetry))
 
 
 def _store_hosts(project: Project) -> list[str]:

@@ -37,6 +37,7 @@ def trial_app(app: App, project: Project) -> App:
         store=store,
         tell=app.told,
         alerting=None,
+        telemetry=None,
         _sources={},
         _probed={},
     )

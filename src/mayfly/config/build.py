@@ -23,7 +23,7 @@ from mayfly.config.processors import processor_of, register_settings
 from mayfly.config.residency import placement
 from mayfly.config.secrets import parse_reference
 from mayfly.config.source_models import AnySource, ClassifyFile
-from mayfly.config.telemetry import serve_settings
+from mayfly.config.telemetry import serve_settings, telemetry_settings
 from mayfly.domain import settings as s
 from mayfly.domain.limits import AccountLimits
 from mayfly.domain.transfers import Transfer
@@ -95,6 +95,7 @@ def build(
         anchors={n: _anchor(n, a) for n, a in head.anchors.items()},
         alerts={n: alert_settings(n, a) for n, a in head.alerts.items()},
         serve=serve_settings(head.serve),
+        telemetry=telemetry_settings(head.telemetry),
         spool=None if isinstance(head.spool, FolderSpool) else _bucket(head.spool),
         dbt=None if head.dbt is None else s.DbtSettings(owner=head.dbt.owner, read=dbt.read),
         target=target,

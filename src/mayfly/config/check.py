@@ -18,6 +18,7 @@ from mayfly.config.placement import check_placement
 from mayfly.config.processors import check_processors
 from mayfly.config.residency import placement
 from mayfly.config.secrets import CONNECTION
+from mayfly.config.telemetry import TelemetryPart, telemetry_faults
 from mayfly.domain.names import is_name
 
 
@@ -47,6 +48,8 @@ class Checker:
                 self._anchor(name, anchor)
             for name, alert in self._parsed.complete.alerts.items():
                 self._alert(name, alert)
+            if self._parsed.complete.telemetry is not None:
+                self._telemetry(self._parsed.complete.telemetry)
             self._people(self._parsed.complete.workspace)
             if isinstance(self._parsed.complete.spool, S3Bucket | GcsBucket):
                 self._bucket(self._parsed.complete.spool, "spool")
@@ -174,6 +177,12 @@ class Checker:
         for key, code, expected in mail_faults(alert) if isinstance(alert, MailAlert) else ():
             spot = self._spots.value("alerts", name, key)
             self._findings.add(spot, code, f"alerts.{name}.{key}: {expected}")
+
+    def _telemetry(self, telemetry: TelemetryPart) -> None:
+        residency = self._parsed.complete.workspace.residency if self._parsed.complete else None
+        for key, code, expected in telemetry_faults(telemetry, residency):
+            spot = self._spots.value("telemetry", key)
+            self._findings.add(spot, code, f"telemetry.{key}: {expected}")
 
     def _receiver(self, region: str | None, *at: str) -> None:
         """Ids and counts stay in the workspace's geography, too, as far as it is declared."""

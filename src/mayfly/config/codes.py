@@ -59,6 +59,7 @@ CODES = {
     "people_missing": "`approvals: two_people` with fewer than two people",
     "placement_not_in_plan": "a provider, geography or region that the plan does not choose",
     "placement_unavailable": "a geography or region that provider or installation does not have",
+    "bad_header": "a header that the protocol sets itself",
     "plain_mail": "mail without TLS to another machine",
     "plugin_faulty": "a plug-in whose code is not what its distribution says, or clashes",
     "plugin_missing": "a plug-in that is not installed",

@@ -17,7 +17,7 @@ SECTIONS = ("sources", "models", "destinations", "syncs", "processors")
 MAIN_ONLY = (
     *("workspace", "keys", "store", "spool", "dbt", "anchors", "alerts"),
     *("plugins", "targets", "organisation", "controller", "processing"),
-    "serve",
+    *("serve", "telemetry"),
 )
 BYTES_MAX = 1_000_000
 FILES_MAX = 2_000

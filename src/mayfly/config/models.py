@@ -31,7 +31,7 @@ from mayfly.config.parties import ControllerFile, OrganisationFile
 from mayfly.config.plugins import PluginFile
 from mayfly.config.processors import ProcessorFile, RegisterFile
 from mayfly.config.source_models import SourceFile
-from mayfly.config.telemetry import ServePart
+from mayfly.config.telemetry import ServePart, TelemetryPart
 from mayfly.domain.classes import ColumnClass
 from mayfly.domain.places import Geography, Provider
 from mayfly.domain.plans import Plan
@@ -396,6 +396,9 @@ class ProjectFile(Part):
     )
     alerts: dict[Name, AlertFile] = Field(
         default={}, description="Who is told of runs that fail or wait, and of what is wrong."
+    )
+    telemetry: TelemetryPart | None = Field(
+        default=None, description="Who is sent spans and metrics; nobody by default."
     )
     serve: ServePart = Field(
         default_factory=ServePart, description="What processes that run syncs listen on."

@@ -30,7 +30,7 @@ from mayfly.config.parties import (
 from mayfly.config.plugins import PluginFile
 from mayfly.config.schema import project_schema
 from mayfly.config.source_models import ClassifyFile
-from mayfly.config.telemetry import ServePart
+from mayfly.config.telemetry import ServePart, TelemetryPart
 
 PAGE = "project.md"
 SCHEMA = "json/project.schema.json"
@@ -99,6 +99,7 @@ def reference_page() -> str:
         parts.append(_section(f"`anchors.NAME`, type `{tag}`", model))
     for tag, model in variants("alerts").items():
         parts.append(_section(f"`alerts.NAME`, type `{tag}`", model))
+    parts.append(_section("`telemetry`", TelemetryPart))
     parts.append(_section("`serve`", ServePart))
     parts.append(_section("Members of `plugins`", PluginFile))
     parts.append(_section("`targets.NAME`", m.TargetFile))

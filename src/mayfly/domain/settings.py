@@ -333,6 +333,23 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TelemetrySettings:
+    """A receiver of OTLP.
+
+    Args:
+        endpoint: its address, to which `/v1/traces` and `/v1/metrics` are added.
+        headers: references to what logs in, by name.
+        signals: what it is sent.
+        region: where it is; None where it is on this machine.
+    """
+
+    endpoint: str
+    headers: Mapping[str, SecretRef] = field(default_factory=dict)
+    signals: frozenset[Literal["traces", "metrics"]] = frozenset(("traces", "metrics"))
+    region: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServeSettings:
     """What a process that runs syncs listens on; None is nothing."""
 
@@ -361,6 +378,7 @@ class Project:
     anchors: Mapping[str, AnchorSettings] = field(default_factory=dict)
     alerts: Mapping[str, AlertSettings] = field(default_factory=dict)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    telemetry: TelemetrySettings | None = None
     spool: BucketSettings | None = None
     dbt: DbtSettings | None = None
     target: str

@@ -22,7 +22,7 @@ from mayfly.domain.errors import ContractError
 from mayfly.domain.names import is_name
 from mayfly.domain.retention import RetentionClass
 
-Value = str | int | bool
+Value = str | int
 Attributes = Mapping[str, Value]
 
 STATUSES: Final = (
@@ -31,11 +31,6 @@ STATUSES: Final = (
 )
 """How a run ends, or stands."""
 MODES: Final = ("upsert", "mirror", "append", "audience")
-ACTS: Final = (
-    *("created", "delivered", "dropped", "refused", "held", "state_dropped", "state_adopted"),
-    *("purged", "expired", "rewrapped", "kek_destroyed", "erasure", "suppression", "access"),
-)
-"""Types of entries of the ledger; a test compares them."""
 OUTCOMES: Final = (
     *("delivered", "rejected", "unconfirmed", "deferred", "removed", "held", "suppressed"),
     *("withheld_consent", "withheld_guard"),
@@ -81,10 +76,6 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= _COUNT_MAX
 
 
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
 def _name(of: str) -> Attribute:
     return Attribute(holds=f"name of {of} in the project files", allows=_is_named)
 
@@ -107,7 +98,9 @@ ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType(
         "mode": _listed(*MODES),
         "status": _listed(*STATUSES),
         "outcome": _listed(*OUTCOMES),
-        "act": _listed(*ACTS),
+        "act": Attribute(
+            holds="type of an [entry of the ledger](../specs/ledger.md)", allows=_is_code
+        ),
         "operation": _listed(*Operation),
         "kind": _listed(*AlertKind),
         "regulation": _listed(*Regulation),
@@ -118,7 +111,6 @@ ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType(
         "reason": _listed("away", "refused", "full", "not_allowed"),
         "code": Attribute(holds="a [code](troubleshooting.md) of Mayfly's own", allows=_is_code),
         "run": Attribute(holds="id of the run", allows=_is_run, bounded=False),
-        "dry": Attribute(holds="whether nothing was to leave", allows=_is_flag, bounded=False),
         "batch": _count("number of the batch in its run"),
         "rows": _count("how many rows"),
         "batches": _count("how many batches"),
@@ -270,7 +262,7 @@ SPANS: Final[Mapping[str, SpanType]] = MappingProxyType(
                 name="run",
                 help="A run of a sync, from its beginning to its end.",
                 attributes=frozenset(
-                    {"sync", "target", "run", "mode", "dry", "status", "code", "batches"}
+                    {"sync", "target", "run", "mode", "status", "code", "batches"}
                     | {"planned", *OUTCOMES}
                 ),
             ),
@@ -314,6 +306,25 @@ class Point:
         if known is None or set(self.attributes) != set(known.attributes):
             raise not_on_the_list("a metric")
         check(self.attributes, known.attributes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sum:
+    """What was counted of one metric with the same attributes.
+
+    Args:
+        metric: its name.
+        attributes: of all its points.
+        total: of the values.
+        number: how many there were.
+        buckets: of a histogram, how many stood in each; one more than its bounds.
+    """
+
+    metric: str
+    attributes: Mapping[str, str]
+    total: float = 0.0
+    number: int = 0
+    buckets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ LIBRARIES = (
     ),
     *("psycopg", "pyarrow", "pydantic", "pymysql", "python_multipart", "requests", "rfc8785"),
     *("rich", "ruamel", "s3transfer", "snowflake", "sniffio", "sqlalchemy", "sqlglot", "stdnum"),
-    *("prometheus_client", "tenacity", "thrift", "typer", "urllib3"),
+    *("opentelemetry", "prometheus_client", "tenacity", "thrift", "typer", "urllib3"),
     *("uvicorn", "starlette"),
 )
 """First names of the loggers of every library that runs on Mayfly's behalf."""

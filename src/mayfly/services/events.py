@@ -30,6 +30,16 @@ class RunStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunPlanned:
+    """Its plan is made, or one that was open is gone on with: so many rows are to go."""
+
+    sync: str
+    target: str
+    run: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunEnded:
     """It ended; `code` is that of what kept it from its end, such as an outage. Rows are counts."""
 
@@ -157,6 +167,17 @@ class AlertFailed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TelemetryDropped:
+    """So many spans, or points of metrics, were not sent: `signal` is `traces` or `metrics`,
+    `reason` one of `away`, `refused`, `full` and `not_allowed`.
+    """
+
+    signal: str
+    reason: str
+    dropped: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerStarted:
     """A process does scheduled runs from now on; `region` is empty where it says none."""
 
@@ -200,6 +221,7 @@ class RunGivenUp:
 
 Event = (
     RunStarted
+    | RunPlanned
     | RunEnded
     | Recorded
     | Waiting
@@ -211,6 +233,7 @@ Event = (
     | OverTarget
     | ReviewsOverdue
     | AlertFailed
+    | TelemetryDropped
     | WorkerStarted
     | WorkerStopped
     | WorkerGivenUp
@@ -220,6 +243,7 @@ Event = (
 Tell = Callable[[Event], None]
 NAMES: dict[type[Event], str] = {
     RunStarted: "run_started",
+    RunPlanned: "run_planned",
     RunEnded: "run_ended",
     Recorded: "recorded",
     Waiting: "waiting",
@@ -231,6 +255,7 @@ NAMES: dict[type[Event], str] = {
     OverTarget: "over_target",
     ReviewsOverdue: "reviews_overdue",
     AlertFailed: "alert_failed",
+    TelemetryDropped: "telemetry_dropped",
     WorkerStarted: "worker_started",
     WorkerStopped: "worker_stopped",
     WorkerGivenUp: "worker_given_up",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from mayfly.domain.errors import EngineError
-from mayfly.domain.telemetry import COUNTED, OUTCOMES, MetricKind, Point, not_on_the_list
+from mayfly.domain.telemetry import COUNTED, OUTCOMES, MetricKind, Point, Sum, not_on_the_list
+from mayfly.ledger.entry import EntryType
 from mayfly.services.events import (
     AlertFailed,
     AnchorFailed,
@@ -19,36 +20,19 @@ from mayfly.services.events import (
     RunGivenUp,
     RunStarted,
     Swept,
+    TelemetryDropped,
     TickDropped,
     Waiting,
     WithdrawalsLate,
     WorkerGivenUp,
 )
 
+_ACTS = frozenset(kind.value for kind in EntryType)
 SERIES_MAX = 5_000
 """Of one process: with so many syncs a name would not be bounded any more."""
 Key = tuple[str, tuple[tuple[str, str], ...]]
 Names = Callable[[str], str | None]
 """The name of a sync, by its id or its name; None of what is not in the project files."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sum:
-    """What was counted of one metric with the same attributes.
-
-    Args:
-        metric: its name.
-        attributes: of all its points.
-        total: of the values.
-        number: how many there were.
-        buckets: of a histogram, how many stood in each; one more than its bounds.
-    """
-
-    metric: str
-    attributes: Mapping[str, str]
-    total: float = 0.0
-    number: int = 0
-    buckets: tuple[int, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -142,7 +126,7 @@ def points(event: Event, names: Names) -> Iterator[Callable[[], Point]]:
     match event:
         case RunEnded():
             yield from _of_run(event, names)
-        case Recorded():
+        case Recorded() if event.act in _ACTS:
             yield _count("ledger.entries", 1, act=event.act)
             if event.age_ms is not None:
                 yield _count("held.age", event.age_ms / 1_000, act=event.act)
@@ -160,6 +144,9 @@ def points(event: Event, names: Names) -> Iterator[Callable[[], Point]]:
             yield _count("alerts.failed", 1, channel=event.channel, kind=event.kind)
         case AnchorFailed():
             yield _count("anchors.failed", 1, anchor=event.anchor)
+        case TelemetryDropped():
+            of = {"signal": event.signal, "reason": event.reason}
+            yield _count("telemetry.dropped", event.dropped, **of)
         case TickDropped():
             yield _count("ticks.dropped", 1, sync=names(event.sync), target=event.target)
         case WorkerGivenUp():

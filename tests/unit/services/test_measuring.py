@@ -19,6 +19,7 @@ from mayfly.services.events import (
     RunGivenUp,
     RunStarted,
     Swept,
+    TelemetryDropped,
     TickDropped,
     Waiting,
     WithdrawalsLate,
@@ -65,6 +66,7 @@ EVENTS: list[Event] = [
     WithdrawalsLate(sync="ads", target="dev", run=RUN, late=3, waiting=0, seconds=9.0),
     AlertFailed(channel="ops", kind="failed", code="alert_away"),
     AnchorFailed(anchor="disk", code="anchor_away"),
+    TelemetryDropped(signal="traces", reason="away", dropped=2),
     TickDropped(sync="ads", target="dev", dropped=4),
     WorkerGivenUp(executor="host/1/2", silent_ms=5),
     RunGivenUp(sync="ads", target="dev", attempts=10),
@@ -90,7 +92,7 @@ def test_events_are_counted() -> None:
     assert found["swept", "left"] == 1
     assert found["alerts.failed", "ops,failed"] == 1
     assert found["ticks.dropped", "ads,dev"] == 1
-    assert {s.metric for s in meter.sums()} == set(COUNTED) - {"telemetry.dropped"}
+    assert {s.metric for s in meter.sums()} == set(COUNTED)
 
 
 def test_a_histogram_counts_by_its_bounds() -> None:
@@ -116,6 +118,7 @@ def test_what_is_not_on_the_list_is_refused_and_the_rest_counted() -> None:
     """A sync that the project does not have is no label; neither is a code that is none."""
     meter = Meter()
     assert meter.take(replace(ENDED, sync="anna"), NAMES) > 0
+    assert meter.take(replace(RECORDED, act="anna"), NAMES) == 0
     assert meter.sums() == []
     assert meter.take(replace(ENDED, code="No such Anna"), NAMES) == 1
     assert counts(meter)["runs", "partial,ads,dev"] == 1
