@@ -17,6 +17,7 @@ from mayfly.bootstrap.audit import audit_log
 from mayfly.domain.approval import fingerprint
 from mayfly.domain.errors import UsageError
 from mayfly.domain.settings import SyncSettings
+from mayfly.services.ai_transfer import ITEM, WHERE
 from mayfly.services.approvals_lock import LOCK_FILE
 from mayfly.services.audit import State, acts_of
 
@@ -79,6 +80,11 @@ def of_keys(app: App, version: str = "") -> Objects:
 def of_state(app: App, name: str) -> Objects:
     """One state, by its own name or by the sync that uses it."""
     return {f"state/{name}": lambda: app.states().find(name).to_dict()}
+
+
+def of_ai(app: App) -> Objects:
+    """What was signed of the transfer of AI."""
+    return {"ai": partial(_ai, app)}
 
 
 def of_register(app: App) -> Objects:
@@ -145,6 +151,11 @@ def _requests(app: App) -> dict[str, Any]:
         }
         for request in store.erasures()
     }
+
+
+def _ai(app: App) -> dict[str, Any]:
+    record = app.store.approval(ITEM, WHERE)
+    return {} if record is None else {"approved": record.fingerprint}
 
 
 def _register(app: App) -> dict[str, Any]:

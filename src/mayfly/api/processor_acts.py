@@ -45,7 +45,10 @@ class ProcessorActs:
             accept: sign it.
             actor: id of who does; by default $MAYFLY_ACTOR, else the system's user.
         """
-        return processors.ai_transfer(self.app, actor, accept=accept)
+        if not accept:
+            return processors.ai_transfer(self.app)
+        with acts.recording(self.app, "approve.ai", acts.of_ai(self.app), actor=actor):
+            return processors.ai_approved(self.app, actor)
 
     def notify_processors(self, *, atom: Path | None = None, again: bool = False) -> dict[str, Any]:
         """Tell each subscriber of what changed in the register, once.

@@ -68,15 +68,20 @@ def checked(app: App) -> dict[str, Any]:
     }
 
 
-def ai_transfer(app: App, actor: str | None, *, accept: bool) -> dict[str, Any]:
+def ai_approved(app: App, actor: str | None) -> dict[str, Any]:
     """See `ProcessorActs.ai_transfer`.
 
     Raises:
         PolicyError: `ai_not_global`, `ai_two_people`.
     """
+    by = actor or actor_id(os.environ)
+    approve_ai(app.project, app.store, actor=by, now=app.clock.now())
+    return ai_transfer(app)
+
+
+def ai_transfer(app: App) -> dict[str, Any]:
+    """See `ProcessorActs.ai_transfer`."""
     project, store = app.project, app.store
-    if accept:
-        approve_ai(project, store, actor=actor or actor_id(os.environ), now=app.clock.now())
     record = approval_of_ai(project, store)
     return {
         "schema": "mayfly/approve/1",
@@ -102,9 +107,9 @@ def processor_findings(app: App) -> list[Finding]:
         )
         hint = "Where you process for others, enter them under `processors`."
         return [finding("not_enforced", text, hint)] if hosts else []
-    found = [
-        finding(r.code, r.message, "See `mayfly processors check`.") for r in app.not_engaged()
-    ]
+    # Where there are syncs, each of them says it.
+    refusals = [] if app.project.syncs else app.not_engaged()
+    found = [finding(r.code, r.message, "See `mayfly processors check`.") for r in refusals]
     return found + [
         finding(
             "review_overdue",

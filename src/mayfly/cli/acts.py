@@ -11,7 +11,7 @@ from typing import Final
 
 RECORDED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "mayfly approve": ("approve", "approve.request", "reject", "people"),
+        "mayfly approve": ("approve", "approve.request", "approve.ai", "reject", "people"),
         "mayfly pause": ("pause",),
         "mayfly resume": ("resume",),
         "mayfly cancel": ("cancel",),

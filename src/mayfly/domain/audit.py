@@ -11,6 +11,7 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "approve": "a sync was approved",
         "approve.request": "approval of a sync was asked for",
+        "approve.ai": "the transfer of AI at global was signed",
         "reject": "a sync was rejected",
         "people": "the list of people who approve was accepted, or its change signed",
         "pause": "a sync was paused",

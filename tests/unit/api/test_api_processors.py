@@ -159,9 +159,12 @@ def test_who_is_not_engaged_cannot_be_planned(tmp_path: Path, text: str, codes: 
     valid("processors", document)
     assert document["uses"] == [{"what": "alerts.ops", "host": "smtp.mail.example"}]
     assert [r["code"] for r in document["refusals"]] == codes
-    found = {f["code"] for f in processor_findings(project.app)}
     without = "processors:" not in text
+    syncless = made(tmp_path, text + MAIL)
+    found = {f["code"] for f in processor_findings(syncless.app)}
     assert found - {"review_overdue"} == ({"not_enforced"} if without else set(codes))
+    found = {f["code"] for f in processor_findings(project.app)}
+    assert found - {"review_overdue"} == ({"not_enforced"} if without else set())
 
 
 def test_hosts_of_the_operator_are_of_all_its_parts(tmp_path: Path) -> None:
@@ -241,3 +244,5 @@ def test_an_approver_signs_ai_at_global(tmp_path: Path) -> None:
     signed = project.ai_transfer(accept=True, actor="ada")
     valid("approve", signed)
     assert (signed["ai"]["waits"], signed["ai"]["actor"]) == (False, "ada")
+    recorded = [e.operation for e in project.app.ledger.entries()]
+    assert "approve.ai" in recorded
