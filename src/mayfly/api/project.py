@@ -18,6 +18,7 @@ from mayfly.api import (
     asking,
     erasing,
     incidents,
+    privacy,
     reporting,
     residency,
 )
@@ -603,6 +604,10 @@ class Project(ProcessorActs):
         with nullcontext() if kind == "security" else self._act():
             report = reporting.make_report(self.app, kind, since=since, until=until)
         return reporting.write_report(self.app, report, folder)
+
+    def privacy_page(self, file: Path) -> dict[str, Any]:
+        """Write the public privacy page, of what holds now alone."""
+        return privacy.write_privacy_page(self.app, file)
 
     def _status(self, run: RunRecord) -> str:
         """As recorded; a run whose process ended without a word was interrupted."""

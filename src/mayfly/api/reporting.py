@@ -120,11 +120,7 @@ def write_report(app: App, report: Report, folder: Path) -> dict[str, Any]:
                 write_private(file, data)
             files.append({"path": str(path), "sha256": hashlib.sha256(content).hexdigest()})
     except OSError:
-        raise ConfigError(
-            "report_unwritable",
-            "The folder for the report cannot be written to.",
-            hint="Name a folder that this user may write to, with room on its disk.",
-        ) from None
+        raise unwritable() from None
     return {
         "schema": "mayfly/report-files/1",
         "ok": True,
@@ -134,6 +130,15 @@ def write_report(app: App, report: Report, folder: Path) -> dict[str, Any]:
         "key": signer.verifier_key.to_line(),
         "files": files,
     }
+
+
+def unwritable() -> ConfigError:
+    """What is raised where a file cannot be made."""
+    return ConfigError(
+        "report_unwritable",
+        "The folder for the report cannot be written to.",
+        hint="Name a folder that this user may write to, with room on its disk.",
+    )
 
 
 def facts_of(app: App, period: Period) -> Facts:
@@ -178,6 +183,8 @@ def facts_of(app: App, period: Period) -> Facts:
         packages=sorted({(d.name, d.version) for d in distributions()}),
         places=_tried(lambda: rows_of(app)),
         register=register_of(project, SPECS),
+        notices=store.notices(),
+        objections=store.objections(),
         probes={"egress": _egress_holds(), "logs": _logs_closed(), "dumps": writes_no_dump()},
     )
 

@@ -85,6 +85,31 @@ def record(
     print_result(output, document, _written(document))
 
 
+@report_app.command("privacy-page")
+def privacy_page(
+    file: Annotated[Path, typer.Argument(help="HTML file; one that is there is replaced.")],
+    project: ProjectOption = HERE,
+    target: TargetOption = "dev",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Write the public privacy page: only sentences whose mechanism works now.
+
+    Exit 1 where `organisation` names no contact or no data protection officer.
+    """
+    from mayfly.api import load
+
+    document = load(project, target=target).privacy_page(file)
+    left_out = ", ".join(document["left_out"])
+    print_result(
+        output,
+        document,
+        [
+            f"wrote {document['path']}: {len(document['says'])} sentences hold",
+            f"left out, as their mechanism is not on: {left_out or 'none'}",
+        ],
+    )
+
+
 def _written(document: Mapping[str, Any]) -> list[str]:
     version = f", version {document['version']}" if document["version"] else ""
     return [

@@ -196,14 +196,14 @@ def _head(table: ET.Element, names: Sequence[str], numbers: Collection[int] = ()
 
 def rows_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> ET.Element:
     """A table of texts; the first cell of each row names it."""
-    found = element("table")
+    found = element("table", cls="stack")
     _head(found, head)
     body = add(found, "tbody")
     for cells in rows:
         row = add(body, "tr")
         add(row, "th", cells[0], scope="row")
-        for cell in cells[1:]:
-            add(row, "td", cell)
+        for name, cell in zip(head[1:], cells[1:], strict=True):
+            add(add(row, "td"), "span", cell).set("data-label", printable(name))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mayfly.domain.credentials import SealedCredential
 from mayfly.domain.erasures import ErasureRequest, ErasureStep
 from mayfly.domain.held import HeldBatch
+from mayfly.domain.register_changes import Objection, SentNotice
 from mayfly.domain.runs import ApprovalRecord, RunRecord
 from mayfly.domain.settings import DestinationSettings, Project
 from mayfly.ledger.entry import Entry, EntryType, parse_time
@@ -53,7 +54,8 @@ class Facts:
         packages: distributions that run, with their versions.
         probes: mechanisms by name that were tried just now, and whether they held.
         places: where each part is planned and found.
-        register: of sub-processors and recipients.
+        register: of sub-processors and recipients; `notices` of its changes that were sent or
+            tried, `objections` in force.
     """
 
     project: Project
@@ -84,6 +86,8 @@ class Facts:
     packages: Sequence[tuple[str, str]]
     places: Sequence[ResidencyRow] | Missing
     register: Register
+    notices: Sequence[SentNotice]
+    objections: Sequence[Objection]
     probes: Mapping[str, bool] = field(default_factory=dict)
 
     def spec(self, destination: str) -> DestinationSpec:

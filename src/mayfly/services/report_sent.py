@@ -368,6 +368,7 @@ def sub_processors(facts: Facts) -> Section:
     register = facts.register
     files = facts.configuration("mayfly processors list")
     counted = Counter(p.status for p in register.processors)
+    told = [n for n in facts.notices if facts.period.holds(n.at)]
     return Section(
         id="sub_processors",
         title="Sub-processors",
@@ -382,8 +383,19 @@ def sub_processors(facts: Facts) -> Section:
                 value=register.digest,
                 evidence=files,
             ),
-            unknown("notices", "Notices of this period", _NO_NOTICES),
-            unknown("objections", "Objections of this period", _NO_NOTICES),
+            Figure(
+                id="notices",
+                label="Notices sent in this period",
+                value=sum(not n.failure for n in told),
+                evidence=facts.store("register_notices", "mayfly processors notify"),
+                note=f"{sum(bool(n.failure) for n in told)} more did not arrive, or nobody knows",
+            ),
+            Figure(
+                id="objections",
+                label="Objections in force",
+                value=len(facts.objections),
+                evidence=facts.store("register_objections", "mayfly processors list"),
+            ),
         ],
         tables=[
             Table(
@@ -408,6 +420,3 @@ def sub_processors(facts: Facts) -> Section:
             )
         ],
     )
-
-
-_NO_NOTICES = "no evidence: no notice is recorded by this release"

@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parents[3] / "docs/reference/json"
 SCHEMAS = sorted(p for p in FOLDER.glob("*.schema.json") if p.name != "project.schema.json")
 PROJECT = """version: 1
 workspace: {name: shop}
+organisation: {name: Host, contact: https://host.example, dpo: Paris}
 keys: {provider: local}
 store: {url: sqlite}
 targets: {dev: {}}
@@ -144,6 +145,7 @@ def test_a_whole_job_prints_what_the_schemas_say(call: Call) -> None:
         ("report", "security", "out"),
         ("report", "record", "out"),
         ("report", "record", "out", "--for", "30.1"),
+        ("report", "privacy-page", "privacy.html"),
         ("keys", "versions"),
         ("keys", "rotate"),
         ("keys", "rewrap"),
