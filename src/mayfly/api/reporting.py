@@ -185,6 +185,7 @@ def facts_of(app: App, period: Period) -> Facts:
         register=register_of(project, SPECS),
         notices=store.notices(),
         objections=store.objections(),
+        incidents=store.incidents(),
         probes={"egress": _egress_holds(), "logs": _logs_closed(), "dumps": writes_no_dump()},
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from mayfly.domain.credentials import SealedCredential
 from mayfly.domain.erasures import ErasureRequest, ErasureStep
 from mayfly.domain.held import HeldBatch
+from mayfly.domain.incidents import Incident
 from mayfly.domain.register_changes import Objection, SentNotice
 from mayfly.domain.runs import ApprovalRecord, RunRecord
 from mayfly.domain.settings import DestinationSettings, Project
@@ -56,6 +57,7 @@ class Facts:
         places: where each part is planned and found.
         register: of sub-processors and recipients; `notices` of its changes that were sent or
             tried, `objections` in force.
+        incidents: every one that the store has.
     """
 
     project: Project
@@ -88,6 +90,7 @@ class Facts:
     register: Register
     notices: Sequence[SentNotice]
     objections: Sequence[Objection]
+    incidents: Sequence[Incident]
     probes: Mapping[str, bool] = field(default_factory=dict)
 
     def spec(self, destination: str) -> DestinationSpec:

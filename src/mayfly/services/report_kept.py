@@ -285,6 +285,7 @@ def _figure(
 def admin_entries(facts: Facts) -> list[Entry]:
     """Acts of administration that the ledger itself records."""
     return facts.in_period(
+        EntryType.ACT,
         EntryType.STATE_DROPPED,
         EntryType.STATE_ADOPTED,
         EntryType.REWRAPPED,

@@ -23,7 +23,6 @@ from mayfly.services.report_facts import Facts, Missing, milliseconds, time_of
 from mayfly.services.report_record import record
 
 SCHEMA = "mayfly/security-report/1"
-_NO_EVIDENCE = "no evidence"
 
 
 def access(facts: Facts) -> Section:
@@ -31,7 +30,7 @@ def access(facts: Facts) -> Section:
     files = facts.configuration("mayfly approve --people")
     people = people_document(facts.project)["people"]
     acts = kept.admin_entries(facts)
-    counted = Counter(e.type.value for e in acts)
+    counted = Counter(e.operation or e.type.value for e in acts)
     approvals = [a for a in facts.approvals.values() if a is not None]
     return Section(
         id="access",
@@ -72,7 +71,7 @@ def access(facts: Facts) -> Section:
                 title="Acts of administrators on the ledger",
                 columns=(Column(id="act", label="Act"), Column(id="count", label="Count")),
                 rows=sorted(counted.items()),
-                evidence=facts.ledger_of(acts, "mayfly ledger export"),
+                evidence=facts.ledger_of(acts, "mayfly audit"),
                 charted=("count",),
                 empty="None in this period",
             )
@@ -168,14 +167,28 @@ _PROBES = {
 
 
 def incidents(facts: Facts) -> Section:
-    """What was reported as a breach or near to one."""
-    del facts
+    """What was refused, stopped or found wrong, as the store keeps it."""
+    known = [i for i in facts.incidents if facts.period.holds(i.known_at)]
+    open_ = [i for i in facts.incidents if i.closed_at is None]
+    evidence = facts.store("incidents", "mayfly incidents list")
+    counted = Counter(i.kind.value for i in known)
     return Section(
         id="incidents",
         title="Incidents",
         figures=[
-            unknown("opened", "Opened in this period", _NO_EVIDENCE),
-            unknown("open", "Open now", _NO_EVIDENCE),
+            Figure(id="opened", label="Opened in this period", value=len(known), evidence=evidence),
+            Figure(id="open", label="Open now", value=len(open_), evidence=evidence),
+        ],
+        tables=[
+            Table(
+                id="kinds",
+                title="Opened in this period, by kind",
+                columns=(Column(id="kind", label="Kind"), Column(id="count", label="Count")),
+                rows=sorted(counted.items()),
+                evidence=evidence,
+                charted=("count",),
+                empty="None was opened in this period",
+            )
         ],
     )
 
