@@ -75,6 +75,8 @@ def test_a_difference_refuses_all_but_withdrawals(
     """The operator let the cloud be asked, and the machine is not where it was planned."""
     before = members(sandbox)
     monkeypatch.setenv("MAYFLY_METADATA", "aws")
+    outer = load(root).network_policy("nftables")
+    assert "169.254.169.254" in {host["host"] for host in outer["hosts"]}
     ask = asking.places_of.__kwdefaults__
     monkeypatch.setitem(ask, "ask", lambda cloud: "us-east-1")
     change(

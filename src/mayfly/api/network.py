@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.keys.make import key_hosts
+from mayfly.adapters.metadata import ADDRESS, metadata_cloud
 from mayfly.api.findings import Finding, finding
 from mayfly.bootstrap import App
 from mayfly.bootstrap.register import declared_hosts
@@ -36,6 +38,8 @@ def network_policy(
     """
     with allow_hosts(key_hosts(app.project.keys)):
         uses = declared_hosts(app.project, app.connections.opened)
+    if metadata_cloud(os.environ) is not None:
+        uses = [*uses, Use(what="metadata", host=ADDRESS[0])]
     known: dict[str, list[str]] = {} if addresses is None else _read(addresses)
     resolvers = known.pop(RESOLVER, [])
     if resolve:

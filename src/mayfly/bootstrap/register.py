@@ -58,7 +58,7 @@ def _operators(project: Project) -> Iterator[Use]:
         yield Use(what="keys", host=host)
     for host in spool_hosts(project):
         yield Use(what="spool", host=host)
-    for host in _store_hosts(project):
+    for host in store_hosts(project):
         yield Use(what="store", host=host)
     for name, anchor in project.anchors.items():
         if anchor.source is None:
@@ -70,7 +70,8 @@ def _operators(project: Project) -> Iterator[Use]:
         yield Use(what="telemetry", host=telemetry_host(project.telemetry))
 
 
-def _store_hosts(project: Project) -> list[str]:
+def store_hosts(project: Project) -> list[str]:
+    """Hosts of the store's server, of which there may be several; none of a file or a socket."""
     url = resolve_store_url(project.store.url, os.environ)
     if url == "sqlite":
         return []

@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from mayfly.adapters.bucket_facts import bucket_region
@@ -16,7 +17,7 @@ from mayfly.bootstrap.alerts import alert_host
 from mayfly.bootstrap.app import App
 from mayfly.bootstrap.connectors import source_hosts
 from mayfly.bootstrap.keeping import anchor_hosts, reveal, spool_hosts
-from mayfly.config.secrets import resolve_store_url
+from mayfly.bootstrap.register import store_hosts
 from mayfly.domain.errors import EngineError
 from mayfly.domain.places import region_of_host
 from mayfly.domain.settings import AnchorSettings, BucketSettings
@@ -41,19 +42,13 @@ def places_of(
     Raises:
         ConfigError: `bad_metadata`.
     """
-    store = _store(app)
+    stores = _stores(app)
     return [
         _worker(app, ask, environ),
-        Place(
-            part="queue",
-            declared=store.declared,
-            observed=store.observed,
-            by=store.by,
-            local=store.local,
-        ),
+        *(replace(store, part="queue") for store in stores),
         _spool(app),
         _keys(app),
-        store,
+        *stores,
         *_sources(app),
         *_alerts(app),
         *_anchors(app),
@@ -73,10 +68,16 @@ def _worker(app: App, ask: Callable[[Cloud], str], environ: Mapping[str, str]) -
     return Place(part="worker", declared=said, observed=observed, by="metadata", failed=failed)
 
 
-def _store(app: App) -> Place:
-    url, declared = resolve_store_url(app.project.store.url, os.environ), app.project.store.region
-    host = "" if url == "sqlite" else urlsplit(url).hostname or ""
-    return _at_host(Place(part="store", declared=declared or ""), host)
+def _stores(app: App) -> list[Place]:
+    """Of several hosts of one database each has to be where it should."""
+    hosts, declared = store_hosts(app.project), app.project.store.region or ""
+    if not hosts:
+        return [Place(part="store", local=True)]
+    names = [""] if len(hosts) == 1 else [str(number) for number in range(1, len(hosts) + 1)]
+    return [
+        _at_host(Place(part="store", name=name, declared=declared), host)
+        for name, host in zip(names, hosts, strict=True)
+    ]
 
 
 def _spool(app: App) -> Place:
