@@ -275,7 +275,7 @@ class Project(ProcessorActs):
 
     def cancel_erasure(self, request: str) -> dict[str, Any]:
         """End a request of which nobody was asked yet. The person stays suppressed."""
-        with self._act():
+        with self._act(), self._recorded("erase.cancel", acts.of_requests(self.app)):
             return erasing.cancel(self.app, request)
 
     def erasures(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "purge": "what waits of a sync was ended",
         "erase": "a request for a person was received",
         "erase.resume": "open requests for people were gone on with",
+        "erase.cancel": "a request of which nobody was asked yet was ended",
         "erase.extend": "the time limit of a request was made longer",
         "access": "a person was told what concerns them",
         "connect": "a credential of a destination was stored",
