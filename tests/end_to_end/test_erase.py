@@ -24,7 +24,7 @@ from mayfly.domain.erasures import Extension, Regulation, RequestKind
 from mayfly.domain.errors import EngineError, UsageError
 from mayfly.sandbox.faults import Fault, Faults
 from mayfly.sandbox.server import SandboxServer
-from mayfly.services.events import ErasureDue, Event
+from mayfly.services.events import ErasureDue, ErasuresDue, Event
 from mayfly.services.hold import rows_of
 
 PEOPLE = 1_000
@@ -530,6 +530,7 @@ def test_an_open_request_is_extended_once_and_reminds_of_itself(
     assert [e for e in heard if isinstance(e, ErasureDue)] == [
         ErasureDue(request=document["request"], days_left=2)
     ]
+    assert ErasuresDue(target="dev", due=1) in heard
 
 
 @pytest.mark.slow

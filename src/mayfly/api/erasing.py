@@ -29,7 +29,7 @@ from mayfly.services.compiled_sync import first_refusal
 from mayfly.services.erase import Eraser, erase_at, recogniser
 from mayfly.services.erasure_limits import out_of_reach
 from mayfly.services.erasure_requests import asked_of
-from mayfly.services.events import ErasureDue
+from mayfly.services.events import ErasureDue, ErasuresDue
 
 _SCHEMA = "mayfly/erase/1"
 
@@ -98,6 +98,9 @@ def resume(app: App) -> dict[str, Any]:
             with suppress(EngineError):
                 _advance(app, request)
             _remind(app, request)
+    now, target = app.clock.now(), app.project.target
+    due = [r for r in app.store.erasures() if r.target == target and r.needs_attention(now)]
+    app.tell(ErasuresDue(target=target, due=len(due)))
     return listed(app)
 
 

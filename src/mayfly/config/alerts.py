@@ -36,6 +36,7 @@ Kind = Literal[
     "clear_value_found",
     "ledger_inconsistent",
     "review_overdue",
+    "erasure_due",
 ]
 
 

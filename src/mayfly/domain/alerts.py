@@ -19,11 +19,13 @@ class AlertKind(StrEnum):
     CLEAR_VALUE_FOUND = "clear_value_found"  # the guard withheld a value in clear
     LEDGER_INCONSISTENT = "ledger_inconsistent"  # the ledger does not verify
     REVIEW_OVERDUE = "review_overdue"  # the security of a sub-processor was to be reviewed
+    ERASURE_DUE = "erasure_due"  # a request for a person is due soon, or overdue
 
 
 KEYS = "keys"
 LEDGER = "ledger"
 PROCESSORS = "processors"
+ERASURES = "erasures"
 """Subjects of what is not about one sync."""
 
 
@@ -33,7 +35,7 @@ class Alert:
 
     Args:
         kind: what happened.
-        subject: name of the sync, or `keys`, `ledger` or `processors`.
+        subject: name of the sync, or `keys`, `ledger`, `processors` or `erasures`.
         target: the target it happened under.
         code: of ours; empty where there is none.
         run: id of the run; empty where it is about none.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mayfly.domain.alerts import KEYS, LEDGER, PROCESSORS, Alert, AlertKind
+from mayfly.domain.alerts import ERASURES, KEYS, LEDGER, PROCESSORS, Alert, AlertKind
 from mayfly.services.events import (
+    ErasuresDue,
     Event,
     OverTarget,
     ReviewsOverdue,
@@ -92,6 +93,10 @@ class AlertRules:
                     kind=kind, subject=PROCESSORS, target=event.target, count=event.overdue
                 )
                 return [Change(alert=alert, raised=event.overdue > 0)]
+            case ErasuresDue():
+                kind = AlertKind.ERASURE_DUE
+                alert = Alert(kind=kind, subject=ERASURES, target=event.target, count=event.due)
+                return [Change(alert=alert, raised=event.due > 0)]
             case RunEnded() if event.run in self._dry:
                 self._dry.discard(event.run)
             case RunEnded():

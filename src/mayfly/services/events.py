@@ -123,6 +123,14 @@ class WithdrawalsHeld:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ErasuresDue:
+    """So many requests for people are open and due soon, or overdue; 0 where none is."""
+
+    target: str
+    due: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class WithdrawalsLate:
     """So many withdrawals were not answered for within a day; of those that were, `seconds` is the
     longest.
@@ -228,6 +236,7 @@ Event = (
     | Swept
     | AnchorFailed
     | ErasureDue
+    | ErasuresDue
     | WithdrawalsLate
     | WithdrawalsHeld
     | OverTarget
@@ -250,6 +259,7 @@ NAMES: dict[type[Event], str] = {
     Swept: "swept",
     AnchorFailed: "anchor_failed",
     ErasureDue: "erasure_due",
+    ErasuresDue: "erasures_due",
     WithdrawalsLate: "withdrawals_late",
     WithdrawalsHeld: "withdrawals_held",
     OverTarget: "over_target",

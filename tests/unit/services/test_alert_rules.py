@@ -10,7 +10,14 @@ import pytest
 from mayfly.domain.alerts import AlertKind
 from mayfly.ports.ledger import OpenBatch, OpenCopy
 from mayfly.services.alert_rules import AlertRules, Change, alert_of_opening
-from mayfly.services.events import OverTarget, ReviewsOverdue, RunEnded, RunStarted, WithdrawalsLate
+from mayfly.services.events import (
+    ErasuresDue,
+    OverTarget,
+    ReviewsOverdue,
+    RunEnded,
+    RunStarted,
+    WithdrawalsLate,
+)
 from mayfly.services.over_target import rows_over_target, waiting_over_target
 
 STARTED = RunStarted(sync="to_crm", target="dev", run="r1", mode="upsert", dry=False)
@@ -29,6 +36,8 @@ ENDED = RunEnded(
 )
 LATE = WithdrawalsLate(sync="to_crm", target="dev", run="r1", late=2, waiting=0, seconds=90_000.0)
 OVER = OverTarget(sync="to_crm", target="dev", run="r1", what="copy", seconds=90_000.0)
+OF_NO_RUN = {AlertKind.REVIEW_OVERDUE, AlertKind.ERASURE_DUE}
+"""No run that went clears them."""
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -77,7 +86,7 @@ def test_a_run_that_went_clears_every_kind() -> None:
     """Of its sync, and of keys and ledger, without which it would not have gone; of sub-processors
     a sweep alone knows.
     """
-    assert cleared(AlertRules().changes(ENDED)) == set(AlertKind) - {AlertKind.REVIEW_OVERDUE}
+    assert cleared(AlertRules().changes(ENDED)) == set(AlertKind) - OF_NO_RUN
 
 
 def test_what_a_run_raised_its_own_end_does_not_clear() -> None:
@@ -88,7 +97,7 @@ def test_what_a_run_raised_its_own_end_does_not_clear() -> None:
     changes = rules.changes(replace(ENDED, status="partial", withheld_guard=3, clear_values=2))
     assert raised(changes) == {"clear_value_found": ("to_crm", "", 2)}
     kept = {AlertKind.WITHDRAWAL_LATE, AlertKind.CLEAR_VALUE_FOUND}
-    assert cleared(changes) == set(AlertKind) - kept - {AlertKind.REVIEW_OVERDUE}
+    assert cleared(changes) == set(AlertKind) - kept - OF_NO_RUN
     rules.changes(STARTED)
     assert cleared(rules.changes(ENDED)) >= kept
 
@@ -150,3 +159,11 @@ def test_a_late_review_is_raised_by_one_sweep_and_cleared_by_another() -> None:
     assert raised(late) == {"review_overdue": ("processors", "", 2)}
     over = rules.changes(ReviewsOverdue(target="dev", overdue=0))
     assert cleared(over) == {AlertKind.REVIEW_OVERDUE}
+
+
+def test_requests_that_are_due_are_raised_until_none_is() -> None:
+    """How many there are, of the target."""
+    rules = AlertRules()
+    due = rules.changes(ErasuresDue(target="dev", due=3))
+    assert raised(due) == {"erasure_due": ("erasures", "", 3)}
+    assert cleared(rules.changes(ErasuresDue(target="dev", due=0))) == {AlertKind.ERASURE_DUE}
