@@ -52,6 +52,7 @@ def places_of(
         *_sources(app),
         *_alerts(app),
         *_anchors(app),
+        *_telemetry(app),
     ]
 
 
@@ -143,6 +144,13 @@ def _anchors(app: App) -> Iterator[Place]:
             yield _at_host(
                 Place(part="anchor", name=name, declared=declared), _anchor_host(app, settings)
             )
+
+
+def _telemetry(app: App) -> Iterator[Place]:
+    settings = app.project.telemetry
+    if settings is not None:
+        host = urlsplit(settings.endpoint).hostname or "unknown"
+        yield _at_host(Place(part="telemetry", declared=settings.region or ""), host)
 
 
 def _anchor_host(app: App, settings: AnchorSettings) -> str:

@@ -13,7 +13,9 @@ from mayfly.domain.errors import PolicyError
 from mayfly.domain.places import REGIONS, expected_region, geography_of_place
 from mayfly.domain.settings import Workspace
 
-Part = Literal["worker", "queue", "spool", "keys", "store", "source", "alerts", "anchor"]
+Part = Literal[
+    "worker", "queue", "spool", "keys", "store", "source", "alerts", "anchor", "telemetry"
+]
 Basis = Literal["observed", "declared", "unknown"]
 By = Literal["metadata", "bucket", "key", "host_name", "config", "same_machine", "nobody"]
 State = Literal["ok", "differs", "unknown"]

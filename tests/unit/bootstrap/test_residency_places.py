@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from mayfly.bootstrap.residency import _stores
+from mayfly.bootstrap.residency import _stores, _telemetry
 from mayfly.config.load import load_project
-from mayfly.domain.settings import StoreSettings
+from mayfly.domain.settings import StoreSettings, TelemetrySettings
 from mayfly.services.residency_report import Place
 
 HOST = "db.c9ak.us-east-1.rds.amazonaws.com"
@@ -47,3 +47,20 @@ def test_no_host_is_taken_for_this_machine(
     assert [replace(place, by="nobody") for place in found] == [
         replace(place, by="nobody") for place in places
     ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "place"),
+    [
+        ("http://127.0.0.1:4318", Place(part="telemetry", local=True)),
+        ("https://otlp.example.com", Place(part="telemetry", declared="eu", by="host_name")),
+    ],
+)
+def test_telemetry_is_a_part(endpoint: str, place: Place) -> None:
+    """On this machine, or where it is declared."""
+    region = place.declared or None
+    settings = TelemetrySettings(endpoint=endpoint, region=region)
+    project = SimpleNamespace(telemetry=settings)
+    assert list(_telemetry(cast("Any", SimpleNamespace(project=project)))) == [place]
+    none = SimpleNamespace(project=SimpleNamespace(telemetry=None))
+    assert list(_telemetry(cast("Any", none))) == []
