@@ -40,11 +40,13 @@ def test_a_run_tells_its_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert names == [
         "run_started/",
         "recorded/created",
+        "run_planned/",
         "recorded/delivered",
         "recorded/dropped",
         "run_ended/",
     ]
-    assert (events[2]["sync"], events[2]["rows"], events[2]["batch"]) == ("to_log", 5, 0)
+    assert (events[3]["sync"], events[3]["rows"], events[3]["batch"]) == ("to_log", 5, 0)
+    assert events[2]["rows"] == 5
     assert events[-1]["status"] == "succeeded"
     assert len({e["run"] for e in events}) == 1
     assert "marked" not in done.stdout + done.stderr

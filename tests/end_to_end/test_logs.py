@@ -32,11 +32,12 @@ def test_what_a_run_told_is_kept_without_values(tmp_path: Path) -> None:
     assert [e["event"] + "/" + e.get("act", "") for e in told["events"]] == [
         "run_started/",
         "recorded/created",
+        "run_planned/",
         "recorded/delivered",
         "recorded/dropped",
         "run_ended/",
     ]
-    assert (told["sync"], told["left_out"], told["events"][2]["rows"]) == ("to_log", 0, 5)
+    assert (told["sync"], told["left_out"], told["events"][3]["rows"]) == ("to_log", 0, 5)
     assert {e["run"] for e in told["events"]} == {ended["run"]}
     words = ["logs", ended["run"], "--project", str(root)]
     printed = CliRunner().invoke(app, words).stdout
