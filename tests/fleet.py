@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 import psycopg
 
@@ -73,27 +74,39 @@ class Fleet:
     Args:
         root: of the project.
         beat, lease: of each worker, in seconds.
+        events: folder of files with what each worker tells; nothing is told where it is None.
     """
 
     root: Path
     beat: float = 0.3
     lease: float = 3.0
+    events: Path | None = None
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self) -> subprocess.Popen[str]:
         """One more, which has begun."""
         told = json.dumps([str(self.root), self.beat, self.lease])
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, told],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=dict(os.environ),
-        )
+        with self._told() as events:
+            process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, told],
+                stdout=subprocess.PIPE,
+                stderr=events,
+                text=True,
+                env=os.environ | ({} if self.events is None else {"MAYFLY_LOG": "json"}),
+            )
         self.running.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "begins\n"
         return process
+
+    @contextmanager
+    def _told(self) -> Iterator[int | IO[str]]:
+        if self.events is None:
+            yield subprocess.STDOUT
+            return
+        path = self.events / f"worker{len(list(self.events.iterdir()))}.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            yield file
 
     def kill(self, process: subprocess.Popen[str], number: int = signal.SIGKILL) -> int:
         """Its exit code, once it is over."""
@@ -113,9 +126,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet(root: Path) -> Iterator[Fleet]:
+def fleet(root: Path, **options: Any) -> Iterator[Fleet]:
     """One whose processes end with the block."""
-    made = Fleet(root=root)
+    made = Fleet(root=root, **options)
     try:
         yield made
     finally:

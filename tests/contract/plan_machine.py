@@ -132,6 +132,10 @@ class Protocol(RuleBasedStateMachine):
     @initialize(people=st.dictionaries(KEYS, PEOPLE, min_size=5))
     def begin(self, people: dict[int, tuple[str | None, str]]) -> None:
         """A model with some rows, and nothing delivered."""
+        self.open(people)
+
+    def open(self, people: dict[int, tuple[str | None, str]]) -> None:
+        """An empty warehouse, and that model."""
         self._opened = type(self).warehouse()
         self.world = World(
             warehouse=self._opened.__enter__(),

@@ -23,6 +23,7 @@ from contract.committing import CommittingDialect, CommittingSource
 from fakesnow_server import Fakesnow
 from mariadb import MariaDB
 from mayfly.adapters.planstores.in_source import SourcePlanStore
+from mayfly.adapters.planstores.shared import SharedSourcePlanStore
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.mysql import MysqlSource
@@ -56,13 +57,12 @@ def in_source(
 ) -> Warehouse:
     """A warehouse whose plans wait in itself, and a folder for what must wait sealed."""
     provider = FakeKeyProvider()
+    kind = SourcePlanStore if sql.brief is None else SharedSourcePlanStore
     return Warehouse(
         source=source,
         sql=sql,
         write_model=write_model,
-        make_store=lambda identity, clock: SourcePlanStore(
-            source, sql, identity, owner="me", clock_ms=clock
-        ),
+        make_store=lambda identity, clock: kind(source, sql, identity, owner="me", clock_ms=clock),
         make_spool=lambda clock: spool_in(spool, provider, now_ms=clock),
     )
 
@@ -121,6 +121,22 @@ def sqlite_file() -> Iterator[Warehouse]:
         path.touch()
         source = SqliteSource("shop", path)
         yield in_source(source, SqliteDialect(), partial(write_people, path), Path(folder))
+
+
+class SharingDialect(SqliteDialect):
+    """SQLite as an engine with a server, for processes that go on one step after the other."""
+
+    brief = "SELECT 1"
+
+
+@contextmanager
+def shared_file() -> Iterator[Warehouse]:
+    """An empty SQLite file whose plans may be shared."""
+    with tempfile.TemporaryDirectory(prefix="mayfly-world-") as folder:
+        path = Path(folder) / "shop.sqlite"
+        path.touch()
+        source = SqliteSource("shop", path)
+        yield in_source(source, SharingDialect(), partial(write_people, path), Path(folder))
 
 
 class _Dsn:
@@ -222,6 +238,8 @@ def maker(request: pytest.FixtureRequest, engine: str) -> MakeWarehouse:
         return duckdb_file
     if engine == "sqlite":
         return sqlite_file
+    if engine == "shared":
+        return shared_file
     if engine == "committing":
         return committing_file
     if engine == "mysql":

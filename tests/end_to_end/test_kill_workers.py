@@ -92,9 +92,14 @@ class World:
 
 
 @contextmanager
-def made(root: Path, server_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def made(
+    root: Path,
+    server_dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
+    sandbox: SandboxApp | None = None,
+) -> Iterator[World]:
     """Two databases, keys in Vault, a sandbox; two hundred people, approved."""
-    sandbox = SandboxApp(tokens=frozenset({"t0ken"}), record_bodies=False)
+    sandbox = sandbox or SandboxApp(tokens=frozenset({"t0ken"}), record_bodies=False)
     with (
         FakeVault() as vault,
         fresh_database(server_dsn) as shop,

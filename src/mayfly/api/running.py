@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from mayfly.adapters.processes import holder_name
+from mayfly.api.helping import offering
 from mayfly.api.residency import refusal_of as refusal_of_residency
 from mayfly.api.results import SyncRun
 from mayfly.api.watching import watch_of
@@ -394,6 +395,7 @@ def _advance(
                     elsewhere=app.waiting().elsewhere,
                     look=watch.look,
                     rows=None if gate is None else gate.rows,
+                    offered=None if refusal else offering(app, compiled, run_id),
                 )
                 await advance(run, tally)
             finally:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mayfly.adapters.processes import holder_name, is_alive
+from mayfly.api.helping import Helping
 from mayfly.api.probing import PATHS, OpenListener, Probes, open_listener
 from mayfly.api.project import Project
 from mayfly.api.running import RunRequest, new_run_id
@@ -98,6 +99,7 @@ class Worker:
         self._listener = self._new_listener()
         self._engine = self._new_engine(self.app)
         self._lease_ms = round(self.pace.lease * 1_000)
+        self._helping = Helping(opened=self._opened, executor=self.executor, busy=threading.Lock())
 
     def _opened(self) -> App:
         return open_app(self.root, target=self.target, meter=self.meter)
@@ -137,6 +139,7 @@ class Worker:
     def stop(self) -> None:
         """End after the batch in hand. May be called from a signal's handler."""
         self._stop.set()
+        self._helping.leave()
         hand = self._hand
         if hand is not None:
             hand.stop.set()
@@ -164,6 +167,7 @@ class Worker:
             raise
         finally:
             self._stop.set()
+            self._helping.over()
             self._engine.stop(wait_seconds=3_600 if self._hand is not None else 0)
             for worker in store.workers():
                 if worker.executor == self.executor:
@@ -188,6 +192,8 @@ class Worker:
         while not self._stop.wait(self.pace.look):
             try:
                 self._look()
+                if self.app.store.is_shared:
+                    self._helping.look(self.app.store, self.target)
                 failed = 0
             except TransientError as error:
                 failed = failed + 1 if error.code == "journal_unavailable" else 0
@@ -236,12 +242,14 @@ class Worker:
         """One asked run, from today's project files; see `DurableEngine`."""
         if self._stop.is_set():
             return "stopped"
-        project = Project(self._opened())
-        try:
-            return self._run(project, run, sync_id)
-        finally:
-            self._hand = None
-            project.app.store.close()
+        self._helping.leave()
+        with self._helping.busy:
+            project = Project(self._opened())
+            try:
+                return self._run(project, run, sync_id)
+            finally:
+                self._hand = None
+                project.app.store.close()
 
     def _run(self, project: Project, run: str, sync_id: str) -> str:
         app = project.app

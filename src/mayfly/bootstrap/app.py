@@ -25,6 +25,7 @@ from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalPlanStore
 from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.adapters.planstores.schema import SourceSchema
+from mayfly.adapters.planstores.shared import SharedSourcePlanStore
 from mayfly.adapters.planstores.states import SourceStates
 from mayfly.adapters.processes import close_leaks, is_alive, refuse_key_log
 from mayfly.adapters.spools.spool import SealedSpool
@@ -320,9 +321,11 @@ class App:
                 key=lambda: self.keyring.key("local_state"),
                 holds=compiled.sync.on_outage == "hold",
             )
-        return SourcePlanStore(
+        sql = self.dialect(source)
+        kind = SourcePlanStore if sql.brief is None else SharedSourcePlanStore
+        return kind(
             source,
-            self.dialect(source),
+            sql,
             compiled.spec.identity,
             owner=self.installation_id,
             clock_ms=self.clock.now_ms,

@@ -140,6 +140,7 @@ def _facts(spec: DestinationSpec) -> str:
         ("Can forget one person", spec.erasure.value.replace("_", " ")),
         ("A repeated batch is a no-op", "yes" if spec.batch_marker else "no"),
         ("Batches on their way at the same time", str(spec.concurrency)),
+        ("Several workers may send one run", "yes" if spec.shared else "no"),
         ("Always external", "yes" if spec.always_external else "no"),
     ]
     text = "| Fact | Value |\n|---|---|\n"

@@ -207,6 +207,13 @@ _STORE = (
     *_entries(
         Place.STORE,
         RetentionClass.METADATA,
+        starts="a run that lets other workers send batches",
+        ends="its last batch; after a crash, the next such run of the sync",
+        run_offers="ids of runs and syncs, digests of what they go by",
+    ),
+    *_entries(
+        Place.STORE,
+        RetentionClass.METADATA,
         starts="mayfly cancel",
         ends="end of the run; after a crash, deletion of the workspace",
         cancellations="ids of runs that are to end, ids of who asked, when",

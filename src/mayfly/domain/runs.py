@@ -121,6 +121,22 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunOffer:
+    """A run whose batches other workers may send.
+
+    Args:
+        run: id of the run.
+        sync, target: ids.
+        mark: digest of what it goes by: who would go by anything else does not help.
+    """
+
+    run: str
+    sync: str
+    target: str
+    mark: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Signals:
     """What a run looks for between its batches, as the store has it now.
 

@@ -89,6 +89,8 @@ class DestinationSpec:
         always_external: True where no configuration can make it internal.
         locates: True where the connector is `Locating`.
         concurrency: how many batches of a run may be on their way at the same time.
+        shared: True where batches of one run may go from several processes: none needs what another
+            of them has told the connector.
         oauth: how a person logs in, where the vendor gives refresh tokens.
         batch_rows: most rows of a batch; a sync may ask for fewer.
     """
@@ -106,6 +108,7 @@ class DestinationSpec:
     always_external: bool = False
     locates: bool = False
     concurrency: int = 1
+    shared: bool = False
     oauth: OAuthSpec | None = None
     batch_rows: int = 50_000
 

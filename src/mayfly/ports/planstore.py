@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -135,3 +136,75 @@ class PlanStore(Protocol):
 
     def forget_rejections(self) -> int:
         """Let rejected rows be tried again; how many there were."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """An open plan as whoever joined it sees it; `row_bytes` and `reads_at_once` as of `Plan`."""
+
+    plan: OpenPlan
+    row_bytes: int
+    reads_at_once: int
+
+
+@runtime_checkable
+class SharedPlanStore(PlanStore, Protocol):
+    """One whose open plan several workers may send batches of: the holder of the lease, and
+    helpers, which join by the plan's run and hold no lease. Of a helper that was given up, or whose
+    plan is closed or under another fence, every write is refused as `fenced`.
+
+    The lease of a state is nobody else's as long as a helper of its open plan is alive and has
+    written, or said that it waits, within the time of a lease.
+    """
+
+    def offer(self, *, row_bytes: int, reads_at_once: int) -> None:
+        """Let others join the plan that the holder of the lease has open."""
+
+    def waiting(self) -> Sequence[str]:
+        """Helpers that had no lane yet when this store last claimed a batch."""
+
+    def give_lane(self, name: str) -> bool:
+        """Let a helper begin batches, one at a time; whether it still waited for that."""
+
+    def end_offer(self, alive: Callable[[str], bool]) -> bool:
+        """Let nobody join and no helper begin a batch; give up helpers that are not alive, or have
+        written nothing for the time of a lease. Whether none is left: nothing of this plan is on
+        its way from anybody else then. May be repeated.
+        """
+
+    def oldest_seconds(self) -> float:
+        """How long the oldest rows that helpers sent were held, of those that have left."""
+
+    def answers(self) -> Mapping[int, Outcomes]:
+        """Outcomes of the answered batches, whoever sent them, by number."""
+
+    def begun(self) -> frozenset[int]:
+        """Numbers of batches that somebody has begun."""
+
+    def claim(self, batch: int, unsent: Outcomes | None = None) -> bool:
+        """As `intent`, where nobody has begun the batch; whether it is the caller's to send.
+
+        Raises:
+            TransientError: `sharing_over`, a helper may begin nothing more.
+        """
+
+    def join(self, spec: PlanSpec, *, run: str, name: str) -> Joined:
+        """Become a helper of the open plan of a run.
+
+        Raises:
+            TransientError: `sharing_over`, it is not offered, or not by rules that are `spec`'s.
+        """
+
+    def has_lane(self) -> bool:
+        """Whether this helper was given a lane; says that it waits for one.
+
+        Raises:
+            TransientError: `sharing_over`.
+        """
+
+    def leave(self, *, oldest_seconds: float) -> None:
+        """Be no helper any more: nothing that this one sent is on its way. May be repeated.
+
+        Args:
+            oldest_seconds: how long the oldest rows that it sent were held.
+        """

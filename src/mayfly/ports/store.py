@@ -20,6 +20,7 @@ from mayfly.domain.runs import (
     Pause,
     PendingApproval,
     Rejection,
+    RunOffer,
     RunRecord,
     Signals,
     Ticking,
@@ -180,6 +181,15 @@ class Store(Protocol):
 
     def end_worker(self, worker: WorkerBeat) -> bool:
         """Give a worker up; whether nobody had, and it has not beaten since."""
+
+    def offer_run(self, offer: RunOffer) -> None:
+        """Let other workers know of a run; it replaces what was offered of that sync."""
+
+    def run_offers(self, target: str) -> Sequence[RunOffer]:
+        """Runs under a target that are offered, by sync."""
+
+    def end_offer(self, run_id: str) -> None:
+        """Offer a run no more; where it is not nothing is done."""
 
     def people(self) -> str:
         """Digest of the list of people that approvals are held to; empty where there is none."""

@@ -27,7 +27,15 @@ from mayfly.services.deliver_plan import Job, acknowledge, deliver, tell
 from mayfly.services.doubt import settle
 from mayfly.services.find_object import ObjectFound, find_object
 from mayfly.services.hold import drain, note_gone, purge_others, seal_waiting
-from mayfly.services.run import Run, at_present, call, followed, sender_of, withdrawing
+from mayfly.services.run import (
+    Run,
+    at_present,
+    call,
+    followed,
+    note_object,
+    sender_of,
+    withdrawing,
+)
 from mayfly.services.run_tally import RunTally
 
 
@@ -55,7 +63,8 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         for job in await _delivered(run, plan, tally, away):
             done = await followed(run, job.submitted)
             await acknowledge(run, tally, job.sent, done.outcomes)
-        await _note_object(run)
+        await note_object(run)
+        _require_answered(tally)
         await _close(run, tally)
         if (reason := refusal or tally.stopped) is not None:
             raise reason
@@ -107,7 +116,8 @@ async def _delivered(
             raise away
         return await deliver(run, plan, tally)
     except TransientError:
-        if _holds(run):
+        # What another worker may be sending now must not wait as well.
+        if _holds(run) and run.share is None:
             # Where this fails, too, the warehouse is away as well, or the keys are: the plan waits.
             with contextlib.suppress(TransientError, ConfigError):
                 await seal_waiting(run, tally)
@@ -204,18 +214,6 @@ async def _bind_object(run: Run, tally: RunTally) -> None:
     tally.found = ObjectFound(forgotten=await call(run.store.bind, found))
 
 
-async def _note_object(run: Run) -> None:
-    """An audience that this run has made is the one that its state will speak of."""
-    if not isinstance(run.destination, Locating):
-        return
-    known = await call(run.store.object_id)
-    if known is not None:
-        return
-    made = await sender_of(run).locate(None)
-    if made is not None:
-        await call(run.store.bind, made)
-
-
 async def _plan(run: Run, tally: RunTally) -> tuple[Plan, PolicyError | None]:
     """The working copy is in the ledger before it is made.
 
@@ -263,6 +261,19 @@ async def _only_withdrawals(run: Run, tally: RunTally, refusal: PolicyError) -> 
         raise
     except EngineError:
         raise refusal from None
+
+
+def _require_answered(tally: RunTally) -> None:
+    """What another worker left without an answer is in doubt: the next run finds out, or marks it,
+    before it closes the plan.
+    """
+    if tally.unanswered:
+        raise TransientError(
+            "helper_lost",
+            f"{tally.unanswered} batches of this run were begun by a worker that has not told what "
+            "came of them.",
+            hint="The sync's next run asks the destination, or sends their rows again.",
+        )
 
 
 async def _close(run: Run, tally: RunTally) -> None:

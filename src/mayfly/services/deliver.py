@@ -46,6 +46,14 @@ _Kind = tuple[Operation, str | None]
 _Part = tuple[int, int]  # first row, and number of rows
 
 
+class _UnprovenError(Exception):
+    """The warehouse is away, and not the destination that a request was to go to."""
+
+    def __init__(self, reason: TransientError) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 class Refused:
     """A destination's answer that a batch holds a row it does not take, without saying which."""
 
@@ -66,6 +74,7 @@ class Sender:
         repeatable: whether a batch may be sent again after an attempt without an answer; not for
             appends where the destination keeps no marker of batches.
         rows: waits until so many rows may go, by the limits of the account.
+        proven: called before each request: raises where the batch may be another's by now.
     """
 
     destination: Destination
@@ -78,6 +87,7 @@ class Sender:
     alone: dict[_Kind, int] = field(default_factory=dict)
     circuit: Circuit = field(default_factory=Circuit)
     rows: Callable[[int], Awaitable[None]] | None = None
+    proven: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def send(self, batch: ProtectedBatch) -> Done | Submitted | Refused:
         """The destination's answer for every row, or for the batch as a whole.
@@ -116,10 +126,21 @@ class Sender:
             await self.rows(len(batch))
         progress = Progress(rows=len(batch))
         attempts_max = self.attempts_max if self.repeatable else 1
-        answer = await self._asked(attempts_max, self.destination.write, batch, progress)
+        try:
+            answer = await self._asked(attempts_max, self._write, batch, progress)
+        except _UnprovenError as error:
+            raise error.reason from None
         if isinstance(answer, Submitted) or _holds_taken(answer.outcomes):
             self.taken.add(_kind(batch))
         return answer
+
+    async def _write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
+        for prove in self.proven:
+            try:
+                await prove()
+            except TransientError as error:
+                raise _UnprovenError(error) from None
+        return await self.destination.write(batch, progress)
 
     async def erase(self, batch: ProtectedBatch) -> Done:
         """What came of asking the destination to forget people; a job is followed to its end.

@@ -23,8 +23,9 @@ from mayfly.ports.destination import Done, Submitted
 from mayfly.privacy.gate import ProtectedBatch
 from mayfly.privacy.gate.gate import Gated, pass_gate
 from mayfly.services.deliver import Refused, spread
-from mayfly.services.run import Run, at_present, call, is_stale, sender_of
+from mayfly.services.run import Run, at_present, call, is_stale, note_object, sender_of
 from mayfly.services.run_tally import RunTally
+from mayfly.services.share_run import begin, gives_lane, makes_object, not_begun, offered
 
 READ_ROWS = 50_000
 READ_BYTES = 64_000_000
@@ -73,14 +74,24 @@ async def deliver(run: Run, plan: Plan, tally: RunTally) -> list[Job]:
     """
     tally.withdrawn = dict(plan.withdrawn)
     jobs: list[Job] = []
-    for urgent in (True, False):
-        todo = [b for b in plan.batches if b.urgent is urgent]
-        if todo:
-            jobs += await _deliver(run, plan, tally, todo)
+    urgent = [b for b in plan.batches if b.urgent]
+    if urgent:
+        jobs += await deliver_these(run, plan, tally, urgent)
+    todo = [b for b in plan.batches if not b.urgent]
+    if todo and await makes_object(run):
+        first, todo = todo[:1], todo[1:]
+        jobs += await deliver_these(run, plan, tally, first)
+        await note_object(run)
+    if todo:
+        async with offered(run, plan, tally, todo):
+            jobs += await deliver_these(run, plan, tally, todo)
     return jobs
 
 
-async def _deliver(run: Run, plan: Plan, tally: RunTally, todo: Sequence[BatchInfo]) -> list[Job]:
+async def deliver_these(
+    run: Run, plan: Plan, tally: RunTally, todo: Sequence[BatchInfo]
+) -> list[Job]:
+    """Send some batches of a plan; see `deliver`."""
     async with contextlib.aclosing(_ready(run, plan, todo)) as batches:
         upcoming = _Upcoming(batches)
         lanes = _Lanes(run, tally, upcoming)
@@ -163,9 +174,11 @@ class _Lanes:
         self._tally = tally
         self._upcoming = upcoming
         self._failures: list[Exception] = []
+        self._number = 0
 
     async def go(self, number: int) -> None:
         """All of them to their ends."""
+        self._number = number
         lanes = [asyncio.ensure_future(self._lane()) for _ in range(number)]
         try:
             await asyncio.wait(lanes)
@@ -191,6 +204,8 @@ class _Lanes:
 
     async def _sent_one(self) -> bool:
         """Whether there was a batch. It is let go before the next is waited for."""
+        if await self._is_given():
+            return False
         ready = await self._upcoming.next()
         if ready is None:
             return False
@@ -200,6 +215,15 @@ class _Lanes:
             return False
         await self._send(ready)
         return True
+
+    async def _is_given(self) -> bool:
+        """Whether this lane goes to another worker."""
+        # Of two that look at once, one is the last that may stay.
+        self._number -= 1
+        if await gives_lane(self._run, self._number + 1):
+            return True
+        self._number += 1
+        return False
 
     async def _ends(self, info: BatchInfo) -> bool:
         """Whether that batch, and what comes after it, is not sent."""
@@ -213,9 +237,12 @@ class _Lanes:
         return True
 
     async def _send(self, ready: _Ready) -> None:
-        run = self._run
+        run, number = self._run, ready.sent.info.number
+        if run.share is not None and number in run.share.others:
+            return
         ready = await _fresh(run, ready)
-        await call(run.store.intent, ready.sent.info.number, _unsent(ready.sent))
+        if not await begin(run, number, _unsent(ready.sent)):
+            return
         if run.concurrency == 1:
             # Of several lanes the others read meanwhile: one batch less is in memory.
             self._upcoming.ahead()
@@ -233,14 +260,23 @@ def _seen(task: asyncio.Future[_Ready | None]) -> None:
 
 
 async def _ready(run: Run, plan: Plan, todo: Sequence[BatchInfo]) -> AsyncGenerator[_Ready, None]:
-    """Batches of the plan in order, read in groups."""
-    for group in _groups(todo, plan):
+    """Batches of the plan in order, read in groups. Who helps another begins at the end."""
+    backwards = run.share is not None and run.share.helps
+    groups = _groups(todo, plan)
+    while groups:
+        if run.share is not None:
+            left = [info for group in groups for info in group]
+            groups = _groups(await not_begun(run, left), plan)
+            if not groups:
+                return
+        group = groups.pop(-1 if backwards else 0)
         read_ms = run.now_ms()
         batches = await call(
             run.store.read, at_present(run), group, run.worker, of=len(plan.batches)
         )
-        batches.reverse()
-        for info in group:
+        if not backwards:
+            batches.reverse()
+        for info in reversed(group) if backwards else group:
             yield await _gated(run, info, batches.pop(), read_ms)
 
 

@@ -210,6 +210,17 @@ class WorkerGivenUp:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunHelped:
+    """A worker has sent batches of another's run; `code` is what kept it from going on."""
+
+    sync: str
+    target: str
+    run: str
+    batches: int
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TickDropped:
     """A scheduled run was due while one went on; `dropped` counts all of its sync, ever."""
 
@@ -246,6 +257,7 @@ Event = (
     | WorkerStarted
     | WorkerStopped
     | WorkerGivenUp
+    | RunHelped
     | TickDropped
     | RunGivenUp
 )
@@ -269,6 +281,7 @@ NAMES: dict[type[Event], str] = {
     WorkerStarted: "worker_started",
     WorkerStopped: "worker_stopped",
     WorkerGivenUp: "worker_given_up",
+    RunHelped: "run_helped",
     TickDropped: "tick_dropped",
     RunGivenUp: "run_given_up",
 }

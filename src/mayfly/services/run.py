@@ -11,9 +11,9 @@ from mayfly.domain.batch import SyncMode
 from mayfly.domain.errors import PolicyError
 from mayfly.ledger.entry import Entry
 from mayfly.planning.spec import GUARD_ROWS, PlanSpec, PlanWorker
-from mayfly.ports.destination import Destination, Done, Submitted
+from mayfly.ports.destination import Destination, Done, Locating, Submitted
 from mayfly.ports.ledger import Ledger
-from mayfly.ports.planstore import PlanStore
+from mayfly.ports.planstore import PlanStore, SharedPlanStore
 from mayfly.ports.spool import Spool
 from mayfly.privacy.gate.gate import GatePolicy
 from mayfly.services.circuit import Circuit
@@ -58,6 +58,25 @@ class Holding:
 
 
 @dataclass(kw_only=True)
+class Share:
+    """One worker's part of a plan that several send batches of.
+
+    Args:
+        store: of the plan.
+        helps: whether the plan is another's.
+        own: batches that this worker has begun.
+        others: batches that another had begun when this one last looked.
+        written_ms: when it last wrote to the plan, and was let.
+    """
+
+    store: SharedPlanStore
+    helps: bool
+    own: set[int] = field(default_factory=set)
+    others: frozenset[int] = frozenset()
+    written_ms: int = 0
+
+
+@dataclass(kw_only=True)
 class Run:
     """Everything one run needs, wired by the bootstrap.
 
@@ -80,6 +99,9 @@ class Run:
         guard_rows: fewer rows taken back or sent again are never a mass change.
         recheck_after_ms: consent that was read so long ago is read again before it is acted on.
         rows: see `Sender`.
+        offered: tells workers that have nothing to do whether they may send batches of this run;
+            None where nobody else may.
+        share: its part of the open plan, while others may send batches of it.
     """
 
     spec: PlanSpec
@@ -107,6 +129,8 @@ class Run:
     elsewhere: Callable[[], Collection[str] | None] = tuple
     look: Look | None = None
     rows: Callable[[int], Awaitable[None]] | None = None
+    offered: Callable[[bool], None] | None = None
+    share: Share | None = None
 
 
 def at_present(run: Run) -> PlanSpec:
@@ -136,6 +160,18 @@ def sender_of(run: Run) -> Sender:
             rows=run.rows,
         )
     return run.sender
+
+
+async def note_object(run: Run) -> None:
+    """An audience that this run has made is the one that its state will speak of."""
+    if not isinstance(run.destination, Locating):
+        return
+    known = await call(run.store.object_id)
+    if known is not None:
+        return
+    made = await sender_of(run).locate(None)
+    if made is not None:
+        await call(run.store.bind, made)
 
 
 async def followed(run: Run, answer: Submitted) -> Done:

@@ -17,7 +17,8 @@ class RunTally:
     """Counts of one run as it goes; `to_dict` is what `mayfly run` prints.
 
     `open_run` is the run whose plan is open in the plan store, this one or an earlier; `stopped`
-    why it sent no further batch, where that was not asked for.
+    why it sent no further batch, where that was not asked for; `unanswered` are batches that
+    another worker began for it, and did not tell the answer to.
     """
 
     started_ms: int = 0
@@ -49,6 +50,7 @@ class RunTally:
     withdrawals: Withdrawals = field(default_factory=Withdrawals)
     asked_withdrawals: bool = False
     stopped: PolicyError | None = None
+    unanswered: int = 0
     _ages: list[tuple[float, int]] = field(default_factory=list)
 
     def planned(self, plan: Plan) -> None:

@@ -28,9 +28,10 @@ from mayfly.testing.plan_ports import (
     WatchedDestination,
     WatchedLedger,
     WatchedSpool,
-    WatchedStore,
+    watched,
 )
 from mayfly.testing.plan_world import Person, World
+from mayfly.testing.turns import Party
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Attempt:
         in_flight: batches the destination may be working on; a lease outlasts that.
         overtaken: whether another process took its lease.
         withdrawing: whether its plan is of withdrawals alone.
+        party: that takes turns; None of the test's own.
     """
 
     world: World
@@ -91,6 +93,7 @@ class Attempt:
     pauses: list[float] = field(default_factory=list)
     tally: RunTally | None = None
     error: Exception | None = None
+    party: Party | None = None
 
     def __post_init__(self) -> None:
         self.world.runs += 1
@@ -102,7 +105,7 @@ class Attempt:
     def go(self) -> Attempt:
         """Run to the end, a crash, or an error."""
         try:
-            self.tally = _on_one_thread(advance(self._run()))
+            self.tally = on_one_thread(advance(self._run()))
         except (CrashError, EngineError) as error:
             self.error = error
         return self
@@ -115,6 +118,7 @@ class Attempt:
             event = self.events.get(step)
             if event is not None:
                 event(self)
+            self.world.turns.step(self.party or self.world.turns.main)
         if self.dead:
             raise CrashError
 
@@ -156,6 +160,11 @@ class Attempt:
 
     took_lease: bool = False
 
+    @property
+    def is_past(self) -> bool:
+        """Whether it may write nothing any more."""
+        return self.overtaken
+
     def knock(self) -> None:
         """A process that believes this one alive is refused, and changes nothing."""
         if not self.holding or self.overtaken:
@@ -179,7 +188,7 @@ class Attempt:
             return
         code = getattr(self.error, "code", "")
         expected = (
-            (code == "fenced" and self.overtaken)
+            (code == "fenced" and self.is_past)
             or (code == "in_doubt" and self.in_doubt is None and not self.markers)
             or (code == "mass_change" and not self.accept_removals)
             or (self.refusal is not None and code == self.refusal.code)
@@ -221,7 +230,7 @@ class Attempt:
         return Run(
             spec=spec,
             policy=_policy(spec),
-            store=WatchedStore(self, world.store(spec.identity)),
+            store=watched(self, world.store(spec.identity)),
             worker=world.worker,
             destination=WatchedDestination(self, spec),
             ledger=WatchedLedger(self),
@@ -229,7 +238,7 @@ class Attempt:
             entry=entry,
             now_ms=lambda: world.now_ms,
             holder=self.holder,
-            alive=lambda _: False,
+            alive=world.turns.alive,
             options=RunOptions(
                 in_doubt=self.in_doubt,
                 accept_removals=self.accept_removals,
@@ -240,6 +249,7 @@ class Attempt:
             concurrency=self.concurrency,
             holding=self._holding(),
             look=self.look,
+            offered=lambda _: None,
         )
 
     def _holding(self) -> Holding | None:
@@ -251,8 +261,11 @@ class Attempt:
         )
 
     async def _no_sleep(self, seconds: float) -> None:
-        """Retries follow at once."""
+        """Retries follow at once. What another process that hangs is waited for takes its time."""
         self.pauses.append(seconds)
+        turns = self.world.turns
+        if not turns.rest(self.party or turns.main) and turns.others:
+            self.world.now_ms += 60_000
 
 
 def _policy(spec: PlanSpec) -> GatePolicy:
@@ -283,7 +296,8 @@ class _Inline(ThreadPoolExecutor):
         return future
 
 
-def _on_one_thread(work: Coroutine[Any, Any, T]) -> T:
+def on_one_thread(work: Coroutine[Any, Any, T]) -> T:
+    """What comes of some work whose every call is made where it stands."""
     loop = asyncio.new_event_loop()
     try:
         loop.set_default_executor(_Inline(max_workers=1))

@@ -34,7 +34,7 @@ from mayfly.ports.destination import (
     Submitted,
 )
 from mayfly.ports.ledger import OpenBatch, OpenCopy
-from mayfly.ports.planstore import PlanStore
+from mayfly.ports.planstore import Joined, PlanStore, SharedPlanStore
 from mayfly.ports.spool import SealedReceipt, Spool
 from mayfly.privacy.gate import ProtectedBatch
 from mayfly.testing.fake_destination import FakeDestination
@@ -63,6 +63,7 @@ class WatchedStore:
         self._attempt.step("before acquire")
         self._store.acquire(spec, **kwargs)
         self._attempt.holding = self._attempt.took_lease = True
+        self._attempt.world.owner = self._attempt.run
         self._attempt.step("after acquire")
 
     def release(self) -> None:
@@ -179,11 +180,92 @@ class WatchedStore:
         self._attempt.step(f"before {name}")
         if name == "intent":
             self._attempt.in_flight.add(int(str(args[0])))
-        overtaken = self._attempt.overtaken
+        overtaken = self._attempt.is_past
         result = port(*args, **kwargs)
         assert not overtaken, "an overtaken process wrote"
         self._attempt.step(f"after {name}")
         return result
+
+
+class WatchedSharedStore(WatchedStore):
+    """One whose open plan several processes send batches of."""
+
+    _store: SharedPlanStore
+
+    def offer(self, **kwargs: Any) -> None:
+        """See `SharedPlanStore.offer`."""
+        self._written(self._store.offer, **kwargs)
+
+    def waiting(self) -> Sequence[str]:
+        """See `SharedPlanStore.waiting`."""
+        return self._store.waiting()
+
+    def give_lane(self, name: str) -> bool:
+        """See `SharedPlanStore.give_lane`."""
+        return self._written(self._store.give_lane, name)
+
+    def end_offer(self, alive: Callable[[str], bool]) -> bool:
+        """See `SharedPlanStore.end_offer`."""
+        attempt = self._attempt
+        attempt.step("before end_offer")
+        overtaken = attempt.is_past
+        ended = self._store.end_offer(alive)
+        assert not overtaken, "an overtaken process wrote"
+        if ended:
+            attempt.world.over.add(attempt.run)
+        attempt.step("after end_offer")
+        return ended
+
+    def oldest_seconds(self) -> float:
+        """See `SharedPlanStore.oldest_seconds`."""
+        return self._attempt.call(self._store.oldest_seconds)
+
+    def answers(self) -> Mapping[int, Outcomes]:
+        """See `SharedPlanStore.answers`."""
+        return self._attempt.call(self._store.answers)
+
+    def begun(self) -> frozenset[int]:
+        """See `SharedPlanStore.begun`."""
+        return self._attempt.call(self._store.begun)
+
+    def claim(self, batch: int, unsent: Outcomes | None = None) -> bool:
+        """See `SharedPlanStore.claim`."""
+        attempt = self._attempt
+        attempt.step("before claim")
+        overtaken = attempt.is_past
+        claimed = self._store.claim(batch, unsent)
+        assert not overtaken, "an overtaken process wrote"
+        if claimed:
+            attempt.in_flight.add(batch)
+            first = attempt.world.senders.setdefault((attempt.run, batch), attempt.holder)
+            assert first == attempt.holder, "two processes began one batch"
+        attempt.step("after claim")
+        return claimed
+
+    def join(self, spec: PlanSpec, **kwargs: Any) -> Joined:
+        """See `SharedPlanStore.join`."""
+        attempt = self._attempt
+        attempt.step("before join")
+        overtaken = attempt.is_past
+        joined = self._store.join(spec, **kwargs)
+        assert not overtaken, "a run was joined that is over"
+        attempt.step("after join")
+        return joined
+
+    def has_lane(self) -> bool:
+        """See `SharedPlanStore.has_lane`."""
+        return self._written(self._store.has_lane)
+
+    def leave(self, **kwargs: Any) -> None:
+        """See `SharedPlanStore.leave`."""
+        self._attempt.call(self._store.leave, **kwargs)
+
+
+def watched(attempt: Attempt, store: PlanStore) -> WatchedStore:
+    """The plan store of a process, watched."""
+    if isinstance(store, SharedPlanStore):
+        return WatchedSharedStore(attempt, store)
+    return WatchedStore(attempt, store)
 
 
 class WatchedLedger:
@@ -300,6 +382,7 @@ class WatchedDestination:
     async def write(self, batch: ProtectedBatch, progress: Progress) -> Done | Submitted:
         """See `Destination.write`."""
         self._attempt.step("before write")
+        self._check_sender(batch.head)
         self._check_rows(batch.head, batch.rendered().to_pylist())
         # A platform works off what it took before what it takes now.
         self._attempt.world.destination.finish_jobs()
@@ -329,6 +412,17 @@ class WatchedDestination:
     async def close(self) -> None:
         """See `Destination.close`."""
         await self._fake.close()
+
+    def _check_sender(self, head: BatchHead) -> None:
+        """Of processes that share a plan one sends a batch, and none after its end."""
+        attempt, world = self._attempt, self._attempt.world
+        if head.run.partition(".")[0] != attempt.run:
+            return  # sealed by an earlier run
+        assert attempt.holder == attempt.run.replace("r", "h") or not attempt.is_past, (
+            "a helper sent what is another's by now"
+        )
+        sender = world.senders.get((attempt.run, head.number), attempt.holder)
+        assert sender == attempt.holder, "two processes sent one batch"
 
     def _check_rows(self, head: BatchHead, rows: list[dict[str, Any]]) -> None:
         world = self._attempt.world

@@ -36,6 +36,7 @@ from mayfly.ports.source import Source
 from mayfly.ports.spool import Spool
 from mayfly.privacy.gate import Form
 from mayfly.testing.fake_destination import FakeWorld
+from mayfly.testing.turns import Turns
 
 Person = tuple[str | None, str]
 ConsentBy = Literal["column", "table", "both"]
@@ -318,6 +319,10 @@ class World:
         salt: what the present rule puts before an e-mail, of those that SQL hashes.
         had: what each person ever was.
         withdrew: who ever refused, or was suppressed.
+        turns: of processes that go on at the same time.
+        owner: the run that took the lease last.
+        over: runs that nobody may send batches of any more.
+        senders: which process sent a batch of a run.
     """
 
     warehouse: Warehouse
@@ -341,6 +346,10 @@ class World:
     began: dict[str, int] = field(default_factory=dict)
     had: dict[int, set[Person]] = field(default_factory=dict)
     withdrew: set[int] = field(default_factory=set)
+    turns: Turns = field(default_factory=Turns)
+    owner: str = ""
+    over: set[str] = field(default_factory=set)
+    senders: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_identifier = self.by_identifier or self.mode is SyncMode.AUDIENCE

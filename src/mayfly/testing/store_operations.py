@@ -26,6 +26,7 @@ from mayfly.testing.store_world import (
     open_act,
     pause,
     rejection,
+    run_offer,
     start,
     ticking,
 )
@@ -162,6 +163,17 @@ class StoreOperations:
         store.end_tick("a", "dev")
         store.end_tick("c", "dev")
         assert [t.sync for t in store.ticks("dev")] == ["b"]
+
+    def test_a_run_is_offered_until_it_ends(self, world: StoreWorld) -> None:
+        """One of each sync; the end of another run of it ends nothing."""
+        store = world.made()
+        for sync, run in (("b", "r1"), ("a", "r2"), ("b", "r3")):
+            store.offer_run(run_offer(sync, run))
+        store.end_offer("r1")
+        assert list(world.open().run_offers("dev")) == [run_offer("a", "r2"), run_offer("b", "r3")]
+        assert list(store.run_offers("prod")) == []
+        store.end_offer("r3")
+        assert list(world.open().run_offers("dev")) == [run_offer("a", "r2")]
 
     def test_a_worker_lives_while_it_beats(self, world: StoreWorld) -> None:
         """Who is given up, or was silent for longer than its lease, may not go on."""

@@ -25,6 +25,7 @@ from mayfly.domain.runs import (
     Pause,
     PendingApproval,
     Rejection,
+    RunOffer,
     Ticking,
     WorkerBeat,
 )
@@ -147,6 +148,11 @@ def pause(sync: str) -> Pause:
 def ticking(sync: str) -> Ticking:
     """A schedule under target `dev` that the store does not know yet."""
     return Ticking(sync=sync, target="dev", schedule="every 5 minutes", next_at=NOW)
+
+
+def run_offer(sync: str, run: str) -> RunOffer:
+    """A run of a sync under target `dev` that others may help with."""
+    return RunOffer(run=run, sync=sync, target="dev", mark="m" * 64)
 
 
 def outage(destination: str, *, failures: int = 5, pause: bool = False) -> Outage:

@@ -10,18 +10,25 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mayfly.adapters.planstores import journal, tables
 from mayfly.adapters.planstores.closing_plan import close_open_plan, drop_copies, left_copies
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
-from mayfly.adapters.planstores.reading import allowed_positions, inspect_batches, read_batches
+from mayfly.adapters.planstores.reading import (
+    allowed_positions,
+    by_batch,
+    inspect_batches,
+    read_batches,
+)
 from mayfly.adapters.planstores.recognition import key_texts, keys_of_texts
 from mayfly.adapters.planstores.registry import (
     StateLine,
+    fenced_out,
+    is_held,
     number,
     refuse_other_key,
     run_active,
+    speaks_of_another,
 )
 from mayfly.adapters.planstores.sampling import with_sample
 from mayfly.domain.batch import Batch
@@ -130,9 +137,9 @@ class SourcePlanStore:
             is_new = row["state_keys"] is None
             if not is_new:
                 refuse_other_key(row, spec)
-            held = row["holder"]
-            if held and held != holder and row["lease_until"] > now_ms and alive(str(held)):
+            if row["holder"] != holder and is_held(row, now_ms, alive):
                 raise run_active(spec)
+            self._end_helping(session, spec, now_ms, alive)
             fence = self._line.take(
                 session, spec, fence=int(row["fence"]), holder=holder, now_ms=now_ms
             )
@@ -140,6 +147,11 @@ class SourcePlanStore:
             if self._sql.transactional_ddl:
                 session.commit()
             self._fence = fence
+
+    def _end_helping(
+        self, session: SqlSession, spec: PlanSpec, now_ms: int, alive: Callable[[str], bool]
+    ) -> None:
+        """Let nobody help with the open plan any more; `run_active` where somebody still does."""
 
     def _make_tables(
         self, session: SqlSession, spec: PlanSpec, *, fence: int, is_new: bool
@@ -181,7 +193,7 @@ class SourcePlanStore:
         """See `PlanStore.forgets`."""
         known = self.object_id()
         with self._source.session(write=False) as session:
-            if self._line.known(session) is None or not _speaks_of_another(known, object_id):
+            if self._line.known(session) is None or not speaks_of_another(known, object_id):
                 return 0
             return number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
 
@@ -189,7 +201,7 @@ class SourcePlanStore:
         """See `PlanStore.bind`."""
         with self._fenced() as (session, _):
             known, rows = self._line.object_id(session), 0
-            if _speaks_of_another(known, object_id):
+            if speaks_of_another(known, object_id):
                 rows = number(session, f"SELECT count(*) AS n FROM {self._names.of('state')}")
                 for kind in _FORGOTTEN:
                     session.execute(self._sql.delete(self._names.of(kind)))
@@ -252,7 +264,7 @@ class SourcePlanStore:
                 "plan_layout": literal(tables.layout_text(spec, names)),
             }
             if session.execute(self._line.change(opened, fence=self._fence)) != 1:
-                raise _fenced_out()
+                raise fenced_out()
             return plan
 
     def withdrawals(
@@ -355,10 +367,15 @@ class SourcePlanStore:
     def intent(self, batch: int, unsent: Outcomes | None = None) -> None:
         """See `PlanStore.intent`."""
         with self._fenced(batch=batch, codes=unsent) as (session, row):
-            names = self._copies(row)
-            if unsent is not None:
-                journal.insert_codes(session, names, unsent)
-            session.execute(f"INSERT INTO {names.of('intents')} VALUES ({int(batch)}, NULL)")
+            self._insert_intent(session, row, batch, unsent)
+
+    def _insert_intent(
+        self, session: SqlSession, row: Mapping[str, Any], batch: int, unsent: Outcomes | None
+    ) -> None:
+        names = self._copies(row)
+        if unsent is not None:
+            journal.insert_codes(session, names, unsent)
+        session.execute(f"INSERT INTO {names.of('intents')} VALUES ({int(batch)}, NULL)")
 
     def keep(self, seconds: float) -> None:
         """See `PlanStore.keep`."""
@@ -455,10 +472,14 @@ class SourcePlanStore:
                 journal.load_codes(session, batch, codes)
             if taken is not None:
                 session.load(TAKEN, taken)
-            self._line.renew(session, self._fence, self._clock_ms, begins=is_whole, idle_ms=idle_ms)
+            self._renew(session, self._fence, begins=is_whole, idle_ms=idle_ms)
             yield session, self._require_fence(session)
             if is_whole:
                 session.commit()
+
+    def _renew(self, session: SqlSession, fence: int, *, begins: bool, idle_ms: int) -> None:
+        """See `StateLine.renew`."""
+        self._line.renew(session, fence, self._clock_ms, begins=begins, idle_ms=idle_ms)
 
     def _require_fence(self, session: SqlSession) -> Mapping[str, Any]:
         """The state's line, as the holder of its lease."""
@@ -466,7 +487,7 @@ class SourcePlanStore:
             raise IntegrityError("no_lease", "The state is not leased to this run.")
         row = self._line.get(session)
         if row is None or int(row["fence"]) != self._fence:
-            raise _fenced_out()
+            raise fenced_out()
         return row
 
     def _copies(self, row: Mapping[str, Any]) -> Names:
@@ -480,21 +501,3 @@ class SourcePlanStore:
             rejected=rejected > 0,
             suppression_changed=row["suppression"] != spec.suppression_version,
         )
-
-
-def by_batch(taken: pa.Table, batches: Sequence[BatchInfo]) -> dict[int, pa.Table]:
-    """What each batch of removals takes out, by whatever names it: let go with its answer."""
-    numbers = taken.column("batch").cast(pa.int64())
-    rows = taken.drop_columns(["batch"])
-    return {b.number: rows.filter(pc.equal(numbers, b.number)) for b in batches}
-
-
-def _speaks_of_another(known: str | None, object_id: str | None) -> bool:
-    """Whether a state was filled at another object than the one there is now."""
-    return object_id is None or known not in (None, object_id)
-
-
-def _fenced_out() -> IntegrityError:
-    return IntegrityError(
-        "fenced", "Another run took over this sync; this one changed nothing and stops."
-    )

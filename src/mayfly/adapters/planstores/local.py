@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mayfly.adapters.planstores.in_source import TAKEN, SourcePlanStore, by_batch
+from mayfly.adapters.planstores.in_source import TAKEN, SourcePlanStore
 from mayfly.adapters.planstores.local_copy import LocalCopy
 from mayfly.adapters.planstores.local_digests import LocalDigests
 from mayfly.adapters.planstores.local_doubt import doubt_removals
@@ -23,6 +23,7 @@ from mayfly.adapters.planstores.local_rows import SealedRows
 from mayfly.adapters.planstores.make import PlanMaker, PlanPlace
 from mayfly.adapters.planstores.reading import (
     assemble,
+    by_batch,
     granted_positions,
     inspect_batches,
     read_batches,

@@ -124,6 +124,13 @@ def positions_by_batch(found: pa.Table, batches: Sequence[BatchInfo]) -> dict[in
     }
 
 
+def by_batch(taken: pa.Table, batches: Sequence[BatchInfo]) -> dict[int, pa.Table]:
+    """What each batch of removals takes out, by whatever names it: let go with its answer."""
+    numbers = taken.column("batch").cast(pa.int64())
+    rows = taken.drop_columns(["batch"])
+    return {b.number: rows.filter(pc.equal(numbers, b.number)) for b in batches}
+
+
 def taken(
     spec: PlanSpec, batches: Sequence[BatchInfo], rows: pa.Table, granted: pa.Table
 ) -> pa.Table:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mayfly.adapters.planstores import tables
-from mayfly.domain.errors import ConfigError, PolicyError, TransientError
+from mayfly.domain.errors import ConfigError, IntegrityError, PolicyError, TransientError
 from mayfly.planning.names import Names
 from mayfly.planning.spec import PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect
@@ -195,6 +195,23 @@ def run_active(spec: PlanSpec) -> TransientError:
         "run_active",
         f"Sync {spec.identity.sync} is being run by another process.",
         hint="Wait until it has ended, or stop it, and run again.",
+    )
+
+
+def is_held(row: Mapping[str, Any], now_ms: int, alive: Callable[[str], bool]) -> bool:
+    """Whether the holder of a state's lease may still work on it."""
+    return bool(row["holder"]) and row["lease_until"] > now_ms and alive(str(row["holder"]))
+
+
+def speaks_of_another(known: str | None, object_id: str | None) -> bool:
+    """Whether a state was filled at another object than the one there is now."""
+    return object_id is None or known not in (None, object_id)
+
+
+def fenced_out() -> IntegrityError:
+    """What is raised of whoever was overtaken."""
+    return IntegrityError(
+        "fenced", "Another run took over this sync; this one changed nothing and stops."
     )
 
 

@@ -14,6 +14,7 @@ from mayfly.adapters.planstores.closing_plan import (
     registered_spec,
 )
 from mayfly.adapters.planstores.journal import batches_of
+from mayfly.adapters.planstores.shared import is_busy
 from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.planning.names import STATE_TABLES, WORKING_COPIES, Names
 from mayfly.planning.spec import CloseReport, PlanSpec
@@ -221,7 +222,7 @@ class SourceStates:
     ) -> None:
         """An empty state of the new identity gives way; one that remembers anything does not."""
         there = self.info(session, row)
-        busy = row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"]))
+        busy = is_busy(row, now_ms, alive)
         if there.rows or there.identifiers or there.open_run is not None or busy:
             raise PolicyError(
                 "state_exists",
@@ -315,7 +316,7 @@ def require_idle(row: dict[str, Any], now_ms: int, alive: Callable[[str], bool])
         TransientError: `run_active`.
     """
     tables.refuse_other_format(row)
-    if row["holder"] and row["lease_until"] > now_ms and alive(str(row["holder"])):
+    if is_busy(row, now_ms, alive):
         raise TransientError(
             "run_active",
             "A run works on the state.",

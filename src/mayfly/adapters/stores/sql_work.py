@@ -1,15 +1,16 @@
-"""What the store knows of schedules and of the workers that keep them."""
+"""What the store knows of schedules, of the workers that keep them, and of what they share."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from mayfly.adapters.stores.statements import Statements, statement, time_text
-from mayfly.domain.runs import Ticking, WorkerBeat
+from mayfly.domain.runs import RunOffer, Ticking, WorkerBeat
 
 _KEPT_MS = 24 * 3_600_000
 
@@ -92,6 +93,28 @@ class SqlWork(Statements):
         """See `Store.end_worker`."""
         values = {"executor": worker.executor, "beat_ms": worker.beat_ms}
         return self._execute("end_worker", values) > 0
+
+    def offer_run(self, offer: RunOffer) -> None:
+        """See `Store.offer_run`."""
+        values = {
+            "run_id": offer.run,
+            "sync": offer.sync,
+            "target": offer.target,
+            "mark": offer.mark,
+        }
+        self._execute("upsert_run_offer", values)
+
+    def run_offers(self, target: str) -> Sequence[RunOffer]:
+        """See `Store.run_offers`."""
+        return [_offer(row) for row in self._rows("select_run_offers", {"target": target})]
+
+    def end_offer(self, run_id: str) -> None:
+        """See `Store.end_offer`."""
+        self._execute("delete_run_offer", {"run_id": run_id})
+
+
+def _offer(row: Mapping[str, Any]) -> RunOffer:
+    return RunOffer(run=row["run_id"], sync=row["sync"], target=row["target"], mark=row["mark"])
 
 
 def _now_ms(connection: Connection) -> int:

@@ -74,6 +74,7 @@ SPEC = DestinationSpec(
     processor=Processor(legal_name="Braze, Inc.", countries=frozenset({"US"})),
     erasure=Erasure.BY_IDENTIFIER,
     concurrency=2,
+    shared=True,
     batch_rows=5_000,
 )
 

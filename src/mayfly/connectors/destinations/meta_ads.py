@@ -74,6 +74,7 @@ SPEC = DestinationSpec(
     always_external=True,
     locates=True,
     concurrency=3,
+    shared=True,
 )
 
 

@@ -62,6 +62,7 @@ SPEC = DestinationSpec(
     repeatable=True,
     always_external=True,
     concurrency=2,
+    shared=True,
     batch_rows=10_000,
 )
 

@@ -69,6 +69,7 @@ SPEC = DestinationSpec(
     erasure=Erasure.BY_KEY,
     repeatable=True,
     concurrency=2,
+    shared=True,
     batch_rows=10_000,
 )
 

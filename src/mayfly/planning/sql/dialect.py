@@ -78,6 +78,10 @@ class SqlDialect(ABC):
     probes_rows = False
     """Whether an engine works out what a query makes of constants alone elsewhere than what it
     makes of rows: what it computes is then asked of rows of a temporary table."""
+    brief: str | None = None
+    """Statement that lets the server end the transaction it stands in once its client is silent for
+    half a minute. None where no transaction waits for another that changes the same row, or where
+    no server ends one: a plan is then sent by one worker."""
     fence = ""
     """End of a subquery whose columns an engine must work out once, not where they are used."""
 

@@ -14,6 +14,7 @@ class PostgresDialect(SqlDialect):
 
     blob = "bytea"
     text = "text"
+    brief = "SET LOCAL idle_in_transaction_session_timeout = 30000"
     fence = " OFFSET 0"
 
     def as_text(self, column_sql: str) -> str:

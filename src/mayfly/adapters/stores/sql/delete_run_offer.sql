@@ -1,0 +1,1 @@
+DELETE FROM run_offers WHERE run_id = :run_id
