@@ -94,6 +94,8 @@ def of_register(app: App) -> Objects:
 
 def of_source(app: App, name: str) -> Objects:
     """What there is of Mayfly's in a source."""
+    if name not in app.project.sources:
+        return of_name("source", name)  # the act itself refuses it
     return {f"source/{name}": lambda: app.uninstaller(name).look().to_dict()}
 
 
