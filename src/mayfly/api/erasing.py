@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mayfly.adapters.processes import holder_name
 from mayfly.bootstrap import SPECS, App, subjects_of, where_state_is
+from mayfly.domain.alerts import AlertKind
 from mayfly.domain.erasures import (
     ErasureRequest,
     ErasureStep,
@@ -100,7 +101,11 @@ def resume(app: App) -> dict[str, Any]:
             _remind(app, request)
     now, target = app.clock.now(), app.project.target
     due = [r for r in app.store.erasures() if r.target == target and r.needs_attention(now)]
-    app.tell(ErasuresDue(target=target, due=len(due)))
+    alerted = any(
+        o.kind == AlertKind.ERASURE_DUE and o.target == target for o in app.store.alerts()
+    )
+    if due or alerted:
+        app.tell(ErasuresDue(target=target, due=len(due)))
     return listed(app)
 
 

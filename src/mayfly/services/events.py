@@ -124,7 +124,7 @@ class WithdrawalsHeld:
 
 @dataclass(frozen=True, kw_only=True)
 class ErasuresDue:
-    """So many requests for people are open and due soon, or overdue; 0 where none is."""
+    """So many requests for people are open and due soon, or overdue; 0 where none is any more."""
 
     target: str
     due: int
