@@ -110,8 +110,13 @@ def require_host(host: str) -> None:
     Raises:
         PolicyError: `host_not_allowed`.
     """
-    if _EGRESS.active and not _EGRESS.named(_host(host)):
+    if refuses(host):
         raise _refusal()
+
+
+def refuses(host: str) -> bool:
+    """Whether a host would be refused now. To ask is no attempt, and is not counted as one."""
+    return _EGRESS.active and not _EGRESS.named(_host(host))
 
 
 def _install() -> None:

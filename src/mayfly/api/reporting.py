@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from mayfly.adapters.egress import allow_hosts, require_host
+from mayfly.adapters.egress import allow_hosts, refuses
 from mayfly.adapters.keys.make import key_hosts
 from mayfly.adapters.processes import writes_no_dump
 from mayfly.api.keys import where_keys_lie
@@ -238,17 +238,9 @@ def _size(file: Path) -> int:
 
 
 def _egress_holds() -> bool:
-    """A host that no list names, tried; nothing is connected to."""
+    """Whether a host that no list names would be refused; nothing is tried."""
     with allow_hosts(()):
-        return not _is_allowed("probe.invalid")
-
-
-def _is_allowed(host: str) -> bool:
-    try:
-        require_host(host)
-    except PolicyError:
-        return False
-    return True
+        return refuses("probe.invalid")
 
 
 def _logs_closed() -> bool:
