@@ -15,6 +15,7 @@ from mayfly.api.residency import refusal_of as refusal_of_residency
 from mayfly.api.results import SyncRun
 from mayfly.api.watching import watch_of
 from mayfly.bootstrap import SPECS, App
+from mayfly.bootstrap.keeping import where_state_is
 from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.services import approve as approvals
@@ -295,9 +296,23 @@ def _permitted(
         return compiled, None
     kind = SPECS[app.project.destinations[compiled.sync.destination].type]
     reduced = None if dry else withdrawing(app.project, app.store, compiled, kind)
-    if reduced is None:
+    if reduced is None or not _has_state(app, compiled):
         raise refused
     return reduced, refused
+
+
+def _has_state(app: App, compiled: CompiledSync) -> bool:
+    """Whether a sync may have delivered anybody: to look who withdrew makes a state where there is
+    none. What is in the way of telling is for the run to say.
+    """
+    if compiled.spec is None:
+        return True
+    place = where_state_is(app.project, app.project.models[compiled.sync.model].source)
+    try:
+        known = app.states().of(place)
+    except EngineError:
+        return True
+    return any(state.info.sid == compiled.spec.identity.sid for state in known)
 
 
 def _unapproved(app: App, compiled: CompiledSync, *, dry: bool) -> PolicyError | None:
