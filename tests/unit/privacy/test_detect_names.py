@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mayfly.privacy.detect.names import name_vote
@@ -64,6 +64,7 @@ def test_a_name_without_meaning_says_nothing(name: str) -> None:
 
 
 @given(st.text(max_size=40))
+@example("㍱")
 def test_any_name_is_cut_into_words(name: str) -> None:
     """Folded, none of them empty, and folding twice changes nothing."""
     words = words_of(name)

@@ -14,7 +14,8 @@ _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f\s]+")
 
 def folded(text: str) -> str:
     """A text without case and accents: `Müller` and `MULLER` are one."""
-    return _plain(text.casefold())
+    once = _plain(text).casefold()  # ㍱ is taken apart to hPa
+    return once if once.isascii() else _plain(once)
 
 
 def words_of(name: str) -> list[str]:
