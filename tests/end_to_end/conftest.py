@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from end_to_end.batches import BATCH
+from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.sandbox.server import SandboxServer
 from mayfly.services import deliver_plan
 
@@ -27,3 +28,4 @@ def sandbox() -> Iterator[SandboxServer]:
 def a_read_for_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small batches are otherwise read many at a time."""
     monkeypatch.setattr(deliver_plan, "READ_ROWS", BATCH)
+    monkeypatch.setattr(SqlDialect, "reads_at_once", 1)
