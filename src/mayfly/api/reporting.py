@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +29,7 @@ from mayfly.domain.version import VERSION
 from mayfly.ledger.checkpoint import parse_checkpoint
 from mayfly.ledger.entry import EntryType
 from mayfly.ledger.report_note import sign_report
-from mayfly.privacy.closed_logs import LIBRARIES
+from mayfly.privacy.closed_logs import logs_are_closed
 from mayfly.services.compiled_sync import CompiledSync
 from mayfly.services.durable import write_private
 from mayfly.services.register import register_of
@@ -186,7 +185,7 @@ def facts_of(app: App, period: Period) -> Facts:
         notices=store.notices(),
         objections=store.objections(),
         incidents=store.incidents(),
-        probes={"egress": _egress_holds(), "logs": _logs_closed(), "dumps": writes_no_dump()},
+        probes={"egress": _egress_holds(), "logs": logs_are_closed(), "dumps": writes_no_dump()},
     )
 
 
@@ -241,8 +240,3 @@ def _egress_holds() -> bool:
     """Whether a host that no list names would be refused; nothing is tried."""
     with allow_hosts(()):
         return refuses("probe.invalid")
-
-
-def _logs_closed() -> bool:
-    found: Sequence[logging.Logger] = [logging.getLogger(name) for name in LIBRARIES]
-    return all(not log.propagate and log.level > logging.CRITICAL for log in found)

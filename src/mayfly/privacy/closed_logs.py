@@ -32,7 +32,6 @@ LIBRARIES = (
     *(
         "presidio-analyzer",
         "presidio_analyzer",
-        "prometheus_client",
         "spacy",
         "thinc",
         "tldextract",
@@ -60,6 +59,12 @@ def close_logs(*libraries: str) -> None:
             logger.disabled = True
             logger.handlers = []
         first.addHandler(logging.NullHandler())
+
+
+def logs_are_closed() -> bool:
+    """Whether nothing passes the first logger of any library."""
+    found = [logging.getLogger(name) for name in LIBRARIES]
+    return all(not log.propagate and log.level >= _NEVER for log in found)
 
 
 def silence_process() -> None:

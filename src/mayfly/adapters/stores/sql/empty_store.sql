@@ -22,6 +22,7 @@ DELETE FROM register_subscribers;
 DELETE FROM register_versions;
 DELETE FROM rejections;
 DELETE FROM run_events;
+DELETE FROM run_offers;
 DELETE FROM runs;
 DELETE FROM suppressions;
 DELETE FROM ticks;
