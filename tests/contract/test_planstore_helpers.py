@@ -138,6 +138,7 @@ def test_any_history_of_several_workers_ends_in_the_truth(
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("engine", ["shared", "postgres"])
 @pytest.mark.parametrize(("mode", "more"), CASES)
