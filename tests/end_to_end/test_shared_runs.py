@@ -18,6 +18,7 @@ from end_to_end.serving import wait_for
 from end_to_end.test_kill_workers import World, made
 from fleet import Fleet, fleet, people, wait_until_arrived
 from mayfly.api import load
+from mayfly.api.helping import SHARES_VARIABLE, offering
 from mayfly.api.serving import GIVEN_UP
 from mayfly.sandbox.app import SandboxApp
 
@@ -41,6 +42,7 @@ def world(
 ) -> Iterator[World]:
     """With people for that many batches. Two workers and a platform that waits take longer."""
     monkeypatch.setattr(serving, "PATIENCE_SECONDS", 3 * serving.PATIENCE_SECONDS)
+    monkeypatch.setenv(SHARES_VARIABLE, "1")
     sandbox = SlowPlatform(tokens=frozenset({"t0ken"}), record_bodies=False)
     with made(tmp_path, postgres_server_dsn, monkeypatch, sandbox=sandbox) as found:
         people(
@@ -49,6 +51,13 @@ def world(
             f"FROM generate_series(201, {BATCHES * BATCH}) i",
         )
         yield found
+
+
+def test_no_run_is_shared_unless_that_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is asked of project or store."""
+    monkeypatch.delenv(SHARES_VARIABLE, raising=False)
+    nothing: Any = None
+    assert offering(nothing, nothing, "r") is None
 
 
 def helpers(world: World) -> list[str]:

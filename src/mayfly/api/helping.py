@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,11 +25,17 @@ from mayfly.services.help_run import help_out
 from mayfly.services.run import Run, RunOptions
 from mayfly.services.run_tally import RunTally
 
+SHARES_VARIABLE = "MAYFLY_SHARE_RUNS"
+"""Is 1 where the runs of this process may be shared."""
+
 
 def offering(app: App, compiled: CompiledSync, run_id: str) -> Callable[[bool], None] | None:
-    """What tells other workers of a run, and that it is over; None where nobody can help: the
-    destination takes batches of one process, the store is a file, or there is no other worker.
+    """What tells other workers of a run, and that it is over; None where nobody can help: it was
+    not switched on, the destination takes batches of one process, the store is a file, or there is
+    no other worker.
     """
+    if os.environ.get(SHARES_VARIABLE) != "1":
+        return None
     kind = SPECS[app.project.destinations[compiled.sync.destination].type]
     if not kind.shared or not app.store.is_shared:
         return None
