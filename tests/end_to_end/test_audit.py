@@ -21,7 +21,7 @@ from mayfly.api import Project, load
 from mayfly.cli.acts import RECORDED
 from mayfly.cli.commands import app
 from mayfly.domain.audit import OpenAct
-from mayfly.domain.errors import EngineError, PolicyError
+from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.ledger.verify import verify_ledger
 from mayfly.services.audit import INTERRUPTED, LATE
 
@@ -157,6 +157,10 @@ def test_an_incident_goes_from_its_event_to_a_notice(root: Path) -> None:
     assert isinstance(done.exception, PolicyError)
     assert done.exception.code == "note_personal"
     assert "ann@" not in f"{done.exception.message} {done.exception.hint}"
+    gone = [*close[:-1], str(root / "no.txt"), "--project", str(root)]
+    missing = CliRunner().invoke(app, gone).exception
+    assert isinstance(missing, UsageError)
+    assert missing.code == "file_unreadable"
     call(root, *close, text="a planned rotation")
     [closed] = call(root, "incidents", "show", name)["incidents"]
     assert (closed["measures"], closed["note"]) == (["none_needed"], "a planned rotation")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mayfly.cli.erase import request_content
+from mayfly.cli.inputs import input_content
 from mayfly.cli.options import (
     HERE,
     Output,
@@ -41,7 +41,7 @@ def access(
     from mayfly.api import load
 
     loaded = load(project, target=target)
-    document = loaded.access(request_content(file), regulation=regulation)
+    document = loaded.access(input_content(file, "request"), regulation=regulation)
     tell_act(loaded)
     print_result(output, document, _lines(document))
     if not document["ok"]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mayfly.cli.inputs import input_content
 from mayfly.cli.options import (
     HERE,
     Output,
@@ -19,7 +19,6 @@ from mayfly.cli.options import (
 )
 from mayfly.cli.waiting import tell_act
 from mayfly.domain.erasures import Extension, Regulation, RequestKind
-from mayfly.domain.errors import UsageError
 
 erase_app = typer.Typer(help="One person, taken out everywhere.", invoke_without_command=True)
 RequestArgument = Annotated[
@@ -62,7 +61,7 @@ def erase(
     if resume:
         document = loaded.resume_erasures()
     else:
-        document = loaded.erase(request_content(file), kind=kind, regulation=regulation)
+        document = loaded.erase(input_content(file, "request"), kind=kind, regulation=regulation)
     tell_act(loaded)
     _print(output, document)
 
@@ -123,18 +122,6 @@ def erase_cancel(
     document = loaded.cancel_erasure(request)
     tell_act(loaded)
     _print(output, document)
-
-
-def request_content(file: Path | None) -> bytes:
-    """What names a person, from standard input or a file."""
-    if file is None:
-        return sys.stdin.buffer.read()
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            "file_unreadable", f"The file of the request cannot be read ({error.strerror})."
-        ) from None
 
 
 def _print(output: Output, document: dict[str, Any]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mayfly.cli.inputs import input_content
 from mayfly.cli.options import (
     HERE,
     Output,
@@ -95,10 +95,7 @@ def incidents_notice(
 
 
 def _read(note: Path | None) -> str:
-    if note is None:
-        return ""
-    data = sys.stdin.buffer.read() if str(note) == "-" else note.read_bytes()
-    return data.decode("utf-8", "replace")
+    return "" if note is None else input_content(note, "note").decode("utf-8", "replace")
 
 
 def _lines(document: Mapping[str, Any]) -> list[str]:
