@@ -165,6 +165,7 @@ def _recipient(project: Project, name: str, specs: Mapping[str, DestinationSpec]
         type=settings.type,
         kind=settings.kind,
         legal_name=vendor.legal_name if vendor else settings.owner or "",
-        countries=tuple(sorted(countries_of(spec, settings))),
+        # A vendor's, also while a sandbox on loopback stands for it.
+        countries=tuple(sorted(vendor.countries if vendor else countries_of(spec, settings))),
         responsibility=settings.responsibility,
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mayfly.bootstrap.registry import SPECS
+from mayfly.config.load import load_project
 from mayfly.domain.processors import Dpa, Processor, RegisterSettings, Security
 from mayfly.domain.settings import KeysSettings, Project, StoreSettings, Workspace
-from mayfly.services.register import Use, overdue_reviews, uncovered
+from mayfly.services.register import Use, overdue_reviews, register_of, uncovered
 
 DAY = date(2026, 1, 1)
 TODAY = date(2026, 6, 1)
@@ -83,3 +85,15 @@ def test_reviews_that_are_late_are_named() -> None:
     """From the day after they were due."""
     assert overdue_reviews(project(CLOUD), TODAY) == []
     assert overdue_reviews(project(CLOUD), TODAY + timedelta(days=1)) == ["cloud"]
+
+
+def test_a_vendor_s_countries_are_told_also_where_a_sandbox_stands_for_it(tmp_path: Path) -> None:
+    """Nothing goes there now; where it will go is what a reader of the register asks."""
+    text = """version: 1
+workspace: {name: shop}
+destinations:
+  meta: {type: meta_ads, account_id: "1", access_token: env:T, endpoint: sandbox}
+"""
+    (tmp_path / "mayfly.yml").write_text(text, encoding="utf-8")
+    [meta] = register_of(load_project(tmp_path, target="dev"), SPECS).recipients
+    assert meta.countries == ("IE", "US")
