@@ -14,6 +14,9 @@ _TIME_TRAVEL_DAYS: Mapping[str, int] = {
     "bigquery": 7 + 7,  # time travel, then fail-safe
 }
 
+_FILES = frozenset({"files", "s3", "gcs", "sftp"})
+"""Types of destinations whose files somebody else takes away."""
+
 
 def out_of_reach(project: Project, now: datetime, states: Sequence[str]) -> list[dict[str, Any]]:
     """Each with what it is, where, who must act (None: nobody can, or need), and when it ends.
@@ -31,6 +34,11 @@ def out_of_reach(project: Project, now: datetime, states: Sequence[str]) -> list
         if source.state == "source":
             found.append(_place("backups", name, "whoever keeps backups of the source", None))
     found.append(_place("backups", "store", "whoever keeps backups of the store", None))
+    found += [
+        _place("files", name, "whoever was handed the files", None)
+        for name, destination in project.destinations.items()
+        if destination.type in _FILES
+    ]
     found += [
         _place("state", name, "whoever runs its target or installation", None) for name in states
     ]
