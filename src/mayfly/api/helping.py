@@ -60,8 +60,7 @@ def mark_of(compiled: CompiledSync) -> str:
     """
     spec = compiled.spec
     if spec is not None:
-        made = {"run": "", "now_ms": 0, "renew_before_ms": None, "limit": None}
-        spec = replace(spec, **made, full_refresh=False)  # type: ignore[arg-type]
+        spec = replace(spec, run="", now_ms=0, renew_before_ms=None, limit=None, full_refresh=False)
     known = (VERSION, spec, compiled.policy, compiled.sync, compiled.pinned)
     return hashlib.sha256(repr(known).encode()).hexdigest()
 
