@@ -16,6 +16,7 @@ from mayfly.domain.errors import ConfigError, TransientError
 from mayfly.domain.places import REGIONS
 
 Cloud = Literal["aws", "gcp"]
+_CLOUDS: tuple[Cloud, ...] = get_args(Cloud)
 VARIABLE = "MAYFLY_METADATA"
 """Names the cloud whose metadata service is asked; nothing is asked without it."""
 ADDRESS = ("169.254.169.254", 80)
@@ -31,15 +32,14 @@ def metadata_cloud(environ: Mapping[str, str]) -> Cloud | None:
         ConfigError: `bad_metadata`.
     """
     name = environ.get(VARIABLE, "")
-    if name in ("aws", "gcp"):
-        return name
-    if name:
+    cloud = next((known for known in _CLOUDS if known == name), None)
+    if name and cloud is None:
         raise ConfigError(
             "bad_metadata",
             f"{VARIABLE} names no cloud whose machines tell where they are.",
-            hint=f"Set it to {' or '.join(get_args(Cloud))}, or leave it out.",
+            hint=f"Set it to {' or '.join(_CLOUDS)}, or leave it out.",
         )
-    return None
+    return cloud
 
 
 def machine_region(cloud: Cloud, *, address: tuple[str, int] = ADDRESS) -> str:
