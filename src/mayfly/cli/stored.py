@@ -24,7 +24,7 @@ _CLASSES = {
 }
 _PAGE = """# What Mayfly stores, and where
 
-This page is made from the registry that the program itself goes by (`domain/retention.py`): tests
+This page is made from the registry that the program itself goes by (`domain/retention/`): tests
 hold the store, the warehouse and a project's files to it, and what is not here is not written.
 
 ## Classes
