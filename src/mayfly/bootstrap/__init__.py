@@ -1,6 +1,6 @@
 """The one place that joins ports to adapters: plain calls, no globals."""
 
-from mayfly.bootstrap.app import App, initialise, open_app
+from mayfly.bootstrap.app import App
 from mayfly.bootstrap.connectors import (
     name_of_dialect,
     open_source,
@@ -15,6 +15,7 @@ from mayfly.bootstrap.keeping import (
     spool_hosts,
     where_state_is,
 )
+from mayfly.bootstrap.opening import initialise, open_app
 from mayfly.bootstrap.registry import CONNECTORS, SPECS
 from mayfly.bootstrap.subjects import subjects_of
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mayfly.adapters.clock import CLOCK_TOLERANCE, SystemClock
-from mayfly.adapters.egress import allow_hosts, refused_connections
-from mayfly.adapters.event_log import event_log
+from mayfly.adapters.egress import allow_hosts
 from mayfly.adapters.keys.keyring import FileKeyring
-from mayfly.adapters.keys.local import LocalKeyProvider
-from mayfly.adapters.keys.make import key_hosts, make_key_encryption_key
+from mayfly.adapters.keys.make import key_hosts
 from mayfly.adapters.ledgers.tree import TreeLedger
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.adapters.planstores.local import LocalPlanStore
@@ -27,11 +21,10 @@ from mayfly.adapters.planstores.local_states import LocalStates
 from mayfly.adapters.planstores.schema import SourceSchema
 from mayfly.adapters.planstores.shared import SharedSourcePlanStore
 from mayfly.adapters.planstores.states import SourceStates
-from mayfly.adapters.processes import close_leaks, is_alive, refuse_key_log
+from mayfly.adapters.processes import is_alive
 from mayfly.adapters.spools.spool import SealedSpool
 from mayfly.adapters.stores.sql_limits import SqlLimits
 from mayfly.adapters.stores.sql_store import SqlStore
-from mayfly.bootstrap.alerts import open_alerting
 from mayfly.bootstrap.connections import Connections, token_hosts
 from mayfly.bootstrap.connectors import (
     account_digest,
@@ -48,26 +41,18 @@ from mayfly.bootstrap.free_text import free_text_of
 from mayfly.bootstrap.keeping import (
     LOCAL_STATES,
     anchor_hosts,
-    key_provider,
     local_databases,
-    make_ledger,
     open_anchor,
-    open_keyring,
-    open_ledger,
     open_spool,
-    open_store,
     spool_hosts,
-    store_of,
     where_state_is,
 )
 from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
-from mayfly.bootstrap.telemetry import counted, open_telemetry
-from mayfly.config.load import load_project
-from mayfly.config.stamp import Stamp, stamp_when_read
+from mayfly.config.stamp import Stamp
 from mayfly.domain.approval import approval_document, fingerprint
 from mayfly.domain.batch import SyncMode
-from mayfly.domain.errors import EngineError, PolicyError
+from mayfly.domain.errors import PolicyError
 from mayfly.domain.settings import ColumnSettings, Project, SyncSettings
 from mayfly.domain.telemetry import Point
 from mayfly.domain.version import VERSION
@@ -79,7 +64,6 @@ from mayfly.ports.keys import KeyProvider
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.ports.states import States
-from mayfly.privacy.closed_logs import LIBRARIES, close_logs
 from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.ai_transfer import ai_stopped
 from mayfly.services.alerting import Alerting
@@ -94,11 +78,9 @@ from mayfly.services.figures import Figures
 from mayfly.services.incidents import IncidentWatch
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
-from mayfly.services.measuring import Meter
 from mayfly.services.notify_processors import not_told
 from mayfly.services.probe_source import probe_source
 from mayfly.services.register import uncovered
-from mayfly.services.run_log import RunLog
 from mayfly.services.settle_list import RecordedList
 from mayfly.services.shared_keys import shared_key
 from mayfly.services.states import StateKeeper
@@ -499,123 +481,3 @@ class App:
             return None
         limits, account = SqlLimits(self.store), account_digest(settings)
         return AccountGate(limits=limits, account=account, of=settings.limits, sleep=self.sleep)
-
-
-def open_app(
-    root: Path, *, target: str = "dev", ending: bool = False, meter: Meter | None = None
-) -> App:
-    """A project that `mayfly init` has prepared. From here on this process writes no core dump.
-
-    Args:
-        root: folder of the project.
-        target: one of its targets.
-        ending: see `load_project`.
-        meter: counts what is told, for a process that opens its project again and again.
-
-    Raises:
-        ConfigProblemsError: the project files are faulty.
-        ConfigError: `tls_key_log`, `bad_log`.
-        PolicyError: `not_initialised`, `key_missing`, `ledger_missing`.
-    """
-    close_leaks()
-    close_logs(*LIBRARIES)
-    refuse_key_log(os.environ)
-    told = event_log(os.environ)
-    began_ns = time.time_ns()
-    project = load_project(root, target=target, ending=ending)
-    if meter is not None:
-        told = counted(meter, project, told)
-    stamp = stamp_when_read(project.root, project.files, began_ns)
-    store = open_store(project)
-    workspace = store.workspace()
-    keys = key_provider(project, workspace.workspace_id)
-    keyring = open_keyring(project, keys, workspace.workspace_id)
-    clock = SystemClock()
-    clock.not_before(store.latest_time())
-    telemetry = open_telemetry(project, clock.now_ms, told)
-    log = RunLog(store=store, now=clock.now, then=telemetry or told)
-    incidents = IncidentWatch(
-        store=store, target=target, now=clock.now, refused=refused_connections, then=log
-    )
-    tell = alerting = open_alerting(project, store, clock.now, incidents)
-    try:
-        ledger = open_ledger(project, store, keyring, workspace.workspace_id, clock.now, tell)
-    except EngineError as error:
-        # The ledger is signed with a key; to destroy takes none. The next sweep writes it down.
-        _destroy_late(project, keys, workspace.workspace_id, clock)
-        if store.deletion():
-            raise PolicyError(
-                "workspace_deleted",
-                "This workspace was deleted, and its keys are destroyed or about to be.",
-                hint="Finish it with `mayfly workspace delete`, where it has not ended.",
-            ) from None
-        incidents.not_opened(error.code)
-        alerting.not_opened(error.code)
-        raise
-    clock.not_before(ledger.last_time())
-    return App(
-        project=project,
-        store=store,
-        keys=keys,
-        keyring=keyring,
-        ledger=ledger,
-        workspace_id=workspace.workspace_id,
-        installation_id=workspace.installation_id,
-        clock=clock,
-        tell=tell,
-        told=told,
-        alerting=alerting,
-        incidents=incidents,
-        telemetry=telemetry,
-        stamp=stamp,
-    )
-
-
-def _destroy_late(
-    project: Project, keys: KeyProvider, workspace_id: str, clock: SystemClock
-) -> None:
-    """End what waits sealed past its deadline; what went wrong before is what is told."""
-    with suppress(EngineError):
-        spool, now_ms = open_spool(project, keys, workspace_id, clock.now_ms), clock.now_ms()
-        late = [held.id for held in spool.held() if held.purge_by_ms <= now_ms]
-        if late:
-            spool.purge(late)
-
-
-def initialise(root: Path, *, target: str = "dev") -> list[str]:
-    """Make what is missing beside the project files: store, keys, ledger. Names what was made."""
-    close_logs(*LIBRARIES)
-    refuse_key_log(os.environ)
-    project = load_project(root, target=target)
-    made: list[str] = []
-    store = store_of(project)
-    clock = SystemClock()
-    known = store.exists()
-    workspace_id = (
-        store.workspace().workspace_id
-        if known
-        else f"{project.workspace.name}-{secrets.token_hex(8)}"
-    )
-    provider = key_provider(project, workspace_id)
-    keyring = open_keyring(project, provider, workspace_id)
-    lost = isinstance(provider, LocalKeyProvider) and not provider.exists()
-    if known and (lost or not keyring.exists()):
-        # New keys in place of lost ones would change every digest: nothing is made silently.
-        raise PolicyError(
-            "key_missing",
-            "This workspace has a store, but its keys are not on this machine.",
-            hint="Restore the workspace's key directory from your backup of the keys.",
-        )
-    if not known:
-        # Keys first: a crash in between leaves keys that nothing uses, and never a store without.
-        made += ["key encryption key"] if make_key_encryption_key(provider) else []
-        keyring.create_all()
-        store.create(
-            workspace_id=workspace_id,
-            name=project.workspace.name,
-            installation_id=secrets.token_hex(16),
-            now=clock.now(),
-        )
-        made += ["workspace keys", "store"]
-    ledger = make_ledger(project, store, keyring, workspace_id, clock.now)
-    return [*made, ledger] if ledger else made
