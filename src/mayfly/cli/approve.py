@@ -68,18 +68,13 @@ def approve(
         _show_check(project, target, output, known)
         return
     if ai:
-        if names or reject or request or people or to_sign or sign:
-            raise typer.BadParameter("--ai goes with --all, and with nothing else.")
-        found = load(project, target=target).ai_transfer(accept=everything)
-        _print(output, found, _ai_lines(found["ai"]))
+        _refuse_beside_ai(names or reject or request or people or to_sign or sign)
+        _show_ai(load(project, target=target), output, accept=everything)
         return
     if known is not None:
         raise typer.BadParameter("--known goes with --check.")
     _refuse_odd(names, everything=everything, reject=reject, people=people)
-    if ((everything or reject) and (request or to_sign or sign)) or (to_sign and sign):
-        raise typer.BadParameter("--all, --reject, --to-sign and --sign exclude each other.")
-    if request and not (to_sign or sign):
-        raise typer.BadParameter("--request needs --to-sign FILE, or --sign FILE.")
+    _refuse_odd_files(everything or reject, request, to_sign, sign)
     loaded = load(project, target=target)
     if to_sign is not None:
         _write(loaded, names, to_sign, request=request, people=people)
@@ -102,6 +97,25 @@ def approve(
         _print(output, document, _approved_lines(document) or ["Nothing to approve."])
     else:
         _show(loaded, names, output)
+
+
+def _refuse_odd_files(
+    decided: bool, request: bool, to_sign: Path | None, sign: Path | None
+) -> None:
+    if (decided and (request or to_sign or sign)) or (to_sign and sign):
+        raise typer.BadParameter("--all, --reject, --to-sign and --sign exclude each other.")
+    if request and not (to_sign or sign):
+        raise typer.BadParameter("--request needs --to-sign FILE, or --sign FILE.")
+
+
+def _refuse_beside_ai(others: object) -> None:
+    if others:
+        raise typer.BadParameter("--ai goes with --all, and with nothing else.")
+
+
+def _show_ai(loaded: Project, output: Output, *, accept: bool) -> None:
+    found = loaded.ai_transfer(accept=accept)
+    _print(output, found, _ai_lines(found["ai"]))
 
 
 def _ai_lines(found: dict[str, Any]) -> list[str]:

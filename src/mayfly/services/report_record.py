@@ -15,7 +15,7 @@ from mayfly.domain.retention import LIMITS, RetentionClass
 from mayfly.domain.settings import DestinationSettings, ModelSettings, SyncSettings
 from mayfly.privacy.gate import Form
 from mayfly.services.compiled_sync import ColumnPlan, CompiledSync
-from mayfly.services.report_document import Column, Report, Section, Table
+from mayfly.services.report_document import Column, Evidence, Report, Section, Table
 from mayfly.services.report_facts import Facts
 from mayfly.services.transfers import countries_of, transfers_to
 
@@ -51,85 +51,69 @@ def record(facts: Facts, article: Article) -> Report:
 
 
 def _processor(facts: Facts) -> tuple[dict[str, Any], list[Section]]:
-    parties = {
-        "processor": _party(facts.project.organisation),
-        "controllers": [_party(facts.project.controller)],
-    }
+    processor = _party(facts.project.organisation)
+    controllers = [_party(facts.project.controller)]
     categories = [_category(facts, s) for s in facts.project.syncs.values()]
     transfers = _transfers(facts)
     found = measures(facts)
     content = {
-        **parties,
+        "processor": processor,
+        "controllers": controllers,
         "categories": categories,
         "transfers": transfers,
         "measures": [{"measure": name, "state": state} for name, state in found],
     }
     at = facts.configuration("mayfly report record")
-    people = [
-        (role, *(p[k] for k in _PARTS))
-        for role, p in (
-            ("processor", parties["processor"]),
-            *(("controller", c) for c in parties["controllers"]),
-        )
-        if isinstance(p, dict)
-    ]
-    names = ("Role", "Name", "Address", "Contact", "Data protection officer", "Representative")
-    sections = [
-        Section(
-            id="parties",
-            title="(a) Processor and controllers",
-            tables=[_table("parties", "Who", names, people, at)],
-        ),
-        Section(
-            id="categories",
-            title="(b) Categories of processing for each controller",
-            tables=[
-                _table(
-                    "categories",
-                    "What is done",
-                    ("Sync", "Controller", "Processing", "Purpose", "Recipient"),
-                    [
-                        (
-                            c["sync"],
-                            parties["controllers"][0]["name"],  # type: ignore[index]
-                            c["processing"],
-                            c["purpose"],
-                            c["recipient"],
-                        )
-                        for c in categories
-                    ],
-                    at,
-                )
-            ],
-        ),
-        Section(
-            id="transfers",
-            title="(c) Transfers to third countries",
-            tables=[
-                _table(
-                    "transfers",
-                    "Where to, and by what",
-                    ("Recipient", "Country", "Mechanism", "Assessment"),
-                    [
-                        (t["recipient"], t["country"], t["mechanism"], t["assessment"])
-                        for t in transfers
-                    ],
-                    at,
-                    empty="No recipient is known to be in a third country",
-                )
-            ],
-            notes=[
-                "Under Article 49(1), second subparagraph, nothing is transferred: no such "
-                "mechanism can be configured."
-            ],
-        ),
+    return content, [
+        _parties(processor, controllers, at),
+        _categories(categories, controllers[0]["name"], at),
+        _third_countries(transfers, at),
         Section(
             id="measures",
             title="(d) Technical and organisational measures, Article 32(1)",
             tables=[_table("measures", "As configured now", ("Measure", "State"), found, at)],
         ),
     ]
-    return content, sections
+
+
+def _parties(
+    processor: Mapping[str, str], controllers: Sequence[Mapping[str, str]], at: Evidence
+) -> Section:
+    names = ("Role", "Name", "Address", "Contact", "Data protection officer", "Representative")
+    people = [("processor", processor), *(("controller", c) for c in controllers)]
+    rows = [(role, *(party[part] for part in _PARTS)) for role, party in people]
+    return Section(
+        id="parties",
+        title="(a) Processor and controllers",
+        tables=[_table("parties", "Who", names, rows, at)],
+    )
+
+
+def _categories(categories: Sequence[Mapping[str, Any]], controller: str, at: Evidence) -> Section:
+    names = ("Sync", "Controller", "Processing", "Purpose", "Recipient")
+    rows = [
+        (c["sync"], controller, c["processing"], c["purpose"], c["recipient"]) for c in categories
+    ]
+    return Section(
+        id="categories",
+        title="(b) Categories of processing for each controller",
+        tables=[_table("categories", "What is done", names, rows, at)],
+    )
+
+
+def _third_countries(transfers: Sequence[Mapping[str, Any]], at: Evidence) -> Section:
+    names = ("Recipient", "Country", "Mechanism", "Assessment")
+    rows = [tuple(t[n.lower()] for n in names) for t in transfers]
+    none = "No recipient is known to be in a third country"
+    return Section(
+        id="transfers",
+        title="(c) Transfers to third countries",
+        tables=[_table("transfers", "Where to, and by what", names, rows, at, empty=none)],
+        notes=[
+            "Under Article 49(1), second subparagraph, nothing is transferred: no such "
+            "mechanism can be configured."
+        ],
+    )
 
 
 def _controller(facts: Facts) -> tuple[dict[str, Any], list[Section]]:
