@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ import pytest
 from bigquery_emulator import PROJECT, Emulator
 from fakesnow_server import Fakesnow
 from integration.test_rules_conformance import FIELDS, check, corpus
+from mayfly.bootstrap import probing
 from mayfly.connectors.sources.bigquery import BigquerySource
 from mayfly.connectors.sources.duckdb import DuckdbSource
 from mayfly.connectors.sources.postgres import PostgresSource
@@ -24,6 +26,7 @@ from mayfly.planning.sql.duckdb import DuckdbDialect
 from mayfly.planning.sql.postgres import PostgresDialect
 from mayfly.planning.sql.snowflake import SnowflakeDialect
 from mayfly.planning.sql.sqlite import SqliteDialect
+from mayfly.ports.source import SqlSession
 from mayfly.privacy.rules import RULES, sql_digest
 from mayfly.privacy.rules.probe import STRINGS, RuleUse, differing
 from mayfly.services.probe_source import probe_source
@@ -202,6 +205,46 @@ def test_only_the_rules_that_differ_are_left_to_python(shop: Path) -> None:
     plain = [u for u in META if u.rule.field in ("email", "phone", "city")]
     wrong = probe_source(DuckdbSource("shop", shop), DuckdbDialect(), [*google, *plain])
     assert wrong == frozenset(google)
+
+
+class _Watched(DuckdbSource):
+    """Counts the statements that ask for rules."""
+
+    asked = 0
+
+    @contextmanager
+    def session(self, *, write: bool) -> Iterator[SqlSession]:
+        with super().session(write=write) as session:
+            table = session.table
+
+            def counted(sql: str) -> pa.Table:
+                self.asked += "split_part" in sql
+                return table(sql)
+
+            session.table = counted  # type: ignore[method-assign]
+            yield session
+
+
+def test_an_engine_in_this_process_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever project is opened next; but a file with a macro or type of its own is asked."""
+    monkeypatch.setattr(probing, "_EMBEDDED", {})
+    google = [u for u in USES if u.rule.platform == "google" and u.rule.field == "email"]
+    sources = {}
+    for name, own in (
+        ("first", "SELECT 1"),
+        ("second", "SELECT 1"),
+        ("macro", "CREATE MACRO split_part(a, b, c) AS 'x'"),
+        ("kind", "CREATE TYPE mood AS ENUM ('glad')"),
+    ):
+        with duckdb.connect(str(tmp_path / f"{name}.duckdb")) as connection:
+            connection.execute(own)
+        sources[name] = _Watched(name, tmp_path / f"{name}.duckdb")
+    found = {n: probing.Probes().differing(s, DuckdbDialect(), google) for n, s in sources.items()}
+    nothing: frozenset[RuleUse] = frozenset()
+    assert found == {**dict.fromkeys(sources, nothing), "macro": frozenset(google)}
+    assert [s.asked > 0 for s in sources.values()] == [True, False, True, True]
 
 
 def test_an_answer_that_is_short_or_null_differs() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Lock
 
 from mayfly.bootstrap import App
+from mayfly.bootstrap.probing import Probes
 from mayfly.config.load import load_project
 from mayfly.config.stamp import stamp_of
 from mayfly.domain.approval import approval_document, stricter
@@ -136,7 +137,7 @@ class FilesWatch:
             return stricter_error("the project has the sync no more")
         what = _settings(self._app.loaded, project, self._sync, sync)
         if what is None:
-            app = replace(self._app, project=project, _sources={}, _probed={})
+            app = replace(self._app, project=project, _sources={}, _probes=Probes())
             compiled = app.compile(sync, run="watch")
             refused = first_refusal(compiled)
             if refused is not None:

@@ -47,6 +47,7 @@ from mayfly.bootstrap.keeping import (
     spool_hosts,
     where_state_is,
 )
+from mayfly.bootstrap.probing import Probes
 from mayfly.bootstrap.register import operator_hosts
 from mayfly.bootstrap.registry import SPECS
 from mayfly.config.stamp import Stamp
@@ -64,7 +65,6 @@ from mayfly.ports.keys import KeyProvider
 from mayfly.ports.planstore import PlanStore
 from mayfly.ports.source import Source
 from mayfly.ports.states import States
-from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.ai_transfer import ai_stopped
 from mayfly.services.alerting import Alerting
 from mayfly.services.anchor import Anchoring
@@ -79,7 +79,6 @@ from mayfly.services.incidents import IncidentWatch
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
 from mayfly.services.notify_processors import not_told
-from mayfly.services.probe_source import probe_source
 from mayfly.services.register import uncovered
 from mayfly.services.settle_list import RecordedList
 from mayfly.services.shared_keys import shared_key
@@ -118,7 +117,7 @@ class App:
     stamp: Stamp | None = None
     residency: tuple[datetime, PolicyError | None] | None = None
     _sources: dict[str, Source] = field(default_factory=dict)
-    _probed: dict[str, dict[RuleUse, bool]] = field(default_factory=dict)
+    _probes: Probes = field(default_factory=Probes)
 
     def __post_init__(self) -> None:
         """One for as long as the project is open: access tokens are in its memory only."""
@@ -243,7 +242,7 @@ class App:
             destination=spec,
             address=address(settings, sync),
             run=run,
-            differing=lambda uses: self._differing(source, uses),
+            differing=partial(self._probes.differing, source, self.dialect(source)),
             suppression_version=self.store.suppression_version(),
             suppression_forms=listed_forms(self.store),
             limit=limit,
@@ -274,16 +273,6 @@ class App:
         looks = looks_of(self.project.sources[source.name].classify)
         reader = partial(free_text_of, self.project, source.name)
         look_at(self.store, self.project.target, rows, looks, self.clock.now(), reader)
-
-    def _differing(self, source: Source, uses: Sequence[RuleUse]) -> frozenset[RuleUse]:
-        """See `probe_source`; each rule is asked once for as long as the project is open."""
-        known = self._probed.get(source.name)
-        new = [use for use in uses if known is None or use not in known]
-        if known is None or new:
-            wrong = probe_source(source, self.dialect(source), new)
-            known = self._probed.setdefault(source.name, {})
-            known.update({use: use in wrong for use in new})
-        return frozenset(use for use in uses if known[use])
 
     def plan_store(self, compiled: CompiledSync) -> PlanStore:
         """Where the sync's plan waits."""

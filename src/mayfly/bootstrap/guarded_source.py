@@ -14,6 +14,7 @@ from mayfly.ports.source import (
     TableInfo,
     ViewText,
     bytes_scanned,
+    computes_with,
     views_among,
 )
 
@@ -77,6 +78,11 @@ class GuardedSource:
         """See `views_among`."""
         with allow_hosts(self._hosts):
             return views_among(self._source, names)
+
+    def computes_with(self) -> str | None:
+        """See `computes_with` of the port."""
+        with allow_hosts(self._hosts):
+            return computes_with(self._source)
 
     def facts(self) -> ServerFacts:
         """See `Source.facts`."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from mayfly.adapters.stores.sql_store import SqlStore
 from mayfly.bootstrap.app import App
 from mayfly.bootstrap.connections import Connections
+from mayfly.bootstrap.probing import Probes
 from mayfly.domain.settings import Project
 from mayfly.planning.sql.dialect import quote
 
@@ -39,7 +40,7 @@ def trial_app(app: App, project: Project) -> App:
         alerting=None,
         telemetry=None,
         _sources={},
-        _probed={},
+        _probes=Probes(),
     )
     made.connections = Connections(project=project, vault=app.connections.vault, clock=app.clock)
     return made

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -47,19 +48,48 @@ def read_tree(text: str, file: str, findings: Findings) -> tuple[object, Spots]:
     spots = Spots()
     text = text.removeprefix("\ufeff")
     try:
-        if not _check_characters(text, file, findings) or not _check_events(text, file, findings):
-            return None, spots
-        root = YAML(typ="safe", pure=True).compose(text)
-    except YAMLError as error:
-        _explain(error, file, findings)
-        return None, spots
-    except (ValueError, TypeError, RecursionError, AttributeError, LookupError, AssertionError):
-        # The parser itself stumbles over some malformed input.
-        findings.add(Spot(file=file), "yaml", "this is not readable YAML")
+        root = _root(text)
+    except _RefusedError:
+        _refuse(text, file, findings)
         return None, spots
     if root is None:
         return None, spots
     return _Reader(file, findings, spots).read(root, ()), spots
+
+
+class _RefusedError(Exception):
+    """The text holds what no project file may."""
+
+
+# The parser itself stumbles over some malformed input.
+_STUMBLES = (ValueError, TypeError, RecursionError, AttributeError, LookupError, AssertionError)
+
+
+@lru_cache(maxsize=64)
+def _root(text: str) -> Node | None:
+    """Of a text. A project is read again and again, for as long as a run looks after its files."""
+    try:
+        if _is_clean(text, "", Findings()):
+            root: Node | None = YAML(typ="safe", pure=True).compose(text)
+            return root
+    except (YAMLError, *_STUMBLES):
+        raise _RefusedError from None
+    raise _RefusedError
+
+
+def _refuse(text: str, file: str, findings: Findings) -> None:
+    """Say what is wrong with a text that has no root."""
+    try:
+        if _is_clean(text, file, findings):
+            YAML(typ="safe", pure=True).compose(text)
+    except YAMLError as error:
+        _explain(error, file, findings)
+    except _STUMBLES:
+        findings.add(Spot(file=file), "yaml", "this is not readable YAML")
+
+
+def _is_clean(text: str, file: str, findings: Findings) -> bool:
+    return _check_characters(text, file, findings) and _check_events(text, file, findings)
 
 
 def _check_characters(text: str, file: str, findings: Findings) -> bool:

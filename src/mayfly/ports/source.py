@@ -126,6 +126,16 @@ class EstimatingSource(Protocol):
         """Bytes that a query would read, found without running it; None where nobody can tell."""
 
 
+@runtime_checkable
+class EmbeddedSource(Protocol):
+    """What a source may promise beside `Source`: its engine runs in this process."""
+
+    def computes_with(self) -> str | None:
+        """All that decides what an expression gives there, which stays as it is for as long as the
+        process lives; None where the data itself may put something in a function's place.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class ViewText:
     """What a view is made of, as its engine keeps it.
@@ -159,3 +169,8 @@ def views_among(
 def bytes_scanned(source: Source, query: str) -> int | None:
     """Bytes that a query would read; None of a source that does not tell."""
     return source.estimate(query) if isinstance(source, EstimatingSource) else None
+
+
+def computes_with(source: Source) -> str | None:
+    """See `EmbeddedSource`; None of a source that does not tell."""
+    return source.computes_with() if isinstance(source, EmbeddedSource) else None

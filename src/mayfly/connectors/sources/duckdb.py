@@ -141,6 +141,16 @@ class DuckdbSource:
         """See `Source.facts`. The engine runs in this process."""
         return ServerFacts(engine=f"DuckDB {duckdb.__version__}")
 
+    def computes_with(self) -> str | None:
+        """See `EmbeddedSource`. A macro or type of the file may hide one of the engine's."""
+        own = " + ".join(
+            f"(SELECT count(*) FROM duckdb_{kind}() WHERE NOT internal)"
+            for kind in ("functions", "types")
+        )
+        with self.session(write=False) as session:
+            found = session.table(f"SELECT {own} AS n").column("n")[0].as_py()
+        return None if found else self.facts().engine
+
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         self._refuse_path()
         give_up = time.monotonic() + self._lock_wait_seconds

@@ -135,6 +135,10 @@ class FilesSource:
         """See `Source.facts`. The engine runs in this process."""
         return ServerFacts(engine=f"DuckDB {duckdb.__version__}")
 
+    def computes_with(self) -> str | None:
+        """See `EmbeddedSource`."""
+        return self.facts().engine
+
     def _connect(self) -> duckdb.DuckDBPyConnection:
         files = [str(p) for p in self._files().values()]
         settings: dict[str, str | bool | int | float | list[str]] = dict(self._settings)
