@@ -15,7 +15,7 @@ RIVALS := ingestr drt dlt
 # Which of the slow tests `make soak` plays.
 SLOW   ?= slow
 
-.PHONY: demo test check bench bench-reading soak engines rivals lock approved clean
+.PHONY: demo test check bench bench-reading soak engines emulators rivals lock approved clean
 
 $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -54,8 +54,10 @@ soak: $(VENV)/dev.stamp
 
 # Databases that rules and sources are held against and that weigh more than all else: not for every
 # machine. What the emulators need contradicts itself.
-engines: $(VENV)/dev.stamp $(EMULATORS:%=$(VENV)/emulators/%.stamp)
+engines: $(VENV)/dev.stamp emulators
 	$(PIP) --require-hashes --no-deps -r requirements/engines.txt
+
+emulators: $(EMULATORS:%=$(VENV)/emulators/%.stamp)
 
 # Nothing but `mayfly bench --rivals` and its test needs them.
 rivals: $(VENV)/dev.stamp $(RIVALS:%=$(VENV)/rivals/%.stamp)

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from bigquery_emulator import Emulator, bigquery_server
+from ci_share import left_to_a_soak
 from clickhouse_server import ClickHouse, clickhouse_server
 from databricks_server import Databricks, databricks_server
 from fakesnow_server import Fakesnow, fakesnow_server
@@ -29,6 +30,17 @@ ALL = os.environ.get("MAYFLY_TESTS") == "all"
 settings.register_profile("mayfly", deadline=None)
 settings.load_profile("mayfly")
 _SKIPPED: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """CI has not the time for all that is slow."""
+    slow = {
+        item.nodeid: item
+        for item in items
+        if item.get_closest_marker("slow") and not item.get_closest_marker("soak")
+    }
+    for nodeid in left_to_a_soak(slow):
+        slow[nodeid].add_marker(pytest.mark.soak)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
