@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +18,8 @@ from mayfly.bootstrap import SPECS, App
 from mayfly.bootstrap.keeping import where_state_is
 from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.domain.settings import SyncSettings
+from mayfly.planning.spec import RowClass
+from mayfly.ports.destination import Destination, DestinationSpec
 from mayfly.services import approve as approvals
 from mayfly.services.advance_run import advance
 from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
@@ -35,7 +37,11 @@ from mayfly.services.over_target import rows_over_target
 from mayfly.services.pausing import pause_of, refusal_of_pause
 from mayfly.services.run import Holding, Run, RunOptions
 from mayfly.services.run_tally import RunTally
-from mayfly.services.withdraw_unapproved import takes_anybody_out, withdrawing
+from mayfly.services.withdraw_unapproved import (
+    takes_anybody_out,
+    with_delivered,
+    withdrawing,
+)
 
 Progress = Callable[[str, int, int], None]
 _SLICE_SECONDS = 0.5
@@ -351,6 +357,42 @@ def _only_withdrawals(app: App, sync: SyncSettings, *, dry: bool) -> PolicyError
     return None if pause is None else refusal_of_pause(sync, pause)
 
 
+def _with_left(
+    app: App, compiled: CompiledSync, kind: DestinationSpec, *, only_withdrawals: bool
+) -> tuple[CompiledSync, CompiledSync | None]:
+    """The sync, and what takes out identifiers that were delivered and are mapped no more. Where
+    nothing goes but withdrawals, the sync takes them out together with the others.
+    """
+    spec = compiled.spec
+    names = () if spec is None else app.plan_store(compiled).left_fields(spec)
+    if spec is None or not names:
+        return compiled, None
+    if only_withdrawals:
+        return with_delivered(compiled, names, kind), None
+    left = with_delivered(compiled, names, kind, taken_out=True)
+    # Nobody is taken out of what is filled by upsert.
+    return compiled, left if left is not compiled and RowClass.LEFT in spec.removes else None
+
+
+def _taking_out(app: App, run: Run, left: CompiledSync, destination: Destination) -> Run:
+    """The part of a run that goes before it; see `Run.left`."""
+    if left.spec is None or left.policy is None:
+        raise UsageError("not_compiled", "The sync could not be compiled.")
+    name = f"{run.spec.run}.left"
+    spec = replace(left.spec, run=name, only_withdrawals=True, limit=None, full_refresh=False)
+    return replace(
+        run,
+        spec=spec,
+        policy=left.policy,
+        destination=destination,
+        entry=app.entry(left, name),
+        options=RunOptions(),
+        sender=None,
+        holding=None,
+        offered=None,
+    )
+
+
 def _advance(
     app: App,
     sync: SyncSettings,
@@ -364,17 +406,23 @@ def _advance(
     compiled, refusal = _permitted(app, compiled, dry=asked.dry_run)
     # The list is settled in any case.
     refusal = _only_withdrawals(app, sync, dry=asked.dry_run) or refusal
+    kind = SPECS[app.project.destinations[sync.destination].type]
+    left = None
+    if not asked.dry_run:
+        compiled, left = _with_left(app, compiled, kind, only_withdrawals=refusal is not None)
     spec, policy = compiled.spec, compiled.policy
     if spec is None or policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
     worker = app.worker(compiled)
     watch = watch_of(app, compiled, worker, run_id, started, withdrawing=refusal is not None)
-    kind = SPECS[app.project.destinations[sync.destination].type]
     gate = app.gate(sync)
-    with app.destination(compiled) as make:
+    with ExitStack() as stack:
+        make = stack.enter_context(app.destination(compiled))
+        make_left = None if left is None else stack.enter_context(app.destination(left))
 
         async def main() -> None:
             destination = make()
+            destination_left = None if make_left is None else make_left()
             try:
                 run = Run(
                     spec=spec,
@@ -412,9 +460,13 @@ def _advance(
                     rows=None if gate is None else gate.rows,
                     offered=None if refusal else offering(app, compiled, run_id),
                 )
+                if left is not None and destination_left is not None:
+                    run.left = _taking_out(app, run, left, destination_left)
                 await advance(run, tally)
             finally:
                 await destination.close()
+                if destination_left is not None:
+                    await destination_left.close()
 
         asyncio.run(main())
 

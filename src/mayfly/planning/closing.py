@@ -291,6 +291,11 @@ def delivered_total(sql: SqlDialect, names: Names) -> str:
     return f"SELECT {sql.cast(total, sql.bigint)} AS n"
 
 
+def fields_delivered(names: Names) -> str:
+    """Fields of which a pair is kept."""
+    return f"SELECT DISTINCT field FROM {names.of('pairs')}"
+
+
 def _identified_by(query: str) -> tuple[str, str]:
     """FROM item and condition for pairs whose field and digest a query of these two gives."""
     return f"({query}) k", f"k.field = {TARGET}.field AND k.digest = {TARGET}.digest"

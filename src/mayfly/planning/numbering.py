@@ -37,7 +37,11 @@ def differs(spec: PlanSpec, sql: SqlDialect, pair: str, row: str) -> str:
     """Whether a delivered pair is not of a row's values, of plan or scan."""
     cases = " ".join(
         f"WHEN {pair}.field = {sql.literal(f.name)} THEN "
-        + ("FALSE" if f.unread else f"{row}.v{i} IS NULL OR {row}.v{i} <> {pair}.digest")
+        + (
+            str(f.taken_out).upper()
+            if f.unread
+            else f"{row}.v{i} IS NULL OR {row}.v{i} <> {pair}.digest"
+        )
         for i, f in identifiers(spec)
     )
     return f"CASE {cases} ELSE TRUE END"
@@ -169,6 +173,8 @@ class NumberingSql:
             gone = f"(s.c IS NOT NULL AND s.c NOT IN {_numbers(_KEPT)}) OR {outdated}"
         else:
             gone = f"s.c IS NULL OR s.c NOT IN {_numbers(_KEPT)} OR {outdated}"
+            if self._taken_out():
+                gone += f" OR p.field IN ({self._taken_out()})"
         wanted = ", ".join(f"p.{c} AS {c}" for c in (*key_names(spec), "field", "digest"))
         return self._table(
             "gone",
@@ -196,13 +202,22 @@ class NumberingSql:
         """How many gone pairs there are."""
         return f"SELECT count(*) AS n FROM {self._names.of('gone')}"
 
+    def _taken_out(self) -> str:
+        """Names of fields of which nobody wants what was delivered."""
+        names = (f.name for _, f in identifiers(self._spec) if f.taken_out)
+        return ", ".join(self._sql.literal(name) for name in names)
+
     def _urgent_pairs(self) -> str:
         names = self._names
-        return (
+        urgent = (
             f"SELECT u.field AS field, u.digest AS digest FROM {names.of('gone')} u "
             f"JOIN {names.of('scan')} s ON {same_key(self._spec, 'u', 's')} "
             f"WHERE s.c IN {_numbers(URGENT)}"
         )
+        if not self._taken_out():
+            return urgent
+        whole = f"SELECT field, digest FROM {names.of('gone')} WHERE field IN ({self._taken_out()})"
+        return f"{urgent} UNION ALL {whole}"
 
     def add_identifier_removals(
         self, field: PlanField, position: int, first_batch: int, *, urgent: bool | None = None

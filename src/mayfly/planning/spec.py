@@ -104,6 +104,7 @@ class PlanField:
         country_column: model column with the default country of each row's phone.
         unread: whether no value of it is read, so that nothing of it is sent: what was delivered
             counts as wanted by whoever grants. Its column is one of the key's.
+        taken_out: whether nobody wants what was delivered of a field that is unread.
     """
 
     name: str
@@ -122,6 +123,7 @@ class PlanField:
     sql_type: str = ""
     country_column: str | None = None
     unread: bool = False
+    taken_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

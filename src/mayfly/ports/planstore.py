@@ -90,6 +90,9 @@ class PlanStore(Protocol):
             inspect: sees every batch.
         """
 
+    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
+        """Fields that something was delivered of, and that the sync maps no more, by name."""
+
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """A batch of the last `withdrawals` of this store was taken out, whole: nothing takes that
         out again.

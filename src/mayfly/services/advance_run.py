@@ -58,14 +58,9 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
     await call(run.store.acquire, run.spec, holder=run.holder, now_ms=run.now_ms(), alive=run.alive)
     try:
         away = await _reach(run, tally)
-        plan, refusal = await _plan(run, tally)
-        tell(run, tally)
-        for job in await _delivered(run, plan, tally, away):
-            done = await followed(run, job.submitted)
-            await acknowledge(run, tally, job.sent, done.outcomes)
-        await note_object(run)
-        _require_answered(tally)
-        await _close(run, tally)
+        if run.left is not None and away is None:
+            await _take_out_left(run.left, tally)
+        refusal = await _round(run, tally, away)
         if (reason := refusal or tally.stopped) is not None:
             raise reason
     except TransientError as error:
@@ -80,6 +75,26 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
         await call(_quietly, run.store.release)
         tally.finished_ms = run.now_ms()
     return tally
+
+
+async def _round(run: Run, tally: RunTally, away: TransientError | None) -> PolicyError | None:
+    """Plan, deliver, close; what was refused, where that left withdrawals alone."""
+    plan, refusal = await _plan(run, tally)
+    tell(run, tally)
+    for job in await _delivered(run, plan, tally, away):
+        done = await followed(run, job.submitted)
+        await acknowledge(run, tally, job.sent, done.outcomes)
+    await note_object(run)
+    _require_answered(tally)
+    await _close(run, tally)
+    return refusal
+
+
+async def _take_out_left(left: Run, tally: RunTally) -> None:
+    """A plan of its own: only its batches may hold a field that the sync maps no more."""
+    if isinstance(left.destination, Locating):
+        await sender_of(left).locate(await call(left.store.object_id))
+    await _round(left, tally, None)
 
 
 async def _reach(run: Run, tally: RunTally) -> TransientError | None:

@@ -102,6 +102,8 @@ class Run:
         offered: tells workers that have nothing to do whether they may send batches of this run;
             None where nobody else may.
         share: its part of the open plan, while others may send batches of it.
+        left: what takes out, before anything else goes, identifiers that were delivered and are
+            mapped no more; None where there are none.
     """
 
     spec: PlanSpec
@@ -131,6 +133,7 @@ class Run:
     rows: Callable[[int], Awaitable[None]] | None = None
     offered: Callable[[bool], None] | None = None
     share: Share | None = None
+    left: Run | None = None
 
 
 def at_present(run: Run) -> PlanSpec:

@@ -9,7 +9,7 @@ were delivered; nothing of them is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -81,21 +81,38 @@ def _as_delivered(
     compiled: CompiledSync, document: Mapping[str, Any], destination: DestinationSpec
 ) -> CompiledSync:
     """With every identifier that an approval let out."""
+    return with_delivered(compiled, [c["field"] for c in document["columns"]], destination)
+
+
+def with_delivered(
+    compiled: CompiledSync,
+    names: Iterable[str],
+    destination: DestinationSpec,
+    *,
+    taken_out: bool = False,
+) -> CompiledSync:
+    """The sync with identifiers of its destination, of which nothing is read, so that what was
+    delivered of them can be taken out.
+
+    Args:
+        compiled: from which nothing but removals may go then.
+        names: of fields; those that the sync has, and those that are no identifiers, do not count.
+        destination: of the sync.
+        taken_out: see `PlanField`.
+    """
     spec, policy, context = compiled.spec, compiled.policy, compiled.context
     if spec is None or policy is None or context is None or spec.mode is SyncMode.APPEND:
         return compiled
     known = {f.name for f in spec.fields}
-    names = dict.fromkeys(c["field"] for c in document["columns"] if c["field"] not in known)
-    declared = (destination.field(name) for name in names)
+    declared = (destination.field(n) for n in dict.fromkeys(names) if n not in known)
     lost = [f for f in declared if f is not None and f.identifier]
     if not lost:
         return compiled
+    unread = [replace(_unread(f, spec), taken_out=taken_out) for f in lost]
     clear = {f.name: pa.string() if f.form is Form.CLEAR else pa.binary() for f in lost}
     return replace(
         compiled,
-        spec=replace(
-            spec, fields=(*spec.fields, *(_unread(f, spec) for f in lost)), by_identifier=True
-        ),
+        spec=replace(spec, fields=(*spec.fields, *unread), by_identifier=True),
         policy=replace(policy, fields=(*policy.fields, *map(_gated, lost))),
         context=replace(
             context,

@@ -119,6 +119,10 @@ class WatchedStore:
         self._attempt.step("after withdrawals")
         return plan
 
+    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
+        """See `PlanStore.left_fields`."""
+        return self._store.left_fields(spec)
+
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """See `PlanStore.taken_out`."""
         self._written(self._store.taken_out, spec, batch)

@@ -266,6 +266,10 @@ class LocalPlanStore:
 
         return self._inner.beside(local_spec(spec), take)
 
+    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
+        """See `PlanStore.left_fields`."""
+        return self._inner.left_fields(local_spec(spec)) if self._path.exists() else ()
+
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """See `PlanStore.taken_out`."""
         self._inner.settle_removals(local_spec(spec), self._taken.pop(batch), TAKEN)
