@@ -24,6 +24,7 @@ import duckdb
 import psycopg
 
 from end_to_end.projects import FILES
+from mariadb import FOLDERS
 from mayfly.privacy.scan import scan_bytes
 from mayfly.services.scan_paths import Finding, scan_paths
 from mayfly.testing.plan_world import digest
@@ -218,8 +219,9 @@ def _in_ours(root: Path, known: Sequence[str]) -> list[Finding | str]:
 
 
 def _shared() -> frozenset[Path]:
-    """Memory that outlives who made it."""
-    return frozenset(Path("/dev/shm").rglob("*"))
+    """Memory that outlives who made it; not what a server of another test has there."""
+    of_tests = (p for p in Path("/dev/shm").iterdir() if not p.name.startswith(FOLDERS))
+    return frozenset(path for top in of_tests for path in (top, *top.rglob("*")))
 
 
 def _in_shared_memory(known: Sequence[str], before: frozenset[Path]) -> list[str]:

@@ -69,6 +69,10 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
+FOLDERS = "mayfly-my-"
+"""How the folders of such servers begin, which may lie in shared memory."""
+
+
 def _memory() -> str | None:
     """Where there is one: there tables are made and dropped a hundred times as fast."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -82,7 +86,7 @@ def mariadb_server(*options: str) -> Iterator[MariaDB]:
         pytest.skip("needs the system's MariaDB (apt-get install mariadb-server)")
     user = ["--user=root"] if os.getuid() == 0 else []
     with tempfile.TemporaryDirectory(
-        prefix="mayfly-my-", dir=_memory(), ignore_cleanup_errors=True
+        prefix=FOLDERS, dir=_memory(), ignore_cleanup_errors=True
     ) as name:
         data, socket = Path(name) / "data", Path(name) / "s"
         subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import shutil
 import sqlite3
 import sys
 import traceback
@@ -16,6 +17,7 @@ import duckdb
 import pytest
 
 from killed import MARKER, TOKEN, Place, Warehouse, digests_found, leaks
+from mariadb import FOLDERS
 from mayfly.testing.plan_world import digest
 from unreliable import Sending, sent_again
 
@@ -125,13 +127,17 @@ def test_where_nothing_is_left_nothing_is_found(place: Place, shop: Warehouse) -
 
 
 def test_what_processes_share_and_say_is_looked_at(place: Place) -> None:
-    """Memory that outlives them, and their output."""
+    """Memory that outlives them, and their output; not what a server of another test has there."""
     shared = Path("/dev/shm") / f"mayfly-{os.getpid()}"
+    others = Path("/dev/shm") / f"{FOLDERS}{os.getpid()}"
     try:
         shared.write_text(MARKER)
+        others.mkdir()
+        (others / "help").write_text(MARKER)
         assert leaks(place) == [shared.name]
     finally:
         shared.unlink()
+        shutil.rmtree(others)
     assert leaks(place, said=f"no such token {TOKEN}") != []
 
 
