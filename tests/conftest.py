@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 
 from bigquery_emulator import Emulator, bigquery_server
-from ci_share import left_to_a_soak
+from ci_share import left_to_a_soak, name_of
 from clickhouse_server import ClickHouse, clickhouse_server
 from databricks_server import Databricks, databricks_server
 from fakesnow_server import Fakesnow, fakesnow_server
@@ -37,9 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {
         item.nodeid: item
         for item in items
-        if item.get_closest_marker("slow") and not item.get_closest_marker("soak")
+        if item.get_closest_marker("slow")
+        and not (item.get_closest_marker("soak") or item.get_closest_marker("each"))
     }
-    for nodeid in left_to_a_soak(slow):
+    by_default = {name_of(i.nodeid) for i in items if not i.get_closest_marker("slow")}
+    for nodeid in left_to_a_soak(slow, by_default):
         slow[nodeid].add_marker(pytest.mark.soak)
 
 

@@ -75,6 +75,7 @@ EACH = {
 """One subject for each rule of what is clear and what is not."""
 
 
+@pytest.mark.each
 @example(told=EACH, rules=Spellings(purposes=("ads",), granted=("given",)))
 @settings(
     max_examples=25,

@@ -96,6 +96,7 @@ def made(
     return shop
 
 
+@pytest.mark.each
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("warehouse", "seed", "kills"), parts())
 def test_killed_runs_end_in_the_truth(

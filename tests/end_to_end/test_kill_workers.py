@@ -132,6 +132,7 @@ def world(
         yield found
 
 
+@pytest.mark.each
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(-(-KILLS // SHARE)))
 def test_killed_workers_lose_nothing(world: World, part: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from end_to_end.odd_projects import SOURCES, TABLES, Odd, refused, run
+from marks import IN_A_SOAK
 from mayfly.api import load
 from mayfly.config.findings import ConfigProblemsError
 from mayfly.domain.errors import ConfigError
@@ -226,8 +227,8 @@ def test_names_and_widths_beyond_a_table_are_refused(odd: Odd, to: str) -> None:
     ("width", "kind"),
     [
         (600, "int"),
-        pytest.param(2_000, "int", marks=pytest.mark.slow),
-        pytest.param(2_000, "text", marks=pytest.mark.slow),
+        pytest.param(2_000, "int", marks=IN_A_SOAK),
+        pytest.param(2_000, "text", marks=IN_A_SOAK),
     ],
 )
 def test_a_wide_table_arrives_whole_and_in_part(odd: Odd, width: int, kind: str) -> None:

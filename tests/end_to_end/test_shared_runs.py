@@ -140,6 +140,7 @@ def test_a_worker_is_killed_in_the_midst_of_a_shared_run(world: World, who: Any)
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_helper_that_hung_finds_itself_given_up(world: World) -> None:
     """The run does not wait for it for ever; once it wakes it ends, and has done no harm."""

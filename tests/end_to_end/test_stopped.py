@@ -178,6 +178,7 @@ STRICTER: dict[str, tuple[Act, str]] = {
 }
 
 
+@pytest.mark.each
 @pytest.mark.parametrize("name", some_in_every_run(STRICTER, "a column that is sent no more"))
 def test_what_is_stricter_ends_the_run_at_its_next_batch(
     project: Project, tmp_path: Path, name: str

@@ -112,6 +112,7 @@ LEAKS = {
 }
 
 
+@pytest.mark.each
 @pytest.mark.parametrize("name", LEAKS)
 def test_a_leak_is_seen(tmp_path: Path, name: str) -> None:
     """Also one that no look at the disk afterwards would find."""

@@ -413,6 +413,7 @@ def spark(request: pytest.FixtureRequest) -> Iterator[EngineProcess]:
         yield made
 
 
+@pytest.mark.each
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("country", [None, "FR"])

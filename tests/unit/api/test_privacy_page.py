@@ -281,6 +281,7 @@ def test_every_sentence_has_its_switch() -> None:
     assert {s.id for s in SENTENCES} == {*SWITCHES, "hsm", "region", "geography"}
 
 
+@pytest.mark.each
 @pytest.mark.slow
 @pytest.mark.parametrize("sentence", SWITCHES)
 def test_a_sentence_goes_with_its_mechanism(folder: Path, sentence: str) -> None:

@@ -21,6 +21,16 @@ def test_each_test_is_played_once_and_each_engine_and_mode_by_some() -> None:
     assert {share[1] for share in shares} == set(MODES)
 
 
+def test_of_what_is_shown_by_default_a_third_is_played_again() -> None:
+    """By one of the slow sets; a test that nothing else plays is always played."""
+    sets = {f"{t}[{e}]" for t, e in product(TESTS, ENGINES)}
+    shown = TESTS[:30]
+    played = [p.partition("[")[0] for p in sets - left_to_a_soak(sets, shown)]
+    assert len(played) == len(set(played))
+    assert set(TESTS[30:]) <= set(played)
+    assert 5 <= len(set(played) & set(shown)) <= 15
+
+
 def test_the_order_and_the_others_do_not_matter() -> None:
     """Each machine plays the same ones."""
     sets = [f"{TESTS[0]}[{e}]" for e in ENGINES]
