@@ -153,8 +153,9 @@ class SourceContract:
 
     def test_tables_are_found_with_their_columns(self, world: SourceWorld) -> None:
         """Discovery names the table and the columns, in order."""
-        found = {t.name: [c.name for c in t.columns] for t in world.source.tables()}
-        assert found["people"] == ["id", "name"]
+        found = [(t.name, [c.name for c in t.columns]) for t in world.source.tables()]
+        # A catalog that others use, too, may have tables of the same name in other schemas.
+        assert ("people", ["id", "name"]) in found
 
     def test_who_tells_of_views_is_held_to_it(self, world: SourceWorld) -> None:
         """By `ViewContract`, which needs an owner who makes them."""
