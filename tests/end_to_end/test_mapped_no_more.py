@@ -19,7 +19,7 @@ from end_to_end.projects import (
 )
 from end_to_end.test_runs import verified
 from mayfly.adapters.planstores.in_source import SourcePlanStore
-from mayfly.api import Project, load
+from mayfly.api import Project, RunRequest, load
 from mayfly.sandbox.server import SandboxServer
 
 BOTH, ONE = "mapping: {EMAIL: email, PHONE: phone}", "mapping: {EMAIL: email}"
@@ -87,6 +87,36 @@ def test_a_paused_sync_takes_it_out_of_who_withdraws(root: Path, sandbox: Sandbo
     assert (ended["error"]["code"], ended["rows"]["removed"]) == ("sync_paused", 2)
     assert (len(before - phones(sandbox)), phones(sandbox) - before) == (1, set())
     assert members(sandbox) == addresses(*range(3), *range(4, 10))
+
+
+def test_a_run_of_a_part_takes_nothing_out(root: Path, sandbox: SandboxServer) -> None:
+    """It cannot send those again who had it; the next whole run does both."""
+    before = phones(sandbox)
+    project = mapped(root, BOTH, ONE)
+    [limited] = project.run("to_meta", request=RunRequest(limit=2)).to_dict()["syncs"]
+    assert (limited["rows"]["removed"], phones(sandbox)) == (0, before)
+    run(project)
+    assert (phones(sandbox), members(sandbox)) == (set(), addresses(*range(10)))
+
+
+def test_of_many_it_goes_by_a_word(tmp_path: Path, sandbox: SandboxServer) -> None:
+    """Until then nothing is sent, and who withdraws is taken out by both."""
+    root = make_project(tmp_path / "shop", sandbox.url, rows=150)
+    assert approved(root).run("to_meta").exit_code == 0
+    before = phones(sandbox)
+    project = mapped(root, BOTH, ONE)
+    asked = run(project)
+    assert (asked["error"]["code"], asked["rows"]["removed"]) == ("mass_change", 0)
+    assert "accept removals=150" in asked["error"]["hint"]
+    change(root, "UPDATE people SET ads = FALSE WHERE id = 3")
+    asked = run(project)
+    assert (asked["error"]["code"], asked["rows"]["removed"]) == ("mass_change", 2)
+    assert (len(phones(sandbox)), phones(sandbox) - before) == (149, set())
+    accepted = RunRequest(accept_removals=149)
+    [ended] = project.run("to_meta", request=accepted).to_dict()["syncs"]
+    assert (ended["status"], phones(sandbox)) == ("succeeded", set())
+    assert members(sandbox) == addresses(*range(3), *range(4, 150))
+    assert verified(root) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("step", ["intent", "outcome", "close_with"])

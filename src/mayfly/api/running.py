@@ -243,6 +243,15 @@ def _tell_end(app: App, ended: SyncRun) -> None:
     )
 
 
+def _holding(app: App, sync: SyncSettings) -> Holding:
+    return Holding(
+        spool=app.spool(),
+        workspace=app.workspace_id,
+        region=app.project.workspace.region or "",
+        hold=sync.on_outage == "hold",
+    )
+
+
 def _sleep(app: App, sync: SyncSettings, run_id: str) -> Sleep:
     async def sleep(seconds: float) -> None:
         app.tell(Waiting(sync=sync.name, run=run_id, seconds=round(seconds, 3)))
@@ -370,8 +379,9 @@ def _with_left(
     if only_withdrawals:
         return with_delivered(compiled, names, kind), None
     left = with_delivered(compiled, names, kind, taken_out=True)
-    # Nobody is taken out of what is filled by upsert.
-    return compiled, left if left is not compiled and RowClass.LEFT in spec.removes else None
+    # Nobody is taken out of what is filled by upsert, and by a run of a part.
+    takes_out = RowClass.LEFT in spec.removes and spec.limit is None
+    return compiled, left if left is not compiled and takes_out else None
 
 
 def _taking_out(app: App, run: Run, left: CompiledSync, destination: Destination) -> Run:
@@ -379,14 +389,14 @@ def _taking_out(app: App, run: Run, left: CompiledSync, destination: Destination
     if left.spec is None or left.policy is None:
         raise UsageError("not_compiled", "The sync could not be compiled.")
     name = f"{run.spec.run}.left"
-    spec = replace(left.spec, run=name, only_withdrawals=True, limit=None, full_refresh=False)
+    spec = replace(left.spec, run=name, only_withdrawals=True, full_refresh=False)
     return replace(
         run,
         spec=spec,
         policy=left.policy,
         destination=destination,
         entry=app.entry(left, name),
-        options=RunOptions(),
+        options=RunOptions(accept_removals=run.options.accept_removals),
         sender=None,
         holding=None,
         offered=None,
@@ -446,12 +456,7 @@ def _advance(
                     stop=asked.stop,
                     sleep=_sleep(app, sync, run_id),
                     progress=_telling(app, sync, run_id, asked.progress),
-                    holding=Holding(
-                        spool=app.spool(),
-                        workspace=app.workspace_id,
-                        region=app.project.workspace.region or "",
-                        hold=sync.on_outage == "hold",
-                    ),
+                    holding=_holding(app, sync),
                     withheld_share_max=sync.withheld_threshold,
                     recheck_after_ms=sync.recheck_after_seconds * 1_000,
                     circuit=circuit,

@@ -10,8 +10,8 @@ from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.probe_source import probe_source
 
 _Answers = dict[RuleUse, bool]
-_EMBEDDED: dict[str, _Answers] = {}
-"""Of engines in this process: they are asked once, however many projects are opened."""
+_EMBEDDED: dict[tuple[str, str], _Answers] = {}
+"""Of engines in this process, by dialect: they are asked once, however many projects are opened."""
 
 
 class Probes:
@@ -23,25 +23,18 @@ class Probes:
     def differing(
         self, source: Source, sql: SqlDialect, uses: Sequence[RuleUse]
     ) -> frozenset[RuleUse]:
-        """See `probe_source`."""
+        """See `probe_source`. What every plan rests on is asked with the first rules."""
         known = self._of.get(source.name)
-        if known is None:
-            known = self._answers(source, sql)
-        new = [use for use in uses if use not in known]
-        if new:
+        engine = computes_with(source) if known is None else None
+        kept = None if engine is None else (source.dialect, engine)
+        if known is None and kept is not None:
+            known = _EMBEDDED.get(kept)
+        new = [use for use in uses if known is None or use not in known]
+        if known is None or new:
             wrong = probe_source(source, sql, new)
+            known = {} if known is None else known
             known.update({use: use in wrong for use in new})
+        self._of[source.name] = known
+        if kept is not None:
+            _EMBEDDED[kept] = known
         return frozenset(use for use in uses if known[use])
-
-    def _answers(self, source: Source, sql: SqlDialect) -> _Answers:
-        """Where answers of a source are kept. Its planner is asked here, before the first rule."""
-        engine = computes_with(source)
-        if engine is None:
-            probe_source(source, sql, ())
-            known: _Answers = {}
-        elif engine in _EMBEDDED:
-            known = _EMBEDDED[engine]
-        else:
-            probe_source(source, sql, ())
-            known = _EMBEDDED.setdefault(engine, {})
-        return self._of.setdefault(source.name, known)

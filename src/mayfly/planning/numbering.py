@@ -37,11 +37,7 @@ def differs(spec: PlanSpec, sql: SqlDialect, pair: str, row: str) -> str:
     """Whether a delivered pair is not of a row's values, of plan or scan."""
     cases = " ".join(
         f"WHEN {pair}.field = {sql.literal(f.name)} THEN "
-        + (
-            str(f.taken_out).upper()
-            if f.unread
-            else f"{row}.v{i} IS NULL OR {row}.v{i} <> {pair}.digest"
-        )
+        + ("FALSE" if f.unread else f"{row}.v{i} IS NULL OR {row}.v{i} <> {pair}.digest")
         for i, f in identifiers(spec)
     )
     return f"CASE {cases} ELSE TRUE END"

@@ -66,6 +66,9 @@ class PlanStore(Protocol):
     def forgets(self, object_id: str | None) -> int:
         """How many rows `bind` would forget. Writes nothing."""
 
+    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
+        """Fields that something was delivered of, and that the sync maps no more, by name."""
+
     def open_plan(self) -> OpenPlan | None:
         """The plan that was left open, None where there is none."""
 
@@ -89,9 +92,6 @@ class PlanStore(Protocol):
             check: may raise to refuse them; then nothing was marked.
             inspect: sees every batch.
         """
-
-    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
-        """Fields that something was delivered of, and that the sync maps no more, by name."""
 
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """A batch of the last `withdrawals` of this store was taken out, whole: nothing takes that

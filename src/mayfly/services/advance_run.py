@@ -58,9 +58,11 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
     await call(run.store.acquire, run.spec, holder=run.holder, now_ms=run.now_ms(), alive=run.alive)
     try:
         away = await _reach(run, tally)
+        refusal = None
         if run.left is not None and away is None:
-            await _take_out_left(run.left, tally)
-        refusal = await _round(run, tally, away)
+            refusal = await _take_out_left(run.left, tally)
+        if refusal is None and tally.stopped is None:
+            refusal = await _round(run, tally, away)
         if (reason := refusal or tally.stopped) is not None:
             raise reason
     except TransientError as error:
@@ -90,11 +92,15 @@ async def _round(run: Run, tally: RunTally, away: TransientError | None) -> Poli
     return refusal
 
 
-async def _take_out_left(left: Run, tally: RunTally) -> None:
-    """A plan of its own: only its batches may hold a field that the sync maps no more."""
+async def _take_out_left(left: Run, tally: RunTally) -> PolicyError | None:
+    """A plan of its own: only its batches may hold a field that the sync maps no more.
+
+    Returns:
+        See `_round`.
+    """
     if isinstance(left.destination, Locating):
         await sender_of(left).locate(await call(left.store.object_id))
-    await _round(left, tally, None)
+    return await _round(left, tally, None)
 
 
 async def _reach(run: Run, tally: RunTally) -> TransientError | None:

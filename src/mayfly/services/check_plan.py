@@ -22,7 +22,7 @@ def check_plan(
     plan: Plan, spec: PlanSpec, *, accept_removals: int, guard_rows: int = GUARD_ROWS
 ) -> None:
     """Refuse a plan whose keys are not unique, or that would change too much at once. Of one of
-    withdrawals alone nothing is refused.
+    withdrawals alone nothing is refused but a field that is taken out of many.
 
     Args:
         plan: with its counts.
@@ -35,6 +35,7 @@ def check_plan(
             `mass_change`.
     """
     if spec.only_withdrawals:
+        _refuse_taken_out(plan, spec, max(accept_removals, 0), guard_rows)
         return
     _refuse_keys(plan, spec)
     refuse_constant_consent(plan.counts, spec)
@@ -56,6 +57,20 @@ def check_plan(
             f"{counts.state_rows} rows: {left} left the model, {counts.unknown} have no "
             f"known consent any more, {resend} by a changed rule or mapping.",
             hint=f"If that is meant, run once with --accept removals={guarded}.",
+        )
+
+
+def _refuse_taken_out(plan: Plan, spec: PlanSpec, allowed: int, guard_rows: int) -> None:
+    names = [f.name for f in spec.fields if f.taken_out]
+    rows = sum(b.rows for b in plan.batches if b.identifier in names)
+    delivered = plan.counts.state_rows
+    if rows >= guard_rows and rows > GUARD_SHARE * delivered and rows > allowed:
+        raise PolicyError(
+            "mass_change",
+            f"Sync {spec.identity.sync} would take out {rows} identifiers of {', '.join(names)}, "
+            f"which its mapping does not have any more, and send who had them again; {delivered} "
+            "rows are delivered.",
+            hint=f"If that is meant, run once with --accept removals={rows}.",
         )
 
 

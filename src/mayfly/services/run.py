@@ -143,7 +143,9 @@ def at_present(run: Run) -> PlanSpec:
 
 def withdrawing(run: Run) -> PlanSpec:
     """The same, where nothing is planned but to take out who withdrew or is suppressed."""
-    return replace(at_present(run), only_withdrawals=True, guard_rows=run.guard_rows)
+    spec = at_present(run)
+    fields = tuple(replace(f, taken_out=False) if f.taken_out else f for f in spec.fields)
+    return replace(spec, fields=fields, only_withdrawals=True, guard_rows=run.guard_rows)
 
 
 def is_stale(run: Run, read_ms: int) -> bool:

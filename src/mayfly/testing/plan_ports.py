@@ -85,6 +85,10 @@ class WatchedStore:
         """See `PlanStore.forgets`."""
         return self._attempt.call(self._store.forgets, object_id)
 
+    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
+        """See `PlanStore.left_fields`."""
+        return self._store.left_fields(spec)
+
     def open_plan(self) -> OpenPlan | None:
         """See `PlanStore.open_plan`."""
         return self._attempt.call(self._store.open_plan)
@@ -118,10 +122,6 @@ class WatchedStore:
         self._attempt.in_flight |= {b.number for b in plan.batches}
         self._attempt.step("after withdrawals")
         return plan
-
-    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
-        """See `PlanStore.left_fields`."""
-        return self._store.left_fields(spec)
 
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """See `PlanStore.taken_out`."""

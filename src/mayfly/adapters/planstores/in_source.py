@@ -211,6 +211,14 @@ class SourcePlanStore:
                 session.execute(self._line.change({tables.OBJECT_ID: value}))
             return rows
 
+    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
+        """See `PlanStore.left_fields`."""
+        with self._source.session(write=False) as session:
+            if not spec.by_identifier or self._line.known(session) is None:
+                return ()
+            found = session.table(fields_delivered(self._names)).column("field").to_pylist()
+        return sorted(set(found) - {field.name for field in spec.fields})
+
     # -- plan -----------------------------------------------------------------------------------
 
     def open_plan(self) -> OpenPlan | None:
@@ -296,14 +304,6 @@ class SourcePlanStore:
             return plan
 
         return self.beside(spec, take)
-
-    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
-        """See `PlanStore.left_fields`."""
-        with self._source.session(write=False) as session:
-            if not spec.by_identifier or self._line.known(session) is None:
-                return ()
-            found = session.table(fields_delivered(self._names)).column("field").to_pylist()
-        return sorted(set(found) - {field.name for field in spec.fields})
 
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """See `PlanStore.taken_out`."""

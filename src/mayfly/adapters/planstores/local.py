@@ -211,6 +211,10 @@ class LocalPlanStore:
         """See `PlanStore.bind`."""
         return self._inner.bind(object_id)
 
+    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
+        """See `PlanStore.left_fields`."""
+        return self._inner.left_fields(local_spec(spec)) if self._path.exists() else ()
+
     # -- plan -----------------------------------------------------------------------------------
 
     def open_plan(self) -> OpenPlan | None:
@@ -265,10 +269,6 @@ class LocalPlanStore:
                 return plan
 
         return self._inner.beside(local_spec(spec), take)
-
-    def left_fields(self, spec: PlanSpec) -> Sequence[str]:
-        """See `PlanStore.left_fields`."""
-        return self._inner.left_fields(local_spec(spec)) if self._path.exists() else ()
 
     def taken_out(self, spec: PlanSpec, batch: int) -> None:
         """See `PlanStore.taken_out`."""
