@@ -135,6 +135,12 @@ def only_audience(sandbox: SandboxServer) -> str:
     return str(audience["id"])
 
 
+def phones(sandbox: SandboxServer) -> set[str]:
+    """Phone digests of the only audience."""
+    found = get(f"{sandbox.url}/_sandbox/members?audience={only_audience(sandbox)}")
+    return set(found["fields"].get("PHONE", []))
+
+
 def make_people(path: Path, rows: int) -> None:
     """A warehouse with `people`."""
     with duckdb.connect(str(path)) as connection:
@@ -154,6 +160,14 @@ def make_project(root: Path, url: str, *, rows: int = 100, text: str = FILES) ->
     (root / "mayfly.yml").write_text(dedent(text).replace("URL", url), encoding="utf-8")
     initialise(root)
     return root
+
+
+def rewritten(root: Path, old: str, new: str) -> None:
+    """Other project files."""
+    path = root / "mayfly.yml"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
 
 
 def change(root: Path, *statements: str) -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import approved, change, make_project
+from end_to_end.projects import approved, change, make_project, rewritten
 from mayfly.api import load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
@@ -71,14 +71,6 @@ def refused(root: Path) -> tuple[str, str]:
     [ended] = load(root).run().to_dict()["syncs"]
     assert ended["status"] == "refused", ended
     return ended["error"]["code"], ended["error"]["message"]
-
-
-def rewritten(root: Path, old: str, new: str) -> None:
-    """Other project files."""
-    path = root / "mayfly.yml"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
 
 
 def test_a_view_that_changed_is_not_what_was_approved(tmp_path: Path) -> None:

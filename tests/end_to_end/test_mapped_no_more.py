@@ -12,10 +12,10 @@ from end_to_end.projects import (
     approved,
     change,
     digests,
-    get,
     make_project,
     members,
-    only_audience,
+    phones,
+    rewritten,
 )
 from end_to_end.test_runs import verified
 from mayfly.adapters.planstores.in_source import SourcePlanStore
@@ -36,18 +36,9 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, sandbox: SandboxServer)
     return made
 
 
-def phones(sandbox: SandboxServer) -> set[str]:
-    """Phone digests of the only audience."""
-    found = get(f"{sandbox.url}/_sandbox/members?audience={only_audience(sandbox)}")
-    return set(found["fields"].get("PHONE", []))
-
-
 def mapped(root: Path, old: str, new: str) -> Project:
     """The project with another mapping, approved."""
-    path = root / "mayfly.yml"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
+    rewritten(root, old, new)
     return approved(root)
 
 

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from end_to_end.projects import FILES, SHOP, approved, change, digests, make_project, members
+from end_to_end.projects import (
+    FILES,
+    SHOP,
+    approved,
+    change,
+    digests,
+    make_project,
+    members,
+    rewritten,
+)
 from mayfly.api import Project, load
 from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
@@ -45,12 +54,9 @@ def shop(root: Path, url: str, text: str) -> Project:
     return approved(make_project(root, url, rows=ROWS, text=text))
 
 
-def rewritten(root: Path, old: str, new: str) -> Project:
+def approved_anew(root: Path, old: str, new: str) -> Project:
     """The project with other files, approved."""
-    path = root / "mayfly.yml"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
+    rewritten(root, old, new)
     return approved(root)
 
 
@@ -164,7 +170,7 @@ def test_a_state_follows_its_sync(tmp_path: Path) -> None:
     assert (
         command(tmp_path, "move", "to_crm", "--from", old, "--yes")[1]["code"] == "nothing_to_move"
     )
-    project = rewritten(tmp_path, "id: to_crm", "id: people_to_crm")
+    project = approved_anew(tmp_path, "id: to_crm", "id: people_to_crm")
     code, asked = command(tmp_path, "move", "to_crm", "--from", old)
     assert (code, "Take 20 rows" in asked["message"]) == (64, True)
     code, document = command(tmp_path, "move", "to_crm", "--from", old, "--yes")
@@ -173,7 +179,7 @@ def test_a_state_follows_its_sync(tmp_path: Path) -> None:
     change(tmp_path, "DELETE FROM people WHERE id = 3")
     assert sent(project, "to_crm") == ("succeeded", 0, 1)
     new = project.state("to_crm")["states"][0]["state"]
-    project = rewritten(tmp_path, "id: people_to_crm", "id: third")
+    project = approved_anew(tmp_path, "id: people_to_crm", "id: third")
     assert sent(project, "to_crm")[1] == ROWS - 1
     refused = command(tmp_path, "move", "to_crm", "--from", new, "--yes")
     assert (refused[0], refused[1]["code"]) == (3, "state_exists")

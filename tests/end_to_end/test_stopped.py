@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from end_to_end.batches import BATCH, LOG, ROWS, in_duckdb, logged, make, run
-from end_to_end.projects import SHOP, approved, change
+from end_to_end.projects import SHOP, approved, change, rewritten
 from mayfly.api import Project, RunRequest, load
 from mayfly.domain.errors import PolicyError, TransientError, UsageError
 from mayfly.services.approvals_lock import LOCK_FILE
@@ -27,14 +27,6 @@ def project(tmp_path: Path) -> Project:
     """Three batches of an append, approved."""
     make(tmp_path, SHOP + LOG, in_duckdb(tmp_path / "shop.duckdb"))
     return approved(tmp_path)
-
-
-def rewritten(root: Path, old: str, new: str) -> None:
-    """Other project files."""
-    path = root / "mayfly.yml"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
 
 
 def other(root: Path) -> Project:

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from end_to_end.projects import approved, change, digests, get, make_project, members, only_audience
+from end_to_end.projects import (
+    approved,
+    change,
+    digests,
+    make_project,
+    members,
+    phones,
+    rewritten,
+)
 from mayfly.api import load
 from mayfly.bootstrap import SPECS
 from mayfly.sandbox.server import SandboxServer
@@ -30,14 +38,6 @@ def root(tmp_path: Path, sandbox: SandboxServer) -> Path:
     return made
 
 
-def rewritten(root: Path, old: str, new: str) -> None:
-    """Other project files."""
-    path = root / "mayfly.yml"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
-
-
 def ended(root: Path, code: str = "approval_changed") -> dict[str, Any]:
     """How the sync's run ends: it is refused."""
     [sync] = load(root).run("to_meta").to_dict()["syncs"]
@@ -49,12 +49,6 @@ def told(root: Path, run: str) -> list[str]:
     """Why nobody was taken out, as the run's events tell."""
     events = load(root).logs(run)["events"]
     return [str(e["code"]) for e in events if e["event"] == "withdrawals_held"]
-
-
-def phones(sandbox: SandboxServer) -> set[str]:
-    """Phone digests of the only audience."""
-    found = get(f"{sandbox.url}/_sandbox/members?audience={only_audience(sandbox)}")
-    return set(found["fields"].get("PHONE", []))
 
 
 def test_a_column_that_changed_holds_back_no_withdrawal(root: Path, sandbox: SandboxServer) -> None:
