@@ -65,6 +65,7 @@ def spark_world(server: SparkServer, schema: str) -> SourceWorld:
     return SparkWorld(
         source=server.source(schema),
         writable=False,
+        schema=schema,
         sql=SparkDialect(),
         make=partial(make_table, server, schema),
         owner=partial(server.sql, f"USE {schema}"),
