@@ -17,9 +17,9 @@ from mayfly.bootstrap.audit import audit_log
 from mayfly.domain.approval import fingerprint
 from mayfly.domain.errors import UsageError
 from mayfly.domain.settings import SyncSettings
-from mayfly.services.ai_transfer import ITEM, WHERE
 from mayfly.services.approvals_lock import LOCK_FILE
 from mayfly.services.audit import State, acts_of
+from mayfly.services.two_people import AI_TRANSFER, OF_WORKSPACE
 
 Objects = Mapping[str, State]
 
@@ -156,7 +156,7 @@ def _requests(app: App) -> dict[str, Any]:
 
 
 def _ai(app: App) -> dict[str, Any]:
-    record = app.store.approval(ITEM, WHERE)
+    record = app.store.approval(AI_TRANSFER, OF_WORKSPACE)
     return {} if record is None else {"approved": record.fingerprint}
 
 

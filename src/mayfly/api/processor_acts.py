@@ -38,17 +38,37 @@ class ProcessorActs:
         """
         return network.network_policy(self.app, form, addresses=addresses, resolve=resolve)
 
-    def ai_transfer(self, *, accept: bool = False, actor: str | None = None) -> dict[str, Any]:
+    def ai_transfer(
+        self,
+        *,
+        accept: bool = False,
+        request: bool = False,
+        signature: str | None = None,
+        actor: str | None = None,
+    ) -> dict[str, Any]:
         """What an approver signs where AI is at global in the EU; and sign it.
 
         Args:
-            accept: sign it.
-            actor: id of who does; by default $MAYFLY_ACTOR, else the system's user.
+            accept: approve it, or take over what two people have signed.
+            request: the signature is its author's, who asks for it.
+            signature: over `ai_to_sign`, where two people approve.
+            actor: id of who approves; by default $MAYFLY_ACTOR, else the system's user.
         """
-        if not accept:
+        if not accept and signature is None:
             return processors.ai_transfer(self.app)
-        with acts.recording(self.app, "approve.ai", acts.of_ai(self.app), actor=actor):
+        act = "approve.ai_request" if request else "approve.ai"
+        with acts.recording(self.app, act, acts.of_ai(self.app), actor=actor):
+            if signature is not None:
+                return processors.ai_signed(self.app, signature, request=request)
             return processors.ai_approved(self.app, actor)
+
+    def ai_to_sign(self, *, request: bool = False) -> bytes:
+        """What one of two people signs, with `ssh-keygen -Y sign`, of the transfer of AI.
+
+        Args:
+            request: as its author, who asks for it.
+        """
+        return processors.ai_to_sign(self.app, request=request)
 
     def notify_processors(self, *, atom: Path | None = None, again: bool = False) -> dict[str, Any]:
         """Tell each subscriber of what changed in the register, once.

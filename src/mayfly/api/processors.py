@@ -15,12 +15,16 @@ from mayfly.bootstrap.registry import SPECS
 from mayfly.domain.errors import UsageError
 from mayfly.domain.processors import Processor, review_overdue
 from mayfly.services.ai_transfer import (
+    ai_statement,
     approval_of_ai,
     approve_ai,
+    author_of_ai,
     needs_signature,
+    sign_ai,
     transfer_document,
 )
 from mayfly.services.register import Register, overdue_reviews, register_of, why_not_used
+from mayfly.services.two_people import Act, needs_two
 
 SCHEMA = "mayfly/processors/1"
 PROCESSOR_CODES = ("review_overdue",)
@@ -72,11 +76,30 @@ def ai_approved(app: App, actor: str | None) -> dict[str, Any]:
     """See `ProcessorActs.ai_transfer`.
 
     Raises:
-        PolicyError: `ai_not_global`, `ai_two_people`.
+        PolicyError: `ai_not_global`; where two people approve `approval_unsigned` and the like.
     """
     by = actor or actor_id(os.environ)
     approve_ai(app.project, app.store, actor=by, now=app.clock.now())
     return ai_transfer(app)
+
+
+def ai_signed(app: App, signature: str, *, request: bool) -> dict[str, Any]:
+    """See `ProcessorActs.ai_transfer`.
+
+    Raises:
+        PolicyError: `ai_not_global`; `approval_signature` and the like.
+    """
+    sign_ai(app.project, app.store, _act(request), signature, now=app.clock.now())
+    return ai_transfer(app)
+
+
+def ai_to_sign(app: App, *, request: bool) -> bytes:
+    """See `ProcessorActs.ai_to_sign`."""
+    return ai_statement(app.project, app.store, _act(request), now=app.clock.now())
+
+
+def _act(request: bool) -> Act:
+    return "request" if request else "approve"
 
 
 def ai_transfer(app: App) -> dict[str, Any]:
@@ -90,6 +113,8 @@ def ai_transfer(app: App) -> dict[str, Any]:
         "approved": [],
         "ai": {
             "waits": needs_signature(project) and record is None,
+            "two_people": needs_two(project),
+            "author": author_of_ai(project) or None,
             "actor": record.actor if record else None,
             "at": record.at.isoformat() if record else None,
             **transfer_document(project),

@@ -11,7 +11,10 @@ from typing import Final
 
 RECORDED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "mayfly approve": ("approve", "approve.request", "approve.ai", "reject", "people"),
+        "mayfly approve": (
+            *("approve", "approve.request", "approve.ai", "approve.ai_request"),
+            *("reject", "people"),
+        ),
         "mayfly pause": ("pause",),
         "mayfly resume": ("resume",),
         "mayfly cancel": ("cancel",),

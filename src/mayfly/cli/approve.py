@@ -67,22 +67,24 @@ def approve(
         _check(names or everything or reject or request or people or to_sign or sign)
         _show_check(project, target, output, known)
         return
-    if ai:
-        _refuse_beside_ai(names or reject or request or people or to_sign or sign)
-        _show_ai(load(project, target=target), output, accept=everything)
-        return
     if known is not None:
         raise typer.BadParameter("--known goes with --check.")
+    if ai:
+        _refuse_beside_ai(names or reject or people)
     _refuse_odd(names, everything=everything, reject=reject, people=people)
     _refuse_odd_files(everything or reject, request, to_sign, sign)
     loaded = load(project, target=target)
+    document: dict[str, Any]
     if to_sign is not None:
-        _write(loaded, names, to_sign, request=request, people=people)
-        document: dict[str, Any] = {"schema": "mayfly/approve/1", "ok": True}
-        document |= {"pending": [], "approved": []}
+        _write(to_sign, _to_sign(loaded, names, request=request, people=people, ai=ai))
+        document = {"schema": "mayfly/approve/1", "ok": True, "pending": [], "approved": []}
         _print(output, document, [f"wrote {to_sign.name}; sign it with: {_how(to_sign)}"])
         return
     signature = None if sign is None else _read(sign)
+    if ai:
+        document = loaded.ai_transfer(accept=everything, request=request, signature=signature)
+        _print(output, document, _ai_lines(document["ai"]))
+        return
     if people:
         document = loaded.people(accept=everything, request=request, signature=signature)
         _tell(loaded, acted=everything or sign is not None)
@@ -110,12 +112,7 @@ def _refuse_odd_files(
 
 def _refuse_beside_ai(others: object) -> None:
     if others:
-        raise typer.BadParameter("--ai goes with --all, and with nothing else.")
-
-
-def _show_ai(loaded: Project, output: Output, *, accept: bool) -> None:
-    found = loaded.ai_transfer(accept=accept)
-    _print(output, found, _ai_lines(found["ai"]))
+        raise typer.BadParameter("--ai is about no sync: neither a name, --people nor --reject.")
 
 
 def _ai_lines(found: dict[str, Any]) -> list[str]:
@@ -124,10 +121,13 @@ def _ai_lines(found: dict[str, Any]) -> list[str]:
         f"({p['mechanism'] or 'nothing carries a transfer'})"
         for p in found["processors"]
     ]
+    if found["author"]:
+        lines.append(f"asked for by {found['author']}")
     if found["actor"]:
         return [*lines, f"approved by {found['actor']} on {found['at'][:10]}"]
     if found["waits"]:
-        return [*lines, "AI stays off until this is approved: --all."]
+        how = "signed by two people: --request, then --sign" if found["two_people"] else "--all"
+        return [*lines, f"AI stays off until this is approved: {how}."]
     return [*lines, f"AI is {found['ai']}: there is no transfer to approve."]
 
 
@@ -201,15 +201,19 @@ def _people_lines(people: dict[str, Any]) -> list[str]:
     ]
 
 
-def _write(
-    loaded: Project, names: tuple[str, ...], file: Path, *, request: bool, people: bool
-) -> None:
+def _to_sign(
+    loaded: Project, names: tuple[str, ...], *, request: bool, people: bool, ai: bool
+) -> bytes:
+    if people:
+        return loaded.people_to_sign(request=request)
+    if ai:
+        return loaded.ai_to_sign(request=request)
+    return loaded.to_sign(*names, request=request)
+
+
+def _write(file: Path, text: bytes) -> None:
     from mayfly.domain.errors import ConfigError
 
-    if people:
-        text = loaded.people_to_sign(request=request)
-    else:
-        text = loaded.to_sign(*names, request=request)
     try:
         file.write_bytes(text)
     except OSError as error:

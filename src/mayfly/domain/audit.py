@@ -12,6 +12,7 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "approve": "a sync was approved",
         "approve.request": "approval of a sync was asked for",
         "approve.ai": "the transfer of AI at global was signed",
+        "approve.ai_request": "approval of the transfer of AI at global was asked for",
         "reject": "a sync was rejected",
         "people": "the list of people who approve was accepted, or its change signed",
         "pause": "a sync was paused",

@@ -7,6 +7,7 @@ Another list is another approval.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,10 +17,17 @@ from mayfly.domain.places import DEFAULT_GEOGRAPHY
 from mayfly.domain.runs import ApprovalRecord
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
-from mayfly.services.two_people import needs_two
-
-ITEM, WHERE = "@ai", "@workspace"
-"""In place of a sync's id and a target, neither of which can be called so."""
+from mayfly.services.approvals_lock import read_lock
+from mayfly.services.approve import record_approval
+from mayfly.services.approve_signed import (
+    Approvable,
+    approval_by_two,
+    ask_signed,
+    give_signed,
+    statement_of,
+)
+from mayfly.services.people import require_people
+from mayfly.services.two_people import AI_TRANSFER, OF_WORKSPACE, Act, needs_two, require_two
 
 
 def needs_signature(project: Project) -> bool:
@@ -50,10 +58,24 @@ def transfer_document(project: Project) -> Mapping[str, Any]:
 
 
 def approval_of_ai(project: Project, store: Store) -> ApprovalRecord | None:
-    """The approval in force; None where there is none of what would be engaged now."""
-    record = store.approval(ITEM, WHERE)
+    """The approval in force; None where there is none of what would be engaged now, or where two
+    people approve and their signatures do not hold.
+    """
+    record = store.approval(AI_TRANSFER, OF_WORKSPACE)
     wanted = fingerprint(transfer_document(project))
-    return record if record is not None and record.fingerprint == wanted else None
+    if record is None or record.fingerprint != wanted:
+        return None
+    return record if not needs_two(project) or _holds(project, store, wanted) else None
+
+
+def _holds(project: Project, store: Store, wanted: str) -> bool:
+    locked = read_lock(project.root).get((AI_TRANSFER, OF_WORKSPACE))
+    try:
+        require_people(project, store, note=False)
+        require_two(_whole(project), AI_TRANSFER, locked, wanted)
+    except PolicyError:
+        return False
+    return True
 
 
 def ai_stopped(project: Project, store: Store) -> dict[str, str]:
@@ -64,33 +86,75 @@ def ai_stopped(project: Project, store: Store) -> dict[str, str]:
     return {name: reason for name, p in project.processors.items() if p.ai_only}
 
 
+def author_of_ai(project: Project) -> str:
+    """Who asked for the transfer as it is, where two people approve, as far as the lock file tells;
+    empty where nobody did.
+    """
+    locked = read_lock(project.root).get((AI_TRANSFER, OF_WORKSPACE))
+    if locked is None or not needs_two(project):
+        return ""
+    wanted = fingerprint(transfer_document(project))
+    asked = locked.asked
+    if asked is not None and asked.fingerprint == wanted:
+        return asked.author
+    return locked.author if locked.fingerprint == wanted else ""
+
+
 def approve_ai(project: Project, store: Store, *, actor: str, now: datetime) -> ApprovalRecord:
-    """Sign the transfer as it is.
+    """Approve the transfer as it is. Where two people approve, what both have signed is taken over
+    from the lock file, and nothing else.
 
     Raises:
-        PolicyError: `ai_not_global`, there is nothing to sign; `ai_two_people`.
+        PolicyError: `ai_not_global`, there is nothing to sign; `approval_unsigned` and the like.
     """
+    item = _to_be_signed(project)
+    if needs_two(project):
+        locked = read_lock(project.root).get((AI_TRANSFER, OF_WORKSPACE))
+        record = approval_by_two(_whole(project), item, locked, now)
+        require_people(project, store, note=True)
+    else:
+        record = ApprovalRecord(
+            sync=AI_TRANSFER,
+            target=OF_WORKSPACE,
+            fingerprint=item.fingerprint,
+            document=item.document,
+            actor=actor,
+            self_approved=True,
+            at=now,
+        )
+    record_approval(store, record)
+    return record
+
+
+def ai_statement(project: Project, store: Store, act: Act, *, now: datetime) -> bytes:
+    """What somebody signs to ask for the transfer, or to approve it.
+
+    Raises:
+        PolicyError: `ai_not_global`; see `statement_of`.
+    """
+    return statement_of(_whole(project), store, _to_be_signed(project), act, now=now)
+
+
+def sign_ai(project: Project, store: Store, act: Act, signature: str, *, now: datetime) -> None:
+    """Keep the signature of who asks for the transfer, or approve it by that of another person.
+
+    Raises:
+        PolicyError: `ai_not_global`; see `ask_signed` and `give_signed`.
+    """
+    item, sign = _to_be_signed(project), ask_signed if act == "request" else give_signed
+    sign(_whole(project), store, item, signature, now=now)
+
+
+def _to_be_signed(project: Project) -> Approvable:
     if not needs_signature(project):
         raise PolicyError(
             "ai_not_global",
             "There is no transfer of AI to sign.",
             hint="It takes `workspace: {ai: global}` in a placement in the EU.",
         )
-    if needs_two(project):
-        raise PolicyError(
-            "ai_two_people",
-            "Where two people approve, AI at global cannot be approved: one would sign alone.",
-            hint="Set `workspace: {ai: eu}`, which engages those in the EEA.",
-        )
-    document = transfer_document(project)
-    record = ApprovalRecord(
-        sync=ITEM,
-        target=WHERE,
-        fingerprint=fingerprint(document),
-        document=document,
-        actor=actor,
-        self_approved=True,
-        at=now,
-    )
-    store.approve(record)
-    return record
+    return Approvable(id=AI_TRANSFER, document=transfer_document(project))
+
+
+def _whole(project: Project) -> Project:
+    """The project under no target of its own: a transfer is the workspace's."""
+    return replace(project, target=OF_WORKSPACE)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from mayfly.domain.approval import approval_document, fingerprint
 from mayfly.domain.errors import PolicyError, UsageError
@@ -21,6 +22,7 @@ from mayfly.services.people import not_asked, require_people
 from mayfly.services.two_people import (
     HOW,
     Act,
+    named,
     needs_two,
     require_other,
     require_two,
@@ -28,6 +30,30 @@ from mayfly.services.two_people import (
     sync_statement,
     taken,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approvable:
+    """What is asked for as it is: a sync, or what stands in one's place.
+
+    Args:
+        id: of the sync, or what no sync's id can be.
+        document: what an approval pins.
+    """
+
+    id: str
+    document: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the document."""
+        return fingerprint(self.document)
+
+
+def approvable_sync(project: Project, name: str, compiled_of: CompiledOf) -> Approvable:
+    """A sync by its name."""
+    document = approval_document(project, name, compiled_of(name))
+    return Approvable(id=project.syncs[name].id, document=document)
 
 
 def statement(
@@ -42,17 +68,33 @@ def statement(
     """What somebody signs to ask for the approval of a sync as it is, or to give it.
 
     Raises:
+        PolicyError: see `statement_of`.
+    """
+    _require_two_people(project)
+    return statement_of(project, store, approvable_sync(project, name, compiled_of), act, now=now)
+
+
+def statement_of(
+    project: Project, store: Store, item: Approvable, act: Act, *, now: datetime
+) -> bytes:
+    """What somebody signs to ask for the approval of what is there, or to give it.
+
+    Args:
+        project: under the target that the approval is of.
+        store: that knows the people in force.
+        item: what is asked for.
+        act: of the author, or of the approver.
+        now: the time.
+
+    Raises:
         PolicyError: `approval_not_asked`, nobody signed the request that is to be approved;
             `approval_expired`, it was signed more than 30 days ago.
     """
     _require_two_people(project)
     require_people(project, store, note=False)
-    sync = project.syncs[name].id
-    mark = fingerprint(approval_document(project, name, compiled_of(name)))
     if act == "request":
-        return sync_statement(project, sync, mark, "request", asked_on=day_of(now))
-    asked = _asked(project, read_lock(project.root), sync, mark, now)
-    return _to_approve(project, sync, asked)
+        return sync_statement(project, item.id, item.fingerprint, "request", asked_on=day_of(now))
+    return _to_approve(project, item.id, _asked(project, read_lock(project.root), item, now))
 
 
 def _to_approve(project: Project, sync: str, asked: Asked) -> bytes:
@@ -76,25 +118,38 @@ def request_signed(
         PolicyError: `approval_signature`.
     """
     _require_two_people(project)
-    require_people(project, store, note=True)
-    sync = project.syncs[name].id
-    mark = fingerprint(approval_document(project, name, compiled_of(name)))
-    asked = _dated(project, sync, mark, taken(signature), now)
-    with changing_lock(project.root) as lock:
-        known = lock.get((sync, project.target), Locked(""))
-        lock[sync, project.target] = replace(known, asked=asked)
+    item = approvable_sync(project, name, compiled_of)
+    asked = ask_signed(project, store, item, signature, now=now)
+    mark = item.fingerprint
     store.note_pending_approval(
-        PendingApproval(sync=sync, target=project.target, fingerprint=mark, since=now)
+        PendingApproval(sync=item.id, target=project.target, fingerprint=mark, since=now)
     )
     return asked
 
 
-def _dated(project: Project, sync: str, mark: str, kept: str, now: datetime) -> Asked:
+def ask_signed(
+    project: Project, store: Store, item: Approvable, signature: str, *, now: datetime
+) -> Asked:
+    """Keep the author's signature in the lock file; see `statement_of`.
+
+    Raises:
+        PolicyError: `approval_signature`.
+    """
+    _require_two_people(project)
+    require_people(project, store, note=True)
+    asked = _dated(project, item, taken(signature), now)
+    with changing_lock(project.root) as lock:
+        known = lock.get((item.id, project.target), Locked(""))
+        lock[item.id, project.target] = replace(known, asked=asked)
+    return asked
+
+
+def _dated(project: Project, item: Approvable, kept: str, now: datetime) -> Asked:
     """A request that was signed today or on one of the days before, as long as it may wait."""
     days = [day_of(now - timedelta(days=age)) for age in range(PENDING.days + 1)]
-    people = project.workspace.people
+    people, mark = project.workspace.people, item.fingerprint
     for day in days:
-        message = sync_statement(project, sync, mark, "request", asked_on=day)
+        message = sync_statement(project, item.id, mark, "request", asked_on=day)
         with suppress(PolicyError):
             author = signer(people, kept, message, what="the request")
             return Asked(fingerprint=mark, author=author, asked_on=day, signature=kept)
@@ -118,18 +173,29 @@ def approve_signed(
     """Pin a sync by the signature of another person than its author.
 
     Raises:
+        PolicyError: see `give_signed`.
+    """
+    _require_two_people(project)
+    item = approvable_sync(project, name, compiled_of)
+    return give_signed(project, store, item, signature, now=now)
+
+
+def give_signed(
+    project: Project, store: Store, item: Approvable, signature: str, *, now: datetime
+) -> ApprovalRecord:
+    """Pin what was asked for by the signature of another person than its author.
+
+    Raises:
         PolicyError: `approval_not_asked`, `approval_expired`, `approval_signature`,
             `approval_same_person`.
     """
     _require_two_people(project)
     require_people(project, store, note=True)
-    sync, document = project.syncs[name].id, approval_document(project, name, compiled_of(name))
-    mark, kept = fingerprint(document), taken(signature)
+    mark, kept = item.fingerprint, taken(signature)
     with changing_lock(project.root) as lock:
-        asked = _asked(project, lock, sync, mark, now)
-        message = _to_approve(project, sync, asked)
-        people = project.workspace.people
-        approver = signer(people, kept, message, what="the approval")
+        asked = _asked(project, lock, item, now)
+        message = _to_approve(project, item.id, asked)
+        approver = signer(project.workspace.people, kept, message, what="the approval")
         require_other(asked.author, approver)
         locked = Locked(
             mark,
@@ -139,41 +205,56 @@ def approve_signed(
             requested=asked.signature,
             approved=kept,
         )
-        require_two(project, sync, locked, mark)
-        record = ApprovalRecord(
-            sync=sync,
-            target=project.target,
-            fingerprint=mark,
-            document=document,
-            actor=approver,
-            self_approved=False,
-            at=now,
-        )
+        record = approval_by_two(project, item, locked, now)
         record_approval(store, record)
-        lock[sync, project.target] = locked
+        lock[item.id, project.target] = locked
     return record
 
 
+def approval_by_two(
+    project: Project, item: Approvable, locked: Locked | None, now: datetime
+) -> ApprovalRecord:
+    """The approval that two people have signed.
+
+    Args:
+        project: under the target that the approval is of.
+        item: what it is of.
+        locked: its line of the lock file.
+        now: the time.
+
+    Raises:
+        PolicyError: see `require_two`.
+    """
+    mark = item.fingerprint
+    require_two(project, item.id, locked, mark)
+    return ApprovalRecord(
+        sync=item.id,
+        target=project.target,
+        fingerprint=mark,
+        document=item.document,
+        actor=locked.actor if locked else "",
+        self_approved=False,
+        at=now,
+    )
+
+
 def _asked(
-    project: Project,
-    lock: Mapping[tuple[str, str], Locked],
-    sync: str,
-    mark: str,
-    now: datetime,
+    project: Project, lock: Mapping[tuple[str, str], Locked], item: Approvable, now: datetime
 ) -> Asked:
-    """The request for a sync as it is, whose signature holds."""
-    locked = lock.get((sync, project.target))
+    """The request for what is there as it is, whose signature holds."""
+    mark, about = item.fingerprint, f"{named(item.id)} as it is"
+    locked = lock.get((item.id, project.target))
     asked = locked.asked if locked else None
     if asked is None or asked.fingerprint != mark:
-        raise not_asked(f"sync {sync} as it is")
-    message = sync_statement(project, sync, mark, "request", asked_on=asked.asked_on)
+        raise not_asked(about)
+    message = sync_statement(project, item.id, mark, "request", asked_on=asked.asked_on)
     author = signer(project.workspace.people, asked.signature, message, what="the request")
     if author != asked.author:
-        raise not_asked(f"sync {sync} as it is")
+        raise not_asked(about)
     if is_late(asked, now):
         raise PolicyError(
             "approval_expired",
-            f"The request for sync {sync} was signed more than {PENDING.days} days ago.",
+            f"The request for {named(item.id)} was signed more than {PENDING.days} days ago.",
             hint="Its author asks anew, with --request.",
         )
     return asked

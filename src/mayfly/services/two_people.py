@@ -22,11 +22,18 @@ NAMESPACE = "mayfly-approval"
 """What the signatures are for: `ssh-keygen -Y sign -n mayfly-approval`."""
 Act = Literal["request", "approve"]
 People = Mapping[str, Sequence[str]]
+AI_TRANSFER, OF_WORKSPACE = "@ai", "@workspace"
+"""In place of a sync's id and a target, neither of which can be called so."""
 
 
 def needs_two(project: Project) -> bool:
     """Whether a change needs another person's approval."""
     return project.workspace.approvals == "two_people"
+
+
+def named(item: str) -> str:
+    """A sync by its id, or what stands in one's place, as messages call it."""
+    return "the transfer of AI" if item == AI_TRANSFER else f"sync {item}"
 
 
 def sync_statement(
@@ -48,7 +55,7 @@ def sync_statement(
     try:
         day = date.fromisoformat(asked_on).isoformat()
     except ValueError:
-        raise _refused(f"{LOCK_FILE} has no day of the request for sync {sync}.") from None
+        raise _refused(f"{LOCK_FILE} has no day of the request for {named(sync)}.") from None
     about = {"target": project.target, "sync": sync, "fingerprint": fingerprint, "asked-on": day}
     return _statement(project, act, about, author)
 
@@ -125,7 +132,7 @@ def require_two(project: Project, sync: str, locked: Locked | None, fingerprint:
     if locked is None or locked.fingerprint != fingerprint or not locked.approved:
         raise PolicyError(
             "approval_unsigned",
-            f"{LOCK_FILE} has no approval of sync {sync} as it is, signed by two people.",
+            f"{LOCK_FILE} has no approval of {named(sync)} as it is, signed by two people.",
             hint=HOW,
         )
     people, made = project.workspace.people, partial(sync_statement, project, sync, fingerprint)
@@ -153,7 +160,8 @@ def require_other(author: str, approver: str) -> None:
 
 
 HOW = (
-    "The author runs `mayfly approve SYNC --request --to-sign FILE`, signs FILE with `ssh-keygen "
+    "The author runs `mayfly approve SYNC --request --to-sign FILE` (`--ai` in place of SYNC for "
+    "the transfer of AI), signs FILE with `ssh-keygen "
     f"-Y sign -n {NAMESPACE} -f KEY FILE` and hands it in with `--request --sign FILE.sig`; the "
     "approver does the same without --request."
 )
