@@ -68,6 +68,42 @@ def test_a_column_that_changed_holds_back_no_withdrawal(root: Path, sandbox: San
     assert members(sandbox) == (before | digests("new@example.com")) - WITHDRAWN
 
 
+def test_a_column_that_is_gone_holds_back_no_withdrawal(root: Path, sandbox: SandboxServer) -> None:
+    """Who withdrew goes by all that was delivered of them, and nobody else does; the run still ends
+    as failed. Once the column is back the rest goes, and nobody is sent anew.
+    """
+    before, numbers = members(sandbox), phones(sandbox)
+    change(root, "ALTER TABLE people RENAME email TO mail")
+    for removed in (2, 0):
+        [sync] = load(root).run("to_meta").to_dict()["syncs"]
+        assert (sync["status"], sync["error"]["code"]) == ("failed", "column_missing")
+        assert sync["error"]["message"] == "Model people: Table people has no column email."
+        assert (sync["rows"]["removed"], told(root, sync["run"])) == (removed, [])
+    assert members(sandbox) == before - WITHDRAWN
+    assert len(phones(sandbox)) == len(numbers) - 1
+    change(root, "ALTER TABLE people RENAME mail TO email")
+    [sync] = load(root).run("to_meta").to_dict()["syncs"]
+    assert (sync["status"], sync["rows"]["delivered"], sync["rows"]["removed"]) == (
+        "succeeded",
+        1,
+        0,
+    )
+    assert members(sandbox) == (before | digests("new@example.com")) - WITHDRAWN
+
+
+@pytest.mark.parametrize("gone", ["id", "ads"])
+def test_without_keys_or_consent_nobody_can_be_told(
+    root: Path, sandbox: SandboxServer, gone: str
+) -> None:
+    """Whose row it is, or what they said, is not known any more."""
+    before = members(sandbox)
+    change(root, f"ALTER TABLE people DROP COLUMN {gone}")
+    [sync] = load(root).run("to_meta").to_dict()["syncs"]
+    assert (sync["status"], sync["error"]["code"]) == ("failed", "column_missing")
+    assert told(root, sync["run"]) == ["column_missing"]
+    assert members(sandbox) == before
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mayfly.adapters.processes import holder_name
-from mayfly.api.running import new_run_id, require_approved
+from mayfly.api.permitting import require_approved
+from mayfly.api.running import new_run_id
 from mayfly.bootstrap import App, where_state_is
 from mayfly.domain.errors import UsageError
 from mayfly.domain.settings import SyncSettings

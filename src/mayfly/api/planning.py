@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from mayfly.api.permitting import require_approved
 from mayfly.api.results import SyncPlan, key_refusals, refusal_of
-from mayfly.api.running import require_approved
 from mayfly.bootstrap import SPECS, App, source_spec
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError
 from mayfly.domain.settings import SyncSettings

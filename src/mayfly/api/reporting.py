@@ -19,8 +19,8 @@ from mayfly.adapters.egress import allow_hosts, refuses
 from mayfly.adapters.keys.make import key_hosts
 from mayfly.adapters.processes import writes_no_dump
 from mayfly.api.keys import where_keys_lie
+from mayfly.api.permitting import require_approved
 from mayfly.api.residency import rows_of
-from mayfly.api.running import require_approved
 from mayfly.bootstrap import SPECS, App
 from mayfly.bootstrap.keeping import ledger_signer
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, UsageError

@@ -11,19 +11,18 @@ from datetime import UTC, datetime, timedelta
 
 from mayfly.adapters.processes import holder_name
 from mayfly.api.helping import offering
+from mayfly.api.permitting import permitted
 from mayfly.api.residency import refusal_of as refusal_of_residency
 from mayfly.api.results import SyncRun
 from mayfly.api.watching import watch_of
 from mayfly.bootstrap import SPECS, App
-from mayfly.bootstrap.keeping import where_state_is
 from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.domain.settings import SyncSettings
 from mayfly.planning.spec import RowClass
 from mayfly.ports.destination import Destination, DestinationSpec
-from mayfly.services import approve as approvals
 from mayfly.services.advance_run import advance
 from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
-from mayfly.services.compiled_sync import CompiledSync, first_refusal
+from mayfly.services.compiled_sync import CompiledSync
 from mayfly.services.deliver import Sleep
 from mayfly.services.events import (
     RunEnded,
@@ -40,7 +39,6 @@ from mayfly.services.run_tally import RunTally
 from mayfly.services.withdraw_unapproved import (
     takes_anybody_out,
     with_delivered,
-    withdrawing,
 )
 
 Progress = Callable[[str, int, int], None]
@@ -65,12 +63,6 @@ class RunRequest:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     wait: timedelta = timedelta()
     waiting: Callable[[Sequence[str], float], None] | None = None
-
-
-def require_approved(app: App, compiled: CompiledSync, *, note: bool = False) -> None:
-    """Refuse a sync that is not what somebody approved; see `services.approve`."""
-    name, pinned = compiled.sync.name, compiled.pinned
-    approvals.require_approved(app.project, app.store, name, pinned, note=note)
 
 
 def run_syncs(
@@ -297,53 +289,6 @@ def _remembered(app: App, sync: SyncSettings, *, dry: bool) -> Iterator[Circuit]
             app.store.note_outage(found)
 
 
-def _permitted(
-    app: App, compiled: CompiledSync, *, dry: bool
-) -> tuple[CompiledSync, PolicyError | None]:
-    """The sync, where nothing is refused; or by what it takes out who withdrew, where that may go
-    all the same, and what is refused. What the sync was compiled to comes first: nobody could
-    approve that.
-    """
-    refused = first_refusal(compiled)
-    if refused is None:
-        refused = _unapproved(app, compiled, dry=dry)
-    if refused is None:
-        return compiled, None
-    kind = SPECS[app.project.destinations[compiled.sync.destination].type]
-    reduced = None if dry else withdrawing(app.project, app.store, compiled, kind)
-    if reduced is None or not _has_state(app, compiled):
-        raise refused
-    return reduced, refused
-
-
-def _has_state(app: App, compiled: CompiledSync) -> bool:
-    """Whether a sync may have delivered anybody: to look who withdrew makes a state where there is
-    none. What is in the way of telling is for the run to say.
-    """
-    if compiled.spec is None:
-        return True
-    place = where_state_is(app.project, app.project.models[compiled.sync.model].source)
-    try:
-        known = app.states().of(place)
-    except EngineError:
-        return True
-    return any(state.info.sid == compiled.spec.identity.sid for state in known)
-
-
-def _unapproved(app: App, compiled: CompiledSync, *, dry: bool) -> PolicyError | None:
-    """What is missing; it is noted, so that its 30 days begin once."""
-    name, pinned = compiled.sync.name, compiled.pinned
-    try:
-        require_approved(app, compiled, note=not dry)
-    except PolicyError as error:
-        if not dry and error.code != "approval_rejected":
-            approvals.note_pending(app.project, app.store, name, pinned, app.clock.now())
-        return error
-    if not dry:
-        app.store.end_pending_approval(compiled.sync.id, app.project.target)
-    return None
-
-
 def _settled_list(app: App, *, dry: bool) -> PolicyError | None:
     """Record the suppression list; what is wrong with it stops all but withdrawals."""
     recorded = app.recorded_list()
@@ -412,8 +357,14 @@ def _advance(
     circuit: Circuit,
 ) -> None:
     started = app.store.signals(run_id, sync.id, app.project.target)
-    compiled = app.compile(sync, run=run_id, limit=asked.limit, full_refresh=asked.full_refresh)
-    compiled, refusal = _permitted(app, compiled, dry=asked.dry_run)
+    compiled, refusal = permitted(
+        app,
+        sync,
+        run=run_id,
+        limit=asked.limit,
+        full_refresh=asked.full_refresh,
+        dry=asked.dry_run,
+    )
     # The list is settled in any case.
     refusal = _only_withdrawals(app, sync, dry=asked.dry_run) or refusal
     kind = SPECS[app.project.destinations[sync.destination].type]

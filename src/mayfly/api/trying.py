@@ -11,8 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from mayfly.api.permitting import require_approved
 from mayfly.api.results import SyncRun
-from mayfly.api.running import RunRequest, require_approved, run_sync
+from mayfly.api.running import RunRequest, run_sync
 from mayfly.bootstrap import SPECS, App
 from mayfly.bootstrap.trial import TABLE, synthetic_warehouse, trial_app
 from mayfly.domain.batch import SyncMode

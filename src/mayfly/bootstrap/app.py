@@ -79,6 +79,7 @@ from mayfly.services.incidents import IncidentWatch
 from mayfly.services.limited import AccountGate
 from mayfly.services.living import alive_by_beats
 from mayfly.services.notify_processors import not_told
+from mayfly.services.present_columns import of_present_columns
 from mayfly.services.register import uncovered
 from mayfly.services.settle_list import RecordedList
 from mayfly.services.shared_keys import shared_key
@@ -185,6 +186,16 @@ class App:
         if run == APPROVING and (looks or (setting is None and self._drifted(request))):
             self._look(request)
         return compile_sync(self._with_values(request))
+
+    def compile_present(
+        self, sync: SyncSettings, *, run: str, limit: int | None, full_refresh: bool
+    ) -> CompiledSync | None:
+        """One sync without columns that its model's table lacks, as far as it can do without; from
+        which nothing but withdrawals may go.
+        """
+        request = self._request(sync, run, limit=limit, full_refresh=full_refresh)
+        reduced = of_present_columns(request)
+        return None if reduced is None else compile_sync(self._with_values(reduced))
 
     def _with_values(self, request: CompileRequest) -> CompileRequest:
         found = value_classes(self.store, self.project.target, request.sync.model)

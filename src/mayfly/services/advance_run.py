@@ -79,7 +79,7 @@ async def advance(run: Run, tally: RunTally | None = None) -> RunTally:
     return tally
 
 
-async def _round(run: Run, tally: RunTally, away: TransientError | None) -> PolicyError | None:
+async def _round(run: Run, tally: RunTally, away: TransientError | None) -> EngineError | None:
     """Plan, deliver, close; what was refused, where that left withdrawals alone."""
     plan, refusal = await _plan(run, tally)
     tell(run, tally)
@@ -92,7 +92,7 @@ async def _round(run: Run, tally: RunTally, away: TransientError | None) -> Poli
     return refusal
 
 
-async def _take_out_left(left: Run, tally: RunTally) -> PolicyError | None:
+async def _take_out_left(left: Run, tally: RunTally) -> EngineError | None:
     """A plan of its own: only its batches may hold a field that the sync maps no more.
 
     Returns:
@@ -235,20 +235,22 @@ async def _bind_object(run: Run, tally: RunTally) -> None:
     tally.found = ObjectFound(forgotten=await call(run.store.bind, found))
 
 
-async def _plan(run: Run, tally: RunTally) -> tuple[Plan, PolicyError | None]:
+async def _plan(run: Run, tally: RunTally) -> tuple[Plan, EngineError | None]:
     """The working copy is in the ledger before it is made.
 
     Returns:
         The plan; and, where that is of withdrawals alone, what was refused.
     """
     await call(run.ledger.append, [run.entry(EntryType.CREATED)])
-    refusal: PolicyError | None = None
+    refusal: EngineError | None = None
     try:
         try:
             plan = await call(
                 run.store.create, at_present(run), run.worker, check=partial(_check, run)
             )
-        except PolicyError as error:
+        except EngineError as error:
+            if not isinstance(error, PolicyError) and error is not run.options.refusal:
+                raise
             refusal = error
             plan = await _only_withdrawals(run, tally, error)
     except EngineError:
@@ -260,11 +262,11 @@ async def _plan(run: Run, tally: RunTally) -> tuple[Plan, PolicyError | None]:
     return plan, refusal
 
 
-async def _only_withdrawals(run: Run, tally: RunTally, refusal: PolicyError) -> Plan:
+async def _only_withdrawals(run: Run, tally: RunTally, refusal: EngineError) -> Plan:
     """Whatever is refused, who withdrew is taken out.
 
     Raises:
-        PolicyError: the refusal, where nobody did, or where that cannot be planned either.
+        EngineError: the refusal, where nobody did, or where that cannot be planned either.
     """
     spec = withdrawing(run)
 

@@ -229,7 +229,7 @@ class _Compiler:
             try:
                 return {c.name: c for c in self.r.source.describe(sql)}
             except ConfigError as error:
-                missing = self._missing() if error.code == "column_missing" else []
+                missing = self.missing() if error.code == "column_missing" else []
                 if self.model.table is None or not missing:
                     raise
                 raise ConfigError(
@@ -238,7 +238,7 @@ class _Compiler:
                     hint=error.hint,
                 ) from None
 
-    def _missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         """Columns that the model's table lacks; empty for a model of SQL."""
         if self.model.table is None:
             return []
@@ -514,6 +514,17 @@ def model_query(request: CompileRequest) -> str:
     """
     with _named(request.sync.model):
         return _Compiler(request).model_sql()
+
+
+def absent_columns(request: CompileRequest) -> list[str]:
+    """Columns of a sync's model that its table lacks; empty for a model of SQL.
+
+    Raises:
+        ConfigError: the table is missing, or a right.
+        TransientError: the source is away.
+    """
+    with _named(request.sync.model):
+        return _Compiler(request).missing()
 
 
 def compile_sync(request: CompileRequest) -> CompiledSync:

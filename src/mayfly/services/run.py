@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
 from mayfly.domain.batch import SyncMode
-from mayfly.domain.errors import PolicyError
+from mayfly.domain.errors import EngineError
 from mayfly.ledger.entry import Entry
 from mayfly.planning.spec import GUARD_ROWS, PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Done, Locating, Submitted
@@ -38,7 +38,7 @@ class RunOptions:
     dry: bool = False
     accept_removals: int = 0
     in_doubt: str | None = None
-    refusal: PolicyError | None = None
+    refusal: EngineError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
