@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from mayfly.domain.errors import ConfigError, EngineError, TransientError
 from mayfly.planning.probe import PROBE_ROW, differences, planner_probe, probe_row
@@ -12,6 +13,7 @@ from mayfly.privacy.rules.probe import (
     PROBE_STRINGS,
     RuleUse,
     differing,
+    expect,
     probe_sql,
     probe_strings,
 )
@@ -65,7 +67,9 @@ def _ask(
     """Uses that differ; None where the server refuses the query."""
     try:
         asked = probe_sql(uses, source.dialect, sql.as_text("{column}"), loaded=sql.probes_rows)
-        found = session.table(asked)
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(expect, uses)
+            found = session.table(asked)
     except TransientError:
         raise
     except EngineError:

@@ -94,6 +94,12 @@ def probe_sql(
     return f"SELECT n, {', '.join(made)} FROM {rows} ORDER BY n"
 
 
+def expect(uses: Sequence[RuleUse]) -> None:
+    """Work out what `differing` compares with, while a server answers."""
+    for use in uses:
+        _expected(use)
+
+
 def differing(uses: Sequence[RuleUse], found: pa.Table) -> frozenset[RuleUse]:
     """Uses for which the server's answer is not Python's where it says it is final."""
     if found.column("n").to_pylist() != list(range(len(STRINGS))):
