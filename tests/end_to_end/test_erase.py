@@ -287,7 +287,9 @@ def test_others_that_wait_sealed_go_on_waiting(
     # All three were begun: whether the platform has anybody of them it has to say itself.
     assert statuses(project.erase(line))["to_meta"] == "requested"
     after = {held.batch: held for held in waiting(shop.root)}
-    assert after == {**before, 2: replace(before[2], rows=4)}
+    # Another copy, by its id, and otherwise the same batch.
+    assert after[2].id != before[2].id
+    assert after == {**before, 2: replace(before[2], id=after[2].id, rows=4)}
     assert len(files & set(sealed(shop.root))) == 2
     assert who not in sealed_digests(shop.root)
     [purged] = about_batches(shop.root, "purged")
