@@ -38,9 +38,9 @@ class StoppedKeys(KeyRows):
         """See `KeyRows.write`."""
         return bool(self._told("write", lambda: KeyRows.write(self, row, instead_of=instead_of)))
 
-    def finish(self, row: KeyRow) -> bool:
+    def finish(self, row: KeyRow, *, instead_of: KeyRow | None = None) -> bool:
         """See `KeyRows.finish`."""
-        return bool(self._told("finish", lambda: KeyRows.finish(self, row)))
+        return bool(self._told("finish", lambda: KeyRows.finish(self, row, instead_of=instead_of)))
 
     def replace_key(self, row: KeyRow, wrapped: bytes, key_version: str) -> bool:
         """See `KeyRows.replace_key`."""

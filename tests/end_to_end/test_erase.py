@@ -214,10 +214,26 @@ def arrive_once(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Faults, "take", after_one)
 
 
+def refuse_moved(shop: Shop) -> None:
+    """The internal database takes everybody, but not the person's new address."""
+    checked = f"email VARCHAR CHECK (email <> '{MOVED}')"
+    with duckdb.connect(str(shop.root / "crm.duckdb")) as file:
+        file.execute(f"CREATE TABLE checked (id BIGINT PRIMARY KEY, {checked}, city VARCHAR)")
+        file.execute("INSERT INTO checked SELECT id, email, city FROM people")
+        file.execute("DROP TABLE people")
+        file.execute("ALTER TABLE checked RENAME TO people")
+
+
+def rejected(project: Project) -> dict[str, int]:
+    """Rows that each state remembers as rejected, by sync."""
+    return {state["sync"]: state["rejected"] for state in project.states()["states"]}
+
+
 def plant_rejection(shop: Shop) -> None:
-    """As if the person's row had been refused."""
+    """As if the person's row had been refused by the others, too."""
     where = "table_schema = '_mayfly' AND table_name LIKE 'rejected_%'"
     names = shop.execute(f"SELECT table_name FROM information_schema.tables WHERE {where}")
+    assert len(names) == 3
     for (name,) in names:
         shop.execute(
             f'INSERT INTO "_mayfly"."{name}" (k0, versions, code, noted_at) '
@@ -233,17 +249,24 @@ def test_a_person_is_gone_from_every_place_and_the_others_are_delivered(
     project.run()
     assert len(members(sandbox)) == len(crowd.customers()) == PEOPLE
     crowd.execute("UPDATE people SET email = 'new' || id || '@example.com'")
+    refuse_moved(crowd)
+    refused = project.run("to_crm").to_dict()["syncs"][0]["rows"]
+    assert (refused["delivered"], refused["rejected"]) == (PEOPLE - 1, 1)
     leave(sandbox)
     project.run("to_meta")
     assert sealed(crowd.root)
     come_back(sandbox)
+    assert rejected(project) == {"to_meta": 0, "to_crm": 1, "to_drop": 0}
     if not crowd.local:
+        assert crowd.execute('SELECT key_1 FROM "_mayfly".rejected') == [(str(ADA),)]
         plant_rejection(crowd)
+        assert rejected(project) == {"to_meta": 1, "to_crm": 2, "to_drop": 1}
     document = crowd.again().erase(LINE)
     assert document["status"] == "completed"
     wanted = {"to_meta": "accepted", "to_crm": "confirmed", "to_drop": "unsupported"}
     assert statuses(document) == wanted
     assert [s["rows"] for s in project.states()["states"]] == [PEOPLE - 1] * 3
+    assert not any(rejected(project).values())
     assert address_digest(ADDRESS) not in members(sandbox)
     assert ADA not in dict(crowd.customers())
     assert sum(held.rows for held in waiting(crowd.root)) == PEOPLE - 1
@@ -254,6 +277,7 @@ def test_a_person_is_gone_from_every_place_and_the_others_are_delivered(
         assert not found & {address_digest(ADDRESS), address_digest(MOVED)}
         assert "8" in crowd.known_keys()
         assert str(ADA) not in crowd.known_keys()
+        assert crowd.execute('SELECT key_1 FROM "_mayfly".rejected') == []
     assert traces(crowd.root) == []
     ended = {s["sync"]: s for s in crowd.again().run().to_dict()["syncs"]}
     assert ended["to_meta"]["status"] == "succeeded"
@@ -261,6 +285,7 @@ def test_a_person_is_gone_from_every_place_and_the_others_are_delivered(
     assert members(sandbox) == {address_digest(f"new{i}@example.com") for i in others}
     assert crowd.customers() == [(i, f"new{i}@example.com") for i in others]
     assert [s["rows"] for s in project.states()["states"]] == [PEOPLE - 1] * 3
+    assert not any(rejected(project).values())
     assert verified(crowd.root) == (0, 0, 0)
 
 
@@ -287,7 +312,9 @@ def test_others_that_wait_sealed_go_on_waiting(
     # All three were begun: whether the platform has anybody of them it has to say itself.
     assert statuses(project.erase(line))["to_meta"] == "requested"
     after = {held.batch: held for held in waiting(shop.root)}
-    assert after == {**before, 2: replace(before[2], rows=4)}
+    # Another copy, by its id, and otherwise the same batch.
+    assert after[2].id != before[2].id
+    assert after == {**before, 2: replace(before[2], id=after[2].id, rows=4)}
     assert len(files & set(sealed(shop.root))) == 2
     assert who not in sealed_digests(shop.root)
     [purged] = about_batches(shop.root, "purged")

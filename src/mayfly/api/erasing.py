@@ -298,7 +298,6 @@ def _eraser(app: App, sync: SyncSettings, request: str) -> Eraser | None:
         subjects=subjects_of(app, compiled.model.source, spec),
         worker=app.worker(compiled),
         room=room,
-        held=[h for h in room.sealed() if (h.sync, h.target) == (sync.id, app.project.target)],
         erasure=kind.erasure,
         confirms=kind.confirms_erasure,
         destination=partial(app.destination, compiled),

@@ -69,6 +69,37 @@ class Spool(Protocol):
         """
         ...
 
+    def reseal(
+        self,
+        batch_id: str,
+        content: bytes,
+        *,
+        rows: int,
+        announce: Callable[[str], None] | None = None,
+    ) -> HeldBatch:
+        """Seal other content in the place of a held batch; what is held then, durably.
+
+        It has an id and a key of its own. All else that is known of it is as it was, its deadline
+        before all. At each moment one of the two is held and never both, so that a crash loses
+        neither; the other is one of `remains`, and `purge` by its id removes it.
+
+        Where it raises the old one is held as it was, unless the file of keys failed at the very
+        last step: then one of the two is, and `held` says which.
+
+        Args:
+            batch_id: of what is held.
+            content: an Arrow IPC stream of the rows that stay, at most 1 GiB.
+            rows: how many they are.
+            announce: as of `hold`.
+
+        Raises:
+            ValueError: the content is larger.
+            PolicyError: as `hold`.
+            IntegrityError: `spool_gone`, the batch is not held.
+            TransientError: as `hold`; `spool_busy`, it was purged meanwhile.
+        """
+        ...
+
     def open(self, batch_id: str) -> bytes:
         """The content of a held batch, whole.
 
@@ -86,7 +117,8 @@ class Spool(Protocol):
 
     def remains(self) -> Sequence[HeldBatch]:
         """Batches that are not held and of which sealed bytes may be there, by deadline: their key
-        was destroyed and their place did not answer then, or their hold was cut off.
+        was destroyed and their place did not answer then, others were sealed in their place, or
+        their hold was cut off.
 
         The place is not asked. A hold under way is none of them before its deadline. `purge`
         removes what is left; a batch that is neither held nor one of these is gone.

@@ -20,7 +20,6 @@ from mayfly.crypto.keyed import keyed_digests
 from mayfly.domain.batch import Batch
 from mayfly.domain.erasures import ANSWERED, ErasureStep, StepStatus
 from mayfly.domain.errors import ConfigError, EngineError, PolicyError, TransientError
-from mayfly.domain.held import HeldBatch
 from mayfly.domain.outcomes import OutcomeCode, Outcomes
 from mayfly.planning.spec import PlanSpec, PlanWorker
 from mayfly.ports.destination import Destination, Erasure
@@ -45,7 +44,6 @@ class Eraser:
         subjects: what the state knows of people.
         worker: what needs a key.
         room: where batches wait sealed.
-        held: those of the sync.
         erasure, confirms: what the destination can forget, and whether it answers for each person.
         destination: makes the connector, within what it may connect to.
         sleep: how to wait.
@@ -59,7 +57,6 @@ class Eraser:
     subjects: SubjectRows
     worker: PlanWorker
     room: WaitingRoom
-    held: Sequence[HeldBatch]
     erasure: Erasure
     confirms: bool
     destination: Callable[[], AbstractContextManager[Callable[[], Destination]]]
@@ -105,7 +102,6 @@ def erase_at(
         if step.status not in ANSWERED:
             erase_sealed(
                 eraser.room,
-                eraser.held,
                 spec=eraser.spec,
                 subjects=eraser.subjects,
                 recognise=recognise,

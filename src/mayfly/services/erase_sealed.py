@@ -1,16 +1,15 @@
 """One person taken out of what waits sealed, while all others go on waiting for their destination.
 
 Each batch is opened. One without the person stays as it is; one with the person is sealed again
-without, under a new key and with its old deadline, or is destroyed whole where it cannot be opened.
+without, under a new key and with its old deadline, and then destroyed; or it is destroyed whole
+where it cannot be opened. A crash at any moment leaves one of the two, whose rows go once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pyarrow.compute as pc
 
-from mayfly.domain.errors import EngineError
+from mayfly.domain.errors import EngineError, TransientError
 from mayfly.domain.held import HeldBatch
 from mayfly.planning.spec import PlanSpec, PlanWorker
 from mayfly.ports.subjects import PlannedSubject, Recognise, SubjectRows
@@ -21,7 +20,6 @@ from mayfly.services.waiting import WaitingRoom
 
 def erase_sealed(
     room: WaitingRoom,
-    held: Sequence[HeldBatch],
     *,
     spec: PlanSpec,
     subjects: SubjectRows,
@@ -32,15 +30,19 @@ def erase_sealed(
 
     Args:
         room: where they wait.
-        held: batches of the sync.
         spec: of the sync.
         subjects: its state.
         recognise: the person.
         worker: what needs a key.
 
     Raises:
-        EngineError: the state or its source is away; a batch with the person is not gone yet.
+        EngineError: the state, its source, the place of what is sealed or the key provider is away;
+            a batch with the person is not gone yet.
     """
+    sync, target = spec.identity.sync, spec.identity.target
+    room.end_remains(sync, target)
+    # Under the lease: who else erases seals again under other ids.
+    held = [h for h in room.sealed() if (h.sync, h.target) == (sync, target)]
     if not held:
         return
     planned = subjects.planned(spec, recognise, worker)
@@ -58,6 +60,9 @@ def _take_out(
 ) -> None:
     try:
         rows, positions = rows_of(room.spool.open(held.id))
+    except TransientError:
+        # It opens for nobody else either; to wait loses none of the others.
+        raise
     except EngineError:
         # Nobody can say who is in it. What of it is in the source still is planned anew.
         room.destroy(held)

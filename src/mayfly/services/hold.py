@@ -287,11 +287,14 @@ async def note_gone(run: Run) -> None:
     gone = [b for b in announced if (b.run, b.batch) not in there]
     if not gone:
         return
-    remains = {(h.run, h.batch): h for h in await call(holding.spool.remains)}
+    left = await call(holding.spool.remains)
+    remains = {(h.run, h.batch): h for h in left}
     ids = {(b.run, b.batch): held_id(identity.sid, b.run, b.batch) for b in gone}
     ids |= {key: remains[key].id for key in ids.keys() & remains.keys()}
+    # One that was sealed again may have left more than one.
+    more = [h.id for h in left if (h.run, h.batch) in ids]
     try:
-        removed = await call(holding.spool.purge, list(ids.values()))
+        removed = await call(holding.spool.purge, [*ids.values(), *more])
     except (TransientError, ConfigError):
         return
     entries = []

@@ -161,13 +161,15 @@ class WaitingRoom:
         ended: list[Ended] = []
         left: Sequence[HeldBatch] = []
         try:
-            remains = self.spool.remains()
-            late = [h for h in self.spool.held() if h.purge_by_ms <= now_ms]
+            # In this order: what one of them was sealed in the place of is among what remains.
+            held, remains = self.spool.held(), self.spool.remains()
+            late = [h for h in held if h.purge_by_ms <= now_ms]
             left = [*late, *remains]
             ended += self._destroy(late, EntryType.EXPIRED, "expired")
             left = remains
             ended += self._finish(remains)
             left = []
+            self._note_resealed(held)
             self.spool.sweep()
             self._note_gone()
         except EngineError as error:
@@ -200,7 +202,7 @@ class WaitingRoom:
 
     def seal_again(self, held: HeldBatch, content: bytes, rows: int) -> None:
         """Put other content in the place of what is sealed: under a new data key, with the old
-        deadline. A crash in between leaves neither.
+        deadline. The old content goes once the new one is held, and is never held beside it.
 
         Args:
             held: the batch, as it is held.
@@ -208,30 +210,64 @@ class WaitingRoom:
             rows: how many they are.
 
         Raises:
-            EngineError: the old content is not gone yet, or is and the new one is not held.
+            EngineError: the old content is held still, or cannot be opened any more and is not gone
+                yet; `end_remains` ends that.
         """
-        since = next(
-            (
-                b.held_at
-                for b in self.states.ledger.open_batches()
-                if (b.run, b.batch) == (held.run, held.batch)
-            ),
-            datetime.fromtimestamp(held.read_at_ms / 1000, UTC),
-        )
-        self._destroy([held], EntryType.PURGED, ERASED, aged=False)
-        less = replace(held, rows=rows)
+        found = (b for b in self.states.ledger.open_batches() if _key(b) == _key(held))
+        read = datetime.fromtimestamp(held.read_at_ms / 1000, UTC)
+        since = next((b.held_at for b in found), read)
+        old_version = self.spool.key_versions([held.id]).get(held.id, "")
 
         def announce(version: str) -> None:
-            entry = self._entry_of(
-                EntryType.HELD,
-                less,
-                reason=HoldException.DESTINATION_OUTAGE.value,
-                kek_version=identifier_of(version),
-                age_ms=max(0, round((self.now() - since).total_seconds() * 1000)),
-            )
-            self.states.ledger.append([entry])
+            less = replace(held, rows=rows)
+            self.states.ledger.append([self._held_again(less, since, version)])
 
-        self.spool.hold(less, content, announce=announce)
+        now_held = self.spool.reseal(held.id, content, rows=rows, announce=announce)
+        self.spool.purge([held.id])
+        self._note_resealed([now_held], old_version)
+
+    def end_remains(self, sync: str, target: str) -> None:
+        """End what an erasure that was cut off has left of a sync's sealed batches.
+
+        Raises:
+            EngineError: it is not gone yet; repeat it.
+        """
+        held = [h for h in self.spool.held() if (h.sync, h.target) == (sync, target)]
+        remains = [h for h in self.spool.remains() if (h.sync, h.target) == (sync, target)]
+        self._finish(remains)
+        self._note_resealed(held)
+
+    def _held_again(self, held: HeldBatch, since: datetime, version: str) -> Entry:
+        return self._entry_of(
+            EntryType.HELD,
+            held,
+            reason=HoldException.DESTINATION_OUTAGE.value,
+            kek_version=identifier_of(version),
+            age_ms=max(0, round((self.now() - since).total_seconds() * 1000)),
+        )
+
+    def _note_resealed(self, held: Sequence[HeldBatch], old_version: str = "") -> None:
+        """Record of batches that were sealed again that what they took the place of is gone: it
+        had more rows, and was announced before.
+
+        Args:
+            held: batches, of which nothing else is there any more.
+            old_version: what wrapped the old data key; empty where nobody knows it any more.
+        """
+        before = {_key(b): b for b in self.states.ledger.open_batches()} if held else {}
+        again = [(h, before[_key(h)]) for h in held if _key(h) in before]
+        less = [(h, known) for h, known in again if h.rows < known.rows]
+        versions = self.spool.key_versions([h.id for h, _ in less]) if less else {}
+        entries = []
+        for now_held, known in less:
+            old = replace(now_held, rows=known.rows)
+            name, version = identifier_of(old_version), versions.get(now_held.id, "")
+            entries += [
+                self._entry_of(EntryType.PURGED, old, reason=ERASED, kek_version=name),
+                self._held_again(now_held, known.held_at, version),
+            ]
+        if entries:
+            self.states.ledger.append(entries)
 
     def _note_gone(self) -> None:
         """End in the ledger what is past its cap and not there: a process died between purging
@@ -239,8 +275,8 @@ class WaitingRoom:
         """
         late = self._late_batches()
         found = (*self.spool.held(), *self.spool.remains()) if late else ()
-        there = {(h.run, h.batch) for h in found}
-        gone = [b for b in late if (b.run, b.batch) not in there]
+        there = {_key(h) for h in found}
+        gone = [b for b in late if _key(b) not in there]
         if not gone:
             return
         self.states.ledger.append(
@@ -259,9 +295,8 @@ class WaitingRoom:
         )
 
     def _destroy(
-        self, batches: Sequence[HeldBatch], kind: EntryType, reason: str, *, aged: bool = True
+        self, batches: Sequence[HeldBatch], kind: EntryType, reason: str
     ) -> Sequence[Ended]:
-        """Without `aged` nothing is said of the age of rows, which go on waiting."""
         if not batches:
             return []
         versions = self.spool.key_versions([h.id for h in batches])
@@ -279,20 +314,20 @@ class WaitingRoom:
             )
             raise
         self.states.ledger.append(
-            [
-                entry(kind, h, reason=reason, age_ms=self._age_ms(h) if aged else None)
-                for h in batches
-            ]
+            [entry(kind, h, reason=reason, age_ms=self._age_ms(h)) for h in batches]
         )
         return [_ended(h, reason) for h in batches]
 
     def _finish(self, remains: Sequence[HeldBatch]) -> Sequence[Ended]:
-        """Remove what cannot be opened any more; what the ledger still has open ends with it."""
+        """Remove what cannot be opened any more; what the ledger still has open ends with it,
+        unless it is held under another id.
+        """
         if not remains:
             return []
         self.spool.purge([h.id for h in remains])
-        open_ = {(b.run, b.batch) for b in self.states.ledger.open_batches()}
-        mine = [h for h in remains if (h.run, h.batch) in open_]
+        open_ = {_key(b) for b in self.states.ledger.open_batches()}
+        open_ -= {_key(h) for h in self.spool.held()}
+        mine = list({_key(h): h for h in remains if _key(h) in open_}.values())
         now_ms = self.now().timestamp() * 1000
         self.states.ledger.append(
             [
@@ -386,6 +421,11 @@ class WaitingRoom:
             except EngineError as error:
                 away.append(error.code)
         return found, away
+
+
+def _key(batch: HeldBatch | OpenBatch) -> tuple[str, int]:
+    """What names a batch to the ledger."""
+    return batch.run, batch.batch
 
 
 def _ended(held: HeldBatch, reason: str) -> Ended:

@@ -324,6 +324,17 @@ class WatchedSpool:
         """See `Spool.hold`."""
         return self._attempt.call(self._spool.hold, held, content, announce=announce)
 
+    def reseal(
+        self,
+        batch_id: str,
+        content: bytes,
+        *,
+        rows: int,
+        announce: Callable[[str], None] | None = None,
+    ) -> HeldBatch:
+        """Not a part of a run."""
+        raise NotImplementedError
+
     def open(self, batch_id: str) -> bytes:
         """See `Spool.open`."""
         return self._attempt.call(self._spool.open, batch_id)

@@ -278,7 +278,7 @@ class MemoryLedger:
         start = datetime.fromtimestamp(0, UTC)
         for e in self.recorded:
             if e.type is EntryType.HELD and e.batch is not None:
-                found[e.run, e.batch] = OpenBatch(
+                held = OpenBatch(
                     sync=e.sync,
                     target=e.target,
                     run=e.run,
@@ -286,6 +286,7 @@ class MemoryLedger:
                     rows=e.rows,
                     held_at=start,
                 )
+                found.setdefault((e.run, e.batch), held)
             elif e.type in (EntryType.PURGED, EntryType.EXPIRED):
                 found.pop((e.run, e.batch), None)
         return list(found.values())

@@ -12,6 +12,7 @@ import pytest
 
 from mayfly.domain.errors import IntegrityError, PolicyError, TransientError
 from mayfly.ports.spool import Spool
+from mayfly.testing.spool_reseal_contract import ResealContract
 from mayfly.testing.spool_world import (
     DAY_MS,
     NOW_MS,
@@ -28,7 +29,7 @@ from mayfly.testing.spool_world import (
 )
 
 
-class SpoolContract:
+class SpoolContract(ResealContract):
     """The tests. Each gets a place where nothing is held."""
 
     @pytest.fixture
@@ -39,7 +40,7 @@ class SpoolContract:
     def test_every_method_of_the_port_is_called_here(self) -> None:
         """A method added to the port without a test in this suite fails here."""
         methods = {name for name in vars(Spool) if not name.startswith("_")}
-        wanted = {"hold", "open", "held", "purge", "rewrap", "sweep"}
+        wanted = {"hold", "reseal", "open", "held", "purge", "rewrap", "sweep"}
         assert methods == wanted | {"key_versions", "remains", "sizes"}
 
     @pytest.mark.parametrize("content", [b"", b"x", rows(), os.urandom((1 << 20) + 5)])

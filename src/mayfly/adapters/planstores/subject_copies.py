@@ -16,7 +16,7 @@ from mayfly.planning.sql.dialect import TARGET, SqlDialect
 from mayfly.ports.source import SqlSession
 from mayfly.ports.subjects import PlannedSubject
 
-_OF_KEYS = ("plan", "gone", "scan", "before", "drop")
+_OF_KEYS = ("plan", "scan", "before", "drop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,8 @@ class OpenCopies:
             mine = f"SELECT p.field, p.digest FROM {names.of('pairs')} p JOIN {self.subject} w"
             same = f"k.field = {TARGET}.field AND k.digest = {TARGET}.digest"
             self._delete("drop", f"({mine} ON {keys}) k", same)
+            # Nobody else's plan has that table.
+            self._delete("gone", f"{self.subject} w", match)
         for kind in _OF_KEYS:
             self._delete(kind, f"{self.subject} w", match)
 

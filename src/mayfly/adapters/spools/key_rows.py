@@ -151,8 +151,16 @@ class KeyRows:
             connection.execute("ROLLBACK")
             return False
 
-    def finish(self, row: KeyRow) -> bool:
-        """Note that the sealed form was written; False where its key is not there any more."""
+    def finish(self, row: KeyRow, *, instead_of: KeyRow | None = None) -> bool:
+        """Note that the sealed form was written.
+
+        Args:
+            row: of the sealed form.
+            instead_of: a held batch whose key is destroyed at that same moment.
+
+        Returns:
+            False, and nothing is changed, where the key of one of them is not there any more.
+        """
         values = {
             "batch_id": row.held.id,
             "blob": row.blob,
@@ -160,7 +168,11 @@ class KeyRows:
             "sealed_bytes": row.sealed_bytes,
         }
         with self._connection(write=True) as connection:
-            return connection.execute(_statement("finish_batch"), values).rowcount == 1
+            is_free = instead_of is None or _lost_key(connection, instead_of)
+            if is_free and connection.execute(_statement("finish_batch"), values).rowcount == 1:
+                return True
+            connection.execute("ROLLBACK")
+            return False
 
     def replace_key(self, row: KeyRow, wrapped: bytes, key_version: str) -> bool:
         """Put a newly wrapped key in place of the row's; False where that is not there any more."""
@@ -307,6 +319,11 @@ def _took_place(connection: sqlite3.Connection, unfinished: KeyRow | None) -> bo
     values = {"blob": unfinished.blob}
     connection.execute(_statement("delete_key"), values)
     return connection.execute(_statement("delete_unfinished"), values).rowcount == 1
+
+
+def _lost_key(connection: sqlite3.Connection, row: KeyRow) -> bool:
+    """Whether its key was there, and is not any more."""
+    return connection.execute(_statement("delete_key"), {"blob": row.blob}).rowcount == 1
 
 
 def _inserted(connection: sqlite3.Connection, values: Mapping[str, Any]) -> bool:

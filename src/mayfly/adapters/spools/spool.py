@@ -97,6 +97,36 @@ class SealedSpool:
                     raise _busy() from None
                 raise
 
+    def reseal(
+        self,
+        batch_id: str,
+        content: bytes,
+        *,
+        rows: int,
+        announce: Callable[[str], None] | None = None,
+    ) -> HeldBatch:
+        """See `Spool.reseal`."""
+        told, frame = announce or _tell_nobody, compress(content)
+        with self._lock.shared():
+            old = self._keys.get(batch_id)
+            if old is None or not old.is_held:
+                raise _gone()
+            self._refuse(old.held)
+            # An id of its own: another attempt's may have left a row with another number of rows.
+            less = replace(old.held, id=secrets.token_hex(16), rows=rows)
+            data_key, row = self._wrapped(less)
+            told(row.key_version)
+            if not self._keys.write(row, instead_of=None):
+                raise _busy()
+            try:
+                sealed = b"".join(seal_stream(data_key, [frame], self._context(less)))
+                self._written(row, sealed, instead_of=old)
+            except EngineError:
+                if self._is_unfinished(row):
+                    self._abandon(row)
+                raise
+            return less
+
     def open(self, batch_id: str) -> bytes:
         """See `Spool.open`."""
         self._keys.spool_id(self._blobs.place)
@@ -188,11 +218,13 @@ class SealedSpool:
         blob = f"{spool_id}-{secrets.token_hex(16)}.spool"
         return data_key, KeyRow(held=held, blob=blob, wrapped=wrapped, key_version=version)
 
-    def _written(self, row: KeyRow, sealed: bytes) -> SealedReceipt:
+    def _written(
+        self, row: KeyRow, sealed: bytes, *, instead_of: KeyRow | None = None
+    ) -> SealedReceipt:
         self._blobs.put(row.blob, sealed)
         digest = hashlib.sha256(sealed).hexdigest()
         row = replace(row, sealed_sha256=digest, sealed_bytes=len(sealed))
-        if not self._keys.finish(row):
+        if not self._keys.finish(row, instead_of=instead_of):
             raise _busy()  # purged, or held by another process, while it was written
         return _receipt(row)
 
@@ -228,6 +260,13 @@ class SealedSpool:
         with suppress(EngineError):
             self._blobs.delete([row.blob])
             self._keys.forget([row.blob])
+
+    def _is_unfinished(self, row: KeyRow) -> bool:
+        """Whether it is known not to be held; if it is, whatever it took the place of is not."""
+        with suppress(EngineError):
+            now = self._keys.get(row.held.id)
+            return now is None or not now.is_held
+        return False
 
     def _is_taken(self, row: KeyRow) -> bool:
         """Whether another attempt took the row's place, and its unfinished bytes away with it."""
