@@ -213,7 +213,8 @@ class NumberingSql:
         if not self._taken_out():
             return urgent
         whole = f"SELECT field, digest FROM {names.of('gone')} WHERE field IN ({self._taken_out()})"
-        return f"{urgent} UNION ALL {whole}"
+        # Each pair once: they are counted.
+        return f"{urgent} AND u.field NOT IN ({self._taken_out()}) UNION ALL {whole}"
 
     def add_identifier_removals(
         self, field: PlanField, position: int, first_batch: int, *, urgent: bool | None = None

@@ -15,9 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
+import pyarrow as pa
+
 from mayfly.domain.errors import EngineError, PolicyError, TransientError
 from mayfly.ledger.entry import Entry, EntryType
-from mayfly.planning.spec import GUARD_ROWS, PlanSpec
+from mayfly.planning.spec import GUARD_ROWS, PlanField, PlanSpec, RowClass
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GateField, GatePolicy
 from mayfly.services.advance_run import advance
@@ -69,6 +71,7 @@ class Attempt:
         in_flight: batches the destination may be working on; a lease outlasts that.
         overtaken: whether another process took its lease.
         withdrawing: whether its plan is of withdrawals alone.
+        taking_out: identifiers that its plan takes out of everybody.
         party: that takes turns; None of the test's own.
     """
 
@@ -89,6 +92,7 @@ class Attempt:
     in_flight: set[int] = field(default_factory=set)
     overtaken: bool = False
     withdrawing: bool = False
+    taking_out: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     tally: RunTally | None = None
@@ -149,7 +153,7 @@ class Attempt:
             took_lease=False,
             withdrawing=False,
         )
-        other.in_flight = set()
+        other.in_flight, other.taking_out = set(), set()
         other.steps, other.error, other.tally = [], None, None
         # A loop of its own: this process is in the middle of one.
         thread = threading.Thread(target=other.go)
@@ -221,10 +225,24 @@ class Attempt:
             self.world.destination.forget_jobs()
 
     def _run(self) -> Run:
-        world, spec = self.world, self.world.spec(self.run)
+        spec = self.world.spec(self.run)
+        lost = tuple(map(_lost, self.world.store(spec.identity).left_fields(spec)))
+        if lost and self.refusal is not None:
+            spec = replace(spec, fields=(*spec.fields, *lost))
+        run = self._run_of(spec)
+        if lost and self.refusal is None and RowClass.LEFT in spec.removes:
+            whole = tuple(replace(f, taken_out=True) for f in lost)
+            name, fields = f"{self.run}.left", (*spec.fields, *whole)
+            left = self._run_of(replace(spec, run=name, fields=fields, only_withdrawals=True))
+            # Of one process: it has one lease.
+            run.left = replace(left, store=run.store, holding=None, offered=None)
+        return run
+
+    def _run_of(self, spec: PlanSpec) -> Run:
+        world = self.world
 
         def entry(type_: EntryType, **fields: Any) -> Entry:
-            named = {"workspace": "w", "target": "dev", "sync": "people", "run": self.run}
+            named = {"workspace": "w", "target": "dev", "sync": "people", "run": spec.run}
             return Entry(type=type_, **(named | fields))
 
         return Run(
@@ -266,6 +284,18 @@ class Attempt:
         turns = self.world.turns
         if not turns.rest(self.party or turns.main) and turns.others:
             self.world.now_ms += 60_000
+
+
+def _lost(name: str) -> PlanField:
+    """An identifier that was delivered and is mapped no more."""
+    return PlanField(
+        name=name,
+        column="id",
+        arrow_type=pa.int64(),
+        form=Form.DIGEST,
+        identifier=True,
+        unread=True,
+    )
 
 
 def _policy(spec: PlanSpec) -> GatePolicy:

@@ -38,7 +38,7 @@ from mayfly.ports.planstore import Joined, PlanStore, SharedPlanStore
 from mayfly.ports.spool import SealedReceipt, Spool
 from mayfly.privacy.gate import ProtectedBatch
 from mayfly.testing.fake_destination import FakeDestination
-from mayfly.testing.plan_world import Person, identifiers
+from mayfly.testing.plan_world import SHARED, Person, identifiers
 
 if TYPE_CHECKING:
     from mayfly.testing.plan_driver import Attempt
@@ -107,6 +107,7 @@ class WatchedStore:
             self._check_unchanged(spec, worker, asked[0].counts)
             raise
         self._attempt.withdrawing = spec.only_withdrawals
+        self._attempt.taking_out = {f.name for f in spec.fields if f.taken_out}
         if not spec.only_withdrawals:
             self._check_guarded(plan.counts)
         batches = list(plan.batches)
@@ -444,19 +445,22 @@ class WatchedDestination:
         if self._attempt.withdrawing:
             assert head.operation is Operation.REMOVE, "a refused plan was sent"
             _, sent = _removable(head, [], rows, world.salt)
-            assert sent <= world.withdrawn(head.identifier), "a refused removal was sent"
+            whole = head.identifier in self._attempt.taking_out
+            assert whole or sent <= world.withdrawn(head.identifier), "a refused removal was sent"
         moments = self._attempt.wanted_since(head.run)
         if head.operation is Operation.REMOVE:
             # Whether the destination ever took a rejected row is not known.
             taken = [
                 {k: v for k, v in m.items() if v[0] not in world.rejected_emails} for m in moments
             ]
+            taken = [{} for _ in taken] if world.is_lost(head.identifier) else taken
             wanted, sent = _removable(head, taken, rows, world.salt)
             assert not sent & set.intersection(*wanted), "a row was removed that was always wanted"
         else:
-            for name in ("EMAIL", "PHONE") if world.by_identifier else ("",):
+            for name in ("EMAIL", SHARED) if world.by_identifier else ("",):
                 wanted, sent = _addable(name, moments, rows, world.salt)
                 assert sent <= set.union(*wanted), "a row was sent that was not wanted"
+                assert not sent or not world.is_lost(name), "a field was sent that is not mapped"
 
 
 def _removable(
@@ -474,6 +478,8 @@ def _addable(
 ) -> tuple[list[set[Any]], set[Any]]:
     """What was wanted at each moment, and what is sent: of one identifier, or whole rows."""
     if name:
-        return [identifiers(name, m, salt) for m in moments], {row[name] for row in rows} - {None}
+        return [identifiers(name, m, salt) for m in moments], {row.get(name) for row in rows} - {
+            None
+        }
     sent = {(row["ID"], row["EMAIL"], row["CITY"]) for row in rows}
     return [{(k, *v) for k, v in m.items()} for m in moments], sent

@@ -79,6 +79,8 @@ class WorldWorker:
         return self.digests(item.column, values, countries)
 
 
+SHARED = "PHONE"
+"""The identifier that a mapping may lose."""
 _INSIDE = "({column} IS NULL OR {column} NOT LIKE 'x%')"
 
 
@@ -148,12 +150,13 @@ def world_spec(
     salt: str = "",
     batch_rows: int = 3,
     consent_by: ConsentBy = "column",
+    unmapped: bool = False,
     now_ms: int = 0,
 ) -> PlanSpec:
     """The world's one sync over table `people(id, email, city, ok)`.
 
-    By identifiers the city is the second one, which many share. An e-mail that SQL hashes
-    is hashed behind `salt`.
+    By identifiers the city is the second one, which many share, or `unmapped`. An e-mail that SQL
+    hashes is hashed behind `salt`.
     """
     model = f"SELECT id, email, city, ok FROM {source.relation(None, 'people')}"
     keys = tuple(
@@ -165,6 +168,8 @@ def world_spec(
     if versions == "v1":
         # Another mapping: a plan left open by the earlier one is closed by its own layout.
         fields.reverse()
+    if unmapped:
+        fields = [f for f in fields if f.name != SHARED]
     if not by_identifier:
         fields.insert(0, PlanField(name="ID", column="id", arrow_type=pa.int64(), form=Form.CLEAR))
     return PlanSpec(
@@ -180,7 +185,7 @@ def world_spec(
         fields=tuple(fields),
         consent=_world_consent(source, sql, consent_by),
         suppression=(_suppressed(sql, fields, sent=by_identifier and not salt),),
-        versions=versions,
+        versions=f"{versions}.less" if unmapped else versions,
         erase_withdrawn=erases,
         suppression_version=suppression_version,
         batch_rows=batch_rows,
@@ -320,6 +325,7 @@ class World:
         salt: what the present rule puts before an e-mail, of those that SQL hashes.
         had: what each person ever was.
         withdrew: who ever refused, or was suppressed.
+        unmapped: whether `SHARED` is mapped no more; of identifiers alone.
         turns: of processes that go on at the same time.
         owner: the run that took the lease last.
         over: runs that nobody may send batches of any more.
@@ -347,6 +353,7 @@ class World:
     began: dict[str, int] = field(default_factory=dict)
     had: dict[int, set[Person]] = field(default_factory=dict)
     withdrew: set[int] = field(default_factory=set)
+    unmapped: bool = False
     turns: Turns = field(default_factory=Turns)
     owner: str = ""
     over: set[str] = field(default_factory=set)
@@ -462,8 +469,13 @@ class World:
             versions=self.versions,
             salt=self.salt,
             consent_by=self.consent_by,
+            unmapped=self.unmapped,
             now_ms=self.now_ms,
         )
+
+    def is_lost(self, name: str | None) -> bool:
+        """Whether an identifier is mapped no more."""
+        return self.unmapped and name == SHARED
 
     def store(self, identity: StateIdentity) -> PlanStore:
         """A plan store of a process of its own."""
@@ -505,10 +517,11 @@ class World:
     def _check_members(self, wanted: dict[int, Person], accepted: dict[int, Person]) -> None:
         for name, values in self.destination.members.items():
             # What a rejected row shares with its earlier values may stay.
-            audience = self.mode is SyncMode.AUDIENCE
-            held = self._as_held(name, wanted) if audience else self._ever(name)
+            audience, lost = self.mode is SyncMode.AUDIENCE, self.is_lost(name)
+            mapped = set() if lost else self._as_held(name, wanted)
+            held = mapped if audience else self._ever(name)
             assert values <= held, "an identifier is left behind"
-            assert values >= self._as_held(name, accepted), "an identifier is missing"
+            assert lost or values >= self._as_held(name, accepted), "an identifier is missing"
         emails = set(self._as_sent(self.rejected_emails))
         assert emails.isdisjoint(self.destination.members.get("EMAIL", set()))
 
