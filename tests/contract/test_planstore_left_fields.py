@@ -70,3 +70,26 @@ def test_all_of_it_goes_and_nothing_else(warehouse: MakeWarehouse) -> None:
         world.destination.members["PHONE"] = set()
         become(world, world.people)
         settled(world)
+
+
+def test_who_left_the_model_keeps_what_is_mapped(warehouse: MakeWarehouse) -> None:
+    """Beside one who withdrew: that plan is of withdrawals and of the lost field, and of nothing
+    that the next one asks about first.
+    """
+    with warehouse() as made:
+        world = World(warehouse=made, mode=SyncMode.AUDIENCE)
+        become(world, {1: (E0, "c0"), 2: (E1, "c1")})
+        world.consent[1] = False
+        del world.people[2]
+        world.edited()
+        spec = world.spec("after")
+        store = world.store(spec.identity)
+        store.acquire(spec, holder="h", now_ms=world.now_ms, alive=lambda _: False)
+        left = taking_out(spec, "PHONE")
+        plan = store.create(left, world.worker, check=accept_any)
+        gone: dict[str | None, set[bytes]] = {}
+        for info in plan.batches:
+            [batch] = store.read(left, [info], world.worker, of=len(plan.batches))
+            rows = batch.rows.column(info.identifier or "").to_pylist()
+            gone.setdefault(info.identifier, set()).update(rows)
+        assert gone == {"EMAIL": {digest(E0)}, "PHONE": {digest("c0"), digest("c1")}}
