@@ -17,7 +17,7 @@ from mayfly.config.load import load_project
 from mayfly.connectors.table_files import ENDINGS, read_table_file, tables_below
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import Project
-from mayfly.privacy.detect import Verdict, classify_table, shown_name
+from mayfly.privacy.detect import ShownNames, Verdict, classify_table, shown_name
 from mayfly.services.classify_table import Looks, Rows, classify_rows, looks_of, rows_of_table
 from mayfly.services.value_classes import basis_of, note
 
@@ -87,15 +87,13 @@ def _note(
 
 
 def _shown(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for name, verdict in verdicts.items():
-        key = shown_name(name)
-        while key in shown:
-            key += "'"
-        shown[key] = {
+    names = ShownNames(verdicts)
+    return {
+        names.name(name): {
             "class": verdict.cls,
             "confidence": round(verdict.confidence, 2),
             "evidence": dict(verdict.evidence),
             "nested": dict(verdict.nested),
         }
-    return shown
+        for name, verdict in verdicts.items()
+    }

@@ -29,7 +29,7 @@ from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.domain.settings import Project as Settings
 from mayfly.ports.source import Source
-from mayfly.privacy.detect import classify_names, shown_name
+from mayfly.privacy.detect import ShownNames, classify_names, shown_name
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.living import SILENT_MS
 
@@ -288,7 +288,7 @@ def _syncs(app: App) -> list[Finding]:
 def _worker_columns(compiled: CompiledSync) -> list[Finding]:
     if not compiled.hashed_in_worker:
         return []
-    columns = ", ".join(compiled.hashed_in_worker)
+    columns = ", ".join(map(compiled.shown.name, compiled.hashed_in_worker))
     return [
         finding(
             "hashed_in_worker",
@@ -325,12 +325,14 @@ def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
         for column in m.columns
     }
     approved = _approved(project, name)
-    tables = []
-    for table in open_source(project, name).tables():
+    found, tables = open_source(project, name).tables(), []
+    tables_shown = ShownNames(table.name for table in found)
+    for table in found:
         suggested = classify_names({c.name: c.arrow_type for c in table.columns})
+        names = ShownNames(c.name for c in table.columns)
         columns = [
             {
-                "name": shown_name(c.name),
+                "name": names.name(c.name),
                 # Of a struct it holds names of keys.
                 "type": shown_name(c.sql_type),
                 "approved": (table.name, c.name) in allowed,
@@ -339,7 +341,9 @@ def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
             }
             for c in table.columns
         ]
-        tables.append({"schema": table.schema, "name": shown_name(table.name), "columns": columns})
+        tables.append(
+            {"schema": table.schema, "name": tables_shown.name(table.name), "columns": columns}
+        )
     return {"schema": "mayfly/discover/1", "ok": True, "source": name, "tables": tables}
 
 

@@ -52,12 +52,13 @@ class SyncPlan:
 
     def _consent(self, counts: PlanCounts) -> dict[str, Any] | None:
         """What states consent, on what basis, and how many rows of the model it grants."""
+        shown = self.compiled.shown
         binding = self.compiled.model.consent.get(self.compiled.sync.purpose or "")
         if binding is None:
             return None
         return {
-            "column": binding.column,
-            "table": None if binding.table is None else binding.table.name[1],
+            "column": None if binding.column is None else shown.name(binding.column),
+            "table": None if binding.table is None else shown.name(binding.table.name[1]),
             "lawful_basis": binding.lawful_basis,
             "notice_version": binding.notice_version,
             "granted": counts.granted,
@@ -69,11 +70,12 @@ class SyncPlan:
         """A line of the bill; of what leaves as a match hash also how the values came."""
         spec = self.compiled.spec
         hashed = {f.name for f in spec.fields if f.ready_sql} if spec is not None else set()
+        line = column.to_dict(self.compiled.shown)
         if column.to not in hashed or self.counts is None:
-            return {**column.to_dict()}
+            return {**line}
         found = {v.field: v for v in self.counts.values}.get(column.to)
         ready, unusable = (found.ready, found.unusable) if found else (0, 0)
-        return {**column.to_dict(), "already_hashed": ready, "unusable": unusable}
+        return {**line, "already_hashed": ready, "unusable": unusable}
 
 
 @dataclass(frozen=True, kw_only=True)

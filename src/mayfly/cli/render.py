@@ -192,7 +192,8 @@ def _sample(to: Console, sync: SyncPlan) -> None:
     for number, row in enumerate(sync.sample, start=1):
         table = _table(f"row {number}", "before", "leaves as", "after")
         for cell in row:
-            table.add_row(*map(escape, (cell.column, cell.before, cell.to, cell.after)))
+            column, field = map(sync.compiled.shown.name, (cell.column, cell.to))
+            table.add_row(*map(escape, (column, cell.before, field, cell.after)))
         to.print(table)
 
 

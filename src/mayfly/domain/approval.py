@@ -19,6 +19,10 @@ from mayfly.domain.settings import (
 
 _RECHECK = "recheck_after_seconds"
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
+_COLUMN = ("column", "field", "default_country_column")
+_BINDING = ("column", "withdrawn_at")
+_TABLE = ("subject", "matches", "purpose", "state", "time", "valid_until", "source")
+"""Parts of a pinned column, binding or table of events that are names."""
 NOT_PINNED = frozenset(
     (
         # Who Mayfly is there, and how it asks: what leaves, and to where, is the same.
@@ -227,6 +231,30 @@ class Difference:
     column: str | None = None
     old: str | None = field(default=None, compare=False)
     new: str | None = field(default=None, compare=False)
+
+
+def names_in(document: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
+    """Names of columns, fields and tables that an approval pins, as whoever prints it must know
+    them; and what is made of names: types, views, and what columns are made of.
+    """
+    columns: Sequence[Mapping[str, Any]] = document.get("columns", ())
+    told: Mapping[str, Mapping[str, Any]] = document.get("told") or {}
+    bindings = [b for b in (document.get("consent"), *told.values()) if b]
+    tables = [b["table"] for b in bindings if b.get("table")]
+    plain = [
+        *(part for part in document.get("table") or () if part),
+        *(document.get("primary_key") or ()),
+        *(document.get("key") or ()),
+        *(name for part in _COLUMN for c in columns if (name := c.get(part))),
+        *(name for part in _BINDING for b in bindings if (name := b.get(part))),
+        *(name for part in _TABLE for t in tables if (name := t.get(part))),
+        *(part for t in tables for part in t.get("name") or () if part),
+    ]
+    lineages = [lineage for b in bindings for lineage in (b.get("lineage") or {}).values()]
+    lineages += [c.get("lineage") or () for c in columns]
+    made = [origin for lineage in lineages for origin in lineage]
+    made += [kind for c in columns if (kind := c.get("type"))]
+    return plain, [*made, *(document.get("views") or ())]
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Difference]:

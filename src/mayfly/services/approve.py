@@ -25,9 +25,11 @@ from mayfly.domain.retention import RetentionClass
 from mayfly.domain.runs import ApprovalRecord, PendingApproval, Rejection
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
+from mayfly.privacy.detect import ShownNames, shown_name
 from mayfly.services.approvals_lock import LOCK_FILE, Asked, Locked, changing_lock, read_lock
 from mayfly.services.find_views import TOO_DEEP, UNREADABLE
 from mayfly.services.people import require_people
+from mayfly.services.shown_names import shown_names
 from mayfly.services.two_people import (
     needs_two,
     require_two,
@@ -137,13 +139,14 @@ def standings(
             lock.get((sync.id, project.target)),
         )
         changes = _changes(project, name, compiled, record, locked)
+        shown = _shown(compiled, document, record)
         asked = locked.asked if locked and locked.asked else None
         open_ = asked is not None and asked.fingerprint == mark and not is_late(asked, now)
         by = asked.author if asked and open_ else ""
         began = since.get((sync.id, mark))
         state: State = "approved" if not changes else "pending" if began or by else "discovered"
         waiting = [
-            _pending(project, name, change, mark, by, (began or now) + PENDING)
+            _pending(project, name, _as_shown(change, shown), mark, by, (began or now) + PENDING)
             for change in changes
         ]
         actor = record.actor if record and not changes else ""
@@ -185,6 +188,25 @@ def _changes(
     return []
 
 
+def _shown(
+    compiled: Compiled, document: Mapping[str, Any], record: ApprovalRecord | None
+) -> ShownNames:
+    """Names of the sync as it is, and as it was approved."""
+    return shown_names(compiled, document, *([] if record is None else [record.document]))
+
+
+def _as_shown(change: Difference, shown: ShownNames) -> Difference:
+    column, old, new = (
+        None if text is None else show(text)
+        for text, show in (
+            (change.column, shown.name),
+            (change.old, shown.text),
+            (change.new, shown.text),
+        )
+    )
+    return Difference(shown.text(change.what), column, old, new)
+
+
 def _unseen(compiled: Compiled) -> Sequence[Difference]:
     """Views that an approval would hold whatever becomes of them."""
     return [
@@ -201,7 +223,7 @@ def _pending(
     return Pending(
         sync=name,
         source=model.source,
-        table=model.table[1] if model.table else None,
+        table=shown_name(model.table[1]) if model.table else None,
         column=change.column,
         change=change.what,
         old=change.old,
@@ -354,7 +376,9 @@ def require_approved(
             "not_approved", f"Sync {sync_name} was never approved for this target.", hint=hint
         )
     if not _same(record, project, sync_name, compiled):
-        changed = "; ".join(d.what for d in differences(record.document, document)) or "its form"
+        found = differences(record.document, document)
+        shown = _shown(compiled, document, record)
+        changed = "; ".join(shown.text(d.what) for d in found) or "its form"
         raise PolicyError(
             "approval_changed",
             f"Sync {sync_name} is not what was approved. Changed: {changed}.",
