@@ -11,6 +11,7 @@ from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.ledger import Recipient
 from mayfly.services.compiled_sync import ColumnPlan, CompiledSync, Refusal
 from mayfly.services.find_object import ObjectFound
+from mayfly.services.mapped_no_more import MappedNoMore
 from mayfly.services.run_tally import RunTally
 
 RUN_AGAIN = "what was in doubt is looked at first."
@@ -32,6 +33,7 @@ class SyncPlan:
     sample: tuple[tuple[SampleCell, ...], ...] = ()
     bytes_scanned: int | None = None
     never_asked: str = ""
+    mapped_no_more: MappedNoMore = field(default_factory=MappedNoMore)
 
     def to_dict(self) -> dict[str, Any]:
         """As `mayfly plan --output json` prints one sync: counts, and nothing of a value."""
@@ -44,6 +46,7 @@ class SyncPlan:
             "consent": self._consent(counts),
             "columns": [self._column(c) for c in self.compiled.columns],
             "rows": counts.to_dict(),
+            "mapped_no_more": self.mapped_no_more.to_dict(),
             "object": self.found.to_dict(),
             "bytes_scanned": self.bytes_scanned,
             "compiled_not_run": bool(self.never_asked),
@@ -94,7 +97,8 @@ class PlanResult:
     def changes(self) -> bool:
         """Whether a run would send anything."""
         return any(
-            s.counts is not None and s.counts.added + s.counts.changed + s.counts.removed
+            s.counts is not None
+            and s.counts.added + s.counts.changed + s.counts.removed + s.mapped_no_more.total
             for s in self.syncs
         )
 
