@@ -102,6 +102,10 @@ def test_columns_of_a_pivoted_table_are_told_apart_and_not_named(shop: Path) -> 
     ]
     said("approve", "--all")
     assert said("run")["syncs"][0]["status"] == "succeeded"
+    assert said("approve")["pending"] == []
+    files = [f for f in shop.rglob("*") if f.is_file() and f.suffix != ".duckdb"]
+    assert len(files) > 3
+    assert not any(b"anna@example.com" in f.read_bytes() for f in files)
     with duckdb.connect(str(shop / "shop.duckdb")) as con:
         con.execute('ALTER TABLE visits ADD COLUMN "cy@example.com" INTEGER')
         con.execute('ALTER TABLE visits DROP COLUMN "anna@example.com"')

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,28 +234,66 @@ class Difference:
     new: str | None = field(default=None, compare=False)
 
 
-def names_in(document: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
-    """Names of columns, fields and tables that an approval pins, as whoever prints it must know
-    them; and what is made of names: types, views, and what columns are made of.
+Rename = Callable[[str], str]
+
+
+def renamed(document: Mapping[str, Any], plain: Rename, made: Rename) -> dict[str, Any]:
+    """An approval's document under other names; it may be of any release, or of something else.
+
+    Args:
+        document: to be read.
+        plain: of columns, fields and tables.
+        made: of what is made of names: types, views, and what columns are made of.
     """
-    columns: Sequence[Mapping[str, Any]] = document.get("columns", ())
-    told: Mapping[str, Mapping[str, Any]] = document.get("told") or {}
-    bindings = [b for b in (document.get("consent"), *told.values()) if b]
-    tables = [b["table"] for b in bindings if b.get("table")]
-    plain = [
-        *(part for part in document.get("table") or () if part),
-        *(document.get("primary_key") or ()),
-        *(document.get("key") or ()),
-        *(name for part in _COLUMN for c in columns if (name := c.get(part))),
-        *(name for part in _BINDING for b in bindings if (name := b.get(part))),
-        *(name for part in _TABLE for t in tables if (name := t.get(part))),
-        *(part for t in tables for part in t.get("name") or () if part),
-    ]
-    lineages = [lineage for b in bindings for lineage in (b.get("lineage") or {}).values()]
-    lineages += [c.get("lineage") or () for c in columns]
-    made = [origin for lineage in lineages for origin in lineage]
-    made += [kind for c in columns if (kind := c.get("type"))]
-    return plain, [*made, *(document.get("views") or ())]
+    found = dict(document)
+    for key in ("primary_key", "key", "table"):
+        if found.get(key):
+            found[key] = [part and plain(part) for part in found[key]]
+    if found.get("columns"):
+        found["columns"] = [_renamed_column(c, plain, made) for c in found["columns"]]
+    if found.get("views"):
+        found["views"] = {made(name): why for name, why in found["views"].items()}
+    if found.get("consent"):
+        found["consent"] = _renamed_binding(found["consent"], plain, made)
+    if found.get("told"):
+        told = found["told"].items()
+        found["told"] = {purpose: _renamed_binding(b, plain, made) for purpose, b in told}
+    return found
+
+
+def _renamed_column(column: Mapping[str, Any], plain: Rename, made: Rename) -> dict[str, Any]:
+    found = {**column, **{k: plain(column[k]) for k in _COLUMN if column.get(k)}}
+    if column.get("type"):
+        found["type"] = made(column["type"])
+    if column.get("lineage"):
+        found["lineage"] = [made(origin) for origin in column["lineage"]]
+    return found
+
+
+def _renamed_binding(binding: Mapping[str, Any], plain: Rename, made: Rename) -> dict[str, Any]:
+    found = {**binding, **{k: plain(binding[k]) for k in _BINDING if binding.get(k)}}
+    if binding.get("lineage"):
+        lineages = binding["lineage"].items()
+        found["lineage"] = {plain(name): [made(o) for o in behind] for name, behind in lineages}
+    if binding.get("table"):
+        table = binding["table"]
+        named = {k: plain(table[k]) for k in _TABLE if table.get(k)}
+        whole = [part and plain(part) for part in table.get("name") or ()]
+        found["table"] = {**table, **named, "name": whole}
+    return found
+
+
+def names_in(document: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
+    """The names that `renamed` would replace: plain ones, and what is made of names."""
+    plain: list[str] = []
+    made: list[str] = []
+
+    def noted(name: str, into: list[str]) -> str:
+        into.append(name)
+        return name
+
+    renamed(document, partial(noted, into=plain), partial(noted, into=made))
+    return plain, made
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Difference]:

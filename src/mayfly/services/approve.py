@@ -8,7 +8,7 @@ fingerprint to reviewers and CI. A run needs both, and both must say the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ from mayfly.privacy.detect import ShownNames, shown_name
 from mayfly.services.approvals_lock import LOCK_FILE, Asked, Locked, changing_lock, read_lock
 from mayfly.services.find_views import TOO_DEEP, UNREADABLE
 from mayfly.services.people import require_people
-from mayfly.services.shown_names import shown_names
+from mayfly.services.shown_names import kept_document, shown_names
 from mayfly.services.two_people import (
     needs_two,
     require_two,
@@ -175,7 +175,7 @@ def _changes(
     if record is None:
         return [Difference("never approved"), *_unseen(compiled)]
     if not _same(record, project, name, compiled):
-        found = differences(record.document, document)
+        found = differences(kept_document(record.document), kept_document(document))
         changed = [Difference(f"changed: {d.what}", d.column, d.old, d.new) for d in found]
         return [*changed, *_unseen(compiled)]
     if locked is None or locked.fingerprint != record.fingerprint:
@@ -297,8 +297,10 @@ def _approved(
 
 
 def record_approval(store: Store, record: ApprovalRecord) -> None:
-    """Keep an approval; what waited for it, or was rejected before, does no more."""
-    store.approve(record)
+    """Keep an approval; what waited for it, or was rejected before, does no more. Its fingerprint
+    is of the names themselves.
+    """
+    store.approve(replace(record, document=kept_document(record.document)))
     store.end_pending_approval(record.sync, record.target)
     store.end_rejection(record.sync, record.target)
 
@@ -376,7 +378,7 @@ def require_approved(
             "not_approved", f"Sync {sync_name} was never approved for this target.", hint=hint
         )
     if not _same(record, project, sync_name, compiled):
-        found = differences(record.document, document)
+        found = differences(kept_document(record.document), kept_document(document))
         shown = _shown(compiled, document, record)
         changed = "; ".join(shown.text(d.what) for d in found) or "its form"
         raise PolicyError(

@@ -18,7 +18,7 @@ from mayfly.domain.approval import Compiled, fingerprint, stricter
 from mayfly.domain.errors import PolicyError, TransientError, UsageError
 from mayfly.domain.runs import RunRecord, Signals
 from mayfly.ports.store import Store
-from mayfly.services.shown_names import shown_names
+from mayfly.services.shown_names import kept_document, shown_names
 
 LOOKED_WITHIN_MS = 10_000
 """A run that could not look for so long sends nothing more."""
@@ -133,7 +133,7 @@ class StopWatch:
 def shown_stricter(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
     """See `stricter`, with names as they may be printed."""
     shown = shown_names(Compiled(), old, new)
-    return [shown.text(what) for what in stricter(old, new)]
+    return [shown.text(what) for what in stricter(kept_document(old), kept_document(new))]
 
 
 def run_of(store: Store, run_id: str) -> RunRecord:

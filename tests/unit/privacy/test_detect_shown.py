@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mayfly.privacy.detect import ShownNames, shown_name
+from mayfly.privacy.detect import ShownNames, kept_made, kept_name, shown_name
 from mayfly.privacy.guard import classes_in
 
 ANNA, BO, PHONE = "anna@example.com", "bo@example.com", "+33 6 39 98 12 34"
@@ -40,6 +40,23 @@ def test_of_a_dotted_name_the_column_is_withheld_where_it_is_known() -> None:
     assert names.text(f"made of people.{ANNA} and {card}") == (
         "made of people.(withheld) and (withheld 3)"
     )
+
+
+def test_what_is_kept_of_a_name_is_a_digest() -> None:
+    """It stays itself, differs by what it is a name in, and is shown as the name is."""
+    kept = kept_name(ANNA, "shop")
+    assert "anna" not in kept
+    assert kept_name(kept, "shop") == kept_made(kept, "shop") == kept
+    assert kept not in (kept_name(ANNA, "other"), kept_name(BO, "shop"))
+    assert (kept_name("email", "shop"), kept_made("people.email", "shop")) == (
+        "email",
+        "people.email",
+    )
+    names = ShownNames([BO, ANNA, kept_name("cy@example.com", "shop")], [], "shop")
+    assert names.text(f"{kept}, {ANNA}, {kept_name('cy@example.com', 'shop')}") == (
+        "(withheld 2), (withheld 2), (withheld 3)"
+    )
+    assert shown_name(kept) == "(withheld)"
 
 
 LETTERS = st.text("ab.@+3 ", max_size=9)

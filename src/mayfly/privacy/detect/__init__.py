@@ -20,7 +20,7 @@ from mayfly.privacy.detect.counted import named_verdict, verdict_of_counts
 from mayfly.privacy.detect.encoded import decoded
 from mayfly.privacy.detect.names import NameVote, name_vote
 from mayfly.privacy.detect.nested import is_json, parsed, paths_of
-from mayfly.privacy.detect.shown import WITHHELD, ShownNames, shown_name
+from mayfly.privacy.detect.shown import WITHHELD, ShownNames, kept_made, kept_name, shown_name
 from mayfly.privacy.detect.values import Values, as_texts, typed
 
 __all__ = [
@@ -29,6 +29,8 @@ __all__ = [
     "classify_counts",
     "classify_names",
     "classify_table",
+    "kept_made",
+    "kept_name",
     "shown_name",
     "some_sentences",
     "strictest",
