@@ -102,7 +102,6 @@ def test_columns_of_a_pivoted_table_are_told_apart_and_not_named(shop: Path) -> 
     ]
     said("approve", "--all")
     assert said("run")["syncs"][0]["status"] == "succeeded"
-    assert said("approve")["pending"] == []
     files = [f for f in shop.rglob("*") if f.is_file() and f.suffix != ".duckdb"]
     assert len(files) > 3
     assert not any(b"anna@example.com" in f.read_bytes() for f in files)
@@ -118,7 +117,6 @@ def test_columns_of_a_pivoted_table_are_told_apart_and_not_named(shop: Path) -> 
         ("changed: column (withheld 3) removed", "(withheld 3)", None),
         ("changed: column (withheld 2) added", "(withheld 2)", "clear"),
     ]
-    said("doctor")
 
 
 def test_a_name_that_the_project_writes_is_withheld_too(shop: Path) -> None:
