@@ -52,6 +52,7 @@ def test_all_of_it_goes_and_nothing_else(warehouse: MakeWarehouse) -> None:
         store = world.store(spec.identity)
         assert list(store.left_fields(spec)) == []
         assert list(store.left_fields(mapped)) == ["PHONE"]
+        assert store.left_identifiers(["PHONE"]) == {"PHONE": 2}
 
         store.acquire(spec, holder="h", now_ms=world.now_ms, alive=lambda _: False)
         left = taking_out(spec, "PHONE")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from end_to_end.projects import (
     FILES,
@@ -20,6 +21,7 @@ from end_to_end.projects import (
 from end_to_end.test_runs import verified
 from mayfly.adapters.planstores.in_source import SourcePlanStore
 from mayfly.api import Project, RunRequest, load
+from mayfly.cli.commands import app
 from mayfly.sandbox.server import SandboxServer
 
 BOTH, ONE = "mapping: {EMAIL: email, PHONE: phone}", "mapping: {EMAIL: email}"
@@ -48,6 +50,12 @@ def run(project: Project) -> dict[str, Any]:
     return dict(ended)
 
 
+def planned(project: Project) -> dict[str, Any]:
+    """What a plan of the sync says of it."""
+    [plan] = project.plan("to_meta").to_dict()["syncs"]
+    return dict(plan["mapped_no_more"])
+
+
 def addresses(*numbers: int) -> set[str]:
     """Digests of some people's addresses."""
     return digests(*(f"p{n}@example.com" for n in numbers))
@@ -58,7 +66,12 @@ def test_nothing_of_it_stays(root: Path, sandbox: SandboxServer) -> None:
     once it is mapped again they are there by both.
     """
     change(root, "DELETE FROM people WHERE id = 9")
+    assert planned(load(root)) == {"identifiers": [], "asks_first": False}
     project = mapped(root, BOTH, ONE)
+    assert planned(project) == {
+        "identifiers": [{"field": "PHONE", "count": 10}],
+        "asks_first": False,
+    }
     ended = run(project)
     assert (ended["status"], ended["rows"]["removed"]) == ("succeeded", 11)
     assert (phones(sandbox), members(sandbox)) == (set(), addresses(*range(9)))
@@ -95,7 +108,12 @@ def test_of_many_it_goes_by_a_word(tmp_path: Path, sandbox: SandboxServer) -> No
     root = make_project(tmp_path / "shop", sandbox.url, rows=150)
     assert approved(root).run("to_meta").exit_code == 0
     before = phones(sandbox)
-    project = mapped(root, BOTH, ONE)
+    rewritten(root, BOTH, ONE)
+    # Whoever approves it sees it beforehand.
+    said = CliRunner().invoke(app, ["plan", "to_meta", "--project", str(root)]).stdout
+    assert "taken out first, mapped no more: PHONE 150;" in said
+    assert "--accept removals=150" in said
+    project = approved(root)
     asked = run(project)
     assert (asked["error"]["code"], asked["rows"]["removed"]) == ("mass_change", 0)
     assert "accept removals=150" in asked["error"]["hint"]

@@ -83,7 +83,10 @@ def waiting(app: App, syncs: Sequence[SyncSettings]) -> dict[str, Any]:
         compiled_of=lambda name: compiled[name].pinned,
         now=app.clock.now(),
     )
-    rules = {name: {s.column: s.suggested for s in c.suggestions} for name, c in compiled.items()}
+    rules = {
+        name: {c.shown.name(s.column): s.suggested for s in c.suggestions}
+        for name, c in compiled.items()
+    }
     asked = [
         p.to_dict() | {"suggested": rules[p.sync].get(p.column or "")}
         for standing in found
@@ -91,7 +94,7 @@ def waiting(app: App, syncs: Sequence[SyncSettings]) -> dict[str, Any]:
     ]
     open_ = [s.sync for s in found if s.state in ("discovered", "pending")]
     columns = [
-        {"sync": name} | suggestion.to_dict()
+        {"sync": name} | suggestion.to_dict(compiled[name].shown)
         for name in open_
         for suggestion in compiled[name].suggestions
     ]

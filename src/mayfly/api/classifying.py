@@ -17,7 +17,7 @@ from mayfly.config.load import load_project
 from mayfly.connectors.table_files import ENDINGS, read_table_file, tables_below
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import Project
-from mayfly.privacy.detect import Verdict, classify_table, shown_name
+from mayfly.privacy.detect import ShownNames, Verdict, classify_table
 from mayfly.services.classify_table import Looks, Rows, classify_rows, looks_of, rows_of_table
 from mayfly.services.value_classes import basis_of, note
 
@@ -36,7 +36,7 @@ def classify(paths: list[str], *, root: Path, target: str) -> dict[str, Any]:
     Raises:
         ConfigError: as `tables_below` and `read_table_file`; `unknown_source`, `table_missing`.
     """
-    tables: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     files = []
     for path in paths:
         named = _OF_SOURCE.fullmatch(path)
@@ -44,9 +44,11 @@ def classify(paths: list[str], *, root: Path, target: str) -> dict[str, Any]:
             files.append(Path(path))
         else:
             verdicts = _of_source(root, target, named["source"], named["table"])
-            tables[shown_name(path)] = _shown(verdicts)
+            found[path] = _shown(verdicts)
     for name, file in tables_below(files).items():
-        tables[shown_name(name)] = _shown(classify_table(read_table_file(file), table=name))
+        found[name] = _shown(classify_table(read_table_file(file), table=name))
+    names = ShownNames(found)
+    tables = {names.name(name): verdicts for name, verdicts in found.items()}
     return {"schema": "mayfly/classify/1", "ok": True, "tables": tables}
 
 
@@ -87,15 +89,13 @@ def _note(
 
 
 def _shown(verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for name, verdict in verdicts.items():
-        key = shown_name(name)
-        while key in shown:
-            key += "'"
-        shown[key] = {
+    names = ShownNames(verdicts)
+    return {
+        names.name(name): {
             "class": verdict.cls,
             "confidence": round(verdict.confidence, 2),
             "evidence": dict(verdict.evidence),
             "nested": dict(verdict.nested),
         }
-    return shown
+        for name, verdict in verdicts.items()
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ from mayfly.connectors.drivers import installed, too_old
 from mayfly.domain.errors import ConfigError, EngineError
 from mayfly.domain.settings import Project as Settings
 from mayfly.ports.source import Source
-from mayfly.privacy.detect import classify_names, shown_name
+from mayfly.privacy.detect import ShownNames, classify_names, kept_name, shown_name
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.living import SILENT_MS
+from mayfly.services.shown_names import kept_document, within_of
 
 CLOCK_TOLERANCE_SECONDS = 60
 UNATTENDED = timedelta(hours=24)
@@ -288,7 +290,7 @@ def _syncs(app: App) -> list[Finding]:
 def _worker_columns(compiled: CompiledSync) -> list[Finding]:
     if not compiled.hashed_in_worker:
         return []
-    columns = ", ".join(compiled.hashed_in_worker)
+    columns = ", ".join(map(compiled.shown.name, compiled.hashed_in_worker))
     return [
         finding(
             "hashed_in_worker",
@@ -324,13 +326,15 @@ def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
         if m.source == name and m.table is not None
         for column in m.columns
     }
-    approved = _approved(project, name)
-    tables = []
-    for table in open_source(project, name).tables():
+    approved = _approved(project, name, allowed)
+    found, tables = open_source(project, name).tables(), []
+    tables_shown = ShownNames(table.name for table in found)
+    for table in found:
         suggested = classify_names({c.name: c.arrow_type for c in table.columns})
+        names = ShownNames(c.name for c in table.columns)
         columns = [
             {
-                "name": shown_name(c.name),
+                "name": names.name(c.name),
                 # Of a struct it holds names of keys.
                 "type": shown_name(c.sql_type),
                 "approved": (table.name, c.name) in allowed,
@@ -339,7 +343,9 @@ def discover_source(root: Path, name: str, *, target: str) -> dict[str, Any]:
             }
             for c in table.columns
         ]
-        tables.append({"schema": table.schema, "name": shown_name(table.name), "columns": columns})
+        tables.append(
+            {"schema": table.schema, "name": tables_shown.name(table.name), "columns": columns}
+        )
     return {"schema": "mayfly/discover/1", "ok": True, "source": name, "tables": tables}
 
 
@@ -351,8 +357,10 @@ def _state(
     return "approved" if column in approved else "pending"
 
 
-def _approved(project: Settings, source: str) -> set[tuple[str, str]]:
-    """Columns of tables that an approval in force pins."""
+def _approved(
+    project: Settings, source: str, allowed: Set[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Of the columns that models name those that an approval in force pins."""
     store = store_of(project)
     if not store.exists():
         return set()
@@ -362,10 +370,24 @@ def _approved(project: Settings, source: str) -> set[tuple[str, str]]:
         record = store.approval(sync.id, project.target)
         if model.source != source or model.table is None or record is None:
             continue
-        if record.document.get("table") == list(model.table):
-            pinned = {str(c.get("column")) for c in _listed(record.document)}
-            found |= {(model.table[1], c) for c in {*pinned, *model.primary_key}}
+        pinned = _pinned(record.document, model.table)
+        if pinned is not None:
+            table = model.table[1]
+            found |= {(t, c) for t, c in allowed if t == table and pinned(c)}
+            found |= {(table, column) for column in model.primary_key}
     return found
+
+
+def _pinned(
+    document: Mapping[str, Any], table: tuple[str | None, str]
+) -> Callable[[str], bool] | None:
+    """Whether an approval pins a column, by its name; None where it is of another table."""
+    keep = partial(kept_name, within=within_of(document))
+    kept = kept_document(document)
+    if kept.get("table") != [part and keep(part) for part in table]:
+        return None
+    pinned = {str(c.get("column")) for c in _listed(kept)}
+    return lambda column: keep(column) in pinned
 
 
 def _listed(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from mayfly.bootstrap import SPECS, App
 from mayfly.domain.errors import EngineError
 from mayfly.domain.settings import SyncSettings
 from mayfly.ports.destination import Describing
+from mayfly.privacy.detect import ShownNames
 from mayfly.services.propose_mapping import Field, propose
 
 
@@ -18,18 +19,20 @@ def proposed(app: App, sync: SyncSettings) -> dict[str, Any]:
     model = app.project.models[sync.model]
     columns = {name: column.cls for name, column in model.columns.items()}
     found = propose(fields, columns, sync.mapping)
+    shown = ShownNames([*columns, *sync.mapping, *(field.name for field in fields)]).name
     return {
         "schema": "mayfly/map/1",
         "ok": True,
         "sync": sync.name,
         "fields_from": asked,
         "mapping": [
-            {"field": line.field, "column": line.column, "why": line.why} for line in found.lines
+            {"field": shown(line.field), "column": shown(line.column), "why": line.why}
+            for line in found.lines
         ],
         "fields_left": [
-            {"field": field.name, "required": field.is_required} for field in found.fields
+            {"field": shown(field.name), "required": field.is_required} for field in found.fields
         ],
-        "columns_left": list(found.columns),
+        "columns_left": list(map(shown, found.columns)),
     }
 
 

@@ -17,6 +17,7 @@ from mayfly.ports.source import bytes_scanned
 from mayfly.services.check_plan import refuse_constant_consent
 from mayfly.services.compiled_sync import CompiledSync, Refusal
 from mayfly.services.find_object import ObjectFound, find_object, unasked
+from mayfly.services.mapped_no_more import MappedNoMore, mapped_no_more
 from mayfly.services.transfers import transfers_to
 
 
@@ -33,7 +34,7 @@ def planned(app: App, sync: SyncSettings, sample: int) -> SyncPlan:
     counts: PlanCounts | None = None
     rows: tuple[tuple[SampleCell, ...], ...] = ()
     found = ObjectFound()
-    scanned = None
+    scanned, left = None, MappedNoMore()
     if not refusals and compiled.spec is not None:
         scanned = bytes_scanned(app.source(compiled.model.source), compiled.spec.model_sql)
         try:
@@ -52,6 +53,9 @@ def planned(app: App, sync: SyncSettings, sample: int) -> SyncPlan:
         if not first:
             # Before the first approval no row is read.
             counts, rows = _counted(app, compiled, store, found, sample, refusals)
+        if counts is not None and not found.forgotten:
+            kind = SPECS[app.project.destinations[sync.destination].type]
+            left = mapped_no_more(compiled, store, kind, state_rows=counts.state_rows)
     return SyncPlan(
         compiled=compiled,
         destination=_destination(app, sync),
@@ -60,6 +64,7 @@ def planned(app: App, sync: SyncSettings, sample: int) -> SyncPlan:
         found=found,
         sample=rows,
         bytes_scanned=scanned,
+        mapped_no_more=left,
         never_asked=source_spec(app.project, compiled.model.source).never_asked,
     )
 

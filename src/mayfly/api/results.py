@@ -11,6 +11,7 @@ from mayfly.planning.spec import PlanCounts, SampleCell
 from mayfly.ports.ledger import Recipient
 from mayfly.services.compiled_sync import ColumnPlan, CompiledSync, Refusal
 from mayfly.services.find_object import ObjectFound
+from mayfly.services.mapped_no_more import MappedNoMore
 from mayfly.services.run_tally import RunTally
 
 RUN_AGAIN = "what was in doubt is looked at first."
@@ -32,6 +33,7 @@ class SyncPlan:
     sample: tuple[tuple[SampleCell, ...], ...] = ()
     bytes_scanned: int | None = None
     never_asked: str = ""
+    mapped_no_more: MappedNoMore = field(default_factory=MappedNoMore)
 
     def to_dict(self) -> dict[str, Any]:
         """As `mayfly plan --output json` prints one sync: counts, and nothing of a value."""
@@ -44,6 +46,7 @@ class SyncPlan:
             "consent": self._consent(counts),
             "columns": [self._column(c) for c in self.compiled.columns],
             "rows": counts.to_dict(),
+            "mapped_no_more": self.mapped_no_more.to_dict(),
             "object": self.found.to_dict(),
             "bytes_scanned": self.bytes_scanned,
             "compiled_not_run": bool(self.never_asked),
@@ -52,12 +55,13 @@ class SyncPlan:
 
     def _consent(self, counts: PlanCounts) -> dict[str, Any] | None:
         """What states consent, on what basis, and how many rows of the model it grants."""
+        shown = self.compiled.shown
         binding = self.compiled.model.consent.get(self.compiled.sync.purpose or "")
         if binding is None:
             return None
         return {
-            "column": binding.column,
-            "table": None if binding.table is None else binding.table.name[1],
+            "column": None if binding.column is None else shown.name(binding.column),
+            "table": None if binding.table is None else shown.name(binding.table.name[1]),
             "lawful_basis": binding.lawful_basis,
             "notice_version": binding.notice_version,
             "granted": counts.granted,
@@ -69,11 +73,12 @@ class SyncPlan:
         """A line of the bill; of what leaves as a match hash also how the values came."""
         spec = self.compiled.spec
         hashed = {f.name for f in spec.fields if f.ready_sql} if spec is not None else set()
+        line = column.to_dict(self.compiled.shown)
         if column.to not in hashed or self.counts is None:
-            return {**column.to_dict()}
+            return {**line}
         found = {v.field: v for v in self.counts.values}.get(column.to)
         ready, unusable = (found.ready, found.unusable) if found else (0, 0)
-        return {**column.to_dict(), "already_hashed": ready, "unusable": unusable}
+        return {**line, "already_hashed": ready, "unusable": unusable}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +97,8 @@ class PlanResult:
     def changes(self) -> bool:
         """Whether a run would send anything."""
         return any(
-            s.counts is not None and s.counts.added + s.counts.changed + s.counts.removed
+            s.counts is not None
+            and s.counts.added + s.counts.changed + s.counts.removed + s.mapped_no_more.total
             for s in self.syncs
         )
 

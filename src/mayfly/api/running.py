@@ -18,7 +18,6 @@ from mayfly.api.watching import watch_of
 from mayfly.bootstrap import SPECS, App
 from mayfly.domain.errors import EngineError, PolicyError, UsageError
 from mayfly.domain.settings import SyncSettings
-from mayfly.planning.spec import RowClass
 from mayfly.ports.destination import Destination, DestinationSpec
 from mayfly.services.advance_run import advance
 from mayfly.services.circuit import Circuit, circuit_of, probe_seconds
@@ -32,6 +31,7 @@ from mayfly.services.events import (
     WithdrawalsHeld,
     WithdrawalsLate,
 )
+from mayfly.services.mapped_no_more import taking_out
 from mayfly.services.over_target import rows_over_target
 from mayfly.services.pausing import pause_of, refusal_of_pause
 from mayfly.services.run import Holding, Run, RunOptions
@@ -323,10 +323,7 @@ def _with_left(
         return compiled, None
     if only_withdrawals:
         return with_delivered(compiled, names, kind), None
-    left = with_delivered(compiled, names, kind, taken_out=True)
-    # Nobody is taken out of what is filled by upsert, and by a run of a part.
-    takes_out = RowClass.LEFT in spec.removes and spec.limit is None
-    return compiled, left if left is not compiled and takes_out else None
+    return compiled, taking_out(compiled, names, kind)
 
 
 def _taking_out(app: App, run: Run, left: CompiledSync, destination: Destination) -> Run:

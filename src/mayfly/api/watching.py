@@ -10,14 +10,14 @@ from mayfly.bootstrap import App
 from mayfly.bootstrap.probing import Probes
 from mayfly.config.load import load_project
 from mayfly.config.stamp import stamp_of
-from mayfly.domain.approval import approval_document, stricter
+from mayfly.domain.approval import approval_document
 from mayfly.domain.errors import ConfigError, PolicyError
 from mayfly.domain.runs import Signals
 from mayfly.domain.settings import Project, SyncSettings
 from mayfly.services.approvals_lock import LOCK_FILE, read_lock
 from mayfly.services.compiled_sync import CompiledSync, first_refusal
 from mayfly.services.pausing import pause_of, refusal_of_pause
-from mayfly.services.stopping import StopWatch, stricter_error
+from mayfly.services.stopping import StopWatch, shown_stricter, stricter_error
 from mayfly.services.sync_worker import SyncWorker
 from mayfly.services.two_people import needs_two
 
@@ -143,7 +143,7 @@ class FilesWatch:
             if refused is not None:
                 return stricter_error(f"the sync is refused now ({refused.code})")
             document = approval_document(app.project, sync.name, compiled.pinned)
-            what = "; ".join(stricter(self.document, document)) or None
+            what = "; ".join(shown_stricter(self.document, document)) or None
         return None if what is None else stricter_error(f"the project files changed: {what}")
 
 

@@ -198,7 +198,9 @@ class App:
         return None if reduced is None else compile_sync(self._with_values(reduced))
 
     def _with_values(self, request: CompileRequest) -> CompileRequest:
-        found = value_classes(self.store, self.project.target, request.sync.model)
+        model = request.sync.model
+        columns = request.project.models[model].columns
+        found = value_classes(self.store, self.project.target, model, columns)
         return replace(request, value_classes=found)
 
     def _drifted(self, request: CompileRequest) -> bool:

@@ -144,6 +144,7 @@ def _bill(to: Console, sync: SyncPlan) -> None:
     for c in document["columns"]:
         _values(to, c, f"{c['to']}: ")
     _values(to, {"outside_repertoire": rows["outside_worker"]}, "")
+    _mapped_no_more(to, document["mapped_no_more"])
     _object(to, document)
     _sample(to, sync)
     for refusal in document["refusals"]:
@@ -192,8 +193,20 @@ def _sample(to: Console, sync: SyncPlan) -> None:
     for number, row in enumerate(sync.sample, start=1):
         table = _table(f"row {number}", "before", "leaves as", "after")
         for cell in row:
-            table.add_row(*map(escape, (cell.column, cell.before, cell.to, cell.after)))
+            column, field = map(sync.compiled.shown.name, (cell.column, cell.to))
+            table.add_row(*map(escape, (column, cell.before, field, cell.after)))
         to.print(table)
+
+
+def _mapped_no_more(to: Console, found: Mapping[str, Any]) -> None:
+    """What the run takes out first, though no row says so."""
+    counts = ", ".join(f"{i['field']} {i['count']:,}" for i in found["identifiers"])
+    if not counts:
+        return
+    _say(to, f"taken out first, mapped no more: {counts}; who had it goes again by the others")
+    if found["asks_first"]:
+        total = sum(i["count"] for i in found["identifiers"])
+        _say(to, f"  \u2192 The run asks before that: --accept removals={total}")
 
 
 def _object(to: Console, document: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from mayfly.config.destinations.base import DestinationPart, Owned
 from mayfly.config.fields import login_keys
 from mayfly.config.files import Merged
 from mayfly.config.findings import Findings, shown
-from mayfly.config.parse import Parsed
+from mayfly.config.parse import Parsed, label_of
 from mayfly.config.placement import check_placement
 from mayfly.config.processors import check_processors
 from mayfly.config.residency import placement
@@ -238,15 +238,14 @@ class Checker:
 
     def _column(self, name: str, column_name: str, column: m.ColumnFile) -> None:
         at = ("models", name, "columns", column_name)
-        label = f"models.{name}.columns.{column_name}"
         if column.default_country is not None and column.default_country_column is not None:
-            message = f"{label}: expected one of default_country and default_country_column"
+            message = f"{label_of(at)}: expected one of default_country and default_country_column"
             self._findings.add(
                 self._spots.key(*at, "default_country_column"), "two_countries", message
             )
         low, high = column.minimum, column.maximum
         if low is not None and high is not None and low > high:
-            message = f"{label}: minimum is above maximum"
+            message = f"{label_of(at)}: minimum is above maximum"
             self._findings.add(self._spots.value(*at, "minimum"), "out_of_range", message)
 
     def _destination(self, name: str, destination: AnyDestination) -> None:

@@ -19,7 +19,7 @@ from mayfly.config.dbt_manifest import (
 )
 from mayfly.config.dbt_marks import Mark, Marks, stricter_class
 from mayfly.config.files import Merged, read_content
-from mayfly.config.findings import Findings, Spot, shown
+from mayfly.config.findings import Findings, Spot, name_shown, shown
 from mayfly.config.parse import Parsed
 from mayfly.config.source_models import AnySource
 from mayfly.domain.errors import PolicyError
@@ -188,8 +188,8 @@ class _Reader:
                 blocked.add(column)
             if stricter_class(declared.cls, mark.cls)[2]:
                 message = (
-                    f"models.{name}.columns.{column}: dbt marks it as {mark.cls}, and here it is "
-                    f"{declared.cls}"
+                    f"models.{name}.columns.{name_shown(column)}: dbt marks it as {mark.cls}, and "
+                    f"here it is {declared.cls}"
                 )
                 hint = "Neither is stricter than the other: correct the one that is wrong."
                 spot = self._spots.key("models", name, "columns", column, "class")

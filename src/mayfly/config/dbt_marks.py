@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mayfly.config.dbt_manifest import Column, Node
-from mayfly.config.findings import shown, suggestion
+from mayfly.config.findings import name_shown, shown, suggestion
 from mayfly.domain.classes import CLASSES, PERSONAL, rank, stricter_class
 
 __all__ = ["FIDES", "PERSONAL", "BadMark", "Mark", "Marks", "rank", "stricter_class"]
@@ -88,11 +88,11 @@ class Marks:
 
     def add(self, node: Node) -> None:
         """Take over a node's marks; of two nodes' the stricter counts."""
-        rest = self._read(node.about, node.id, whole=True)
+        rest = self._read(node.about, (node.id,), whole=True)
         columns: dict[str, Mark] = {}
         for column in node.columns:
             name = column.name.casefold()
-            mark = self._read(column, f"{node.id}.{column.name}", whole=False)
+            mark = self._read(column, (node.id, column.name), whole=False)
             columns[name] = _stricter(columns.get(name, Mark()), mark)
         self._nodes.append((rest, columns))
 
@@ -111,7 +111,7 @@ class Marks:
             mark.blocked for rest, columns in self._nodes for mark in (rest, *columns.values())
         )
 
-    def _read(self, about: Column, place: str, *, whole: bool) -> Mark:
+    def _read(self, about: Column, place: tuple[str, ...], *, whole: bool) -> Mark:
         classes: list[str] = []
         blocked = any(_plain(tag) == _BLOCKED for tag in about.tags)
         for meta in about.meta:
@@ -132,7 +132,9 @@ class Marks:
             self._refuse(place, f"marks differ: {' and '.join(named)}", "Leave one of them.")
         return Mark(cls=named[0] if named else next(iter(strictest), None), blocked=blocked)
 
-    def _own(self, found: object, place: str, *, whole: bool) -> tuple[str | None, bool]:
+    def _own(
+        self, found: object, place: tuple[str, ...], *, whole: bool
+    ) -> tuple[str | None, bool]:
         """Our own key is ours to check."""
         if not isinstance(found, dict):
             self._refuse(place, "meta.mayfly: expected keys and values", suggestion("", _OWN))
@@ -153,8 +155,9 @@ class Marks:
             self._refuse(place, "meta.mayfly.class: this is no class", hint)
         return (str(cls) if cls in CLASSES else None), block is True
 
-    def _refuse(self, place: str, message: str, hint: str) -> None:
-        self.bad.append(BadMark(place=place, message=message, hint=hint))
+    def _refuse(self, place: tuple[str, ...], message: str, hint: str) -> None:
+        named = ".".join(map(name_shown, place))
+        self.bad.append(BadMark(place=named, message=message, hint=hint))
 
 
 def _stricter(one: Mark, other: Mark) -> Mark:

@@ -127,9 +127,18 @@ class Findings:
             raise ConfigProblemsError(self.sorted())
 
 
+def name_shown(name: str) -> str:
+    """See `shown_name`. What that needs is loaded only once there is something to say."""
+    from mayfly.privacy.detect import shown_name
+
+    return shown_name(name)
+
+
 def shown(text: object) -> str:
-    """A key as messages print it: quoted, on one line, cut where it is long."""
-    plain = str(text)
+    """A key as messages print it: quoted, on one line, cut where it is long; withheld where it is
+    itself personal. The place in the file says which it is.
+    """
+    plain = name_shown(str(text))
     return json.dumps(plain if len(plain) <= 60 else f"{plain[:60]}…", ensure_ascii=True)
 
 
@@ -137,7 +146,7 @@ def suggestion(text: object, allowed: Iterable[str]) -> str:
     """`Did you mean …?` where a word is near, and what is allowed."""
     words = list(allowed)
     near = nearest(str(text), words)
-    listed = ", ".join(words[:40]) + (", …" if len(words) > 40 else "")
-    parts = [f"Did you mean {near}?"] if near else []
+    listed = ", ".join(map(name_shown, words[:40])) + (", …" if len(words) > 40 else "")
+    parts = [f"Did you mean {name_shown(near)}?"] if near else []
     parts.append(f"Allowed: {listed}." if words else "None is declared.")
     return " ".join(parts)

@@ -19,7 +19,7 @@ from mayfly.config.destinations import DestinationFile
 from mayfly.config.destinations.base import LimitsPart
 from mayfly.config.fields import Part
 from mayfly.config.files import SECTIONS, Merged
-from mayfly.config.findings import Findings, Path, Spot, shown, suggestion
+from mayfly.config.findings import Findings, Path, Spot, name_shown, shown, suggestion
 from mayfly.config.keys import KeysFile
 from mayfly.config.parties import (
     ControllerFile,
@@ -415,7 +415,10 @@ def meaning_of(path: Path, key: str, merged: Merged) -> str:
 
 def label_of(path: Path) -> str:
     """A place as messages name it: `syncs.vip.mode`."""
-    parts = [str(part) if re.fullmatch(r"\w{1,63}", str(part)) else shown(part) for part in path]
+    parts = [
+        name_shown(str(part)) if re.fullmatch(r"\w{1,63}", str(part)) else shown(part)
+        for part in path
+    ]
     return ".".join(parts)
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.outcomes import Reason
+from mayfly.privacy.detect import shown_name
 
 # Scalars with their types: of a bare Python value Arrow finds the type out, at every call, by
 # looking for a module on the disk.
@@ -76,6 +77,6 @@ def unsendable_type(name: str, holder: str) -> ConfigError:
     """
     return ConfigError(
         "unsendable_type",
-        f"{holder} that could hold the type of {name}.",
+        f"{holder} that could hold the type of {shown_name(name)}.",
         hint="Make text, a number, a truth value, a time or a list of them in the model.",
     )

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.names import nearest
+from mayfly.privacy.detect import ShownNames
 
 _NAMED_MAX = 10
 
@@ -25,9 +26,11 @@ def require_fields(mapped: Collection[str], known: Collection[str], *, where: st
     if not missing:
         return
     near = [(name, nearest(name, known)) for name in missing[:_NAMED_MAX]]
-    hints = [f"{other} for {name}" for name, other in near if other]
+    shown = ShownNames([*mapped, *known]).name
+    hints = [f"{shown(other)} for {shown(name)}" for name, other in near if other]
+    named = ", ".join(map(shown, missing[:_NAMED_MAX]))
     raise ConfigError(
         "unknown_field",
-        f"The mapping names {', '.join(missing[:_NAMED_MAX])}, which {where} do not have.",
+        f"The mapping names {named}, which {where} do not have.",
         hint=f"Perhaps {', '.join(hints)}." if hints else "Correct the mapping, or add it there.",
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from mayfly.domain.settings import (
 
 _RECHECK = "recheck_after_seconds"
 _ADDRESS = ("account_id", "dsn", "schema", "path", "format")
+_COLUMN = ("column", "field", "default_country_column")
+_BINDING = ("column", "withdrawn_at")
+_TABLE = ("subject", "matches", "purpose", "state", "time", "valid_until", "source")
+"""Parts of a pinned column, binding or table of events that are names."""
 NOT_PINNED = frozenset(
     (
         # Who Mayfly is there, and how it asks: what leaves, and to where, is the same.
@@ -227,6 +232,68 @@ class Difference:
     column: str | None = None
     old: str | None = field(default=None, compare=False)
     new: str | None = field(default=None, compare=False)
+
+
+Rename = Callable[[str], str]
+
+
+def renamed(document: Mapping[str, Any], plain: Rename, made: Rename) -> dict[str, Any]:
+    """An approval's document under other names; it may be of any release, or of something else.
+
+    Args:
+        document: to be read.
+        plain: of columns, fields and tables.
+        made: of what is made of names: types, views, and what columns are made of.
+    """
+    found = dict(document)
+    for key in ("primary_key", "key", "table"):
+        if found.get(key):
+            found[key] = [part and plain(part) for part in found[key]]
+    if found.get("columns"):
+        found["columns"] = [_renamed_column(c, plain, made) for c in found["columns"]]
+    if found.get("views"):
+        found["views"] = {made(name): why for name, why in found["views"].items()}
+    if found.get("consent"):
+        found["consent"] = _renamed_binding(found["consent"], plain, made)
+    if found.get("told"):
+        told = found["told"].items()
+        found["told"] = {purpose: _renamed_binding(b, plain, made) for purpose, b in told}
+    return found
+
+
+def _renamed_column(column: Mapping[str, Any], plain: Rename, made: Rename) -> dict[str, Any]:
+    found = {**column, **{k: plain(column[k]) for k in _COLUMN if column.get(k)}}
+    if column.get("type"):
+        found["type"] = made(column["type"])
+    if column.get("lineage"):
+        found["lineage"] = [made(origin) for origin in column["lineage"]]
+    return found
+
+
+def _renamed_binding(binding: Mapping[str, Any], plain: Rename, made: Rename) -> dict[str, Any]:
+    found = {**binding, **{k: plain(binding[k]) for k in _BINDING if binding.get(k)}}
+    if binding.get("lineage"):
+        lineages = binding["lineage"].items()
+        found["lineage"] = {plain(name): [made(o) for o in behind] for name, behind in lineages}
+    if binding.get("table"):
+        table = binding["table"]
+        named = {k: plain(table[k]) for k in _TABLE if table.get(k)}
+        whole = [part and plain(part) for part in table.get("name") or ()]
+        found["table"] = {**table, **named, "name": whole}
+    return found
+
+
+def names_in(document: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
+    """The names that `renamed` would replace: plain ones, and what is made of names."""
+    plain: list[str] = []
+    made: list[str] = []
+
+    def noted(name: str, into: list[str]) -> str:
+        into.append(name)
+        return name
+
+    renamed(document, partial(noted, into=plain), partial(noted, into=made))
+    return plain, made
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[Difference]:

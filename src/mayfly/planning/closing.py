@@ -5,6 +5,8 @@ Read `delivery-protocol` in the docs for why each statement is as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mayfly.domain.batch import SyncMode
 from mayfly.domain.outcomes import OutcomeCode
 from mayfly.planning.columns import canonical_columns, key_list, key_names, same_key
@@ -294,6 +296,15 @@ def delivered_total(sql: SqlDialect, names: Names) -> str:
 def fields_delivered(names: Names) -> str:
     """Fields of which a pair is kept."""
     return f"SELECT DISTINCT field FROM {names.of('pairs')}"
+
+
+def identifiers_delivered(names: Names, sql: SqlDialect, fields: Sequence[str]) -> str:
+    """How many identifiers of some fields a pair is kept of, by `field`, as `n`."""
+    listed = ", ".join(map(sql.literal, fields))
+    return (
+        f"SELECT field, count(DISTINCT digest) AS n FROM {names.of('pairs')} "
+        f"WHERE field IN ({listed}) GROUP BY field"
+    )
 
 
 def _identified_by(query: str) -> tuple[str, str]:

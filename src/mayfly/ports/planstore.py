@@ -69,6 +69,11 @@ class PlanStore(Protocol):
     def left_fields(self, spec: PlanSpec) -> Sequence[str]:
         """Fields that something was delivered of, and that the sync maps no more, by name."""
 
+    def left_identifiers(self, fields: Sequence[str]) -> Mapping[str, int]:
+        """How many identifiers were delivered of some of `left_fields`, by field. It looks at all
+        that were delivered.
+        """
+
     def open_plan(self) -> OpenPlan | None:
         """The plan that was left open, None where there is none."""
 

@@ -121,8 +121,8 @@ def recipient_of(
         "lawful_basis": basis or NOT_STATED,
         "fields": [
             {
-                "field": column.to,
-                "column": column.source,
+                "field": compiled.shown.name(column.to),
+                "column": compiled.shown.name(column.source),
                 "class": column.cls,
                 "rule": column.rule,
                 "leaves": _FORMS[forms[column.to]] if column.to in forms else "unknown",

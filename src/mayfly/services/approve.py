@@ -8,7 +8,7 @@ fingerprint to reviewers and CI. A run needs both, and both must say the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -25,9 +25,11 @@ from mayfly.domain.retention import RetentionClass
 from mayfly.domain.runs import ApprovalRecord, PendingApproval, Rejection
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
+from mayfly.privacy.detect import ShownNames, shown_name
 from mayfly.services.approvals_lock import LOCK_FILE, Asked, Locked, changing_lock, read_lock
 from mayfly.services.find_views import TOO_DEEP, UNREADABLE
 from mayfly.services.people import require_people
+from mayfly.services.shown_names import kept_document, shown_names
 from mayfly.services.two_people import (
     needs_two,
     require_two,
@@ -137,13 +139,14 @@ def standings(
             lock.get((sync.id, project.target)),
         )
         changes = _changes(project, name, compiled, record, locked)
+        shown = _shown(compiled, document, record)
         asked = locked.asked if locked and locked.asked else None
         open_ = asked is not None and asked.fingerprint == mark and not is_late(asked, now)
         by = asked.author if asked and open_ else ""
         began = since.get((sync.id, mark))
         state: State = "approved" if not changes else "pending" if began or by else "discovered"
         waiting = [
-            _pending(project, name, change, mark, by, (began or now) + PENDING)
+            _pending(project, name, _as_shown(change, shown), mark, by, (began or now) + PENDING)
             for change in changes
         ]
         actor = record.actor if record and not changes else ""
@@ -172,7 +175,7 @@ def _changes(
     if record is None:
         return [Difference("never approved"), *_unseen(compiled)]
     if not _same(record, project, name, compiled):
-        found = differences(record.document, document)
+        found = differences(kept_document(record.document), kept_document(document))
         changed = [Difference(f"changed: {d.what}", d.column, d.old, d.new) for d in found]
         return [*changed, *_unseen(compiled)]
     if locked is None or locked.fingerprint != record.fingerprint:
@@ -183,6 +186,25 @@ def _changes(
         except PolicyError as error:
             return [Difference(f"not signed by two people ({error.code})")]
     return []
+
+
+def _shown(
+    compiled: Compiled, document: Mapping[str, Any], record: ApprovalRecord | None
+) -> ShownNames:
+    """Names of the sync as it is, and as it was approved."""
+    return shown_names(compiled, document, *([] if record is None else [record.document]))
+
+
+def _as_shown(change: Difference, shown: ShownNames) -> Difference:
+    column, old, new = (
+        None if text is None else show(text)
+        for text, show in (
+            (change.column, shown.name),
+            (change.old, shown.text),
+            (change.new, shown.text),
+        )
+    )
+    return Difference(shown.text(change.what), column, old, new)
 
 
 def _unseen(compiled: Compiled) -> Sequence[Difference]:
@@ -201,7 +223,7 @@ def _pending(
     return Pending(
         sync=name,
         source=model.source,
-        table=model.table[1] if model.table else None,
+        table=shown_name(model.table[1]) if model.table else None,
         column=change.column,
         change=change.what,
         old=change.old,
@@ -275,8 +297,10 @@ def _approved(
 
 
 def record_approval(store: Store, record: ApprovalRecord) -> None:
-    """Keep an approval; what waited for it, or was rejected before, does no more."""
-    store.approve(record)
+    """Keep an approval; what waited for it, or was rejected before, does no more. Its fingerprint
+    is of the names themselves.
+    """
+    store.approve(replace(record, document=kept_document(record.document)))
     store.end_pending_approval(record.sync, record.target)
     store.end_rejection(record.sync, record.target)
 
@@ -354,7 +378,9 @@ def require_approved(
             "not_approved", f"Sync {sync_name} was never approved for this target.", hint=hint
         )
     if not _same(record, project, sync_name, compiled):
-        changed = "; ".join(d.what for d in differences(record.document, document)) or "its form"
+        found = differences(kept_document(record.document), kept_document(document))
+        shown = _shown(compiled, document, record)
+        changed = "; ".join(shown.text(d.what) for d in found) or "its form"
         raise PolicyError(
             "approval_changed",
             f"Sync {sync_name} is not what was approved. Changed: {changed}.",

@@ -64,7 +64,7 @@ def _refuse_taken_out(plan: Plan, spec: PlanSpec, allowed: int, guard_rows: int)
     names = [f.name for f in spec.fields if f.taken_out]
     rows = sum(b.rows for b in plan.batches if b.identifier in names)
     delivered = plan.counts.state_rows
-    if rows >= guard_rows and rows > GUARD_SHARE * delivered and rows > allowed:
+    if is_mass_taken_out(rows, delivered, guard_rows=guard_rows) and rows > allowed:
         raise PolicyError(
             "mass_change",
             f"Sync {spec.identity.sync} would take out {rows} identifiers of {', '.join(names)}, "
@@ -72,6 +72,17 @@ def _refuse_taken_out(plan: Plan, spec: PlanSpec, allowed: int, guard_rows: int)
             "rows are delivered.",
             hint=f"If that is meant, run once with --accept removals={rows}.",
         )
+
+
+def is_mass_taken_out(rows: int, delivered: int, *, guard_rows: int = GUARD_ROWS) -> bool:
+    """Whether so many identifiers of what is mapped no more are taken out only by a word.
+
+    Args:
+        rows: that would be taken out.
+        delivered: rows of the state.
+        guard_rows: as of `check_plan`.
+    """
+    return rows >= guard_rows and rows > GUARD_SHARE * delivered
 
 
 def refuse_constant_consent(counts: PlanCounts, spec: PlanSpec) -> None:

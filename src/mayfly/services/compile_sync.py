@@ -38,6 +38,7 @@ from mayfly.planning.spec import (
 from mayfly.planning.sql.dialect import SqlDialect, refuse_key_type
 from mayfly.ports.destination import DestinationContext, Erasure
 from mayfly.ports.source import ColumnInfo, Source
+from mayfly.privacy.detect import ShownNames, shown_name
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GateField, GatePolicy
 from mayfly.privacy.rules import (
@@ -53,6 +54,7 @@ from mayfly.privacy.rules.probe import RuleUse
 from mayfly.services.bind_consent import bind_consent
 from mayfly.services.compiled_sync import CompiledSync, CompileRequest
 from mayfly.services.find_views import ViewsFound, find_views
+from mayfly.services.shown_names import shown_names
 from mayfly.services.type_fields import FieldTyper, Found
 
 FINGERPRINT_FORMAT = 3
@@ -146,6 +148,18 @@ class _Compiler:
             transfers=[transfer.to_dict() for transfer in self.r.transfers],
         )
 
+    def _shown(self, pinned: Compiled, lineage: Mapping[str, Origins]) -> ShownNames:
+        """Every name that a line, a reason or a refusal of this sync may have."""
+        origins = sorted(origin for made_of in lineage.values() for origin in made_of)
+        bindings = self.model.consent.values()
+        told = [column for b in bindings if b.table is not None for column in b.table.columns]
+        tables = [b.table.name[1] for b in bindings if b.table is not None]
+        behind = [part for origin in origins for part in (origin.column, origin.table)]
+        names = [*self.model.columns, *self.sync.mapping, *told, *tables, *behind]
+        if self.model.table is not None:
+            names.append(self.model.table[1])
+        return shown_names(pinned, names=names, made=map(str, origins))
+
     def run(self) -> CompiledSync:
         """Describe the model's columns, type every field, build the plan's specification."""
         self._mode()
@@ -199,14 +213,17 @@ class _Compiler:
             renew_before_ms=self.r.renew_before_ms,
             now_ms=self.r.now_ms,
         )
+        pinned = self._pinned(infos, views, lineage)
+        shown = self._shown(pinned, lineage)
         return CompiledSync(
             sync=self.sync,
             model=self.model,
             external=self.external,
             columns=tuple(self.found.plans),
-            refusals=tuple(self.found.refusals),
+            refusals=tuple(refusal.shown(shown) for refusal in self.found.refusals),
             suggestions=tuple(self.found.suggestions),
-            pinned=self._pinned(infos, views, lineage),
+            shown=shown,
+            pinned=pinned,
             spec=spec,
             policy=GatePolicy(external=self.external, fields=gate),
             context=self._context(fields),
@@ -234,7 +251,8 @@ class _Compiler:
                     raise
                 raise ConfigError(
                     error.code,
-                    f"Table {self.model.table[1]} has no column {', '.join(missing[:10])}.",
+                    f"Table {shown_name(self.model.table[1])} has no column "
+                    f"{', '.join(map(shown_name, missing[:10]))}.",
                     hint=error.hint,
                 ) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mayfly.domain.approval import Compiled
 from mayfly.domain.errors import PolicyError
@@ -13,6 +13,7 @@ from mayfly.planning.spec import PlanSpec
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.destination import DestinationContext, DestinationSpec
 from mayfly.ports.source import Source
+from mayfly.privacy.detect import ShownNames
 from mayfly.privacy.gate.gate import GatePolicy
 from mayfly.privacy.rules import CanonicalKind, Rule
 from mayfly.privacy.rules.probe import RuleUse
@@ -26,6 +27,11 @@ class Refusal:
     code: str
     column: str | None
     message: str
+
+    def shown(self, names: ShownNames) -> Refusal:
+        """With names as they may be printed."""
+        column = None if self.column is None else names.name(self.column)
+        return replace(self, column=column, message=names.text(self.message))
 
     def to_dict(self) -> dict[str, str | None]:
         """As `mayfly plan` prints it."""
@@ -42,20 +48,23 @@ class ColumnPlan:
     where: str
     to: str
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self, names: ShownNames) -> dict[str, str]:
         """As `mayfly plan` prints it."""
         return {
-            "from": self.source,
+            "from": names.name(self.source),
             "class": self.cls,
             "rule": self.rule,
             "where": self.where,
-            "to": self.to,
+            "to": names.name(self.to),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledSync:
-    """A sync, ready to be planned where `refusals` is empty."""
+    """A sync, ready to be planned where `refusals` is empty.
+
+    `shown` has its names as they may be printed. What `refusals` say is so already.
+    """
 
     sync: SyncSettings
     model: ModelSettings
@@ -70,6 +79,7 @@ class CompiledSync:
     default_countries: Mapping[str, str] = field(default_factory=dict)
     hashed_in_worker: tuple[str, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    shown: ShownNames = field(default_factory=ShownNames)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from mayfly.domain.errors import ConfigError
 from mayfly.domain.settings import Project, SyncSettings
+from mayfly.privacy.detect import ShownNames
 
 FIRST_LINE = "# Written by `mayfly dbt exposures`; do not edit."
 _NAME_MAX = 250  # dbt makes file names of it
@@ -72,6 +73,8 @@ def _exposure(project: Project, sync: SyncSettings, written: str) -> dict[str, A
     destination = project.destinations[sync.destination]
     owner = project.dbt.owner if project.dbt else None
     about = f"Mayfly sends this to {sync.destination} ({destination.type}), mode {sync.mode}."
+    columns = sorted({*sync.mapping.values()})
+    shown = ShownNames(columns)
     meta = {
         "sync": sync.id,
         "model": sync.model,
@@ -80,7 +83,7 @@ def _exposure(project: Project, sync: SyncSettings, written: str) -> dict[str, A
         "kind": destination.kind,
         "mode": sync.mode,
         "purpose": sync.purpose,
-        "columns": sorted({*sync.mapping.values()}),
+        "columns": list(map(shown.name, columns)),
     }
     return {
         "name": f"mayfly_{sync.name}"[:_NAME_MAX],

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from statistics import median
 
 from mayfly.domain.erasures import ErasureRequest, StepStatus
 from mayfly.domain.parties import NOT_STATED, stated
 from mayfly.domain.transfers import why_not
 from mayfly.ledger.entry import EntryType
-from mayfly.services.compiled_sync import CompiledSync
+from mayfly.services.compiled_sync import ColumnPlan, CompiledSync
 from mayfly.services.report_document import Cell, Column, Evidence, Figure, Section, Table, unknown
 from mayfly.services.report_facts import Facts, Missing
 from mayfly.services.report_record import leaves_clear
@@ -112,11 +113,7 @@ def recipients(facts: Facts) -> Section:
         if isinstance(compiled, Missing):
             missing.append((name, compiled.code))
             continue
-        sync = compiled.sync
-        columns += [
-            (sync.name, c.source, c.cls, c.rule, c.where, f"{sync.destination}.{c.to}")
-            for c in compiled.columns
-        ]
+        columns += map(partial(_line, compiled), compiled.columns)
         clear = sum(leaves_clear(compiled, c) for c in compiled.columns)
         forms.append((name, clear, len(compiled.columns) - clear, _blocked(compiled)))
     forms += [(name, None, None, None) for name, _ in missing]
@@ -164,6 +161,12 @@ def recipients(facts: Facts) -> Section:
             for name, code in missing
         ],
     )
+
+
+def _line(compiled: CompiledSync, column: ColumnPlan) -> tuple[Cell, ...]:
+    sync, line = compiled.sync, column.to_dict(compiled.shown)
+    parts = (line[part] for part in ("from", "class", "rule", "where"))
+    return (sync.name, *parts, f"{sync.destination}.{line['to']}")
 
 
 def _blocked(compiled: CompiledSync) -> int:

@@ -6,7 +6,7 @@ next run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mayfly.domain.approval import fingerprint, stricter
+from mayfly.domain.approval import Compiled, fingerprint, stricter
 from mayfly.domain.errors import PolicyError, TransientError, UsageError
 from mayfly.domain.runs import RunRecord, Signals
 from mayfly.ports.store import Store
+from mayfly.services.shown_names import kept_document, shown_names
 
 LOOKED_WITHIN_MS = 10_000
 """A run that could not look for so long sends nothing more."""
@@ -123,8 +124,16 @@ class StopWatch:
         if found.approved == start.approved:
             return None
         record = self.store.approval(self.sync, self.target)
-        changed = ["it is gone"] if record is None else stricter(self.document, record.document)
+        changed = (
+            ["it is gone"] if record is None else shown_stricter(self.document, record.document)
+        )
         return stricter_error(f"the approval changed ({'; '.join(changed)})") if changed else None
+
+
+def shown_stricter(old: Mapping[str, Any], new: Mapping[str, Any]) -> Sequence[str]:
+    """See `stricter`, with names as they may be printed."""
+    shown = shown_names(Compiled(), old, new)
+    return [shown.text(what) for what in stricter(kept_document(old), kept_document(new))]
 
 
 def run_of(store: Store, run_id: str) -> RunRecord:

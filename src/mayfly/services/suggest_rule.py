@@ -8,6 +8,7 @@ from typing import Any
 from mayfly.domain.classes import PERSONAL, rank
 from mayfly.planning.lineage import Origins
 from mayfly.ports.destination import FieldSpec
+from mayfly.privacy.detect import ShownNames
 from mayfly.privacy.gate import Form
 from mayfly.services.column_class import Judged
 
@@ -39,16 +40,16 @@ class Suggestion:
     suggested: str
     why: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, names: ShownNames) -> dict[str, Any]:
         """As `mayfly approve --output json` prints it."""
         return {
-            "field": self.field,
-            "column": self.column,
+            "field": names.name(self.field),
+            "column": names.name(self.column),
             "class": self.cls,
-            "made_of": list(self.made_of),
+            "made_of": [names.name(origin) for origin in self.made_of],
             "rule": self.rule,
             "suggested": self.suggested,
-            "why": self.why,
+            "why": names.text(self.why),
         }
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from mayfly.domain.errors import UsageError
 from mayfly.domain.settings import ColumnSettings
 from mayfly.ports.source import ColumnInfo
+from mayfly.privacy.detect import shown_name
 
 ROWS_MAX = 100
 _MOMENT = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
@@ -78,7 +79,8 @@ def synthetic_rows(
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
             raise UsageError(
                 "no_synthetic_value",
-                f"For column {info.name} of type {info.sql_type} there is no synthetic value.",
+                f"For column {shown_name(info.name)} of type {shown_name(info.sql_type)} "
+                "there is no synthetic value.",
                 hint="Choose a sync with `--sync` whose model has no such column.",
             ) from None
     return pa.table(made)

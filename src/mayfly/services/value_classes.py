@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from mayfly.domain.classes import PERSONAL, rank
@@ -14,16 +14,20 @@ from mayfly.domain.runs import ColumnVerdict
 from mayfly.ports.free_text import FreeText
 from mayfly.ports.source import ColumnInfo
 from mayfly.ports.store import Store
-from mayfly.privacy.detect import Verdict
+from mayfly.privacy.detect import Verdict, kept_name
 from mayfly.services.classify_table import Looks, Rows, classify_rows
 
 _BY_VALUES = 0.75
 """A verdict of less confidence rests on the column's name, which a run reads by itself."""
 
 
-def value_classes(store: Store, target: str, model: str) -> Mapping[str, str]:
+def value_classes(
+    store: Store, target: str, model: str, columns: Iterable[str]
+) -> Mapping[str, str]:
     """By column of a model the class that its values have, where that is of a person's data."""
-    noted = {v.column: v.cls for v in store.verdicts(target, model)}
+    kept = {kept_name(v.column, model): v.cls for v in store.verdicts(target, model)}
+    keys = {column: kept_name(column, model) for column in columns} if kept else {}
+    noted = {column: kept[key] for column, key in keys.items() if key in kept}
     found = {column: PERSONAL if cls == "dirty_hashed" else cls for column, cls in noted.items()}
     return {column: cls for column, cls in found.items() if rank(cls) >= rank(PERSONAL)}
 
@@ -53,12 +57,14 @@ def note(
     basis: str,
     now: datetime,
 ) -> None:
-    """Note verdicts on a model's columns: names, classes and counts, no value."""
+    """Note verdicts on a model's columns: names, of personal ones a digest, classes and counts, no
+    value.
+    """
     found = [
         ColumnVerdict(
             target=target,
             model=model,
-            column=column,
+            column=kept_name(column, model),
             cls=verdict.cls if verdict.confidence >= _BY_VALUES else "none",
             counts=dict(verdict.evidence),
             basis=basis,

@@ -24,6 +24,7 @@ from mayfly.ports.store import Store
 from mayfly.privacy.gate import Form
 from mayfly.privacy.gate.gate import GateField
 from mayfly.services.compiled_sync import CompiledSync
+from mayfly.services.shown_names import kept_document
 from mayfly.services.type_fields import MADID
 
 _OF_RECIPIENTS = frozenset({
@@ -153,6 +154,8 @@ def takes_anybody_out(project: Project, sync: SyncSettings) -> bool:
 
 
 def _told(document: Mapping[str, Any]) -> str:
+    # As it is kept, which an earlier release's is not.
+    document = kept_document(document)
     parts = {
         key: {k: v for k, v in part.items() if k not in _BESIDE[key]}
         if key in _BESIDE and isinstance(part, Mapping)
@@ -166,4 +169,5 @@ def _told(document: Mapping[str, Any]) -> str:
 
 def _keys(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """How the primary key is sent."""
-    return [c for c in document["columns"] if c["column"] in document["primary_key"]]
+    kept = kept_document(document)
+    return [c for c in kept["columns"] if c["column"] in kept["primary_key"]]

@@ -89,6 +89,10 @@ class WatchedStore:
         """See `PlanStore.left_fields`."""
         return self._store.left_fields(spec)
 
+    def left_identifiers(self, fields: Sequence[str]) -> Mapping[str, int]:
+        """See `PlanStore.left_identifiers`."""
+        return self._store.left_identifiers(fields)
+
     def open_plan(self) -> OpenPlan | None:
         """See `PlanStore.open_plan`."""
         return self._attempt.call(self._store.open_plan)

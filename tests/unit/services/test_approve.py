@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mayfly.adapters.stores.sql_store import SqlStore
-from mayfly.domain.approval import Compiled, approval_document
+from mayfly.domain.approval import Compiled, approval_document, fingerprint, names_in, renamed
 from mayfly.domain.errors import PolicyError, TransientError
 from mayfly.domain.settings import (
     ColumnSettings,
@@ -29,6 +29,8 @@ from mayfly.domain.settings import (
 )
 from mayfly.services.approvals_lock import LOCK_FILE, read_lock
 from mayfly.services.approve import approve_syncs, pending, require_approved
+from mayfly.services.find_views import UNREADABLE
+from mayfly.services.shown_names import kept_document
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TYPES = Compiled(types={"email": "VARCHAR", "phone": "VARCHAR", "loyalty_no": "INTEGER"})
@@ -481,3 +483,55 @@ def test_nothing_is_recorded_when_one_sync_cannot_be_described(
         approve_syncs(project, store, [SYNC, "other"], actor="o", now=NOW, compiled_of=away)
     assert store.approval("vip_id", "dev") is None
     assert not (project.root / LOCK_FILE).exists()
+
+
+ANNA, BO = "anna@example.com", "bo@example.com"
+
+
+def of_people(project: Project, *names: str) -> Project:
+    """The project with columns that have people's addresses for names, which are sent as they are
+    called.
+    """
+    columns = {name: ColumnSettings(name=name) for name in names}
+    told = with_model(project, columns={**project.models["customers"].columns, **columns})
+    return with_sync(told, mapping={"EMAIL": "email", **{name: name for name in names}})
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_name_that_is_personal_is_pinned_and_not_kept(
+    project: Project, store: SqlStore, earlier: bool
+) -> None:
+    """The fingerprint is of the name, what is kept has its digest; what an earlier release kept in
+    clear holds, too, and nothing that is told of a change has a name in it.
+    """
+    both = of_people(project, ANNA, BO)
+    document = approval_document(both, SYNC, TYPES)
+    approve_it(both, store)
+    record = store.approval("vip_id", "dev")
+    assert record is not None
+    assert record.fingerprint == fingerprint(document)
+    assert "example.com" not in repr(record.document)
+    if earlier:
+        store.approve(replace(record, document=document))
+    require_approved(both, store, SYNC, TYPES)
+    other = of_people(project, BO, "cy@example.com")
+    refused = refusal(other, store)
+    waits = pending(other, store, [SYNC], compiled_of=types_of, now=NOW)
+    assert {p.change for p in waits} == {
+        "changed: column (withheld 2) added", "changed: column (withheld 3) removed",
+    }  # fmt: skip
+    assert "column (withheld 3) removed" in refused.message
+    assert "example.com" not in f"{refused.message}{waits}"
+
+
+def test_every_name_of_an_approval_is_found(project: Project) -> None:
+    """Of columns, keys, tables of consent, views and what columns are made of; all else is left."""
+    bound = with_consent(of_people(project, ANNA), table=EVENTS)
+    compiled = replace(TYPES, views={"v": UNREADABLE}, lineage={ANNA: ["people.anna"]})
+    document = approval_document(bound, SYNC, compiled)
+    assert renamed(document, str, str) == document
+    plain, made = names_in(document)
+    assert {ANNA, "email", "EMAIL", "customer_id", "customers", "ads_opt_in"} <= {*plain}
+    assert {*EVENTS.columns, EVENTS.matches, EVENTS.name[1]} <= {*plain}
+    assert {*made} == {"v", "people.anna", "VARCHAR"}
+    assert kept_document(kept_document(document)) == kept_document(document)

@@ -39,6 +39,7 @@ from mayfly.planning.closing import (
     delivered_total,
     doubted_removals,
     fields_delivered,
+    identifiers_delivered,
     settled_removals,
 )
 from mayfly.planning.names import STATE_TABLES, Names
@@ -218,6 +219,12 @@ class SourcePlanStore:
                 return ()
             found = session.table(fields_delivered(self._names)).column("field").to_pylist()
         return sorted(set(found) - {field.name for field in spec.fields})
+
+    def left_identifiers(self, fields: Sequence[str]) -> Mapping[str, int]:
+        """See `PlanStore.left_identifiers`."""
+        query = identifiers_delivered(self._names, self._sql, fields)
+        with self._source.session(write=False) as session:
+            return {row["field"]: int(row["n"]) for row in session.table(query).to_pylist()}
 
     # -- plan -----------------------------------------------------------------------------------
 

@@ -215,6 +215,10 @@ class LocalPlanStore:
         """See `PlanStore.left_fields`."""
         return self._inner.left_fields(local_spec(spec)) if self._path.exists() else ()
 
+    def left_identifiers(self, fields: Sequence[str]) -> Mapping[str, int]:
+        """See `PlanStore.left_identifiers`."""
+        return self._inner.left_identifiers(fields)
+
     # -- plan -----------------------------------------------------------------------------------
 
     def open_plan(self) -> OpenPlan | None:

@@ -38,6 +38,7 @@ from mayfly.planning.spec import (
 )
 from mayfly.planning.sql.dialect import SqlDialect
 from mayfly.ports.source import SqlSession
+from mayfly.privacy.detect import ShownNames
 from mayfly.privacy.gate import Form
 
 BATCH_BYTES = 64_000_000
@@ -252,8 +253,10 @@ class PlanMaker:
         if not found:
             return
         fields = unfit_fields(self._spec)
+        names = ShownNames(field.column for field in self._spec.fields).name
         shown = "; ".join(
-            f"{r['n']} rows in column {fields[r['field']].column} ({fields[r['field']].sql_type})"
+            f"{r['n']} rows in column {names(fields[r['field']].column)} "
+            f"({names(fields[r['field']].sql_type)})"
             for r in found
         )
         raise PolicyError(

@@ -32,6 +32,7 @@ from mayfly.ports.destination import (
     RequestLimits,
     Submitted,
 )
+from mayfly.privacy.detect import ShownNames
 from mayfly.privacy.gate import Form, ProtectedBatch
 
 MARKERS = "_mayfly_batches"
@@ -231,6 +232,7 @@ def refuse_fields(
         ConfigError: `too_many_columns`, `name_too_long`, `column_ambiguous`.
     """
     where, names = f"Sync {context.sync}", list(context.columns)
+    shown = ShownNames([context.object_name, *names]).name
     if columns_max is not None and len(names) > columns_max:
         raise ConfigError(
             "too_many_columns",
@@ -242,15 +244,15 @@ def refuse_fields(
         if name_bytes_max is not None and len(name.encode()) > name_bytes_max:
             raise ConfigError(
                 "name_too_long",
-                f"{where}: a name of {len(name.encode())} bytes begins with {name[:40]}; {kind}'s "
-                f"names have at most {name_bytes_max}, and it would cut this one.",
+                f"{where}: a name of {len(name.encode())} bytes begins with {shown(name)[:40]}; "
+                f"{kind}'s names have at most {name_bytes_max}, and it would cut this one.",
                 hint=_SHORTER,
             )
         if name_characters_max is not None and len(name) > name_characters_max:
             raise ConfigError(
                 "name_too_long",
-                f"{where}: a name of {len(name)} characters begins with {name[:40]}; {kind}'s "
-                f"names have at most {name_characters_max}.",
+                f"{where}: a name of {len(name)} characters begins with {shown(name)[:40]}; "
+                f"{kind}'s names have at most {name_characters_max}.",
                 hint=_SHORTER,
             )
     folded: dict[str, str] = {}
@@ -259,8 +261,8 @@ def refuse_fields(
         if other != name:
             raise ConfigError(
                 "column_ambiguous",
-                f"{where}: fields {other} and {name} of the mapping differ only in case, which "
-                f"{kind}'s columns cannot.",
+                f"{where}: fields {shown(other)} and {shown(name)} of the mapping differ only in "
+                f"case, which {kind}'s columns cannot.",
                 hint="Give one of them another name in the mapping; its column stays as it is.",
             )
 
@@ -373,15 +375,22 @@ class TableDestination:
         if missing:
             raise ConfigError(
                 "column_missing",
-                f"The destination's table has no column {', '.join(missing[:10])}.",
+                f"The destination's table has no column {self._listed(missing[:10])}.",
                 hint="Add it there, or take it out of the mapping.",
             )
         if self._context.mode is not SyncMode.APPEND and frozenset(key) not in found.unique:
+            over = self._shown().text(self._list(key))
             raise ConfigError(
                 "key_not_unique",
-                f"The destination's table has no unique index on {', '.join(key)}.",
-                hint=f"CREATE UNIQUE INDEX ON {self._engine.name(table)} ({self._list(key)})",
+                f"The destination's table has no unique index on {self._listed(key)}.",
+                hint=f"CREATE UNIQUE INDEX ON {self._engine.name(table)} ({over})",
             )
+
+    def _listed(self, names: Sequence[str]) -> str:
+        return ", ".join(map(self._shown().name, names))
+
+    def _shown(self) -> ShownNames:
+        return ShownNames(self._context.columns)
 
     def _column_type(self, name: str, key: Sequence[str]) -> str:
         is_clear = self._context.forms.get(name) is Form.CLEAR

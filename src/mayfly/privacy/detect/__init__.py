@@ -19,15 +19,18 @@ from mayfly.privacy.detect.context import in_table
 from mayfly.privacy.detect.counted import named_verdict, verdict_of_counts
 from mayfly.privacy.detect.encoded import decoded
 from mayfly.privacy.detect.names import NameVote, name_vote
-from mayfly.privacy.detect.nested import WITHHELD, is_json, parsed, paths_of
+from mayfly.privacy.detect.nested import is_json, parsed, paths_of
+from mayfly.privacy.detect.shown import WITHHELD, ShownNames, kept_made, kept_name, shown_name
 from mayfly.privacy.detect.values import Values, as_texts, typed
-from mayfly.privacy.guard import classes_in
 
 __all__ = [
+    "ShownNames",
     "Verdict",
     "classify_counts",
     "classify_names",
     "classify_table",
+    "kept_made",
+    "kept_name",
     "shown_name",
     "some_sentences",
     "strictest",
@@ -80,11 +83,6 @@ def classify_table(
     columns = {name: typed(column) for name, column in columns.items()}
     alone = {name: classify_column(column, votes[name]) for name, column in columns.items()}
     return in_table(table, alone, votes, columns)
-
-
-def shown_name(name: str) -> str:
-    """A name of a column or table, withheld where it is itself personal."""
-    return WITHHELD if classes_in(name) else name
 
 
 def classify_column(column: pa.Array | pa.ChunkedArray, vote: NameVote) -> Verdict:

@@ -8,12 +8,11 @@ from typing import Any
 import orjson
 import polars as pl
 
+from mayfly.privacy.detect.shown import WITHHELD
 from mayfly.privacy.detect.values import Values
 from mayfly.privacy.guard import classes_in
 
 JSON = r"^\s*[\[{].*[\]}]\s*$"
-WITHHELD = "(withheld)"
-"""In the place of a key that is itself personal."""
 _PATHS_MAX = 500
 _DEPTH_MAX = 12
 _KEYS_MAX = 10_000

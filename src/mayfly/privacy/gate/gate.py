@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from mayfly.domain.batch import Batch
 from mayfly.domain.errors import IntegrityError
 from mayfly.domain.outcomes import Reason
+from mayfly.privacy.detect import shown_name
 from mayfly.privacy.gate.protected import Form, ProtectedBatch
 from mayfly.privacy.gate.seal import THE_SEAL
 from mayfly.privacy.guard import guard_column
@@ -89,7 +90,9 @@ def pass_gate(batch: Batch, policy: GatePolicy) -> Gated:
     known = {f.name: f for f in policy.fields}
     unknown = [name for name in batch.rows.column_names if name not in known]
     if unknown:
-        raise IntegrityError("unknown_column", f"Column {unknown[0]} was not approved to leave.")
+        raise IntegrityError(
+            "unknown_column", f"Column {shown_name(unknown[0])} was not approved to leave."
+        )
     fields = [known[name] for name in batch.rows.column_names]
     withheld = _withheld(batch, fields) if policy.external else {}
     rows, positions = batch.rows, batch.positions
