@@ -91,6 +91,18 @@ def test_a_column_that_is_gone_holds_back_no_withdrawal(root: Path, sandbox: San
     assert members(sandbox) == (before | digests("new@example.com")) - WITHDRAWN
 
 
+def test_a_column_that_cannot_be_read_without_another_goes_with_it(root: Path) -> None:
+    """Such as a phone without the country that its number is of."""
+    rewritten(root, "default_country: FR", "default_country_column: city")
+    change(root, "ALTER TABLE people DROP COLUMN city")
+    app = load(root).app
+    sync = app.project.syncs["to_meta"]
+    made = app.compile_present(sync, run="r", limit=None, full_refresh=False)
+    assert made is not None
+    assert made.spec is not None
+    assert [f.name for f in made.spec.fields] == ["EMAIL"]
+
+
 @pytest.mark.parametrize("gone", ["id", "ads"])
 def test_without_keys_or_consent_nobody_can_be_told(
     root: Path, sandbox: SandboxServer, gone: str
