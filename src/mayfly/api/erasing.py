@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -178,8 +178,16 @@ def shown(app: App, name: str, left: Sequence[str] = ()) -> dict[str, Any]:
         "receipt": _receipt(app, name),
         "destinations": [_told(app, step, known.get(step.sync)) for step in steps],
         "left": list(left),
-        "out_of_reach": out_of_reach(app.project, app.clock.now(), states_beyond(app)),
+        "out_of_reach": out_of_reach(
+            app.project, app.clock.now(), states_beyond(app), asked=_asked_for(steps, known)
+        ),
     }
+
+
+def _asked_for(steps: Sequence[ErasureStep], known: Mapping[str, SyncSettings]) -> Sequence[str]:
+    """Names of syncs that have a state."""
+    sent = (s.sync for s in steps if s.status is not StepStatus.NEVER_SENT)
+    return [known[sync].name for sync in sent if sync in known]
 
 
 def _advance(app: App, request: ErasureRequest) -> list[str]:

@@ -16,15 +16,20 @@ _TIME_TRAVEL_DAYS: Mapping[str, int] = {
 
 _FILES = frozenset({"files", "s3", "gcs", "sftp"})
 """Types of destinations whose files somebody else takes away."""
+_WHO_KNOWS_THE_KEY = "whoever knows the row's primary_key, or by `mayfly retry`"
 
 
-def out_of_reach(project: Project, now: datetime, states: Sequence[str]) -> list[dict[str, Any]]:
+def out_of_reach(
+    project: Project, now: datetime, states: Sequence[str], *, asked: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Each with what it is, where, who must act (None: nobody can, or need), and when it ends.
 
     Args:
         project: as it is configured.
         now: counts from then.
         states: names of states that no sync of the target works on.
+        asked: names of syncs whose states were asked for a person. Of a row that was rejected and
+            then left the model they know the key alone, which other identifiers do not find.
     """
     found = []
     for name, source in project.sources.items():
@@ -42,7 +47,7 @@ def out_of_reach(project: Project, now: datetime, states: Sequence[str]) -> list
     found += [
         _place("state", name, "whoever runs its target or installation", None) for name in states
     ]
-    return found
+    return found + [_place("rejections", name, _WHO_KNOWS_THE_KEY, None) for name in asked]
 
 
 def _place(what: str, where: str, who: str | None, ends: datetime | None) -> dict[str, Any]:

@@ -38,3 +38,14 @@ def test_backups_states_and_files_that_were_handed_over_are_named(tmp_path: Path
         ("state", "s1"),
     ]
     assert all(place["who_must_act"] and place["ends_at"] is None for place in found)
+
+
+def test_rows_that_are_known_by_their_key_alone_are_named(tmp_path: Path) -> None:
+    """Of each sync that was asked, last."""
+    (tmp_path / "mayfly.yml").write_text(PROJECT, encoding="utf-8")
+    project = load_project(tmp_path, target="dev")
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert out_of_reach(project, now, [])[-1]["what"] == "files"
+    last = out_of_reach(project, now, [], asked=["out"])[-1]
+    assert (last["what"], last["where"]) == ("rejections", "out")
+    assert "primary_key" in last["who_must_act"]
