@@ -11,6 +11,8 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from mayfly.api import load
+from mayfly.bootstrap import initialise
 from mayfly.cli.commands import app
 from mayfly.domain.errors import PolicyError
 
@@ -161,3 +163,16 @@ def test_a_key_leaves_as_any_column_does(shop: Path, key: str, columns: str, map
     left = {str(value) for row in rows.to_pylist() for value in row.values()}
     assert not left & {"0", "1", "2", "3"}
     assert not any("@" in value for value in left)
+
+
+def test_without_a_column_that_is_gone_the_others_still_go_by_the_policy(shop: Path) -> None:
+    """Under their own names, as when all were there: who withdrew is taken out by them."""
+    _write(shop)
+    initialise(shop)
+    with duckdb.connect(str(shop / "shop.duckdb")) as con:
+        con.execute("ALTER TABLE people DROP COLUMN mail")
+    found = load(shop).app
+    made = found.compile_present(found.project.syncs["s"], run="r", limit=None, full_refresh=False)
+    assert made is not None
+    assert made.spec is not None
+    assert sorted(f.name for f in made.spec.fields) == ["country", "id", "town"]

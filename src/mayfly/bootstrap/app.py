@@ -193,6 +193,7 @@ class App:
         """One sync without columns that its model's table lacks, as far as it can do without; from
         which nothing but withdrawals may go.
         """
+        sync = self.with_all_columns(sync)
         request = self._request(sync, run, limit=limit, full_refresh=full_refresh)
         reduced = of_present_columns(request)
         return None if reduced is None else compile_sync(self._with_values(reduced))
