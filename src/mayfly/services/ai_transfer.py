@@ -17,17 +17,16 @@ from mayfly.domain.places import DEFAULT_GEOGRAPHY
 from mayfly.domain.runs import ApprovalRecord
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
-from mayfly.services.approvals_lock import read_lock
-from mayfly.services.approve import record_approval
-from mayfly.services.approve_signed import (
+from mayfly.services.approvable import (
     Approvable,
+    approval_by_one,
     approval_by_two,
-    ask_signed,
-    give_signed,
-    statement_of,
+    record_approval,
 )
+from mayfly.services.approvals_lock import read_lock
+from mayfly.services.approve_signed import ask_signed, give_signed, statement_of
 from mayfly.services.people import require_people
-from mayfly.services.two_people import AI_TRANSFER, OF_WORKSPACE, Act, needs_two, require_two
+from mayfly.services.two_people import AI_TRANSFER, OF_WORKSPACE, Act, named, needs_two, require_two
 
 
 def needs_signature(project: Project) -> bool:
@@ -113,15 +112,7 @@ def approve_ai(project: Project, store: Store, *, actor: str, now: datetime) -> 
         record = approval_by_two(_whole(project), item, locked, now)
         require_people(project, store, note=True)
     else:
-        record = ApprovalRecord(
-            sync=AI_TRANSFER,
-            target=OF_WORKSPACE,
-            fingerprint=item.fingerprint,
-            document=item.document,
-            actor=actor,
-            self_approved=True,
-            at=now,
-        )
+        record = approval_by_one(_whole(project), item, actor, now)
     record_approval(store, record)
     return record
 
@@ -152,7 +143,7 @@ def _to_be_signed(project: Project) -> Approvable:
             "There is no transfer of AI to sign.",
             hint="It takes `workspace: {ai: global}` in a placement in the EU.",
         )
-    return Approvable(id=AI_TRANSFER, document=transfer_document(project))
+    return Approvable(id=AI_TRANSFER, name=named(AI_TRANSFER), document=transfer_document(project))
 
 
 def _whole(project: Project) -> Project:

@@ -8,7 +8,7 @@ fingerprint to reviewers and CI. A run needs both, and both must say the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -26,6 +26,13 @@ from mayfly.domain.runs import ApprovalRecord, PendingApproval, Rejection
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
 from mayfly.privacy.detect import ShownNames, shown_name
+from mayfly.services.approvable import (
+    Approvable,
+    approvable_sync,
+    approval_by_one,
+    approval_by_two,
+    record_approval,
+)
 from mayfly.services.approvals_lock import LOCK_FILE, Asked, Locked, changing_lock, read_lock
 from mayfly.services.find_views import TOO_DEEP, UNREADABLE
 from mayfly.services.people import require_people
@@ -254,13 +261,10 @@ def approve_syncs(
         PolicyError: `people_not_accepted`, `people_changed`; `approval_unsigned` and the like.
     """
     require_people(project, store, note=True)
-    documents = {n: approval_document(project, n, compiled_of(n)) for n in names}
+    items = [approvable_sync(project, n, compiled_of(n)) for n in names]
     # Nothing is recorded before everything could be described.
     with changing_lock(project.root) as lock:
-        records = [
-            _approved(project, store, lock, name, document, actor=actor, now=now)
-            for name, document in documents.items()
-        ]
+        records = [_approved(project, store, lock, item, actor=actor, now=now) for item in items]
         for record in records:
             record_approval(store, record)
             if not needs_two(project):
@@ -272,37 +276,15 @@ def _approved(
     project: Project,
     store: Store,
     lock: Mapping[tuple[str, str], Locked],
-    name: str,
-    document: Mapping[str, Any],
+    item: Approvable,
     *,
     actor: str,
     now: datetime,
 ) -> ApprovalRecord:
-    sync, mark = project.syncs[name].id, fingerprint(document)
-    two = needs_two(project)
-    if two:
-        locked = lock.get((sync, project.target))
-        _require_not_rejected(project, store, name, mark)
-        require_two(project, sync, locked, mark)
-        actor = locked.actor if locked else ""
-    return ApprovalRecord(
-        sync=sync,
-        target=project.target,
-        fingerprint=mark,
-        document=document,
-        actor=actor,
-        self_approved=not two,
-        at=now,
-    )
-
-
-def record_approval(store: Store, record: ApprovalRecord) -> None:
-    """Keep an approval; what waited for it, or was rejected before, does no more. Its fingerprint
-    is of the names themselves.
-    """
-    store.approve(replace(record, document=kept_document(record.document)))
-    store.end_pending_approval(record.sync, record.target)
-    store.end_rejection(record.sync, record.target)
+    if not needs_two(project):
+        return approval_by_one(project, item, actor, now)
+    _require_not_rejected(project, store, item.name, item.fingerprint)
+    return approval_by_two(project, item, lock.get((item.id, project.target)), now)
 
 
 def day_of(at: datetime) -> str:

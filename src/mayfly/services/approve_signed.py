@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from mayfly.domain.approval import approval_document, fingerprint
 from mayfly.domain.errors import PolicyError, UsageError
 from mayfly.domain.runs import ApprovalRecord, PendingApproval
 from mayfly.domain.settings import Project
 from mayfly.ports.store import Store
+from mayfly.services.approvable import (
+    Approvable,
+    approvable_sync,
+    approval_by_two,
+    record_approval,
+)
 from mayfly.services.approvals_lock import Asked, Locked, changing_lock, read_lock
-from mayfly.services.approve import PENDING, CompiledOf, day_of, is_late, record_approval
+from mayfly.services.approve import PENDING, CompiledOf, day_of, is_late
 from mayfly.services.people import not_asked, require_people
 from mayfly.services.two_people import (
     HOW,
@@ -25,35 +29,10 @@ from mayfly.services.two_people import (
     named,
     needs_two,
     require_other,
-    require_two,
     signer,
     sync_statement,
     taken,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Approvable:
-    """What is asked for as it is: a sync, or what stands in one's place.
-
-    Args:
-        id: of the sync, or what no sync's id can be.
-        document: what an approval pins.
-    """
-
-    id: str
-    document: Mapping[str, Any]
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the document."""
-        return fingerprint(self.document)
-
-
-def approvable_sync(project: Project, name: str, compiled_of: CompiledOf) -> Approvable:
-    """A sync by its name."""
-    document = approval_document(project, name, compiled_of(name))
-    return Approvable(id=project.syncs[name].id, document=document)
 
 
 def statement(
@@ -71,7 +50,9 @@ def statement(
         PolicyError: see `statement_of`.
     """
     _require_two_people(project)
-    return statement_of(project, store, approvable_sync(project, name, compiled_of), act, now=now)
+    return statement_of(
+        project, store, approvable_sync(project, name, compiled_of(name)), act, now=now
+    )
 
 
 def statement_of(
@@ -118,7 +99,7 @@ def request_signed(
         PolicyError: `approval_signature`.
     """
     _require_two_people(project)
-    item = approvable_sync(project, name, compiled_of)
+    item = approvable_sync(project, name, compiled_of(name))
     asked = ask_signed(project, store, item, signature, now=now)
     mark = item.fingerprint
     store.note_pending_approval(
@@ -176,7 +157,7 @@ def approve_signed(
         PolicyError: see `give_signed`.
     """
     _require_two_people(project)
-    item = approvable_sync(project, name, compiled_of)
+    item = approvable_sync(project, name, compiled_of(name))
     return give_signed(project, store, item, signature, now=now)
 
 
@@ -209,33 +190,6 @@ def give_signed(
         record_approval(store, record)
         lock[item.id, project.target] = locked
     return record
-
-
-def approval_by_two(
-    project: Project, item: Approvable, locked: Locked | None, now: datetime
-) -> ApprovalRecord:
-    """The approval that two people have signed.
-
-    Args:
-        project: under the target that the approval is of.
-        item: what it is of.
-        locked: its line of the lock file.
-        now: the time.
-
-    Raises:
-        PolicyError: see `require_two`.
-    """
-    mark = item.fingerprint
-    require_two(project, item.id, locked, mark)
-    return ApprovalRecord(
-        sync=item.id,
-        target=project.target,
-        fingerprint=mark,
-        document=item.document,
-        actor=locked.actor if locked else "",
-        self_approved=False,
-        at=now,
-    )
 
 
 def _asked(
