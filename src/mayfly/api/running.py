@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -379,9 +379,9 @@ def _advance(
         make_left = None if left is None else stack.enter_context(app.destination(left))
 
         async def main() -> None:
-            destination = make()
-            destination_left = None if make_left is None else make_left()
-            try:
+            async with AsyncExitStack() as closing:
+                destination = make()
+                closing.push_async_callback(destination.close)
                 run = Run(
                     spec=spec,
                     policy=policy,
@@ -395,12 +395,7 @@ def _advance(
                     now_ms=app.clock.now_ms,
                     holder=holder_name(),
                     alive=app.alive,
-                    options=RunOptions(
-                        dry=asked.dry_run,
-                        accept_removals=asked.accept_removals,
-                        in_doubt=asked.in_doubt,
-                        refusal=refusal,
-                    ),
+                    options=_options(asked, refusal),
                     stop=asked.stop,
                     sleep=_sleep(app, sync, run_id),
                     progress=_telling(app, sync, run_id, asked.progress),
@@ -413,15 +408,21 @@ def _advance(
                     rows=None if gate is None else gate.rows,
                     offered=None if refusal else offering(app, compiled, run_id),
                 )
-                if left is not None and destination_left is not None:
-                    run.left = _taking_out(app, run, left, destination_left)
+                if left is not None and make_left is not None:
+                    run.left = _taking_out(app, run, left, make_left())
+                    closing.push_async_callback(run.left.destination.close)
                 await advance(run, tally)
-            finally:
-                await destination.close()
-                if destination_left is not None:
-                    await destination_left.close()
 
         asyncio.run(main())
+
+
+def _options(asked: RunRequest, refusal: EngineError | None) -> RunOptions:
+    return RunOptions(
+        dry=asked.dry_run,
+        accept_removals=asked.accept_removals,
+        in_doubt=asked.in_doubt,
+        refusal=refusal,
+    )
 
 
 def _telling(

@@ -74,31 +74,44 @@ def approve(
     _refuse_odd(names, everything=everything, reject=reject, people=people)
     _refuse_odd_files(everything or reject, request, to_sign, sign)
     loaded = load(project, target=target)
-    document: dict[str, Any]
     if to_sign is not None:
         _write(to_sign, _to_sign(loaded, names, request=request, people=people, ai=ai))
-        document = {"schema": "mayfly/approve/1", "ok": True, "pending": [], "approved": []}
-        _print(output, document, [f"wrote {to_sign.name}; sign it with: {_how(to_sign)}"])
+        written = {"schema": "mayfly/approve/1", "ok": True, "pending": [], "approved": []}
+        _print(output, written, [f"wrote {to_sign.name}; sign it with: {_how(to_sign)}"])
         return
     signature = None if sign is None else _read(sign)
+    decided = everything or signature is not None
     if ai:
-        document = loaded.ai_transfer(accept=everything, request=request, signature=signature)
-        _print(output, document, _ai_lines(document["ai"]))
-        return
-    if people:
-        document = loaded.people(accept=everything, request=request, signature=signature)
-        _tell(loaded, acted=everything or sign is not None)
-        _print(output, document, _people_lines(document["people"]))
-    elif reject:
-        document = loaded.reject(*names)
-        _tell(loaded, acted=True)
-        _print(output, document, [f"rejected {r['sync']}" for r in document["rejected"]])
-    elif everything or signature is not None:
-        document = loaded.approve(*names, request=request, signature=signature)
-        _tell(loaded, acted=True)
-        _print(output, document, _approved_lines(document) or ["Nothing to approve."])
+        found = loaded.ai_transfer(accept=everything, request=request, signature=signature)
+        _print(output, found, _ai_lines(found["ai"]))
+    elif people:
+        found = loaded.people(accept=everything, request=request, signature=signature)
+        _tell(loaded, acted=decided)
+        _print(output, found, _people_lines(found["people"]))
+    elif reject or decided:
+        _decide(loaded, names, output, reject=reject, request=request, signature=signature)
     else:
         _show(loaded, names, output)
+
+
+def _decide(
+    loaded: Project,
+    names: tuple[str, ...],
+    output: Output,
+    *,
+    reject: bool,
+    request: bool,
+    signature: str | None,
+) -> None:
+    """Of syncs: reject them, approve them, or take a signature."""
+    if reject:
+        document = loaded.reject(*names)
+        lines = [f"rejected {r['sync']}" for r in document["rejected"]]
+    else:
+        document = loaded.approve(*names, request=request, signature=signature)
+        lines = _approved_lines(document) or ["Nothing to approve."]
+    _tell(loaded, acted=True)
+    _print(output, document, lines)
 
 
 def _refuse_odd_files(
